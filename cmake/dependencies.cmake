@@ -1,0 +1,17 @@
+# What Sluice links, all of it packaged in Debian 12; the README says why each was chosen.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(pq REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(event REQUIRED IMPORTED_TARGET libevent libevent_openssl)
+pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(openssl REQUIRED IMPORTED_TARGET libssl libcrypto)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
+# The package's pkg-config name is msgpack up to 4.x and msgpack-c afterwards.
+pkg_search_module(msgpack REQUIRED IMPORTED_TARGET msgpack-c msgpack)

@@ -1,0 +1,134 @@
+#include "protocol/base/json.h"
+
+/* 0: as it is; 'u': \u00XX; anything else: backslash and that letter. */
+static const char escapes[256] = {
+    [0] = 'u',    [1] = 'u',  [2] = 'u',    [3] = 'u',  [4] = 'u',  [5] = 'u',  [6] = 'u',  [7] = 'u',
+    ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', [11] = 'u', ['\f'] = 'f', ['\r'] = 'r', [14] = 'u', [15] = 'u',
+    [16] = 'u',   [17] = 'u', [18] = 'u',   [19] = 'u', [20] = 'u', [21] = 'u', [22] = 'u', [23] = 'u',
+    [24] = 'u',   [25] = 'u', [26] = 'u',   [27] = 'u', [28] = 'u', [29] = 'u', [30] = 'u', [31] = 'u',
+    ['"'] = '"',  ['\\'] = '\\',
+};
+
+enum { JSON_ESCAPE_BYTES = 6 };
+
+/* The caller has reserved JSON_ESCAPE_BYTES for this byte. */
+static char *put_escape(char *o, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    *o++ = '\\';
+    *o++ = escapes[c];
+    if (escapes[c] == 'u') {
+        *o++ = '0';
+        *o++ = '0';
+        *o++ = hex[c >> 4];
+        *o++ = hex[c & 15];
+    }
+    return o;
+}
+
+enum err_code json_put_string(struct buf *b, struct slice s)
+{
+    size_t start = b->len;
+    enum err_code rc = buf_reserve(b, s.n + 2);
+    if (rc)
+        return rc;
+    b->p[b->len++] = '"';
+    const char *p = s.p, *end = s.p + s.n;
+    while (p < end) {
+        const char *run = p;
+        while (p < end && !escapes[(unsigned char)*p])
+            p++;
+        size_t n = (size_t)(p - run);
+        size_t rest = (size_t)(end - p);
+        rc = buf_reserve(b, n + rest + JSON_ESCAPE_BYTES + 1);
+        if (rc) {
+            b->len = start;
+            return rc;
+        }
+        if (n)
+            memcpy(b->p + b->len, run, n);
+        b->len += n;
+        if (p < end)
+            b->len = (size_t)(put_escape(b->p + b->len, (unsigned char)*p++) - b->p);
+    }
+    b->p[b->len++] = '"';
+    return ERR_OK;
+}
+
+enum err_code json_put_value(struct buf *b, struct value v)
+{
+    switch (v.kind) {
+    case VALUE_NULL:
+        return buf_put(b, "null", 4);
+    case VALUE_FALSE:
+        return buf_put(b, "false", 5);
+    case VALUE_TRUE:
+        return buf_put(b, "true", 4);
+    case VALUE_NUMBER:
+    case VALUE_JSON:
+        return buf_put(b, v.p, v.n);
+    case VALUE_TEXT:
+        return json_put_string(b, value_slice(v));
+    case VALUE_ABSENT:
+    case VALUE_BAD:
+        break;
+    }
+    return ERR_BUG;
+}
+
+enum err_code json_put_compact(struct buf *b, struct slice text)
+{
+    enum err_code rc = buf_reserve(b, text.n);
+    if (rc)
+        return rc;
+    char *o = b->p + b->len;
+    bool in_string = false;
+    for (const char *p = text.p, *end = text.p + text.n; p < end; p++) {
+        if (in_string) {
+            *o++ = *p;
+            if (*p == '\\' && p + 1 < end)
+                *o++ = *++p;
+            else if (*p == '"')
+                in_string = false;
+        } else if (*p != ' ' && *p != '\n' && *p != '\t' && *p != '\r') {
+            in_string = *p == '"';
+            *o++ = *p;
+        }
+    }
+    b->len = (size_t)(o - b->p);
+    return ERR_OK;
+}
+
+static const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+bool json_is_number(struct slice s)
+{
+    const char *p = s.p, *end = s.p + s.n;
+    if (p < end && *p == '-')
+        p++;
+    const char *digits = p;
+    p = skip_digits(p, end);
+    if (p == digits || (*digits == '0' && p - digits > 1))
+        return false;
+    if (p < end && *p == '.') {
+        const char *fraction = ++p;
+        p = skip_digits(p, end);
+        if (p == fraction)
+            return false;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-'))
+            p++;
+        const char *exponent = p;
+        p = skip_digits(p, end);
+        if (p == exponent)
+            return false;
+    }
+    return p == end;
+}

@@ -1,0 +1,67 @@
+#include "protocol/base/utf8.h"
+
+#include <stdint.h>
+
+static bool continues(const unsigned char *p, int n)
+{
+    for (int i = 1; i <= n; i++)
+        if ((p[i] & 0xC0) != 0x80)
+            return false;
+    return true;
+}
+
+/* Length of the character at p (n bytes left), 0 when it is malformed. */
+static size_t char_length(const unsigned char *p, size_t n)
+{
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] >= 0xC2 && p[0] <= 0xDF)
+        return n >= 2 && continues(p, 1) ? 2 : 0;
+    if (p[0] >= 0xE0 && p[0] <= 0xEF) {
+        if (n < 3 || !continues(p, 2))
+            return 0;
+        bool overlong = p[0] == 0xE0 && p[1] < 0xA0;
+        bool surrogate = p[0] == 0xED && p[1] > 0x9F;
+        return overlong || surrogate ? 0 : 3;
+    }
+    if (p[0] >= 0xF0 && p[0] <= 0xF4) {
+        if (n < 4 || !continues(p, 3))
+            return 0;
+        bool overlong = p[0] == 0xF0 && p[1] < 0x90;
+        bool too_large = p[0] == 0xF4 && p[1] > 0x8F;
+        return overlong || too_large ? 0 : 4;
+    }
+    return 0;
+}
+
+bool utf8_valid(struct slice s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+    size_t left = s.n;
+    while (left) {
+        uint64_t word;
+        if (left >= sizeof word) {
+            memcpy(&word, p, sizeof word);
+            if (!(word & 0x8080808080808080u)) {
+                p += sizeof word;
+                left -= sizeof word;
+                continue;
+            }
+        }
+        size_t n = char_length(p, left);
+        if (!n)
+            return false;
+        p += n;
+        left -= n;
+    }
+    return true;
+}
+
+struct slice utf8_prefix(struct slice s, size_t max)
+{
+    if (s.n <= max)
+        return s;
+    while (max && ((unsigned char)s.p[max] & 0xC0) == 0x80)
+        max--;
+    return slice_of(s.p, max);
+}
