@@ -1,0 +1,263 @@
+/*
+ * A project: the plain data that every other module reads, as written in the project folder's YAML.
+ *
+ * Loading reads all files, merges them, replaces ${…} inside string values and checks everything it can
+ * without a network; mistakes are collected, not stopped at. Invariant: a project that loaded without
+ * problems has no dangling reference and every default filled in. Read-only after loading; any thread.
+ */
+#ifndef SLUICE_CONFIG_CONFIG_H
+#define SLUICE_CONFIG_CONFIG_H
+
+#include "protocol/base/arena.h"
+#include "protocol/base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Where in the project folder something is written; for messages. */
+struct config_place {
+    const char *file; /* relative to the project folder */
+    uint32_t line;    /* from 1 */
+    uint32_t col;     /* from 1 */
+};
+
+struct settings {
+    const char *redis;     /* URL, or NULL: a private server */
+    const char *redis_ca;  /* file with the authorities for rediss://; NULL: the system's */
+    const char *state_dir; /* absolute path */
+    const char *listen;
+    uint64_t window_bytes;     /* ceiling of payloads in Redis, all syncs together */
+    uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
+    uint32_t limit_slack_ms;
+    struct config_place place;
+};
+
+struct param {
+    const char *name;
+    const char *value;
+};
+
+enum read_method { READ_AUTO, READ_COPY, READ_ROWS };
+
+struct source {
+    const char *name;
+    const char *type;           /* "postgres" */
+    const struct param *params; /* libpq parameters; `url` is passed as `dbname` */
+    size_t param_count;
+    uint64_t statement_timeout_ms; /* 0: the server's */
+    enum read_method read;         /* auto: COPY, and rows where the server lacks it */
+    uint32_t connections;          /* reads at the same time; default 4 */
+    struct config_place place;
+};
+
+struct model {
+    const char *name;
+    const struct source *source;
+    const char *const *primary_key;
+    size_t primary_key_count;
+    const char *sql;      /* exactly one of sql and table is set after loading (sql_file is read) */
+    const char *table;    /* as written: schema.table */
+    const char *dbt_manifest; /* absolute path; with dbt_model; resolved when the run starts */
+    const char *dbt_model;
+    const char *timezone; /* of timestamps without one; NULL: UTC */
+    struct config_place place;
+};
+
+enum rate_kind { RATE_REQUESTS, RATE_RECORDS };
+
+struct rate_limit {
+    enum rate_kind kind;
+    uint64_t count;
+    uint64_t per_ms;
+};
+
+struct retry_policy {
+    uint32_t attempts;        /* 5 */
+    uint64_t base_ms;         /* 500 */
+    uint64_t max_ms;          /* 30 000 */
+    uint64_t throttled_max_ms; /* 3 600 000 */
+};
+
+struct destination {
+    const char *name;
+    const char *type; /* connector name */
+    const char *quota; /* defaults to name */
+    const struct rate_limit *limits;
+    size_t limit_count;
+    uint32_t concurrency; /* requests at the same time, fleet-wide; default 8 */
+    uint64_t timeout_ms;  /* 30 000 */
+    struct retry_policy retry;
+    uint32_t batch_size;   /* records; the connector's default */
+    uint64_t batch_bytes;  /* ceiling of one request's body; the connector's default */
+    uint32_t batch_max;    /* the connector's own maximum of records */
+    /* webhook */
+    const char *url;
+    const struct param *headers;
+    size_t header_count;
+    const char *bearer;     /* secret */
+    const char *basic_user; /* secret */
+    const char *basic_password;
+    const char *sign_secret; /* secret */
+    bool gzip;
+    const char *ca_file; /* authorities for https; NULL: the system's */
+    /* Hex digest of everything above that decides what is sent and how; no secret can be read from it. */
+    char fingerprint[33];
+    struct config_place place;
+};
+
+enum sync_mode { MODE_UPSERT, MODE_INSERT, MODE_UPDATE, MODE_APPEND, MODE_FULL, MODE_MIRROR };
+enum on_removed { REMOVED_IGNORE, REMOVED_DELETE, REMOVED_CLEAR };
+enum first_run { FIRST_SEND, FIRST_SKIP };
+enum priority { PRIORITY_LOW, PRIORITY_NORMAL, PRIORITY_HIGH };
+
+/* A number of records or a percentage; set is false where the guard is off. */
+struct guard_limit {
+    bool set;
+    bool percent;
+    double value;
+};
+
+struct guard {
+    struct guard_limit max_removed;
+    struct guard_limit max_changed;
+    struct guard_limit min_rows;
+    struct guard_limit max_rejected;
+    bool allow_empty;
+};
+
+enum transform_kind {
+    TRANSFORM_TRIM,
+    TRANSFORM_LOWER,
+    TRANSFORM_UPPER,
+    TRANSFORM_SHA256,    /* lower-case hex of the UTF-8 text */
+    TRANSFORM_MD5,
+    TRANSFORM_HEX,       /* of the text's bytes; of a bytea column's bytes */
+    TRANSFORM_BASE64,
+    TRANSFORM_TO_STRING,
+    TRANSFORM_TO_NUMBER,
+    TRANSFORM_TO_BOOLEAN,
+    TRANSFORM_DATE,      /* text: rfc3339 | date | unix | unix_ms */
+    TRANSFORM_SUBSTRING, /* from (0-based, characters), length (-1: the rest) */
+    TRANSFORM_REPLACE,   /* text: PCRE2 pattern, with: replacement ($1 …) */
+    TRANSFORM_SPLIT,     /* text: separator → JSON array */
+    TRANSFORM_JOIN,      /* text: separator; JSON array → text */
+    TRANSFORM_JSON,      /* text that holds JSON → embedded JSON */
+    TRANSFORM_MAP,       /* table; fallback when there is no row in it */
+};
+
+struct map_entry {
+    const char *from;
+    const char *to;
+    bool to_null;
+};
+
+struct transform {
+    enum transform_kind kind;
+    const char *text;
+    const char *with;
+    int64_t from;
+    int64_t length;
+    const struct map_entry *table;
+    size_t table_count;
+    bool has_fallback; /* `default` of a map table: otherwise an unknown value passes unchanged */
+    const char *fallback;
+    struct config_place place;
+};
+
+enum mapping_kind { MAPPING_COLUMN, MAPPING_CONSTANT, MAPPING_TEMPLATE };
+enum if_null { IF_NULL_SEND, IF_NULL_SKIP };
+
+struct mapping {
+    enum mapping_kind kind;
+    const char *from;      /* column, or the template's text */
+    const char *constant;  /* JSON literal of `value:` (YAML 1.2 core types) */
+    const char *to;        /* as written */
+    const char *const *path; /* `to` split at its dots; "\." is a dot in a name */
+    size_t path_count;
+    enum if_null if_null;
+    const char *fallback; /* JSON literal of `default:`, used for NULL; NULL: none */
+    const struct transform *transforms;
+    size_t transform_count;
+    struct config_place place;
+};
+
+enum schedule_kind { SCHEDULE_MANUAL, SCHEDULE_EVERY, SCHEDULE_CRON, SCHEDULE_AFTER, SCHEDULE_ON_CHANGE, SCHEDULE_STREAM };
+
+struct sync {
+    const char *name;
+    const struct model *model;
+    const struct destination *destination;
+    const char *object; /* NULL: the connector's only one */
+    enum sync_mode mode;
+    enum on_removed on_removed;
+    const char *identify_by; /* destination field; NULL: the primary key */
+    bool map_all;            /* `mappings: all` */
+    const struct mapping *mappings;
+    size_t mapping_count;
+    uint32_t batch_size; /* records; already limited by the connector's maximum */
+    bool first_run_set;
+    enum first_run first_run;
+    enum schedule_kind schedule; /* only manual runs are carried out by this version */
+    enum priority priority;
+    const char *lane_by; /* column whose equal values never share two requests in flight; NULL: none */
+    struct guard guard;
+    struct config_place place;
+};
+
+struct project {
+    struct arena arena;
+    const char *dir; /* absolute */
+    struct settings settings;
+    struct source *sources;
+    size_t source_count;
+    struct model *models;
+    size_t model_count;
+    struct destination *destinations;
+    size_t destination_count;
+    struct sync *syncs;
+    size_t sync_count;
+    const char *const *skipped_files; /* YAML files without any of our words */
+    size_t skipped_count;
+};
+
+enum problem_kind {
+    PROBLEM_MISTAKE,     /* exit 78 */
+    PROBLEM_UNSUPPORTED, /* right, but not carried out by this version: exit 78 as well */
+    PROBLEM_NOTE,        /* worth saying; not an error */
+};
+
+struct problem {
+    enum problem_kind kind;
+    struct config_place place; /* line 0: the folder as a whole */
+    const char *text;          /* what is wrong, and what to do; never a secret */
+};
+
+struct problem_list {
+    struct arena arena;
+    struct problem *items; /* in file, line order */
+    size_t count;
+    size_t mistakes; /* those that are not notes */
+};
+
+void problem_list_init(struct problem_list *list);
+void problem_list_done(struct problem_list *list);
+
+/**
+ * Reads the project in dir. Every mistake goes into problems; *ret_project is set only when there is none.
+ * Environment variables come from getenv. Returns ERR_CONFIG when problems->mistakes > 0, ERR_IO or
+ * ERR_NOMEM when reading itself failed. Owned by the caller: project_free.
+ */
+enum err_code project_load(const char *dir, struct project **ret_project, struct problem_list *problems,
+                           struct err *err) MUST_CHECK;
+void project_free(struct project *project);
+
+const struct sync *project_sync(const struct project *project, const char *name);
+const struct destination *project_destination(const struct project *project, const char *name);
+
+const char *sync_mode_name(enum sync_mode mode);
+const char *priority_name(enum priority priority);
+
+/** The candidate nearest to word (edit distance), NULL when none is near. For "did you mean". */
+const char *nearest_name(const char *word, const char *const *candidates, size_t count);
+
+#endif

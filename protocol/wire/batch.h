@@ -1,0 +1,87 @@
+/*
+ * A batch on the wire: records of one sync, columns once and then rows, in msgpack, compressed as a whole.
+ *
+ * The scheduler writes it with batch_writer, the worker reads it with batch_reader without allocating per
+ * record. Every record carries its ordinal in the planned batch, so that any subset of a batch (a half, the
+ * records still open) is a batch that describes itself. Layout and versions: protocol/PROTOCOL.md.
+ */
+#ifndef SLUICE_WIRE_BATCH_H
+#define SLUICE_WIRE_BATCH_H
+
+#include "protocol/base/buf.h"
+#include "protocol/base/value.h"
+
+#include <stdint.h>
+
+enum {
+    BATCH_VERSION = 1,
+    BATCH_RECORDS_MAX = 65535,
+    BATCH_KEY_FIELDS_MAX = 32,
+    BATCH_BYTES_MAX = 64 << 20,
+};
+
+enum record_op { OP_UPSERT, OP_INSERT, OP_UPDATE, OP_DELETE, OP_CLEAR, OP_APPEND };
+const char *record_op_name(enum record_op op);
+
+/* A target field: its path in the record, one name per level. */
+struct field_path {
+    const struct slice *names;
+    size_t count;
+};
+
+/* What all records of a batch share. Borrowed by writer and reader alike. */
+struct batch_head {
+    struct slice sync;
+    struct slice run;
+    struct slice id;          /* of the planned batch: stable over splits, retries and crashes */
+    struct slice destination;
+    struct slice fingerprint; /* of the destination's configuration */
+    struct slice object;      /* empty: none */
+    uint32_t planned;         /* records of the planned batch */
+    const struct slice *key_names;
+    size_t key_count;
+    const struct field_path *fields;
+    size_t field_count;
+};
+
+/* One record. keys has key_count values; fields has field_count values, or is NULL for delete. */
+struct record {
+    uint32_t ordinal;
+    enum record_op op;
+    const struct value *keys;
+    const struct value *fields;
+};
+
+/** Appends the msgpack form of a record to rows. Its part from *ret_values_at on holds only the field values. */
+enum err_code batch_put_record(struct buf *rows, const struct record *r, size_t key_count, size_t field_count,
+                               size_t *ret_values_at) MUST_CHECK;
+
+/** Appends only the field values of a record: what the row hash is taken over. Its form is fixed for ever. */
+enum err_code batch_put_values(struct buf *out, const struct value *fields, size_t field_count) MUST_CHECK;
+/** Appends a record whose values were already written by batch_put_values. values is empty for delete. */
+enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum record_op op, const struct value *keys,
+                                   size_t key_count, struct slice values) MUST_CHECK;
+
+/** Appends a whole batch: head, count rows already written by batch_put_record. compress: LZ4 where it helps. */
+enum err_code batch_seal(struct buf *out, const struct batch_head *head, uint32_t count, struct slice rows,
+                         bool compress, struct err *err) MUST_CHECK;
+
+struct batch_reader;
+
+struct batch_reader *batch_reader_new(void);
+void batch_reader_free(struct batch_reader *r);
+
+/** Opens a sealed batch (copied or decompressed as needed; payload may go afterwards). Foreign bytes: ERR_INVALID. */
+enum err_code batch_reader_open(struct batch_reader *r, struct slice payload, struct err *err) MUST_CHECK;
+const struct batch_head *batch_reader_head(const struct batch_reader *r);
+uint32_t batch_reader_count(const struct batch_reader *r);
+/** Gives the next record; *ret_more is false at the end. Values are borrowed until the reader is opened again. */
+enum err_code batch_reader_next(struct batch_reader *r, struct record *ret_record, bool *ret_more,
+                                struct err *err) MUST_CHECK;
+/** Starts again at the first record. */
+void batch_reader_rewind(struct batch_reader *r);
+/** Seals a batch of those records of r whose index (position, not ordinal) has keep[index] set. */
+enum err_code batch_reader_subset(struct batch_reader *r, const uint8_t *keep, struct buf *out,
+                                  struct err *err) MUST_CHECK;
+
+#endif
