@@ -17,6 +17,8 @@ enum {
     BATCH_VERSION = 1,
     BATCH_RECORDS_MAX = 65535,
     BATCH_KEY_FIELDS_MAX = 32,
+    BATCH_FIELDS_MAX = 4096,
+    BATCH_PATH_MAX = 16, /* names in one field's path */
     BATCH_BYTES_MAX = 64 << 20,
 };
 
@@ -44,7 +46,7 @@ struct batch_head {
     size_t field_count;
 };
 
-/* One record. keys has key_count values; fields has field_count values, or is NULL for delete. */
+/* One record. keys has key_count values; fields has field_count values, or is NULL for delete and clear. */
 struct record {
     uint32_t ordinal;
     enum record_op op;
@@ -52,17 +54,26 @@ struct record {
     const struct value *fields;
 };
 
-/** Appends the msgpack form of a record to rows. Its part from *ret_values_at on holds only the field values. */
+/**
+ * Appends the msgpack form of a record to rows. Its part from *ret_values_at on is what batch_put_values writes.
+ * Errors: ERR_FULL, ERR_NOMEM; ERR_BUG for VALUE_BAD and for a record whose fields do not suit its op.
+ */
 enum err_code batch_put_record(struct buf *rows, const struct record *r, size_t key_count, size_t field_count,
                                size_t *ret_values_at) MUST_CHECK;
 
-/** Appends only the field values of a record: what the row hash is taken over. Its form is fixed for ever. */
+/**
+ * Appends only the field values of a record (a msgpack array): what the row hash is taken over. Its form is
+ * fixed for ever. Errors: as batch_put_record; on an error the buffer is as it was.
+ */
 enum err_code batch_put_values(struct buf *out, const struct value *fields, size_t field_count) MUST_CHECK;
-/** Appends a record whose values were already written by batch_put_values. values is empty for delete. */
+/** Appends a record whose values were already written by batch_put_values. values is empty for delete and clear. */
 enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum record_op op, const struct value *keys,
                                    size_t key_count, struct slice values) MUST_CHECK;
 
-/** Appends a whole batch: head, count rows already written by batch_put_record. compress: LZ4 where it helps. */
+/**
+ * Appends a whole batch: head, count rows already written by batch_put_record. compress: LZ4 where it helps.
+ * Errors: ERR_FULL above BATCH_BYTES_MAX or the buffer's own limit, ERR_NOMEM, ERR_BUG for a head out of bounds.
+ */
 enum err_code batch_seal(struct buf *out, const struct batch_head *head, uint32_t count, struct slice rows,
                          bool compress, struct err *err) MUST_CHECK;
 
@@ -75,7 +86,10 @@ void batch_reader_free(struct batch_reader *r);
 enum err_code batch_reader_open(struct batch_reader *r, struct slice payload, struct err *err) MUST_CHECK;
 const struct batch_head *batch_reader_head(const struct batch_reader *r);
 uint32_t batch_reader_count(const struct batch_reader *r);
-/** Gives the next record; *ret_more is false at the end. Values are borrowed until the reader is opened again. */
+/**
+ * Gives the next record; *ret_more is false at the end. Ordinals ascend and are below head->planned. The arrays
+ * keys and fields are borrowed until the next call, the bytes of their values until the reader is opened again.
+ */
 enum err_code batch_reader_next(struct batch_reader *r, struct record *ret_record, bool *ret_more,
                                 struct err *err) MUST_CHECK;
 /** Starts again at the first record. */
