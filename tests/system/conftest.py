@@ -1,0 +1,59 @@
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness.lab import Lab  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
+from harness.sink import Sink  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also the tests that take long")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes long; only with --long")
+    config.addinivalue_line("markers", "core: the few that every build, sanitized too, has to pass")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        skip = pytest.mark.skip(reason="only with --long")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def lab(postgres):
+    laboratory = Lab(postgres)
+    yield laboratory
+    laboratory.close()
+
+
+@pytest.fixture
+def sinks():
+    """Makes receivers that are closed after the test."""
+    made = []
+
+    def make(*args, **options):
+        made.append(Sink(*args, **options))
+        return made[-1]
+    yield make
+    for sink in made:
+        sink.close()
+
+
+@pytest.fixture
+def sink(sinks):
+    return sinks()
