@@ -11,7 +11,10 @@
 #include <lz4.h>
 #include <stdlib.h>
 
-enum { HEAD_ARENA_BYTES = 16 << 20 };
+enum {
+    HEAD_ARENA_BYTES = 16 << 20,
+    LZ4_RATIO_MAX = 255, /* of the format: a length byte stands for at most so many bytes */
+};
 
 struct batch_reader {
     struct buf body;
@@ -65,7 +68,9 @@ static enum err_code load_body(struct batch_reader *r, struct slice payload, str
         return malformed(err, "larger than 64 MiB");
     r->compressed = codec == CODEC_LZ4;
     size_t left = unpack_left(&u);
-    if (r->compressed ? left > BATCH_BYTES_MAX : left != raw)
+    if (left > BATCH_BYTES_MAX)
+        return malformed(err, "larger than 64 MiB");
+    if (r->compressed ? !raw || raw / LZ4_RATIO_MAX > left : left != raw)
         return malformed(err, "length differs from its prefix");
     buf_reset(&r->body);
     enum err_code rc = buf_reserve(&r->body, (size_t)raw);
@@ -73,7 +78,7 @@ static enum err_code load_body(struct batch_reader *r, struct slice payload, str
         return err_set(err, rc, "no memory for a batch of %zu bytes", (size_t)raw);
     if (!r->compressed)
         return buf_put(&r->body, u.p, left);
-    if (!raw || LZ4_decompress_safe((const char *)u.p, r->body.p, (int)left, (int)raw) != (int)raw)
+    if (LZ4_decompress_safe((const char *)u.p, r->body.p, (int)left, (int)raw) != (int)raw)
         return malformed(err, "compressed body is damaged");
     r->body.len = (size_t)raw;
     return ERR_OK;

@@ -1,0 +1,602 @@
+#include "protocol/wire/batch.h"
+#include "tests/unit/wire/prng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <msgpack.h>
+
+enum { RECORDS = 40, KEYS = 2, FIELDS = 12, PREFIX = 5, TEXT_MAX = 100 << 10 };
+
+/* A batch in plain structures, to compare with what comes back. */
+struct sample {
+    struct slice key_names[KEYS];
+    struct slice names[FIELDS][3];
+    struct field_path paths[FIELDS];
+    struct batch_head head;
+    struct record records[RECORDS];
+    struct value values[RECORDS][KEYS + FIELDS];
+    uint32_t count;
+    struct buf rows;
+    char *text; /* what all values borrow from */
+};
+
+static struct value random_value(struct prng *rng, const char *text)
+{
+    static const uint32_t sizes[] = {0, 1, 5, 31, 32, 33, 255, 256, 300};
+    static const char *const numbers[] = {"0", "-1", "12345678901234567890123", "1.50", "6e-7"};
+    uint32_t n = prng_below(rng, 200) == 0 ? prng_below(rng, TEXT_MAX) : sizes[prng_below(rng, 9)];
+    enum value_kind kind = prng_below(rng, VALUE_BAD);
+    if (kind == VALUE_NUMBER)
+        return value_of(kind, slice_str(numbers[prng_below(rng, 5)]));
+    if (kind == VALUE_TEXT)
+        return (struct value){kind, n, text + prng_below(rng, 100)};
+    if (kind == VALUE_JSON)
+        return value_of(kind, slice_str("{\"a\":[1,2.0,null]}"));
+    return (struct value){.kind = kind};
+}
+
+static void sample_head(struct sample *s, uint32_t planned)
+{
+    static const char *const words[] = {"email", "address", "größe"};
+    for (size_t i = 0; i < KEYS; i++)
+        s->key_names[i] = slice_str(i ? "tenant" : "id");
+    for (size_t i = 0; i < FIELDS; i++) {
+        for (size_t j = 0; j < 3; j++)
+            s->names[i][j] = slice_str(words[(i + j) % 3]);
+        s->paths[i] = (struct field_path){s->names[i], 1 + i % 3};
+    }
+    s->head = (struct batch_head){
+        .sync = SLICE_LIT("customers_to_crm"),
+        .run = SLICE_LIT("r-20260102-1"),
+        .id = SLICE_LIT("b-17"),
+        .destination = SLICE_LIT("crm"),
+        .fingerprint = SLICE_LIT("00112233445566778899aabbccddeeff"),
+        .object = SLICE_LIT(""),
+        .planned = planned,
+        .key_names = s->key_names,
+        .key_count = KEYS,
+        .fields = s->paths,
+        .field_count = FIELDS,
+    };
+}
+
+static struct sample *sample_new(uint64_t seed, uint32_t count)
+{
+    struct prng rng = {seed};
+    struct sample *s = calloc(1, sizeof *s);
+    s->text = malloc(TEXT_MAX + 100);
+    for (size_t i = 0; i < TEXT_MAX + 100; i++)
+        s->text[i] = (char)('a' + prng_below(&rng, 26));
+    uint32_t ordinal = 0;
+    s->count = count;
+    buf_init(&s->rows, BATCH_BYTES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        ordinal += prng_below(&rng, 3) ? 1 : 1 + prng_below(&rng, 300);
+        enum record_op op = prng_below(&rng, OP_APPEND + 1);
+        bool bare = op == OP_DELETE || op == OP_CLEAR;
+        for (size_t j = 0; j < KEYS + FIELDS; j++)
+            s->values[i][j] = random_value(&rng, s->text);
+        s->records[i] = (struct record){ordinal - 1, op, s->values[i], bare ? NULL : s->values[i] + KEYS};
+        size_t at;
+        assert_int_equal(ERR_OK, batch_put_record(&s->rows, &s->records[i], KEYS, FIELDS, &at));
+    }
+    sample_head(s, ordinal);
+    return s;
+}
+
+static void sample_free(struct sample *s)
+{
+    buf_done(&s->rows);
+    free(s->text);
+    free(s);
+}
+
+static void seal(const struct sample *s, bool compress, struct buf *out)
+{
+    struct err err;
+    buf_init(out, BATCH_BYTES_MAX);
+    assert_int_equal(ERR_OK, batch_seal(out, &s->head, s->count, buf_slice(&s->rows), compress, &err));
+}
+
+static void assert_values(const struct value *want, const struct value *got, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(want[i].kind, got[i].kind);
+        assert_true(slice_eq(value_slice(want[i]), value_slice(got[i])));
+    }
+}
+
+static void assert_record(const struct record *want, const struct record *got)
+{
+    assert_int_equal(want->ordinal, got->ordinal);
+    assert_int_equal(want->op, got->op);
+    assert_values(want->keys, got->keys, KEYS);
+    assert_int_equal(want->fields == NULL, got->fields == NULL);
+    if (want->fields)
+        assert_values(want->fields, got->fields, FIELDS);
+}
+
+static void assert_head(const struct batch_head *want, const struct batch_head *got)
+{
+    assert_true(slice_eq(want->sync, got->sync) && slice_eq(want->run, got->run));
+    assert_true(slice_eq(want->id, got->id) && slice_eq(want->destination, got->destination));
+    assert_true(slice_eq(want->fingerprint, got->fingerprint) && slice_eq(want->object, got->object));
+    assert_int_equal(want->planned, got->planned);
+    assert_int_equal(want->key_count, got->key_count);
+    for (size_t i = 0; i < want->key_count; i++)
+        assert_true(slice_eq(want->key_names[i], got->key_names[i]));
+    assert_int_equal(want->field_count, got->field_count);
+    for (size_t i = 0; i < want->field_count; i++) {
+        assert_int_equal(want->fields[i].count, got->fields[i].count);
+        for (size_t j = 0; j < want->fields[i].count; j++)
+            assert_true(slice_eq(want->fields[i].names[j], got->fields[i].names[j]));
+    }
+}
+
+/* Opens bytes from a block of exactly their size, which is gone before the records are read. */
+static enum err_code open_copy(struct batch_reader *r, struct slice bytes, struct err *err)
+{
+    char *copy = malloc(bytes.n ? bytes.n : 1);
+    memcpy(copy, bytes.p, bytes.n);
+    enum err_code rc = batch_reader_open(r, slice_of(copy, bytes.n), err);
+    free(copy);
+    return rc;
+}
+
+/* Reads to the end and touches every byte. Returns what ended it. */
+static enum err_code read_all(struct batch_reader *r, uint32_t *ret_records)
+{
+    struct record record;
+    struct err err;
+    bool more;
+    unsigned sum = 0;
+    const struct batch_head *head = batch_reader_head(r);
+    for (*ret_records = 0;; ++*ret_records) {
+        enum err_code rc = batch_reader_next(r, &record, &more, &err);
+        if (rc || !more)
+            return rc;
+        for (size_t i = 0; i < head->key_count; i++)
+            for (size_t j = 0; j < record.keys[i].n; j++)
+                sum += (unsigned char)record.keys[i].p[j];
+        for (size_t i = 0; record.fields && i < head->field_count; i++)
+            for (size_t j = 0; j < record.fields[i].n; j++)
+                sum += (unsigned char)record.fields[i].p[j];
+        assert_true(sum < UINT32_MAX && record.ordinal < head->planned);
+    }
+}
+
+static void round_trips(uint64_t seed, bool compress)
+{
+    struct sample *s = sample_new(seed, RECORDS);
+    struct buf out;
+    struct err err;
+    seal(s, compress, &out);
+    struct batch_reader *r = batch_reader_new();
+    assert_int_equal(ERR_OK, open_copy(r, buf_slice(&out), &err));
+    assert_head(&s->head, batch_reader_head(r));
+    assert_int_equal(s->count, batch_reader_count(r));
+    for (int pass = 0; pass < 2; pass++) {
+        struct record got;
+        bool more;
+        for (uint32_t i = 0; i < s->count; i++) {
+            assert_int_equal(ERR_OK, batch_reader_next(r, &got, &more, &err));
+            assert_true(more);
+            assert_record(&s->records[i], &got);
+        }
+        assert_int_equal(ERR_OK, batch_reader_next(r, &got, &more, &err));
+        assert_false(more);
+        batch_reader_rewind(r);
+    }
+    batch_reader_free(r);
+    buf_done(&out);
+    sample_free(s);
+}
+
+static void test_every_kind_and_size_comes_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        round_trips(seed, seed % 2);
+}
+
+static void test_large_sizes_use_the_wide_forms(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {255, 256, 65535, 65536, 100 << 10};
+    static const enum value_kind kinds[] = {VALUE_TEXT, VALUE_NUMBER, VALUE_JSON};
+    char *text = malloc(100 << 10);
+    memset(text, '7', 100 << 10);
+    struct batch_reader *r = batch_reader_new();
+    struct err err;
+    for (size_t i = 0; i < ARRAY_LEN(sizes) * ARRAY_LEN(kinds); i++) {
+        struct value v = {kinds[i % 3], sizes[i / 3], text};
+        struct record record = {0, OP_APPEND, NULL, &v}, got;
+        struct slice name = SLICE_LIT("n");
+        struct field_path path = {&name, 1};
+        struct batch_head head = {.planned = 1, .fields = &path, .field_count = 1};
+        struct buf rows, out;
+        size_t at;
+        bool more;
+        buf_init(&rows, 1 << 20);
+        buf_init(&out, 1 << 20);
+        assert_int_equal(ERR_OK, batch_put_record(&rows, &record, 0, 1, &at));
+        assert_int_equal(ERR_OK, batch_seal(&out, &head, 1, buf_slice(&rows), false, &err));
+        assert_int_equal(ERR_OK, open_copy(r, buf_slice(&out), &err));
+        assert_int_equal(ERR_OK, batch_reader_next(r, &got, &more, &err));
+        assert_values(&v, got.fields, 1);
+        buf_done(&rows);
+        buf_done(&out);
+    }
+    batch_reader_free(r);
+    free(text);
+}
+
+static void test_compression_shrinks_and_tiny_batches_stay_plain(void **state)
+{
+    (void)state;
+    struct buf plain, packed;
+    struct sample *s = sample_new(3, RECORDS);
+    seal(s, false, &plain);
+    seal(s, true, &packed);
+    assert_true(packed.len < plain.len);
+    assert_int_equal(1, packed.p[0]);
+    buf_done(&plain);
+    buf_done(&packed);
+    sample_free(s);
+    s = sample_new(3, 0);
+    seal(s, true, &packed);
+    assert_int_equal(0, packed.p[0]);
+    buf_done(&packed);
+    sample_free(s);
+}
+
+/* Values already encoded give the same row as values given one by one. */
+static void test_raw_values_give_the_same_row(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(9, RECORDS);
+    struct buf rows, values;
+    buf_init(&rows, BATCH_BYTES_MAX);
+    buf_init(&values, BATCH_BYTES_MAX);
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct record *r = &s->records[i];
+        buf_reset(&values);
+        if (r->fields)
+            assert_int_equal(ERR_OK, batch_put_values(&values, r->fields, FIELDS));
+        size_t before = rows.len, at;
+        assert_int_equal(ERR_OK, batch_put_record_raw(&rows, r->ordinal, r->op, r->keys, KEYS, buf_slice(&values)));
+        struct buf one;
+        buf_init(&one, BATCH_BYTES_MAX);
+        assert_int_equal(ERR_OK, batch_put_record(&one, r, KEYS, FIELDS, &at));
+        assert_true(slice_eq(buf_slice(&one), slice_of(rows.p + before, rows.len - before)));
+        if (r->fields)
+            assert_true(slice_eq(buf_slice(&values), slice_of(one.p + at, one.len - at)));
+        buf_done(&one);
+    }
+    assert_true(slice_eq(buf_slice(&rows), buf_slice(&s->rows)));
+    buf_done(&rows);
+    buf_done(&values);
+    sample_free(s);
+}
+
+/* Row hashes in people's state directories are taken over these bytes: they may never change. */
+static void test_the_form_of_values_is_fixed_for_ever(void **state)
+{
+    (void)state;
+    static const char golden[] = "\x9a\xc0\xc2\xc3"
+                                 "\xc7\x01\x01" "7"
+                                 "\xc7\x05\x01" "-1.50"
+                                 "\xa0"
+                                 "\xa5" "gr\xc3\xb6\xc3"
+                                 "\xd9\x20" "abcdefghijklmnopqrstuvwxyz012345"
+                                 "\xc7\x0a\x02" "{\"a\":null}"
+                                 "\xc7\x00\x03";
+    const struct value values[] = {
+        {.kind = VALUE_NULL},
+        {.kind = VALUE_FALSE},
+        {.kind = VALUE_TRUE},
+        {VALUE_NUMBER, 1, "7"},
+        {VALUE_NUMBER, 5, "-1.50"},
+        {VALUE_TEXT, 0, NULL},
+        {VALUE_TEXT, 5, "gr\xc3\xb6\xc3"},
+        {VALUE_TEXT, 32, "abcdefghijklmnopqrstuvwxyz012345"},
+        {VALUE_JSON, 10, "{\"a\":null}"},
+        {.kind = VALUE_ABSENT},
+    };
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    assert_int_equal(ERR_OK, batch_put_values(&b, values, ARRAY_LEN(values)));
+    assert_int_equal(sizeof golden - 1, b.len);
+    assert_memory_equal(golden, b.p, b.len);
+
+    struct value many[20] = {{.kind = VALUE_NULL}};
+    char *text = calloc(1, 70000);
+    many[18] = (struct value){VALUE_TEXT, 300, text};
+    many[19] = (struct value){VALUE_NUMBER, 70000, text};
+    buf_reset(&b);
+    assert_int_equal(ERR_OK, batch_put_values(&b, many, 20));
+    assert_memory_equal("\xdc\x00\x14\xc0", b.p, 4);
+    assert_memory_equal("\xda\x01\x2c", b.p + 3 + 18, 3);
+    assert_memory_equal("\xc9\x00\x01\x11\x70\x01", b.p + 3 + 18 + 3 + 300, 6);
+    free(text);
+    buf_done(&b);
+}
+
+static void test_what_cannot_be_sent_is_refused_and_leaves_the_buffer(void **state)
+{
+    (void)state;
+    struct value bad = {VALUE_BAD, 3, "why"}, good = {.kind = VALUE_NULL};
+    struct buf b;
+    size_t at;
+    buf_init(&b, 1000);
+    assert_int_equal(ERR_OK, buf_puts(&b, "before"));
+    assert_int_equal(ERR_BUG, batch_put_values(&b, &bad, 1));
+    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_UPSERT, &bad, &good}, 1, 1, &at));
+    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_UPSERT, &good, &bad}, 1, 1, &at));
+    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_UPSERT, &good, NULL}, 1, 1, &at));
+    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_DELETE, &good, &good}, 1, 1, &at));
+    assert_int_equal(ERR_BUG, batch_put_record_raw(&b, 0, OP_INSERT, &good, 1, SLICE_LIT("")));
+    assert_int_equal(ERR_BUG, batch_put_record_raw(&b, 0, OP_CLEAR, &good, 1, SLICE_LIT("\x90")));
+    struct value huge = {VALUE_TEXT, 1001, "never read"};
+    assert_int_equal(ERR_FULL, batch_put_values(&b, &huge, 1));
+    assert_true(slice_eq_str(buf_slice(&b), "before"));
+
+    struct err err;
+    struct batch_head head = {.planned = 1};
+    assert_int_equal(ERR_BUG, batch_seal(&b, &head, 2, SLICE_LIT(""), false, &err));
+    struct field_path empty = {NULL, 0};
+    head = (struct batch_head){.planned = 1, .fields = &empty, .field_count = 1};
+    assert_int_equal(ERR_BUG, batch_seal(&b, &head, 1, SLICE_LIT(""), false, &err));
+    head = (struct batch_head){.planned = 1};
+    assert_int_equal(ERR_FULL, batch_seal(&b, &head, 1, slice_of("", 2000), false, &err));
+    assert_true(slice_eq_str(buf_slice(&b), "before"));
+    buf_done(&b);
+}
+
+static void assert_subset(struct batch_reader *r, const struct sample *s, const uint8_t *keep)
+{
+    struct buf part;
+    struct err err;
+    struct record got;
+    bool more;
+    buf_init(&part, BATCH_BYTES_MAX);
+    assert_int_equal(ERR_OK, batch_reader_subset(r, keep, &part, &err));
+    struct batch_reader *half = batch_reader_new();
+    assert_int_equal(ERR_OK, open_copy(half, buf_slice(&part), &err));
+    assert_head(&s->head, batch_reader_head(half));
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!keep[i])
+            continue;
+        assert_int_equal(ERR_OK, batch_reader_next(half, &got, &more, &err));
+        assert_true(more);
+        assert_record(&s->records[i], &got);
+    }
+    assert_int_equal(ERR_OK, batch_reader_next(half, &got, &more, &err));
+    assert_false(more);
+    batch_reader_free(half);
+    buf_done(&part);
+}
+
+static void test_any_subset_is_a_batch_of_its_own(void **state)
+{
+    (void)state;
+    struct prng rng = {7};
+    for (uint64_t seed = 100; seed < 110; seed++) {
+        struct sample *s = sample_new(seed, RECORDS);
+        struct batch_reader *r = batch_reader_new();
+        struct buf out;
+        struct err err;
+        struct record got;
+        bool more;
+        seal(s, seed % 2, &out);
+        assert_int_equal(ERR_OK, open_copy(r, buf_slice(&out), &err));
+        uint8_t keep[RECORDS] = {0};
+        assert_subset(r, s, keep);
+        assert_int_equal(ERR_OK, batch_reader_next(r, &got, &more, &err));
+        for (int round = 0; round < 5; round++) {
+            for (size_t i = 0; i < RECORDS; i++)
+                keep[i] = prng_below(&rng, 2) == 0;
+            assert_subset(r, s, keep);
+        }
+        /* A subset taken in the middle of reading does not move the reader. */
+        assert_int_equal(ERR_OK, batch_reader_next(r, &got, &more, &err));
+        assert_record(&s->records[1], &got);
+        batch_reader_free(r);
+        buf_done(&out);
+        sample_free(s);
+    }
+}
+
+/* The whole batch is read first, so that a reader that looked beyond its end would find the right bytes. */
+static void test_a_batch_cut_anywhere_is_refused(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(17, 6);
+    struct buf out;
+    struct err err;
+    uint32_t records;
+    struct batch_reader *r = batch_reader_new();
+    seal(s, false, &out);
+    for (size_t n = 0; n < out.len; n++) {
+        assert_int_equal(ERR_OK, open_copy(r, buf_slice(&out), &err));
+        assert_int_equal(ERR_OK, read_all(r, &records));
+        struct buf cut;
+        buf_init(&cut, BATCH_BYTES_MAX);
+        assert_int_equal(ERR_OK, buf_put(&cut, out.p, n));
+        if (n >= PREFIX)
+            for (size_t i = 1; i < PREFIX; i++)
+                cut.p[i] = (char)((n - PREFIX) >> (8 * (PREFIX - 1 - i)));
+        enum err_code rc = open_copy(r, slice_of(n ? cut.p : "", n), &err);
+        if (!rc)
+            rc = read_all(r, &records);
+        assert_int_equal(ERR_INVALID, rc);
+        buf_done(&cut);
+    }
+    batch_reader_free(r);
+    buf_done(&out);
+    sample_free(s);
+}
+
+static void flip_every_bit(const struct buf *out)
+{
+    struct batch_reader *r = batch_reader_new();
+    struct err err;
+    uint32_t records;
+    char *copy = malloc(out->len);
+    for (size_t bit = 0; bit < out->len * 8; bit++) {
+        memcpy(copy, out->p, out->len);
+        copy[bit / 8] = (char)(copy[bit / 8] ^ 1 << bit % 8);
+        enum err_code rc = batch_reader_open(r, slice_of(copy, out->len), &err);
+        if (!rc)
+            rc = read_all(r, &records);
+        assert_true(rc == ERR_OK || rc == ERR_INVALID);
+    }
+    free(copy);
+    batch_reader_free(r);
+}
+
+static void test_flipped_bits_never_lead_outside(void **state)
+{
+    (void)state;
+    for (int compress = 0; compress < 2; compress++) {
+        struct sample *s = sample_new(23, 8);
+        struct buf out;
+        seal(s, compress, &out);
+        flip_every_bit(&out);
+        buf_done(&out);
+        sample_free(s);
+    }
+}
+
+static void test_foreign_bytes_are_refused_with_a_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *reason;
+    } cases[] = {
+        {"", 0, "shorter than its prefix"},
+        {"\x00\x00\x00\x00\x00", 5, "no head"},
+        {"\x02\x00\x00\x00\x01x", 6, "unknown codec"},
+        {"\x00\x00\x00\x00\x09x", 6, "length differs"},
+        {"\x00\x04\x00\x00\x01x", 6, "larger than 64 MiB"},
+        {"\x01\xff\xff\xff\xffx", 6, "larger than 64 MiB"},
+        {"\x01\x04\x00\x00\x00x", 6, "length differs"},
+        {"\x01\x00\x00\x00\x00x", 6, "length differs"},
+        {"\x01\x00\x00\x00\x09x", 6, "damaged"},
+        {"\x00\x00\x00\x00\x0c\x9b\x02\0\0\0\0\0\0\0\0\0\0", 17, "version 2"},
+    };
+    struct batch_reader *r = batch_reader_new();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        assert_int_equal(ERR_INVALID, open_copy(r, slice_of(cases[i].bytes, cases[i].n), &err));
+        if (!strstr(err.text, cases[i].reason))
+            fail_msg("case %zu says: %s", i, err.text);
+    }
+    batch_reader_free(r);
+}
+
+static void test_ordinals_must_ascend_and_be_planned(void **state)
+{
+    (void)state;
+    static const uint32_t wrong[][2] = {{1, 1}, {2, 1}, {0, 3}};
+    struct batch_reader *r = batch_reader_new();
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct buf rows, out;
+        struct err err;
+        size_t at;
+        uint32_t records;
+        buf_init(&rows, 1000);
+        buf_init(&out, 1000);
+        for (size_t j = 0; j < 2; j++)
+            assert_int_equal(ERR_OK, batch_put_record(&rows, &(struct record){wrong[i][j], OP_DELETE, NULL, NULL}, 0, 0, &at));
+        struct batch_head head = {.planned = 3};
+        assert_int_equal(ERR_OK, batch_seal(&out, &head, 2, buf_slice(&rows), false, &err));
+        assert_int_equal(ERR_OK, open_copy(r, buf_slice(&out), &err));
+        assert_int_equal(ERR_INVALID, read_all(r, &records));
+        assert_int_equal(1, records);
+        buf_done(&rows);
+        buf_done(&out);
+    }
+    batch_reader_free(r);
+}
+
+static void assert_msgpack_value(const struct value *want, const msgpack_object *got)
+{
+    static const int ext_types[] = {[VALUE_NUMBER] = 1, [VALUE_JSON] = 2, [VALUE_ABSENT] = 3};
+    if (want->kind == VALUE_NULL) {
+        assert_int_equal(MSGPACK_OBJECT_NIL, got->type);
+    } else if (want->kind == VALUE_FALSE || want->kind == VALUE_TRUE) {
+        assert_int_equal(MSGPACK_OBJECT_BOOLEAN, got->type);
+        assert_int_equal(want->kind == VALUE_TRUE, got->via.boolean);
+    } else if (want->kind == VALUE_TEXT) {
+        assert_int_equal(MSGPACK_OBJECT_STR, got->type);
+        assert_true(slice_eq(value_slice(*want), slice_of(got->via.str.ptr, got->via.str.size)));
+    } else {
+        assert_int_equal(MSGPACK_OBJECT_EXT, got->type);
+        assert_int_equal(ext_types[want->kind], got->via.ext.type);
+        assert_true(slice_eq(value_slice(*want), slice_of(got->via.ext.ptr, got->via.ext.size)));
+    }
+}
+
+static void assert_msgpack_row(const struct record *want, const msgpack_object *row)
+{
+    assert_int_equal(MSGPACK_OBJECT_ARRAY, row->type);
+    assert_int_equal(3 + KEYS, row->via.array.size);
+    const msgpack_object *items = row->via.array.ptr;
+    assert_int_equal(want->ordinal, items[0].via.u64);
+    assert_int_equal(want->op, items[1].via.u64);
+    for (size_t i = 0; i < KEYS; i++)
+        assert_msgpack_value(&want->keys[i], &items[2 + i]);
+    const msgpack_object_array *values = &items[2 + KEYS].via.array;
+    assert_int_equal(want->fields ? FIELDS : 0, values->size);
+    for (size_t i = 0; i < values->size; i++)
+        assert_msgpack_value(&want->fields[i], &values->ptr[i]);
+}
+
+static void test_another_msgpack_reads_the_same(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(31, RECORDS);
+    struct buf out;
+    seal(s, false, &out);
+    msgpack_unpacked result;
+    msgpack_unpacked_init(&result);
+    size_t offset = 0;
+    assert_int_equal(MSGPACK_UNPACK_SUCCESS,
+                     msgpack_unpack_next(&result, out.p + PREFIX, out.len - PREFIX, &offset));
+    assert_int_equal(out.len - PREFIX, offset);
+    const msgpack_object_array *body = &result.data.via.array;
+    assert_int_equal(11, body->size);
+    assert_int_equal(BATCH_VERSION, body->ptr[0].via.u64);
+    assert_int_equal(s->head.planned, body->ptr[7].via.u64);
+    assert_int_equal(FIELDS, body->ptr[9].via.array.size);
+    assert_int_equal(s->count, body->ptr[10].via.array.size);
+    for (uint32_t i = 0; i < s->count; i++)
+        assert_msgpack_row(&s->records[i], &body->ptr[10].via.array.ptr[i]);
+    msgpack_unpacked_destroy(&result);
+    buf_done(&out);
+    sample_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kind_and_size_comes_back),
+        cmocka_unit_test(test_large_sizes_use_the_wide_forms),
+        cmocka_unit_test(test_compression_shrinks_and_tiny_batches_stay_plain),
+        cmocka_unit_test(test_raw_values_give_the_same_row),
+        cmocka_unit_test(test_the_form_of_values_is_fixed_for_ever),
+        cmocka_unit_test(test_what_cannot_be_sent_is_refused_and_leaves_the_buffer),
+        cmocka_unit_test(test_any_subset_is_a_batch_of_its_own),
+        cmocka_unit_test(test_a_batch_cut_anywhere_is_refused),
+        cmocka_unit_test(test_flipped_bits_never_lead_outside),
+        cmocka_unit_test(test_foreign_bytes_are_refused_with_a_reason),
+        cmocka_unit_test(test_ordinals_must_ascend_and_be_planned),
+        cmocka_unit_test(test_another_msgpack_reads_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
