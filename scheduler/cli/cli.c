@@ -1,0 +1,232 @@
+#include "scheduler/cli/cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORKERS_OPTION_MAX = 64, LIMIT_OPTION_MAX = 1000000 };
+
+static const struct command commands[] = {
+    {"check", "", "validate the project folder",
+     "Reads every YAML file of the project and reports all mistakes as file:line:col. Touches no\n"
+     "database and no destination. Exits 0 when the project is right, 78 otherwise.\n",
+     "", 0, 0, command_check},
+    {"run", "[SYNC…]", "run syncs now (all of them when none is named)",
+     "Reads each model once, sends what was added, changed or removed since the destination last\n"
+     "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps the\n"
+     "rest for the next run; the second stops at once. Neither loses anything.\n\n"
+     "Exit status: 0 all accepted, 1 some records rejected, failed or invalid, 2 a run failed or was\n"
+     "stopped, 3 a run is held for approval.\n",
+     "fw", 0, 1000, command_run},
+    {"approve", "RUN", "send exactly what a held run planned",
+     "Works only while state, mapping and target are as they were when the run was held; says so\n"
+     "otherwise. Exits as `run` does.\n",
+     "w", 1, 1, command_approve},
+    {"retry", "[SYNC…]", "send refused records again with the next run",
+     "Forgets refusals, so that the next run sends those rows once more: all of the named syncs\n"
+     "(of every sync when none is named), or those chosen by --key or --message.\n",
+     "km", 0, 1000, command_retry},
+    {"runs", "[SYNC…]", "list past runs, newest first", "", "l", 0, 1000, command_runs},
+    {"status", "[SYNC…]", "show each sync, its last run and what waits", "", "", 0, 1000, command_status},
+    {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
+     "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000, command_errors},
+    {"version", "", "print the version", "", "", 0, 0, command_version},
+};
+
+/* Described, but carried out by a later version. */
+static const char *const later_commands[] = {"plan", "up", "pause", "resume", "cancel"};
+
+static const struct {
+    char letter;
+    const char *text;
+} option_help[] = {
+    {'f', "      --full           send every row again; removals are handled as always\n"},
+    {'w', "      --workers N      worker processes to start (default: one per processor, at most 4)\n"},
+    {'k', "      --key TEXT       only records whose key contains TEXT, e.g. '\"id\":42'\n"},
+    {'m', "      --message TEXT   only records whose message contains TEXT\n"},
+    {'r', "      --run RUN        only records of this run\n"},
+    {'l', "      --limit N        at most N rows (default 20)\n"},
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("Usage: sluice COMMAND [OPTION…] [ARGUMENT…]\n\n"
+          "Keeps the tools people work in equal to the models of a warehouse.\n\nCommands:\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(out, "  %-9s%-9s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+    fputs("\nEvery command takes -C DIR (the project folder, default the current one), --json and --help.\n", out);
+}
+
+static void print_help(const struct command *c)
+{
+    printf("Usage: sluice %s [OPTION…] %s\n\n%s.\n%s%s\nOptions:\n"
+           "  -C, --directory DIR  the project folder (default: the current one)\n"
+           "      --json           one JSON object per line on standard output\n"
+           "      --help           this text\n",
+           c->name, c->arguments, c->summary, *c->help ? "\n" : "", c->help);
+    for (size_t i = 0; i < ARRAY_LEN(option_help); i++)
+        if (strchr(c->options, option_help[i].letter))
+            fputs(option_help[i].text, stdout);
+}
+
+static int usage_error(const char *word, const char *what)
+{
+    fprintf(stderr, "sluice: %s: %s; see sluice --help\n", word, what);
+    return EXIT_USAGE;
+}
+
+static bool parse_number(const char *text, uint32_t max, uint32_t *ret)
+{
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || n == 0 || n > max)
+        return false;
+    *ret = (uint32_t)n;
+    return true;
+}
+
+enum { OPT_JSON = 256, OPT_HELP };
+
+static const struct option long_options[] = {
+    {"directory", required_argument, NULL, 'C'}, {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},       {"full", no_argument, NULL, 'f'},
+    {"workers", required_argument, NULL, 'w'},   {"key", required_argument, NULL, 'k'},
+    {"message", required_argument, NULL, 'm'},   {"run", required_argument, NULL, 'r'},
+    {"limit", required_argument, NULL, 'l'},     {NULL, 0, NULL, 0},
+};
+
+/* Sets one option; returns false when its value is no good. */
+static bool take_option(int letter, struct cli_options *o)
+{
+    switch (letter) {
+    case 'C':
+        o->dir = optarg;
+        return true;
+    case OPT_JSON:
+        return o->json = true;
+    case 'f':
+        return o->full = true;
+    case 'w':
+        return parse_number(optarg, WORKERS_OPTION_MAX, &o->workers);
+    case 'l':
+        return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
+    case 'k':
+        o->key = optarg;
+        return true;
+    case 'm':
+        o->message = optarg;
+        return true;
+    case 'r':
+        o->run = optarg;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int run_command(const struct command *c, int argc, char **argv)
+{
+    struct cli_options o = {.dir = ".", .limit = 20};
+    int letter;
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, ":C:", long_options, NULL)) != -1) {
+        if (letter == OPT_HELP) {
+            print_help(c);
+            return EXIT_OK;
+        }
+        if (letter == '?' || (letter < 256 && letter != 'C' && letter != ':' && !strchr(c->options, letter)))
+            return usage_error(argv[optind - 1], "unknown option");
+        if (letter == ':')
+            return usage_error(argv[optind - 1], "needs a value");
+        if (!take_option(letter, &o))
+            return usage_error(optarg, "not a value of this option");
+    }
+    o.names = (const char *const *)argv + optind;
+    o.name_count = (size_t)(argc - optind);
+    if (o.name_count < c->names_min)
+        return usage_error(c->name, "needs an argument");
+    if (o.name_count > c->names_max)
+        return usage_error(c->name, "takes fewer arguments");
+    return c->run(&o);
+}
+
+int cli_main(int argc, char **argv)
+{
+    const char *names[ARRAY_LEN(commands)];
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        return command_version(&(struct cli_options){0});
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return run_command(&commands[i], argc - 1, argv + 1);
+        names[i] = commands[i].name;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(later_commands); i++)
+        if (strcmp(argv[1], later_commands[i]) == 0)
+            return usage_error(argv[1], "not supported by this version");
+    const char *near = nearest_name(argv[1], names, ARRAY_LEN(names));
+    if (near)
+        fprintf(stderr, "sluice: did you mean %s?\n", near);
+    return usage_error(argv[1], "unknown command");
+}
+
+int cli_status_of(enum err_code code)
+{
+    switch ((int)code) {
+    case ERR_OK:
+        return EXIT_OK;
+    case ERR_BUSY:
+        return EXIT_BUSY;
+    case ERR_UNREACHABLE:
+        return EXIT_UNREACHABLE;
+    case ERR_CONFIG:
+        return EXIT_CONFIG_BAD;
+    case ERR_USAGE:
+        return EXIT_USAGE;
+    default:
+        return EXIT_RUN_FAILED;
+    }
+}
+
+int cli_fail(const struct err *err)
+{
+    fprintf(stderr, "sluice: %s\n", err->text);
+    return cli_status_of(err->code);
+}
+
+static void print_problem(const struct problem *p)
+{
+    const char *what = p->kind == PROBLEM_NOTE ? "note: " : "";
+    if (p->place.line)
+        fprintf(stderr, "%s:%u:%u: %s%s\n", p->place.file, p->place.line, p->place.col, what, p->text);
+    else if (p->place.file)
+        fprintf(stderr, "%s: %s%s\n", p->place.file, what, p->text);
+    else
+        fprintf(stderr, "%s%s\n", what, p->text);
+}
+
+int cli_load(const struct cli_options *opts, struct project **ret_project)
+{
+    struct problem_list problems;
+    struct err err = {0};
+    problem_list_init(&problems);
+    enum err_code rc = project_load(opts->dir, ret_project, &problems, &err);
+    for (size_t i = 0; i < problems.count; i++)
+        if (problems.items[i].kind != PROBLEM_NOTE)
+            print_problem(&problems.items[i]);
+    int status = rc ? EXIT_CONFIG_BAD : EXIT_OK;
+    if (rc && !problems.mistakes)
+        cli_fail(&err);
+    problem_list_done(&problems);
+    return status;
+}

@@ -1,0 +1,449 @@
+/* Reads: results and stats of one quota. Writes: its epoch and permit in Redis, its windows in state.
+ * Invariant: while READY, Redis holds our epoch and every result up to `position` was handed on.
+ * A crash here: the permit runs out, workers claim nothing more, the next engine starts at LOOK. */
+#include "scheduler/run/quota.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/random.h"
+#include "scheduler/run/windows.h"
+#include "scheduler/state/limits.h"
+#include "scheduler/state/state.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PERMIT_MS = 10000,
+    PERMIT_RENEW_MS = 500,
+    WAIT_POLL_MS = 100,
+    RETRY_MS = 500,
+    RESULTS_COUNT = 256,
+    RESULTS_PAUSE_MS = 2,
+    RESULTS_PAUSE_MAX_MS = 50,
+    POSITION_BYTES = 48,
+};
+
+enum quota_stage { STAGE_LOOK, STAGE_FENCE, STAGE_WAIT, STAGE_DRAIN, STAGE_CLEAR, STAGE_OPEN, STAGE_READY, STAGE_BROKEN };
+
+struct quota {
+    const struct quota_host *host;
+    const struct destination *destination;
+    struct queue *queue;
+    enum quota_stage stage;
+    struct event *step;    /* runs the stage's next step */
+    struct event *results; /* asks for results */
+    bool results_busy;
+    uint32_t results_pause_ms;
+    bool drained;
+    bool was_foreign;   /* Redis held another state's keys when it was opened */
+    int64_t fenced_ms;  /* own monotonic clock */
+    int64_t permit_ms;  /* when the permit was last renewed */
+    uint64_t redis_commit;
+    char epoch[QUEUE_EPOCH_BYTES];
+    char position[POSITION_BYTES];  /* last result handed on */
+    char committed[POSITION_BYTES]; /* last result trimmed or being trimmed */
+    struct windows windows;
+    struct quota_summary summary;
+    bool permit_busy;
+    void (*shut_done)(void *ctx);
+    void *shut_ctx;
+};
+
+static void step_soon(struct quota *q, uint32_t ms)
+{
+    struct timeval t = {ms / 1000, (ms % 1000) * 1000};
+    event_add(q->step, &t);
+}
+
+static void go(struct quota *q, enum quota_stage stage)
+{
+    q->stage = stage;
+    step_soon(q, 0);
+}
+
+static void broken(struct quota *q, const struct err *err)
+{
+    q->stage = STAGE_BROKEN;
+    q->host->on_broken(q->host->ctx, q, err);
+}
+
+/* Redis away for a moment: the same step again. Anything that will not pass ends the quota. */
+static bool passes(struct quota *q, const struct err *err)
+{
+    if (!err)
+        return true;
+    if (err_class(err->code) == ERR_CLASS_RETRY)
+        step_soon(q, RETRY_MS);
+    else
+        broken(q, err);
+    return false;
+}
+
+/* The longest a worker may still be busy with a batch it claimed before the fence. */
+static int64_t lease_max_ms(const struct quota *q)
+{
+    uint64_t timeout = 0;
+    for (size_t i = 0; i < q->host->project->destination_count; i++) {
+        const struct destination *d = &q->host->project->destinations[i];
+        if (strcmp(d->quota, q->destination->quota) == 0 && d->timeout_ms > timeout)
+            timeout = d->timeout_ms;
+    }
+    return (int64_t)timeout + QUEUE_LEASE_MARGIN_MS;
+}
+
+/* ---- results ---- */
+
+static void ask_results(struct quota *q, uint32_t pause_ms)
+{
+    struct timeval t = {0, pause_ms * 1000};
+    if (!q->results_busy)
+        event_add(q->results, &t);
+}
+
+static void take_position(struct quota *q, const struct queue_result *last)
+{
+    ensure(last->stream_id.n < sizeof q->position);
+    memcpy(q->position, last->stream_id.p, last->stream_id.n);
+    q->position[last->stream_id.n] = '\0';
+}
+
+static void on_results(void *ctx, const struct queue_result *results, size_t count, const struct err *err)
+{
+    struct quota *q = ctx;
+    q->results_busy = false;
+    if (err || q->stage == STAGE_BROKEN) {
+        if (q->stage == STAGE_DRAIN)
+            step_soon(q, RETRY_MS);
+        else if (q->stage == STAGE_READY)
+            ask_results(q, RETRY_MS);
+        return;
+    }
+    if (count) {
+        take_position(q, &results[count - 1]);
+        q->host->on_results(q->host->ctx, q, results, count);
+        q->results_pause_ms = RESULTS_PAUSE_MS;
+        ask_results(q, 0);
+        return;
+    }
+    if (q->stage == STAGE_DRAIN) {
+        q->drained = true;
+        go(q, STAGE_CLEAR);
+        return;
+    }
+    q->results_pause_ms = q->results_pause_ms * 2 > RESULTS_PAUSE_MAX_MS ? RESULTS_PAUSE_MAX_MS : q->results_pause_ms * 2;
+    ask_results(q, q->results_pause_ms);
+}
+
+static void on_results_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct quota *q = arg;
+    struct err err;
+    if (q->results_busy || (q->stage != STAGE_READY && q->stage != STAGE_DRAIN))
+        return;
+    q->results_busy = true;
+    if (queue_results(q->queue, q->position, RESULTS_COUNT, 0, on_results, q, &err)) {
+        q->results_busy = false;
+        ask_results(q, RETRY_MS);
+    }
+}
+
+static void on_trimmed(void *ctx, int64_t number, const struct err *err)
+{
+    (void)ctx;
+    (void)number;
+    (void)err; /* a later trim covers this one */
+}
+
+void quota_committed(struct quota *q)
+{
+    struct err err;
+    if (q->stage != STAGE_READY || strcmp(q->position, q->committed) == 0)
+        return;
+    if (!queue_trim(q->queue, q->epoch, q->position, on_trimmed, q, &err))
+        memcpy(q->committed, q->position, sizeof q->committed);
+}
+
+/* ---- opening ---- */
+
+static void on_looked(void *ctx, const struct queue_opened *o, const struct err *err)
+{
+    struct quota *q = ctx;
+    if (!passes(q, err))
+        return;
+    if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
+        struct err busy;
+        err_set(&busy, ERR_BUSY, "destination %s on this Redis is in use by another Sluice (state %s): give one of them "
+                                 "another Redis database or another quota name", q->destination->name, o->other_state);
+        broken(q, &busy);
+        return;
+    }
+    bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
+    q->was_foreign = !o->same_state && *o->other_state;
+    if (restored || q->was_foreign)
+        q->host->on_state_lost(q->host->ctx, q);
+    go(q, STAGE_FENCE);
+}
+
+static void on_fenced(void *ctx, int64_t number, const struct err *err)
+{
+    (void)number;
+    struct quota *q = ctx;
+    if (!passes(q, err))
+        return;
+    q->fenced_ms = clock_mono_ms();
+    go(q, STAGE_WAIT);
+}
+
+static void on_reaped(void *ctx, int64_t left, const struct err *err)
+{
+    struct quota *q = ctx;
+    if (!passes(q, err))
+        return;
+    if (left > 0) {
+        step_soon(q, WAIT_POLL_MS);
+        return;
+    }
+    /* Results of a state that is not ours mean nothing here. */
+    go(q, q->was_foreign ? STAGE_CLEAR : STAGE_DRAIN);
+    if (q->stage == STAGE_DRAIN)
+        q->drained = false;
+    else
+        q->drained = true;
+}
+
+/* Own dead workers first; after the longest lease everybody's, by our own clock. */
+static enum err_code reap_fenced(struct quota *q, struct err *err)
+{
+    bool over = clock_mono_ms() - q->fenced_ms > lease_max_ms(q);
+    bool dead = q->host->local_workers_gone(q->host->ctx);
+    return queue_reap(q->queue, over ? "" : dead ? q->host->worker_prefix : "", over || dead, on_reaped, q, err);
+}
+
+static void on_cleared(void *ctx, int64_t left, const struct err *err)
+{
+    struct quota *q = ctx;
+    if (passes(q, err))
+        go(q, left > 0 ? STAGE_CLEAR : STAGE_OPEN);
+}
+
+static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
+{
+    (void)now_ms;
+    struct quota *q = ctx;
+    if (!passes(q, err))
+        return;
+    q->permit_ms = clock_mono_ms();
+    q->stage = STAGE_READY;
+    step_soon(q, 0);
+    ask_results(q, 0);
+    q->host->on_ready(q->host->ctx, q);
+}
+
+static enum err_code open_epoch(struct quota *q, struct err *err)
+{
+    const struct queue_window *saved;
+    size_t count;
+    enum err_code rc = windows_load(&q->windows, q->host->state, q->destination, &saved, &count, err);
+    if (rc)
+        return rc;
+    random_hex(q->epoch, 32);
+    struct queue_epoch e = {
+        .state_id = state_id(q->host->state),
+        .epoch = q->epoch,
+        .run_id = "",
+        .permit_ms = PERMIT_MS,
+        .commit = state_commit_number(q->host->state),
+        .limits = q->destination->limits,
+        .limit_count = q->destination->limit_count,
+        .concurrency = q->destination->concurrency,
+        .slack_ms = q->host->project->settings.limit_slack_ms,
+        .windows = saved,
+        .window_count = count,
+    };
+    return queue_open(q->queue, &e, on_opened, q, err);
+}
+
+/* ---- ready ---- */
+
+static void lost(struct quota *q, const struct err *err)
+{
+    log_event(q->host->log, LOG_WARN, "epoch_lost", LOG_STR("quota", quota_name(q)), LOG_STR("reason", err->text));
+    *q->position = *q->committed = '\0';
+    q->drained = false;
+    q->stage = STAGE_LOOK;
+    q->host->on_lost(q->host->ctx, q);
+    step_soon(q, WAIT_POLL_MS);
+}
+
+static void summarise(struct quota *q, const struct queue_stats *stats)
+{
+    q->summary = (struct quota_summary){
+        .throttled_left_ms = stats->throttled_left_ms,
+        .throttled_for_ms = stats->throttled_for_ms,
+    };
+    for (size_t i = 0; i < stats->sync_count; i++) {
+        q->summary.queued += stats->syncs[i].queued;
+        q->summary.parked += stats->syncs[i].parked;
+        q->summary.leased += stats->syncs[i].leased;
+    }
+    for (size_t i = 0; i < stats->limit_count && i < q->destination->limit_count; i++) {
+        double used = (double)stats->limit_used[i] / (double)q->destination->limits[i].count;
+        if (used > q->summary.limit_used)
+            q->summary.limit_used = used;
+    }
+}
+
+static void on_permit(void *ctx, const struct queue_stats *stats, const struct err *err)
+{
+    struct quota *q = ctx;
+    q->permit_busy = false;
+    if (q->stage != STAGE_READY)
+        return;
+    if (err && err->code == ERR_STALE) {
+        lost(q, err);
+        return;
+    }
+    step_soon(q, PERMIT_RENEW_MS);
+    if (err)
+        return; /* Redis is away: workers stop by themselves when the permit runs out */
+    q->permit_ms = clock_mono_ms();
+    summarise(q, stats);
+    windows_note(&q->windows, stats);
+    q->host->on_stats(q->host->ctx, q, stats);
+}
+
+/* The grants are in state before Redis hears of them, so that an unclean end forgets no token. */
+static enum err_code renew(struct quota *q, struct err *err)
+{
+    if (q->permit_busy)
+        return ERR_OK;
+    const uint64_t *grants;
+    size_t count;
+    enum err_code rc = windows_save(&q->windows, q->host->state, q->destination, &grants, &count, err);
+    if (rc)
+        return rc;
+    q->permit_busy = true;
+    uint64_t elapsed = (uint64_t)(clock_mono_ms() - q->permit_ms);
+    rc = queue_permit(q->queue, q->epoch, PERMIT_MS, elapsed, state_commit_number(q->host->state), grants, count, on_permit,
+                      q, err);
+    if (rc)
+        q->permit_busy = false;
+    return rc;
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct quota *q = arg;
+    struct err err;
+    enum err_code rc = ERR_OK;
+    switch (q->stage) {
+    case STAGE_LOOK:
+        rc = queue_look(q->queue, state_id(q->host->state), on_looked, q, &err);
+        break;
+    case STAGE_FENCE:
+        rc = queue_fence(q->queue, on_fenced, q, &err);
+        break;
+    case STAGE_WAIT:
+        rc = reap_fenced(q, &err);
+        break;
+    case STAGE_DRAIN:
+        ask_results(q, 0);
+        break;
+    case STAGE_CLEAR:
+        rc = queue_clear(q->queue, on_cleared, q, &err);
+        break;
+    case STAGE_OPEN:
+        rc = open_epoch(q, &err);
+        break;
+    case STAGE_READY:
+        rc = renew(q, &err);
+        break;
+    case STAGE_BROKEN:
+        break;
+    }
+    if (rc)
+        passes(q, &err);
+}
+
+enum err_code quota_new(const struct quota_host *host, const struct destination *destination, struct quota **ret_quota,
+                        struct err *err)
+{
+    struct quota *q = calloc(1, sizeof *q);
+    if (!q)
+        return err_set(err, ERR_NOMEM, "quota: no memory");
+    q->host = host;
+    q->destination = destination;
+    q->results_pause_ms = RESULTS_PAUSE_MS;
+    q->queue = queue_new(host->redis, destination->quota);
+    q->step = evtimer_new(host->base, on_step, q);
+    q->results = evtimer_new(host->base, on_results_due, q);
+    if (!q->queue || !q->step || !q->results) {
+        quota_free(q);
+        return err_set(err, ERR_NOMEM, "quota: no memory");
+    }
+    go(q, STAGE_LOOK);
+    *ret_quota = q;
+    return ERR_OK;
+}
+
+void quota_free(struct quota *q)
+{
+    if (!q)
+        return;
+    if (q->step)
+        event_free(q->step);
+    if (q->results)
+        event_free(q->results);
+    queue_free(q->queue);
+    windows_done(&q->windows);
+    free(q);
+}
+
+const char *quota_name(const struct quota *q)
+{
+    return q->destination->quota;
+}
+
+struct queue *quota_queue(const struct quota *q)
+{
+    return q->queue;
+}
+
+const char *quota_epoch(const struct quota *q)
+{
+    return q->epoch;
+}
+
+bool quota_is_ready(const struct quota *q)
+{
+    return q->stage == STAGE_READY;
+}
+
+bool quota_is_drained(const struct quota *q)
+{
+    return q->drained;
+}
+
+const struct quota_summary *quota_summary(const struct quota *q)
+{
+    return &q->summary;
+}
+
+static void on_local_reaped(void *ctx, int64_t number, const struct err *err)
+{
+    (void)ctx;
+    (void)number;
+    (void)err; /* leases end by themselves when this is lost */
+}
+
+void quota_reap_local(struct quota *q)
+{
+    struct err err;
+    if (q->stage == STAGE_READY && queue_reap(q->queue, q->host->worker_prefix, true, on_local_reaped, q, &err))
+        return;
+}
