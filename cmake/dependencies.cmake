@@ -12,6 +12,7 @@ pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
 # The package's pkg-config name is msgpack up to 4.x and msgpack-c afterwards.
 pkg_search_module(msgpack REQUIRED IMPORTED_TARGET msgpack-c msgpack)

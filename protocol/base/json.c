@@ -9,9 +9,7 @@ static const char escapes[256] = {
     ['"'] = '"',  ['\\'] = '\\',
 };
 
-enum { JSON_ESCAPE_BYTES = 6 };
-
-/* The caller has reserved JSON_ESCAPE_BYTES for this byte. */
+/* The caller has room for JSON_ESCAPE_BYTES. */
 static char *put_escape(char *o, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
@@ -26,33 +24,74 @@ static char *put_escape(char *o, unsigned char c)
     return o;
 }
 
-enum err_code json_put_string(struct buf *b, struct slice s)
+/* Not 0 when one of the eight bytes must be escaped: below space, a quote or a backslash. It never misses
+ * one; a borrow out of such a byte may make it name a neighbour too, which is then looked at by itself. */
+static uint64_t must_escape(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;
+    uint64_t quote = w ^ ones * '"', backslash = w ^ ones * '\\';
+    return ((w - ones * ' ') | (quote - ones) | (backslash - ones)) & ~w & tops;
+}
+
+char *json_write_string(char *o, struct slice s)
+{
+    const char *p = s.n ? s.p : "", *end = p + s.n;
+    *o++ = '"';
+    for (;;) {
+        uint64_t w;
+        while (end - p >= (ptrdiff_t)sizeof w) {
+            memcpy(&w, p, sizeof w);
+            if (must_escape(w))
+                break;
+            memcpy(o, &w, sizeof w);
+            o += sizeof w;
+            p += sizeof w;
+        }
+        const char *stop = end - p >= (ptrdiff_t)sizeof w ? p + sizeof w : end;
+        for (; p < stop; p++) {
+            if (escapes[(unsigned char)*p])
+                o = put_escape(o, (unsigned char)*p);
+            else
+                *o++ = *p;
+        }
+        if (p == end)
+            break;
+    }
+    *o++ = '"';
+    return o;
+}
+
+/* Reserves what it needs as it goes, so that a long text does not reserve six times its length. */
+static enum err_code put_long_string(struct buf *b, struct slice s)
 {
     size_t start = b->len;
-    enum err_code rc = buf_reserve(b, s.n + 2);
-    if (rc)
-        return rc;
-    b->p[b->len++] = '"';
-    const char *p = s.p, *end = s.p + s.n;
-    while (p < end) {
+    enum err_code rc = buf_putc(b, '"');
+    for (const char *p = s.p, *end = s.p + s.n; !rc && p < end;) {
         const char *run = p;
         while (p < end && !escapes[(unsigned char)*p])
             p++;
-        size_t n = (size_t)(p - run);
-        size_t rest = (size_t)(end - p);
-        rc = buf_reserve(b, n + rest + JSON_ESCAPE_BYTES + 1);
-        if (rc) {
-            b->len = start;
-            return rc;
-        }
-        if (n)
-            memcpy(b->p + b->len, run, n);
-        b->len += n;
-        if (p < end)
+        rc = buf_put(b, run, (size_t)(p - run));
+        if (!rc && p < end)
+            rc = buf_reserve(b, JSON_ESCAPE_BYTES);
+        if (!rc && p < end)
             b->len = (size_t)(put_escape(b->p + b->len, (unsigned char)*p++) - b->p);
     }
-    b->p[b->len++] = '"';
-    return ERR_OK;
+    if (!rc)
+        rc = buf_putc(b, '"');
+    if (rc)
+        b->len = start;
+    return rc;
+}
+
+enum err_code json_put_string(struct buf *b, struct slice s)
+{
+    enum { LONG_BYTES = 4096 };
+    if (s.n > LONG_BYTES)
+        return put_long_string(b, s);
+    enum err_code rc = buf_reserve(b, json_string_max(s.n));
+    if (!rc)
+        b->len = (size_t)(json_write_string(b->p + b->len, s) - b->p);
+    return rc;
 }
 
 enum err_code json_put_value(struct buf *b, struct value v)

@@ -10,6 +10,17 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/value.h"
 
+enum { JSON_ESCAPE_BYTES = 6 }; /* the longest form of one byte: \u001f */
+
+/** The most bytes that a JSON string of n bytes can take. */
+static inline size_t json_string_max(size_t n)
+{
+    return n * JSON_ESCAPE_BYTES + 2;
+}
+
+/** Writes s as a JSON string with its quotes to out, which has room for json_string_max; returns the end. */
+char *json_write_string(char *out, struct slice s);
+
 /** Appends s as a JSON string with its quotes. */
 enum err_code json_put_string(struct buf *b, struct slice s) MUST_CHECK;
 
