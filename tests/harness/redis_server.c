@@ -37,9 +37,9 @@ static int64_t now_ms(void)
 static void exec_server(const struct redis_server *s, pid_t parent)
 {
     const char *argv[REDIS_SERVER_ARGS + 24] = {
-        "redis-server",        "--port",      "0",         "--unixsocket", s->socket, "--unixsocketperm",
-        "700",                 "--save",      "",          "--appendonly", "no",      "--maxmemory-policy",
-        "noeviction",          "--dir",       s->dir,      "--daemonize",  "no"};
+        "redis-server", "--port", "0",    "--unixsocket", s->socket, "--unixsocketperm",
+        "700",          "--save", "",     "--appendonly", "no",      "--maxmemory-policy",
+        "noeviction",   "--dir",  s->dir, "--daemonize",  "no"};
     size_t n = 0;
     while (argv[n])
         n++;

@@ -7,6 +7,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness.lab import Lab  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
+from harness.redis import RedisServer  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 
 
@@ -57,3 +58,16 @@ def sinks():
 @pytest.fixture
 def sink(sinks):
     return sinks()
+
+
+@pytest.fixture
+def redis_servers():
+    """Makes redis servers that are stopped after the test."""
+    made = []
+
+    def make(*args, **options):
+        made.append(RedisServer(*args, **options))
+        return made[-1]
+    yield make
+    for server in made:
+        server.stop()
