@@ -1,10 +1,12 @@
 /*
- * One connection to Redis on the event loop: hiredis' reader and formatter over a libevent bufferevent.
+ * One connection to Redis on the event loop: hiredis' reader over a libevent bufferevent.
  *
  * Commands go out in order, replies come back in order, each with its own deadline. A lost connection
- * fails every command that is waiting (ERR_UNREACHABLE: it may or may not have been carried out) and is
- * made again with growing pauses; commands given meanwhile wait for it until their deadline. Pending
- * bytes have a ceiling. TCP, TLS (rediss://) and unix sockets. One thread.
+ * fails every command that was sent (ERR_UNREACHABLE: it may or may not have been carried out) and is
+ * made again with growing pauses (50 ms … 2 s); commands given meanwhile wait for it until their
+ * deadline. A late reply (ERR_TIMEOUT) leaves the stream out of step: the connection is closed and made
+ * again, which fails the commands behind it, so long waits need a connection of their own.
+ * Pending bytes have a ceiling. TCP, TLS (rediss://) and unix sockets. One thread.
  */
 #ifndef SLUICE_REDIS_REDIS_H
 #define SLUICE_REDIS_REDIS_H
@@ -19,59 +21,89 @@ struct event_base;
 struct redis;
 struct redisReply; /* hiredis' plain reply tree */
 
-/* What a URL says: redis://user:pass@host:port/db, rediss://…, unix:///path?db=0 or unix://user:pass@/path. */
+/*
+ * What a URL says: redis://user:pass@host:port/db, rediss://…, unix:///path?db=0 or unix://user:pass@/path.
+ * User, password and path may be percent-encoded. The port is 6379 where none is given.
+ */
 struct redis_url {
     bool tls;
     char host[256];
-    char path[4096]; /* unix socket; empty: TCP. Longer than sun_path is fine: it is reached through its folder */
+    char path[4096]; /* unix socket; empty: TCP. May be longer than sun_path: reached through its folder */
     uint16_t port;
     int db;
     char user[256];
     char password[512]; /* secret */
 };
 
-enum err_code redis_url_parse(const char *text, struct redis_url *ret_url, struct err *err) MUST_CHECK;
+/** Errors: ERR_CONFIG, with a text that repeats nothing of the URL. */
+enum err_code redis_url_parse(const char *text, struct redis_url *ret_url,
+                              struct err *err) MUST_CHECK;
 /** The URL without its password, for messages. out has n bytes; returns out. */
 const char *redis_url_safe(const struct redis_url *url, char *out, size_t n);
 
 struct redis_options {
-    const char *ca_file;       /* for TLS; NULL: the system's authorities */
-    uint64_t connect_timeout_ms; /* default 5 000 */
+    const char *ca_file;         /* for TLS; NULL: the system's authorities */
+    uint64_t connect_timeout_ms; /* until the first command may be sent; default 5 000 */
     uint64_t command_timeout_ms; /* default 10 000; per command it can be overridden */
-    size_t pending_bytes;      /* ceiling of unsent bytes; default 256 MiB */
-    /** Called at every change: connected (err NULL) or lost / not reached (err says why). May be NULL. */
+    size_t pending_bytes;        /* ceiling of commands without a reply; default 256 MiB */
+    /**
+     * Called at every change: connected, or lost / not reached (err says why; once per reason). May be
+     * NULL. err is NULL when connected, except where the server hides its maxmemory-policy: then it
+     * names that (ERR_DENIED), and the connection is in use all the same.
+     * Codes: ERR_UNREACHABLE; ERR_REMOTE (loading, too many clients); ERR_DENIED (user, password,
+     * certificate); ERR_CONFIG (policy, database, authorities file). Tried again after each of them.
+     */
     void (*on_state)(void *ctx, bool connected, const struct err *err);
     void *ctx;
 };
 
 /**
- * Takes nothing; connects at once in the background. After connecting it authenticates, selects the
- * database and checks that maxmemory-policy is noeviction (ERR_CONFIG through on_state otherwise, and
- * no command is sent).
+ * Copies what it is given; connects at once in the background. After connecting it authenticates,
+ * selects the database and checks that maxmemory-policy is noeviction (ERR_CONFIG through on_state
+ * otherwise, and no command is sent). Never calls back before it returns. NULL: out of memory.
  */
-struct redis *redis_new(struct event_base *base, const struct redis_url *url, const struct redis_options *opts);
-/** Fails what waits with ERR_STOPPED (callbacks are called) and closes. Accepts NULL. Not inside a callback. */
+struct redis *redis_new(struct event_base *base, const struct redis_url *url,
+                        const struct redis_options *opts);
+/**
+ * Fails what waits with ERR_STOPPED (callbacks are called) and closes. Accepts NULL. Not inside a
+ * callback.
+ */
 void redis_free(struct redis *r);
 bool redis_connected(const struct redis *r);
 
-/** Exactly one of reply and err is not NULL; an error reply of Redis is an err with its words (ERR_REMOTE, ERR_STALE for NOSCRIPT). The reply is borrowed for the call. */
+/**
+ * Exactly one of reply and err is not NULL. Both are borrowed for the call, which may give new commands.
+ * An error reply of Redis is an err with its words: ERR_STALE (NOSCRIPT), ERR_FULL (OOM), ERR_DENIED
+ * (NOAUTH, NOPERM), ERR_REMOTE (any other). Without a reply: ERR_UNREACHABLE, ERR_TIMEOUT,
+ * ERR_STOPPED; ERR_DENIED and ERR_CONFIG where the deadline of a command that was not sent passed while
+ * such a reason kept the connection from standing.
+ */
 typedef void (*redis_cb)(void *ctx, const struct redisReply *reply, const struct err *err);
 
-/** Sends one command. deadline_ms: from now, 0 for the default. cb may be NULL. Errors: ERR_FULL, ERR_NOMEM (cb is not called then). */
-enum err_code redis_command(struct redis *r, const struct slice *argv, size_t argc, uint64_t deadline_ms,
-                            redis_cb cb, void *ctx, struct err *err) MUST_CHECK;
+/**
+ * Sends one command (copied). deadline_ms: from now, 0 for the default. cb may be NULL; it is never
+ * called before this returns. Errors, where cb is not called: ERR_FULL, ERR_NOMEM, ERR_STOPPED
+ * (inside redis_free).
+ */
+enum err_code redis_command(struct redis *r, const struct slice *argv, size_t argc,
+                            uint64_t deadline_ms, redis_cb cb, void *ctx,
+                            struct err *err) MUST_CHECK;
 
-/** A Lua script with its SHA-1, computed once. */
+/* A Lua script with its SHA-1, computed once. Must outlive the connections that use it. */
 struct redis_script {
     const char *name;
-    struct slice text;
+    struct slice text; /* borrowed */
     char sha[41];
 };
 
 void redis_script_init(struct redis_script *s, const char *name, struct slice text);
 
-/** EVALSHA with key and argv; on NOSCRIPT the text is sent once (EVAL) in its place. Order among evals may change then. */
-enum err_code redis_eval(struct redis *r, const struct redis_script *s, struct slice key, const struct slice *argv,
-                         size_t argc, uint64_t deadline_ms, redis_cb cb, void *ctx, struct err *err) MUST_CHECK;
+/**
+ * EVALSHA with key and argv; on NOSCRIPT the text is sent once (EVAL) in its place, behind what was sent
+ * since: the order among evals may change then. Otherwise like redis_command.
+ */
+enum err_code redis_eval(struct redis *r, const struct redis_script *s, struct slice key,
+                         const struct slice *argv, size_t argc, uint64_t deadline_ms, redis_cb cb,
+                         void *ctx, struct err *err) MUST_CHECK;
 
 #endif
