@@ -68,14 +68,16 @@ def cluster_template():
 
 
 class Postgres:
-    def __init__(self):
+    """settings: more lines for postgresql.conf."""
+
+    def __init__(self, settings=""):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slpg-"))
         os.chmod(self.folder, 0o755)
         server_folder(self.folder)
         data = self.folder / "data"
         subprocess.run(["cp", "-a", str(cluster_template()), str(data)], check=True)
         with open(data / "postgresql.conf", "a", encoding="utf-8") as conf:
-            conf.write(CONFIG + f"unix_socket_directories = '{self.folder}'\n")
+            conf.write(CONFIG + f"unix_socket_directories = '{self.folder}'\n" + settings)
         self.log_path = self.folder / "log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(as_server_user([programs() / "postgres", "-D", data], pdeathsig=True),

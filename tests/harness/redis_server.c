@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,13 +57,6 @@ static void exec_server(const struct redis_server *s, pid_t parent)
     _exit(127);
 }
 
-/* Waits for the process' end for at most ms. */
-static int ended_within(pid_t pid, int pidfd, int ms)
-{
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    return poll(&p, 1, ms) > 0 && waitpid(pid, NULL, WNOHANG) == pid;
-}
-
 static int answers(const struct redis_server *s)
 {
     redisContext *c = redisConnectUnix(s->socket);
@@ -91,17 +83,14 @@ static void launch(struct redis_server *s)
             _exit(1);
         exec_server(s, parent);
     }
-    int pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
-    if (pidfd < 0)
-        die("pidfd_open", strerror(errno));
     int64_t deadline = now_ms() + START_DEADLINE_MS;
     while (!answers(s)) {
-        if (ended_within(s->pid, pidfd, 2))
+        if (waitpid(s->pid, NULL, WNOHANG) == s->pid)
             die("ended at its start, see the log in", s->dir);
         if (now_ms() > deadline)
             die("does not answer, see the log in", s->dir);
+        poll(NULL, 0, 2); /* between two attempts to connect */
     }
-    close(pidfd);
 }
 
 void redis_server_folder(char *dir)

@@ -1,0 +1,269 @@
+/*
+ * A receiving server for measurements: takes POSTs as fast as it can, counts their records, answers 200.
+ *
+ * Reads HTTP/1.1 requests with Content-Length on loopback, keep-alive; gives figures at GET /stats, arrival
+ * times in microseconds at GET /times, and forgets both at POST /reset. A record is one occurrence of
+ * "op": in a body: no JSON is parsed. One thread, one epoll loop. Built by bench/run and deploy/demo alone:
+ *   cc -O2 -o sink sink.c && ./sink 0     prints the port it got
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS_MAX = 64, READ_BYTES = 1 << 18, HEAD_MAX = 16 << 10, TIMES_MAX = 1 << 22 };
+
+struct connection {
+    int fd;
+    char *in;
+    size_t in_bytes, in_room;
+    size_t need_bytes; /* of the request at the start of `in`; 0: its head is not complete */
+    size_t head_bytes;
+};
+
+struct server {
+    int epoll_fd;
+    int listen_fd;
+    uint64_t posts, records, bytes;
+    int64_t first_us, last_us;
+    int64_t *times_us;
+    size_t time_count;
+};
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static uint64_t count_records(const char *body, size_t bytes)
+{
+    static const char mark[] = "\"op\":";
+    uint64_t n = 0;
+    const char *end = body + bytes;
+    for (const char *p = body; (p = memmem(p, (size_t)(end - p), mark, sizeof mark - 1)); p += sizeof mark - 1)
+        n++;
+    return n;
+}
+
+static void connection_free(struct connection *c)
+{
+    close(c->fd);
+    free(c->in);
+    free(c);
+}
+
+/* Answers are short and clients wait for them: the socket's buffer always has room. */
+static bool send_all(int fd, const char *p, size_t n)
+{
+    while (n) {
+        ssize_t done = send(fd, p, n, MSG_NOSIGNAL);
+        if (done < 0 && errno != EAGAIN && errno != EINTR)
+            return false;
+        if (done > 0) {
+            p += done;
+            n -= (size_t)done;
+        }
+    }
+    return true;
+}
+
+static bool answer(int fd, const char *body, size_t bytes)
+{
+    char head[160];
+    int n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", bytes);
+    if (bytes > 4096)
+        return send_all(fd, head, (size_t)n) && send_all(fd, body, bytes);
+    char all[160 + 4096];
+    memcpy(all, head, (size_t)n);
+    memcpy(all + n, body, bytes);
+    return send_all(fd, all, (size_t)n + bytes);
+}
+
+static bool answer_stats(struct server *s, int fd)
+{
+    char text[256];
+    int n = snprintf(text, sizeof text, "{\"posts\":%llu,\"records\":%llu,\"bytes\":%llu,\"first_us\":%lld,\"last_us\":%lld}\n",
+                     (unsigned long long)s->posts, (unsigned long long)s->records, (unsigned long long)s->bytes,
+                     (long long)s->first_us, (long long)s->last_us);
+    return answer(fd, text, (size_t)n);
+}
+
+static bool answer_times(struct server *s, int fd)
+{
+    size_t room = s->time_count * 21 + 1, used = 0;
+    char *text = malloc(room);
+    if (!text)
+        return false;
+    for (size_t i = 0; i < s->time_count; i++)
+        used += (size_t)snprintf(text + used, room - used, "%lld\n", (long long)s->times_us[i]);
+    bool ok = answer(fd, text, used);
+    free(text);
+    return ok;
+}
+
+static bool take_post(struct server *s, int fd, const char *body, size_t bytes)
+{
+    int64_t now = now_us();
+    if (!s->posts)
+        s->first_us = now;
+    s->last_us = now;
+    if (s->time_count < TIMES_MAX)
+        s->times_us[s->time_count++] = now;
+    s->posts++;
+    s->bytes += bytes;
+    s->records += count_records(body, bytes);
+    return answer(fd, "{}", 2);
+}
+
+static bool handle(struct server *s, struct connection *c)
+{
+    const char *head = c->in, *body = c->in + c->head_bytes;
+    size_t bytes = c->need_bytes - c->head_bytes;
+    if (strncmp(head, "GET /stats", 10) == 0)
+        return answer_stats(s, c->fd);
+    if (strncmp(head, "GET /times", 10) == 0)
+        return answer_times(s, c->fd);
+    if (strncmp(head, "POST /reset", 11) != 0)
+        return take_post(s, c->fd, body, bytes);
+    s->posts = s->records = s->bytes = 0;
+    s->first_us = s->last_us = 0;
+    s->time_count = 0;
+    return answer(c->fd, "{}", 2);
+}
+
+/* Finds the end of the head and how long the request is. False: it can never be one. */
+static bool read_head(struct connection *c)
+{
+    const char *end = memmem(c->in, c->in_bytes, "\r\n\r\n", 4);
+    if (!end)
+        return c->in_bytes < HEAD_MAX;
+    size_t length = 0;
+    for (const char *line = c->in; line < end; line = (const char *)memmem(line, (size_t)(end + 2 - line), "\r\n", 2) + 2) {
+        if (strncasecmp(line, "content-length:", 15) == 0)
+            length = strtoull(line + 15, NULL, 10);
+        else if (strncasecmp(line, "expect:", 7) == 0 && !send_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25))
+            return false;
+    }
+    c->head_bytes = (size_t)(end - c->in) + 4;
+    c->need_bytes = c->head_bytes + length;
+    return true;
+}
+
+/* Handles every complete request in the buffer. False: the connection is to be closed. */
+static bool consume(struct server *s, struct connection *c)
+{
+    for (;;) {
+        if (!c->need_bytes && !read_head(c))
+            return false;
+        if (!c->need_bytes || c->in_bytes < c->need_bytes)
+            return true;
+        if (!handle(s, c))
+            return false;
+        c->in_bytes -= c->need_bytes;
+        memmove(c->in, c->in + c->need_bytes, c->in_bytes);
+        c->need_bytes = 0;
+        if (!c->in_bytes)
+            return true;
+    }
+}
+
+static bool reserve(struct connection *c, size_t more_bytes)
+{
+    if (c->in_room - c->in_bytes > more_bytes)
+        return true;
+    size_t room = (c->in_bytes + more_bytes) * 2;
+    char *in = realloc(c->in, room);
+    if (!in)
+        return false;
+    c->in = in;
+    c->in_room = room;
+    return true;
+}
+
+static bool receive(struct server *s, struct connection *c)
+{
+    if (!reserve(c, READ_BYTES + 1))
+        return false;
+    ssize_t n = recv(c->fd, c->in + c->in_bytes, READ_BYTES, 0);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0)
+        return false;
+    c->in_bytes += (size_t)n;
+    c->in[c->in_bytes] = 0; /* read_head's strtoull stops here at the latest */
+    return consume(s, c);
+}
+
+static void accept_all(struct server *s)
+{
+    int fd;
+    while ((fd = accept4(s->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        int one = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        struct connection *c = calloc(1, sizeof *c);
+        struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+        if (!c || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e)) {
+            close(fd);
+            free(c);
+            continue;
+        }
+        c->fd = fd;
+    }
+}
+
+static int listen_on(struct server *s, int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t at_bytes = sizeof at;
+    int one = 1;
+    s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(s->listen_fd, (struct sockaddr *)&at, sizeof at) || listen(s->listen_fd, 1024) ||
+        getsockname(s->listen_fd, (struct sockaddr *)&at, &at_bytes))
+        return -1;
+    return ntohs(at.sin_port);
+}
+
+static void serve(struct server *s)
+{
+    struct epoll_event events[EVENTS_MAX];
+    for (;;) {
+        int n = epoll_wait(s->epoll_fd, events, EVENTS_MAX, -1);
+        for (int i = 0; i < n; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (!c)
+                accept_all(s);
+            else if (!receive(s, c))
+                connection_free(c);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct server s = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC), .times_us = calloc(TIMES_MAX, sizeof(int64_t))};
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    int port = listen_on(&s, argc > 1 ? atoi(argv[1]) : 0);
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
+    if (port < 0 || !s.times_us || epoll_ctl(s.epoll_fd, EPOLL_CTL_ADD, s.listen_fd, &e)) {
+        perror("sink");
+        return 1;
+    }
+    printf("%d\n", port);
+    fflush(stdout);
+    serve(&s);
+}

@@ -1,0 +1,35 @@
+# The Debian 12 packages that Sluice needs, in one place; sourced by deploy/demo, tests/run and bench/run.
+#   . deploy/packages.sh; install_packages "$build_packages $run_packages"
+
+build_packages="gcc cmake ninja-build pkg-config libc6-dev
+  libhiredis-dev libcurl4-openssl-dev libpq-dev libmsgpack-dev libevent-dev libyaml-dev libjansson-dev
+  liblmdb-dev libxxhash-dev libssl-dev libpcre2-dev libutf8proc-dev liblz4-dev"
+run_packages="redis-server ca-certificates"
+demo_packages="postgresql python3"
+test_packages="clang libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
+  redis-server openssl procps util-linux"
+fuzz_packages="libclang-rt-14-dev"
+
+# True where a package, or another one that provides it, is installed.
+package_present() {
+    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
+# Installs what is missing of the given packages; does nothing, without root and without a network, when nothing is.
+install_packages() {
+    missing=
+    for package in $1; do
+        package_present "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    echo "installing$missing"
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { echo "please install as root: apt-get install$missing" >&2; return 1; }
+        as_root=sudo
+    fi
+    # policy-rc.d is left alone: a Postgres or Redis that the package starts is not used by us.
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null &&
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends $missing >/dev/null
+}
