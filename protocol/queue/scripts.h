@@ -1,0 +1,32 @@
+/* The assembled Lua scripts as bytes, one per operation; made at build time from scripts/. */
+#ifndef SLUICE_QUEUE_SCRIPTS_H
+#define SLUICE_QUEUE_SCRIPTS_H
+
+#include <stddef.h>
+
+enum queue_script {
+    QUEUE_SCRIPT_LOOK,
+    QUEUE_SCRIPT_FENCE,
+    QUEUE_SCRIPT_CLEAR,
+    QUEUE_SCRIPT_OPEN,
+    QUEUE_SCRIPT_PERMIT,
+    QUEUE_SCRIPT_ENQUEUE,
+    QUEUE_SCRIPT_CLAIM,
+    QUEUE_SCRIPT_SETTLE,
+    QUEUE_SCRIPT_BEAT,
+    QUEUE_SCRIPT_REAP,
+    QUEUE_SCRIPT_CONTROL,
+    QUEUE_SCRIPT_TRIM,
+    QUEUE_SCRIPT_AUDIT,
+    QUEUE_SCRIPTS
+};
+
+struct queue_script_text {
+    const char *name;
+    const unsigned char *bytes;
+    size_t n;
+};
+
+extern const struct queue_script_text queue_script_texts[QUEUE_SCRIPTS];
+
+#endif

@@ -1,0 +1,71 @@
+--! flags allow-oom
+--! uses prelude window place
+-- clear: removes everything of a fenced quota but its windows, owner, clock, closed destinations and
+-- results. ARGV: clock. At most 512 batches a call; says how many batches and syncs are left.
+if epoch and fenced ~= '1' then return {BUSY} end
+local budget = 512
+
+local function forget(part)
+    call('UNLINK', P .. ':b:' .. part, batch_payload_key(part))
+    budget = budget - 1
+end
+
+-- Requests of these leases may still be on their way: their tokens count from the next open on.
+local function clear_leases()
+    for _, held in ipairs(call('HVALS', LEASE)) do
+        held = cmsgpack.unpack(held)
+        for i = 1, LIMITS do window_charge(CFG[i + 2], held[3][i], nil) end
+        forget(held[1])
+    end
+    call('DEL', LEASE, ENDS)
+end
+
+local function clear_list(key, of_lanes)
+    while budget > 0 do
+        local item = call('LPOP', key)
+        if not item then return end
+        if of_lanes then
+            forget(item)
+        elseif string.byte(item) == 98 then
+            forget(string.sub(item, 2))
+        end
+    end
+end
+
+local function clear_lanes(s)
+    local cursor = '0'
+    repeat
+        local page = call('HSCAN', lanes_key(s), cursor, 'COUNT', 64)
+        cursor = page[1]
+        for i = 1, #page[2], 2 do
+            local lane = page[2][i]
+            clear_list(lane_key(s, lane), true)
+            if budget <= 0 then return end
+            call('HDEL', lanes_key(s), lane)
+        end
+    until cursor == '0'
+end
+
+local function clear_sync(s)
+    clear_list(list_key(s), false)
+    if budget > 0 then clear_lanes(s) end
+    while budget > 0 do
+        local parts = call('SPOP', waiting_key(s), 64)
+        if #parts == 0 then break end
+        for _, part in ipairs(parts) do forget(part) end
+    end
+    if budget <= 0 then return end
+    call('DEL', sync_key(s))
+    call('SREM', P .. ':syncs', s)
+end
+
+clear_leases()
+for _, s in ipairs(call('SMEMBERS', P .. ':syncs')) do
+    if budget > 0 then clear_sync(s) end
+end
+local left = call('SCARD', P .. ':syncs')
+if left == 0 then
+    call('DEL', ACTIVE, PARKED, P .. ':paused')
+    call('HDEL', META, 'id', 'state', 'rid', 'pu', 'pn', 'pm', 'v', 'chk')
+end
+return {OK, left}

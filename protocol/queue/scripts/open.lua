@@ -1,0 +1,111 @@
+--! flags allow-oom
+--! uses prelude server window
+-- open: starts an epoch on a cleared quota. Says the clock.
+-- ARGV: clock, state, epoch, run id ('': this server's), permit_ms, mono_ms, commit, concurrency, slack_ms,
+--       limits, (kind, count, per_ms)*, windows, (limit index, left_ms, count)*, grants, grant*
+local run = server_run()
+if epoch == ARGV[3] then return {OK, now} end -- the answer was lost
+if epoch or call('EXISTS', P .. ':syncs', P .. ':lease') > 0 then return {BUSY} end
+if ARGV[4] ~= '' and ARGV[4] ~= run then return {RESTARTED} end
+
+-- The clock goes on from where it stood if the server's was set back meanwhile.
+if raw < last then off = last - time end
+
+local at = 10
+local function word()
+    at = at + 1
+    return ARGV[at - 1]
+end
+
+-- Two limits of one kind and window have windows of their own.
+local function read_limits()
+    local limits, used = {}, {}
+    for _ = 1, tonumber(word()) do
+        local kind, count, per = word(), tonumber(word()), tonumber(word())
+        local key = kind .. ':' .. string.format('%d', per)
+        used[key] = (used[key] or 0) + 1
+        if used[key] > 1 then key = key .. ':' .. used[key] end
+        limits[#limits + 1] = {key, kind, count, per, per <= 60000 and 1 or math.ceil(per / 1000)}
+    end
+    return limits
+end
+
+SLACK = tonumber(ARGV[9])
+
+-- A limit that Redis has no window of: the saved one; otherwise as much as another limit of its kind has
+-- in use may have been sent within this one's window too.
+local function begin_window(limit, saved, old)
+    local tokens = 0
+    for _, window in ipairs(saved) do
+        window_return(limit, window.count, now + window.left)
+        tokens = tokens + window.count
+    end
+    if #saved == 0 then
+        for _, other in ipairs(old) do
+            if other[L_KIND] == limit[L_KIND] then
+                tokens = math.max(tokens, tonumber(call('HGET', window_key(other), 'u')) or 0)
+            end
+        end
+        tokens = math.min(tokens, limit[L_COUNT])
+        window_return(limit, tokens, now + limit[L_PER] + SLACK)
+    end
+    call('HSET', window_key(limit), 'u', tokens)
+end
+
+local function open_windows(limits)
+    local saved, old, kept = {}, {}, {}
+    for _ = 1, tonumber(word()) do
+        local i, left, count = tonumber(word()) + 1, tonumber(word()), tonumber(word())
+        saved[i] = saved[i] or {}
+        if count > 0 then table.insert(saved[i], {left = left, count = count}) end
+    end
+    for i = 1, LIMITS do
+        old[i] = CFG[i + 2]
+        window_settle_late(old[i])
+        while window_sweep(old[i]) > 0 do end
+    end
+    for i, limit in ipairs(limits) do
+        kept[limit[L_KEY]] = true
+        if not call('HGET', window_key(limit), 'u') then begin_window(limit, saved[i] or {}, old) end
+        call('PERSIST', window_key(limit))
+        call('PERSIST', times_key(limit))
+        call('HDEL', window_key(limit), 'g')
+    end
+    for _, limit in ipairs(old) do
+        if not kept[limit[L_KEY]] then
+            call('PEXPIRE', window_key(limit), limit[L_PER] + SLACK)
+            call('PEXPIRE', times_key(limit), limit[L_PER] + SLACK)
+        end
+    end
+end
+
+-- What a destination asked for stays closed; whether it goes on throttling is seen afresh.
+local function open_destinations()
+    for _, d in ipairs(call('SMEMBERS', P .. ':dests')) do
+        local closed, late = unpack(call('HMGET', P .. ':d:' .. d, 'tu', 'lt'))
+        closed = math.max(tonumber(closed) or 0, late and now + tonumber(late) or 0)
+        call('DEL', P .. ':d:' .. d)
+        if closed > now then
+            call('HSET', P .. ':d:' .. d, 'tu', closed)
+        else
+            call('SREM', P .. ':dests', d)
+        end
+    end
+end
+
+local limits = read_limits()
+open_windows(limits)
+open_destinations()
+for i = 1, tonumber(word()) do
+    local grant = tonumber(word())
+    if limits[i] and limits[i][L_PER] > 60000 then
+        local charged = tonumber(call('HGET', window_key(limits[i]), 'c')) or 0
+        call('HSET', window_key(limits[i]), 'g', charged + grant)
+    end
+end
+call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[7])
+call('HDEL', META, 'fen', 'v', 'chk')
+call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'off', off,
+    'last', now, 'pn', now, 'pm', ARGV[6], 'nth', 0,
+    'cfg', cmsgpack.pack({tonumber(ARGV[8]), SLACK, unpack(limits)}))
+return {OK, now}

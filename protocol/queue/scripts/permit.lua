@@ -1,0 +1,93 @@
+--! flags allow-oom
+--! uses prelude server window place
+-- permit: renews the permit, keeps the clock from jumping, raises the grants, says how things stand.
+-- ARGV: clock, epoch, permit_ms, mono_ms, commit, grants, grant*
+local JUMP_MS, GROUPS, BUCKETS_MAX = 500, 250, 4096
+
+if not epoch or ARGV[2] ~= epoch then return {STALE} end
+if fenced == '1' then return {FENCED} end
+local pn, pm, run = unpack(call('HMGET', META, 'pn', 'pm', 'rid'))
+if run ~= server_run() then return {RESTARTED} end
+
+-- The caller's monotonic clock tells how much time has really passed since the last permit.
+local expected = tonumber(pn) + math.max(0, tonumber(ARGV[4]) - tonumber(pm))
+if math.abs(raw - expected) > JUMP_MS then
+    off, raw = expected - time, expected
+    now = math.max(raw, last)
+end
+permit_until = now + tonumber(ARGV[3])
+trusted = true
+call('HSET', META, 'pu', permit_until, 'off', off, 'last', now, 'pn', raw, 'pm', ARGV[4])
+call('HSET', P .. ':owner', 'commit', ARGV[5])
+
+local leased, last_end = {}, 0
+for _, held in ipairs(call('HVALS', LEASE)) do
+    local s = cmsgpack.unpack(held)[4][B_SYNC]
+    leased[s] = (leased[s] or 0) + 1
+end
+last_end = tonumber(call('ZRANGE', ENDS, -1, -1, 'WITHSCORES')[2]) or now
+
+-- The buckets of a limit, gathered into groups that return late rather than early.
+local function save_window(index, limit, out)
+    local key, gathered, order, sum = window_key(limit), {}, {}, 0
+    local used = tonumber(call('HGET', key, 'u')) or 0
+    local longest = limit[L_PER] + SLACK
+    if call('ZCARD', times_key(limit)) > BUCKETS_MAX then
+        if used > 0 then out[#out + 1], out[#out + 2], out[#out + 3] = index, longest, used end
+        return used
+    end
+    local width = math.max(1, math.ceil(limit[L_PER] / GROUPS))
+    for _, time_text in ipairs(call('ZRANGE', times_key(limit), 0, -1)) do
+        local group = math.ceil(tonumber(time_text) / width) * width
+        local count = tonumber(call('HGET', key, time_text)) or 0
+        if not gathered[group] then order[#order + 1] = group end
+        gathered[group], sum = (gathered[group] or 0) + count, sum + count
+    end
+    for _, group in ipairs(order) do
+        out[#out + 1], out[#out + 2], out[#out + 3] = index, math.max(0, group - raw), gathered[group]
+    end
+    if used > sum then
+        local left = math.max(0, last_end - raw) + longest
+        out[#out + 1], out[#out + 2], out[#out + 3] = index, left, used - sum
+    end
+    return used
+end
+
+local used, windows = {}, {}
+for i = 1, LIMITS do
+    local limit, grant = CFG[i + 2], tonumber(ARGV[6 + i])
+    window_settle_late(limit)
+    for _ = 1, 8 do
+        if window_sweep(limit) == 0 then break end
+    end
+    if i <= tonumber(ARGV[6]) and limit[L_PER] > 60000 then
+        local charged = tonumber(call('HGET', window_key(limit), 'c')) or 0
+        call('HSET', window_key(limit), 'g', charged + grant)
+    end
+    used[i] = save_window(i - 1, limit, windows)
+end
+
+local throttled_left, throttled_for = 0, 0
+for _, d in ipairs(call('SMEMBERS', P .. ':dests')) do
+    local key = P .. ':d:' .. d
+    local closed, since, late = unpack(call('HMGET', key, 'tu', 'ts', 'lt'))
+    closed = tonumber(closed) or 0
+    if late then
+        closed = math.max(closed, now + tonumber(late))
+        call('HDEL', key, 'lt')
+        call('HSET', key, 'tu', closed)
+    end
+    throttled_left = math.max(throttled_left, closed - raw)
+    if since then throttled_for = math.max(throttled_for, now - tonumber(since), 1) end
+end
+
+local syncs = {}
+for _, s in ipairs(call('SMEMBERS', P .. ':syncs')) do
+    local living, bytes = unpack(call('HMGET', sync_key(s), 'n', 'pb'))
+    local parked, in_flight = call('SCARD', waiting_key(s)), leased[s] or 0
+    local unread = tonumber(call('HGET', P .. ':rb', s)) or 0
+    for _, x in ipairs({s, tonumber(living) - parked - in_flight, parked, in_flight, tonumber(bytes) + unread}) do
+        syncs[#syncs + 1] = x
+    end
+end
+return {OK, now, throttled_left, throttled_for, (factor_now()), used, windows, syncs}

@@ -1,0 +1,39 @@
+-- Keys, clock and the state of the epoch, for every script. PROTOCOL.md is the contract.
+-- KEYS[1] is `sluice:{QUOTA}`; ARGV[1] replaces the server's clock (milliseconds) in tests, '' otherwise.
+local call = redis.call
+local P = KEYS[1]
+local META = P .. ':meta'
+
+-- First element of every reply: what became of the call.
+local OK, STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED = 1, -1, -2, -3, -4, -5, -6, -7
+
+local epoch, permit_until, fenced, off, last, config, v_now, fac, fac_since, throttled_count =
+    unpack(call('HMGET', META, 'id', 'pu', 'fen', 'off', 'last', 'cfg', 'v', 'fac', 'fs', 'nth'))
+permit_until, off, last = tonumber(permit_until) or 0, tonumber(off) or 0, tonumber(last) or 0
+
+-- `raw` follows the server and may jump; `now` never goes back. Neither is believed past the permit.
+local time
+if ARGV[1] == '' then
+    local t = call('TIME')
+    time = t[1] * 1000 + math.floor(t[2] / 1000)
+else
+    time = tonumber(ARGV[1])
+end
+local raw = time + off
+local now = raw > last and raw or last
+local trusted = epoch and now <= permit_until
+
+-- Why nothing may be handed out or taken in, or nil.
+local function refusal(wanted)
+    if not epoch or (wanted and wanted ~= epoch) then return STALE end
+    if fenced == '1' then return FENCED end
+    if not trusted then return UNPERMITTED end
+end
+
+-- Milliseconds until the clock shows `at`. While the clock stands still after a jump back, the next permit
+-- sets it right, and it comes before the present one ends.
+local function wait_until(at)
+    local wait = at - raw
+    if raw < last then wait = math.min(wait, at - now + math.max(0, permit_until - now)) end
+    return math.max(1, math.ceil(wait))
+end

@@ -1,0 +1,126 @@
+--! flags allow-oom
+--! uses prelude server window place say throttle take
+-- settle: ends a lease and says what became of its batch; then, if asked, claims the next one.
+-- ARGV: clock, epoch, worker, token, kind, delay_ms, unsure, charge_age_ms, keep_throttle, result,
+--       number of parts, (part, ordset, payload, records)*, [claim: worker, token, lease_ms, n, (dest, print)*]
+local PART_WORDS, FIRST_PART = 4, 12
+local kind, part_count = ARGV[5], tonumber(ARGV[11])
+local claim_at = FIRST_PART + PART_WORDS * part_count
+
+local function reply(settled) return {OK, settled, ARGV[claim_at] and claim(claim_at) or false} end
+
+local lease_id = ARGV[4] .. ':' .. ARGV[3]
+local held = ARGV[2] == epoch and call('HGET', LEASE, lease_id)
+if not held then return reply(0) end
+
+held = cmsgpack.unpack(held)
+local part, claimed_at, costs, batch, destination = held[1], held[2], held[3], held[4], held[5]
+local s = batch[B_SYNC]
+local released = kind == 'release'
+local ended = call('HGET', sync_key(s), 'x')
+local unsure = (batch[B_UNSURE] == 1 or (ARGV[7] == '1' and not released)) and 1 or 0
+
+local function part_at(i)
+    local at = FIRST_PART + PART_WORDS * (i - 1)
+    return {id = ARGV[at], ordset = ARGV[at + 1], payload = ARGV[at + 2], records = tonumber(ARGV[at + 3])}
+end
+
+-- Everything that can be wrong is found before anything is written.
+local KINDS = {done = 0, retry = 1, throttle = 0, split = 2, release = 0}
+local function sound()
+    local most = KINDS[kind]
+    if not most or part_count > most or (kind == 'split' and part_count ~= 2) then return false end
+    for i = 1, part_count do
+        local p = part_at(i)
+        if not p.records or p.records < 1 then return false end
+        if p.id ~= part and call('EXISTS', P .. ':b:' .. p.id) == 1 then return false end
+    end
+    return part_count < 2 or ARGV[FIRST_PART] ~= ARGV[FIRST_PART + PART_WORDS]
+end
+if not sound() then return {BAD} end
+
+local function free_lease()
+    call('HDEL', LEASE, lease_id)
+    call('ZREM', ENDS, lease_id)
+    local since = trusted and now - tonumber(ARGV[8]) or nil
+    for i = 1, LIMITS do
+        if released then
+            window_undo(CFG[i + 2], costs[i])
+        else
+            window_charge(CFG[i + 2], costs[i], since)
+        end
+    end
+end
+
+-- The parts that take the batch's place: same root, same lane. In the lane's own order, the last one first.
+local function replace(attempts, kills)
+    local made = {}
+    call('UNLINK', P .. ':b:' .. part, batch_payload_key(part))
+    local bytes = -batch[B_BYTES]
+    for i = 1, part_count do
+        local p = part_at(i)
+        local b = {batch[B_ROOT], p.ordset, p.records, s, batch[B_LANE], attempts, kills, unsure, #p.payload}
+        batch_store(p.id, b)
+        call('SET', batch_payload_key(p.id), p.payload)
+        bytes = bytes + #p.payload
+        made[i] = {p.id, b}
+    end
+    call('HINCRBY', sync_key(s), 'pb', bytes)
+    if part_count > 1 then call('HINCRBY', sync_key(s), 'n', part_count - 1) end
+    return made
+end
+
+local function put_back()
+    if unsure ~= batch[B_UNSURE] then
+        batch[B_UNSURE] = unsure
+        batch_store(part, batch)
+    end
+    put_first(part, batch)
+    activate(s)
+end
+
+local function retry()
+    local id, b = part, batch
+    if part_count == 1 then
+        local made = replace(batch[B_ATTEMPTS] + 1, batch[B_KILLS])
+        id, b = made[1][1], made[1][2]
+    else
+        b[B_ATTEMPTS], b[B_UNSURE] = b[B_ATTEMPTS] + 1, unsure
+        batch_store(id, b)
+    end
+    park(id, b, (trusted and now or math.min(now, permit_until)) + tonumber(ARGV[6]))
+end
+
+local function split()
+    local made = replace(batch[B_ATTEMPTS], 0)
+    put_first(made[2][1], made[2][2])
+    put_first(made[1][1], made[1][2])
+    activate(s)
+end
+
+-- The sync was cancelled or failed meanwhile: what is still open gets that verdict.
+local function give_up()
+    if part_count == 0 then say_ended(batch, batch[B_ORDSET], ended, unsure) end
+    for i = 1, part_count do say_ended(batch, part_at(i).ordset, ended, unsure) end
+    drop(part, batch)
+end
+
+local DO = {retry = retry, split = split, throttle = put_back, release = put_back}
+
+free_lease()
+if ARGV[10] ~= '' then say(batch[B_ROOT], s, ARGV[10]) end
+if kind == 'throttle' then
+    throttle(destination, tonumber(ARGV[6]), claimed_at)
+elseif not released and ARGV[9] ~= '1' then
+    throttle_ended(destination)
+end
+if kind == 'done' then
+    drop(part, batch)
+elseif ended then
+    give_up()
+else
+    DO[kind]()
+end
+-- The claim that follows reads what throttle() wrote.
+if kind == 'throttle' then fac, fac_since = unpack(call('HMGET', META, 'fac', 'fs')) end
+return reply(1)
