@@ -114,10 +114,8 @@ void redis_break(struct redis *r, const struct err *why)
 
 static void lose_if_broken(struct redis *r)
 {
-    if (!r->broken)
-        return;
-    struct err why = r->fault;
-    redis_lose(r, &why);
+    if (r->broken)
+        redis_lose(r, &r->fault);
 }
 
 /* ---- reading ---- */
@@ -210,13 +208,15 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         return;
     }
     struct err err;
-    if (tls_failure(bev, &err))
-        ;
-    else if (what & BEV_EVENT_EOF)
-        err_set(&err, ERR_UNREACHABLE, "it closed the connection");
-    else
-        err_errno(&err, e, "connection");
-    redis_lose(r, &err);
+    if (!tls_failure(bev, &err)) {
+        if (what & BEV_EVENT_EOF)
+            err_set(&err, ERR_UNREACHABLE, "it closed the connection");
+        else
+            err_errno(&err, e, "connection");
+    }
+    if (what & BEV_EVENT_WRITING && !r->url.tls)
+        feed_socket(r); /* its last replies, which may say why it closed */
+    redis_lose(r, r->broken ? &r->fault : &err);
 }
 
 /* ---- connecting ---- */

@@ -6,7 +6,8 @@
  * made again with growing pauses (50 ms … 2 s); commands given meanwhile wait for it until their
  * deadline. A late reply (ERR_TIMEOUT) leaves the stream out of step: the connection is closed and made
  * again, which fails the commands behind it, so long waits need a connection of their own.
- * Pending bytes have a ceiling. TCP, TLS (rediss://) and unix sockets. One thread.
+ * Pending bytes have a ceiling. TCP, TLS (rediss://) and unix sockets. One thread, in a program that
+ * ignores SIGPIPE.
  */
 #ifndef SLUICE_REDIS_REDIS_H
 #define SLUICE_REDIS_REDIS_H

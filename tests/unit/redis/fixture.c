@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ void fixture_open(struct fixture *f, const char *url, const struct redis_options
     struct err err;
     struct redis_options o = opts ? *opts : (struct redis_options){0};
     *f = (struct fixture){.base = event_base_new()};
+    signal(SIGPIPE, SIG_IGN);
     o.on_state = on_state;
     o.ctx = f;
     assert_non_null(f->base);
