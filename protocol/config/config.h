@@ -160,7 +160,7 @@ struct transform {
     const struct map_entry *table;
     size_t table_count;
     bool has_fallback; /* `default` of a map table: otherwise an unknown value passes unchanged */
-    const char *fallback;
+    const char *fallback; /* NULL with has_fallback: null */
     struct config_place place;
 };
 
@@ -198,6 +198,11 @@ struct sync {
     bool first_run_set;
     enum first_run first_run;
     enum schedule_kind schedule; /* only manual runs are carried out by this version */
+    uint64_t every_ms;         /* SCHEDULE_EVERY */
+    const char *cron;          /* SCHEDULE_CRON: five fields or a word such as @daily */
+    const char *cron_timezone; /* NULL: UTC */
+    const struct sync **after; /* SCHEDULE_AFTER: without circles */
+    size_t after_count;
     enum priority priority;
     const char *lane_by; /* column whose equal values never share two requests in flight; NULL: none */
     struct guard guard;
@@ -237,6 +242,7 @@ struct problem_list {
     struct problem *items; /* in file, line order */
     size_t count;
     size_t mistakes; /* those that are not notes */
+    size_t dropped;  /* beyond the first 1000: counted above, not kept */
 };
 
 void problem_list_init(struct problem_list *list);

@@ -1,0 +1,341 @@
+/*
+ * Loading a project.
+ *
+ * Reads: the folder's YAML files, the environment, files named by ${file:…} and sql_file. Writes: a project or a
+ * list of mistakes. Order: find files, parse each, set aside those that are not ours (and those in
+ * state_dir, which only `settings` can tell), put in the environment, gather names, read section by
+ * section so that every reference points backwards.
+ */
+#include "protocol/config/files.h"
+#include "protocol/config/expand.h"
+#include "protocol/config/form.h"
+#include "protocol/config/parts.h"
+#include "protocol/config/problem.h"
+#include "protocol/config/yaml.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+enum {
+    PROJECT_ARENA_BYTES = 512 << 20,
+    PROJECT_FILE_BYTES = 32 << 20, /* all files together */
+};
+
+struct document {
+    const char *file;
+    struct node *root;
+    struct config_place second; /* of a second document; line 0: none */
+    bool ours;
+    bool unreadable; /* and a mistake says why */
+};
+
+struct document_list {
+    struct document *items;
+    size_t count;
+};
+
+static const char *const words[SECTION_COUNT + 1] = {
+    [SECTION_SETTINGS] = "settings",         [SECTION_SOURCES] = "sources",
+    [SECTION_MODELS] = "models",             [SECTION_DESTINATIONS] = "destinations",
+    [SECTION_CONNECTORS] = "connectors",     [SECTION_SYNCS] = "syncs",
+    [SECTION_ALERTS] = "alerts",
+};
+
+static const char *const nouns[SECTION_COUNT] = {
+    [SECTION_SETTINGS] = "settings",       [SECTION_SOURCES] = "source",
+    [SECTION_MODELS] = "model",            [SECTION_DESTINATIONS] = "destination",
+    [SECTION_CONNECTORS] = "connector",    [SECTION_SYNCS] = "sync",
+    [SECTION_ALERTS] = "alert",
+};
+
+/* dbt keeps its own `models` and `sources` in the same folder: as lists, or in dbt_project.yml. */
+static bool is_dbt(const struct node *root)
+{
+    if (node_get(root, "config-version"))
+        return true;
+    const struct pair *models = node_get(root, words[SECTION_MODELS]);
+    const struct pair *sources = node_get(root, words[SECTION_SOURCES]);
+    bool lists = (models && models->value->kind == NODE_LIST) || (sources && sources->value->kind == NODE_LIST);
+    return lists && node_get(root, "version");
+}
+
+static bool is_ours(const struct node *root)
+{
+    bool any = false;
+    for (int id = 0; id < SECTION_COUNT; id++)
+        any = any || node_get(root, words[id]);
+    return any && !is_dbt(root);
+}
+
+static void parse_file(struct reader *rd, struct document *doc, size_t *total_bytes)
+{
+    struct config_place at = {doc->file, 1, 1};
+    struct buf bytes CLEANUP(buf_done);
+    buf_init(&bytes, YAML_FILE_BYTES);
+    struct err err;
+    const char *path = reader_path(rd, doc->file);
+    if (!path)
+        return;
+    if (file_read(path, &bytes, &err)) {
+        mistake(rd, at, "this file cannot be read: %s", err.text);
+        return;
+    }
+    *total_bytes += bytes.len;
+    if (*total_bytes > PROJECT_FILE_BYTES) {
+        mistake(rd, at, "the YAML files of this folder are longer than %d bytes: give Sluice a folder of its own",
+                PROJECT_FILE_BYTES);
+        return;
+    }
+    doc->root = yaml_read(rd, doc->file, buf_slice(&bytes), &doc->second);
+    doc->ours = doc->root && is_ours(doc->root);
+}
+
+static void parse_files(struct reader *rd, struct document_list *docs)
+{
+    struct file_list files = {0};
+    size_t total_bytes = 0;
+    files_find(rd, &files);
+    docs->items = reader_alloc(rd, files.count * sizeof *docs->items);
+    if (!docs->items)
+        return;
+    docs->count = files.count;
+    for (size_t i = 0; i < files.count && !rd->failed; i++) {
+        struct document *doc = &docs->items[i];
+        size_t mistakes = rd->problems->mistakes;
+        doc->file = files.paths[i];
+        parse_file(rd, doc, &total_bytes);
+        doc->unreadable = !doc->root && rd->problems->mistakes > mistakes;
+    }
+    if (files.count == 0 && rd->problems->mistakes == 0)
+        mistake(rd, (struct config_place){".", 0, 0},
+                "there is no .yaml or .yml file in %s: write one, or name the project folder with -C",
+                rd->project->dir);
+}
+
+static void read_settings(struct reader *rd, const struct document_list *docs)
+{
+    struct entry settings = {0};
+    for (size_t i = 0; i < docs->count; i++) {
+        const struct pair *pair = docs->items[i].ours ? node_get(docs->items[i].root, words[SECTION_SETTINGS]) : NULL;
+        if (!pair)
+            continue;
+        if (settings.node) {
+            mistake(rd, pair->at, "`settings` may stand in one file only, and is in %s already: merge the two",
+                    settings.at.file);
+            continue;
+        }
+        expand_tree(rd, pair->value);
+        settings = (struct entry){NULL, pair->at, pair->value};
+    }
+    settings_read(rd, settings.node ? &settings : NULL);
+}
+
+static bool is_inside(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+/* What lies in state_dir is data, and what has none of our words is somebody else's. */
+static void set_aside(struct reader *rd, struct document_list *docs)
+{
+    struct project *project = rd->project;
+    const char **skipped = reader_alloc(rd, docs->count * sizeof *skipped);
+    if (!skipped)
+        return;
+    for (size_t i = 0; i < docs->count; i++) {
+        struct document *doc = &docs->items[i];
+        const char *path = reader_path(rd, doc->file);
+        bool is_state = path && is_inside(path, project->settings.state_dir);
+        if (is_state)
+            doc->ours = false;
+        else if (!doc->unreadable && !doc->ours)
+            skipped[project->skipped_count++] = doc->file;
+        if (is_state || (!doc->unreadable && !doc->ours))
+            problem_forget_file(rd->problems, doc->file);
+    }
+    project->skipped_files = skipped;
+}
+
+static void check_top_level(struct reader *rd, const struct document *doc)
+{
+    if (doc->second.line)
+        mistake(rd, doc->second, "a second document (---) starts here: move it to a file of its own");
+    for (size_t i = 0; i < doc->root->count; i++) {
+        const struct pair *pair = &doc->root->pairs[i];
+        const struct node *value = pair->value;
+        int id = 0;
+        while (id < SECTION_COUNT && strcmp(words[id], pair->key) != 0)
+            id++;
+        if (id == SECTION_COUNT)
+            form_unknown(rd, "project's top level", pair, words);
+        else if (id != SECTION_SETTINGS && value->kind != NODE_MAP && !node_is_core(value, CORE_NULL))
+            mistake(rd, value->at, "`%s` must be a map of names, but it is %s%s", words[id], node_kind_name(value),
+                    value->kind == NODE_LIST ? ": write `name:` before each; a dbt file needs `version:` to be skipped"
+                                             : "");
+    }
+}
+
+static int by_name_then_order(const void *left, const void *right)
+{
+    const struct entry *a = *(const struct entry *const *)left, *b = *(const struct entry *const *)right;
+    int order = strcmp(a->name, b->name);
+    return order ? order : (a > b) - (a < b);
+}
+
+static int by_order(const void *left, const void *right)
+{
+    const struct entry *a = *(const struct entry *const *)left, *b = *(const struct entry *const *)right;
+    return (a > b) - (a < b);
+}
+
+/* Keeps the first definition of each name; the map of one file has none twice, so two are of two files. */
+static void drop_repeated(struct reader *rd, struct section *s)
+{
+    size_t kept = 0;
+    qsort(s->sorted, s->count, sizeof *s->sorted, by_name_then_order);
+    for (size_t i = 0; i < s->count; i++) {
+        const struct entry *first = kept ? s->sorted[kept - 1] : NULL;
+        if (first && strcmp(first->name, s->sorted[i]->name) == 0)
+            mistake(rd, s->sorted[i]->at, "the %s %s is defined twice, first in %s:%u:%u: remove or rename one",
+                    s->noun, shown_text(rd, first->name), first->at.file, first->at.line, first->at.col);
+        else
+            s->sorted[kept++] = s->sorted[i];
+    }
+    s->count = kept;
+}
+
+static void index_section(struct reader *rd, struct section *s, const struct entry *all, size_t count)
+{
+    s->count = count;
+    s->sorted = reader_alloc(rd, count * sizeof *s->sorted);
+    if (!s->sorted)
+        return;
+    for (size_t i = 0; i < count; i++)
+        s->sorted[i] = &all[i];
+    drop_repeated(rd, s);
+    s->names = reader_alloc(rd, s->count * sizeof *s->names);
+    s->entries = reader_alloc(rd, s->count * sizeof *s->entries);
+    if (!s->names || !s->entries)
+        return;
+    qsort(s->sorted, s->count, sizeof *s->sorted, by_order);
+    for (size_t i = 0; i < s->count; i++) {
+        s->entries[i] = *s->sorted[i];
+        s->names[i] = s->entries[i].name;
+        s->sorted[i] = &s->entries[i];
+    }
+    qsort(s->sorted, s->count, sizeof *s->sorted, by_name_then_order);
+}
+
+static const struct node *section_map(const struct document *doc, int id)
+{
+    const struct pair *pair = doc->ours ? node_get(doc->root, words[id]) : NULL;
+    return pair && pair->value->kind == NODE_MAP ? pair->value : NULL;
+}
+
+static void gather_section(struct reader *rd, const struct document_list *docs, int id)
+{
+    struct section *s = &rd->sections[id];
+    size_t count = 0;
+    for (size_t i = 0; i < docs->count; i++) {
+        const struct node *map = section_map(&docs->items[i], id);
+        count += map ? map->count : 0;
+    }
+    struct entry *all = reader_alloc(rd, count * sizeof *all);
+    if (!all)
+        return;
+    count = 0;
+    for (size_t i = 0; i < docs->count; i++) {
+        const struct node *map = section_map(&docs->items[i], id);
+        for (size_t j = 0; map && j < map->count; j++)
+            all[count++] = (struct entry){map->pairs[j].key, map->pairs[j].at, map->pairs[j].value};
+    }
+    index_section(rd, s, all, count);
+}
+
+static void check_names(struct reader *rd, const struct section *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        name_check(rd, s->entries[i].at, s->entries[i].name, reader_printf(rd, "a %s's name", s->noun));
+}
+
+static void gather(struct reader *rd, const struct document_list *docs)
+{
+    size_t ours = 0;
+    for (size_t i = 0; i < docs->count; i++) {
+        if (!docs->items[i].ours)
+            continue;
+        ours++;
+        expand_tree(rd, docs->items[i].root);
+        check_top_level(rd, &docs->items[i]);
+    }
+    if (ours == 0 && docs->count > 0 && rd->problems->mistakes == 0)
+        mistake(rd, (struct config_place){".", 0, 0}, "no YAML file in %s has one of the words %s at its top level",
+                rd->project->dir, listed(rd, words));
+    for (int id = 0; id < SECTION_COUNT; id++) {
+        rd->sections[id].word = words[id];
+        rd->sections[id].noun = nouns[id];
+        if (id == SECTION_SETTINGS || rd->failed)
+            continue;
+        gather_section(rd, docs, id);
+        if (!rd->failed)
+            check_names(rd, &rd->sections[id]);
+    }
+}
+
+static void load(struct reader *rd)
+{
+    static void (*const parts[])(struct reader *) = {
+        sources_read, models_read, destinations_read, quotas_check, syncs_read, extras_read,
+    };
+    struct document_list docs = {0};
+    parse_files(rd, &docs);
+    if (!rd->failed)
+        read_settings(rd, &docs);
+    if (!rd->failed)
+        set_aside(rd, &docs);
+    if (!rd->failed)
+        gather(rd, &docs);
+    for (size_t i = 0; i < ARRAY_LEN(parts) && !rd->failed; i++)
+        parts[i](rd);
+    if (rd->problems->dropped)
+        rd->problems->items[PROBLEM_LIMIT - 1].text = "there are more mistakes than are shown here: correct these first";
+    problem_sort(rd->problems);
+}
+
+static enum err_code open_dir(struct reader *rd, const char *dir, struct err *err)
+{
+    char whole[PATH_MAX];
+    if (realpath(dir, whole)) {
+        rd->project->dir = reader_str(rd, slice_str(whole));
+        return rd->project->dir ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
+    }
+    const char *why = strerror(errno);
+    mistake(rd, (struct config_place){dir, 0, 0}, "this project folder cannot be opened: %s", why);
+    return err_set(err, ERR_CONFIG, "the project folder %s cannot be opened: %s", dir, why);
+}
+
+enum err_code project_load(const char *dir, struct project **ret_project, struct problem_list *problems,
+                           struct err *err)
+{
+    struct project *project = calloc(1, sizeof *project);
+    if (!project)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    arena_init(&project->arena, PROJECT_ARENA_BYTES);
+    struct reader rd = {.project = project, .problems = problems};
+    enum err_code rc = open_dir(&rd, dir, err);
+    if (!rc)
+        load(&rd);
+    if (rd.failed)
+        rc = err_set(err, rd.failed, "out of memory while reading the configuration in %s", dir);
+    else if (!rc && problems->mistakes > 0)
+        rc = err_set(err, ERR_CONFIG, "the configuration in %s has %zu mistake%s", dir, problems->mistakes,
+                     problems->mistakes == 1 ? "" : "s");
+    if (rc) {
+        project_free(project);
+        return rc;
+    }
+    *ret_project = project;
+    return ERR_OK;
+}

@@ -1,0 +1,109 @@
+#include "protocol/config/form.h"
+#include "protocol/config/parts.h"
+
+#include <stdlib.h>
+
+struct settings_form {
+    struct settings s;
+    const char *state_dir;
+    uint64_t limit_slack_ms;
+};
+
+#define MEMBER(m) .offset = offsetof(struct settings_form, m)
+static const struct field fields[] = {
+    {"redis", FIELD_TEXT, MEMBER(s.redis), .may_be_empty = true},
+    {"redis_ca", FIELD_TEXT, MEMBER(s.redis_ca), .may_be_empty = true},
+    {"state_dir", FIELD_TEXT, MEMBER(state_dir)},
+    {"listen", FIELD_TEXT, MEMBER(s.listen)},
+    {"window", FIELD_SIZE, MEMBER(s.window_bytes), .min = 1 << 20, .max = 1ull << 40},
+    {"disk_reserve", FIELD_SIZE, MEMBER(s.disk_reserve_bytes), .max = 1ull << 50},
+    {"limit_slack", FIELD_DURATION, MEMBER(limit_slack_ms), .max = 60000},
+};
+static const struct form form = {"`settings` map", fields, ARRAY_LEN(fields), false};
+
+static struct config_place place_of_value(const struct entry *of, const char *key)
+{
+    const struct pair *pair = of ? node_get(of->node, key) : NULL;
+    return pair ? pair->value->at : (struct config_place){".", 0, 0};
+}
+
+static void check_redis(struct reader *rd, const struct entry *of, const char *url)
+{
+    static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0 && url[strlen(schemes[i])])
+            return;
+    mistake(rd, place_of_value(of, "redis"),
+            "`redis` must be redis://host:port, rediss://host:port or unix:///path; leave it empty for a private server");
+}
+
+static void check_listen(struct reader *rd, const struct entry *of, const char *listen)
+{
+    const char *colon = strrchr(listen, ':');
+    uint64_t port;
+    bool plain = colon && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
+    if (!plain || colon == listen || !core_whole(colon + 1, &port) || port > 65535)
+        mistake(rd, place_of_value(of, "listen"), "`listen` must be an address and a port: 127.0.0.1:8470");
+}
+
+/* Takes . and .. out of an absolute path without looking at the disk: the folder need not exist yet. */
+static void tidy_path(char *path)
+{
+    char *out = path;
+    for (const char *p = path; *p;) {
+        const char *part = p + strspn(p, "/");
+        size_t n = strcspn(part, "/");
+        p = part + n;
+        if (n == 2 && strncmp(part, "..", 2) == 0) {
+            while (out > path && *--out != '/') {
+            }
+        } else if (n > 0 && !(n == 1 && *part == '.')) {
+            *out++ = '/';
+            memmove(out, part, n);
+            out += n;
+        }
+    }
+    if (out == path)
+        *out++ = '/';
+    *out = '\0';
+}
+
+/* dir is in folder, or is it. */
+static bool holds(const char *folder, const char *dir)
+{
+    size_t n = strlen(folder);
+    return strcmp(folder, "/") == 0 || (strncmp(dir, folder, n) == 0 && (dir[n] == '/' || dir[n] == '\0'));
+}
+
+static void set_state_dir(struct reader *rd, const struct entry *of, const char *written)
+{
+    const char *path = reader_path(rd, written);
+    char *tidy = path ? reader_str(rd, slice_str(path)) : NULL;
+    if (!tidy)
+        return;
+    tidy_path(tidy);
+    rd->project->settings.state_dir = tidy;
+    if (holds(tidy, rd->project->dir))
+        mistake(rd, place_of_value(of, "state_dir"), "`state_dir` must be a folder of its own, not one that holds the "
+                                                     "project: write .sluice, or a path elsewhere");
+}
+
+void settings_read(struct reader *rd, const struct entry *settings)
+{
+    struct settings_form f = {
+        .s = {.listen = "127.0.0.1:8470", .window_bytes = 64000000, .disk_reserve_bytes = 64000000},
+        .state_dir = ".sluice",
+        .limit_slack_ms = 20,
+    };
+    f.s.place = settings ? settings->at : (struct config_place){".", 0, 0};
+    if (settings && !node_is_core(settings->node, CORE_NULL))
+        form_read(rd, &form, settings, &f);
+    f.s.limit_slack_ms = (uint32_t)f.limit_slack_ms;
+    if (f.s.redis)
+        check_redis(rd, settings, f.s.redis);
+    if (f.s.redis_ca)
+        f.s.redis_ca = reader_path(rd, f.s.redis_ca);
+    check_listen(rd, settings, f.s.listen);
+    rd->project->settings = f.s;
+    set_state_dir(rd, settings, f.state_dir);
+}
