@@ -56,8 +56,11 @@ static struct value date(struct cell cell)
     return bad_time(cell);
 }
 
-/* `2026-01-02 03:04:05.678` → `2026-01-02T03:04:05.678Z`, with zone from `…+00`, in place. */
-static struct value timestamp(struct cell cell, bool zone)
+/*
+ * `2026-01-02 03:04:05.678+00` → `2026-01-02T03:04:05.678Z` in place. A column without zone has none here
+ * either, unless the model's timezone made it one with.
+ */
+static struct value timestamp(struct cell cell, bool zone_required)
 {
     static const char shape[] = "0000-00-00 00:00:00";
     const size_t seconds = sizeof shape - 1;
@@ -71,8 +74,8 @@ static struct value timestamp(struct cell cell, bool zone)
         if (n == fraction)
             return bad_time(cell);
     }
-    size_t rest = cell.n - n;
-    if (zone ? rest != 3 || memcmp(cell.p + n, "+00", 3) != 0 : rest != 0)
+    bool utc = cell.n - n == 3 && memcmp(cell.p + n, "+00", 3) == 0;
+    if (!utc && (zone_required || n != cell.n))
         return bad_time(cell);
     cell.p[10] = 'T';
     cell.p[n] = 'Z';

@@ -1,9 +1,23 @@
 #include "scheduler/source/pg_error.h"
 
+#include "protocol/base/utf8.h"
 #include "scheduler/source/sql_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* The text may have been cut inside a character, and a server without encoding may send anything. */
+static void make_utf8(struct err *err)
+{
+    for (size_t n = strlen(err->text), cut = 0; cut < 4 && cut <= n; cut++)
+        if (utf8_valid(slice_of(err->text, n - cut))) {
+            err->text[n - cut] = '\0';
+            return;
+        }
+    for (char *p = err->text; *p; p++)
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+}
 
 /* err->text without line breaks at its end and with single spaces for those inside. */
 static void one_line(struct err *err)
@@ -18,6 +32,7 @@ static void one_line(struct err *err)
     while (out > err->text && out[-1] == ' ')
         out--;
     *out = '\0';
+    make_utf8(err);
 }
 
 /* Servers do not repeat passwords; this keeps it so for anything that stands between. */

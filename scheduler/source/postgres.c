@@ -5,6 +5,7 @@
  * runs, in a READ ONLY transaction, as one statement that the server parsed by itself before; on_end
  * without error only after the server's CommandComplete. A crash here loses nothing.
  */
+#include "protocol/base/utf8.h"
 #include "scheduler/source/dbt.h"
 #include "scheduler/source/model_text.h"
 #include "scheduler/source/pg_read.h"
@@ -90,6 +91,10 @@ static int send_settings(struct pg_read *r)
                                 "SET LOCAL standard_conforming_strings = on; ");
     if (!rc && r->settings == PG_SETTINGS_ALL && version >= VERSION_NOTICES_CLOSE)
         rc = buf_puts(&r->sent, "SET LOCAL client_connection_check_interval = '1s'; ");
+    /* Bytes without a known encoding cannot become UTF-8: they come as they are, each value judged by itself. */
+    const char *encoding = PQparameterStatus(pg_link_conn(r->link), "server_encoding");
+    if (!rc && encoding && strcmp(encoding, "SQL_ASCII") == 0)
+        rc = buf_puts(&r->sent, "SET LOCAL client_encoding = 'SQL_ASCII'; ");
     if (!rc && r->model->source->statement_timeout_ms)
         rc = buf_printf(&r->sent, "SET LOCAL statement_timeout = %llu; ",
                         (unsigned long long)r->model->source->statement_timeout_ms);
@@ -137,11 +142,14 @@ static enum err_code check_columns(struct pg_read *r, struct err *err)
         return err_set(err, ERR_CONFIG, "the model gives no columns; it must be one SELECT");
     if (n > COLUMN_LIMIT)
         return err_set(err, ERR_CONFIG, "the model gives %d columns; the most is %d", n, COLUMN_LIMIT);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        if (!utf8_valid(slice_str(PQfname(r->described, i))))
+            return err_set(err, ERR_CONFIG, "column %d has a name that is not valid UTF-8", i + 1);
         for (int other = 0; other < i; other++)
             if (strcmp(PQfname(r->described, i), PQfname(r->described, other)) == 0)
                 return err_set(err, ERR_CONFIG, "two columns are named %s (number %d and %d); give one another name",
                                PQfname(r->described, i), other + 1, i + 1);
+    }
     return ERR_OK;
 }
 
