@@ -1,8 +1,9 @@
 /*
- * Writing batches. Rows are written with raw stores after one reservation, since this is done for every row
- * of every run; the head goes through msgpack-c.
+ * Writing batches. Rows are written with raw stores after one reservation, since this is done for
+ * every row of every run; the head goes through msgpack-c.
  *
- * Payload: codec (1 byte), raw length (4 bytes, big-endian), body. Body: one msgpack array, see seal_head.
+ * Payload: codec (1 byte), raw length (4 bytes, big-endian), body. Body: one msgpack array, see
+ * seal_head.
  */
 #include "protocol/wire/batch.h"
 
@@ -13,10 +14,10 @@
 #include <stdlib.h>
 
 enum {
-    VALUE_OVERHEAD = 6,   /* of the largest form: tag, 4 bytes of length, type */
-    ROW_OVERHEAD = 32,    /* array headers, ordinal, op */
-    COMPRESS_MIN = 512,   /* bytes; below, the gain is not worth the call */
-    COMPRESS_GAIN = 16,   /* must save at least this fraction (1/16) */
+    VALUE_OVERHEAD = 6, /* of the largest form: tag, 4 bytes of length, type */
+    ROW_OVERHEAD = 32,  /* array headers, ordinal, op */
+    COMPRESS_MIN = 512, /* bytes; below, the gain is not worth the call */
+    COMPRESS_GAIN = 16, /* must save at least this fraction (1/16) */
 };
 
 const char *record_op_name(enum record_op op)
@@ -73,7 +74,8 @@ static char *put_text(char *o, struct value v)
     return put_bytes(o, v.p, v.n);
 }
 
-/* Always the ext 8/16/32 forms: the fixext forms would save a byte for five lengths and cost a branch. */
+/* Always the ext 8/16/32 forms: the fixext forms would save a byte for five lengths and cost a
+ * branch. */
 static char *put_ext(char *o, struct value v, char type)
 {
     int bytes = v.n < 256 ? 1 : v.n < 65536 ? 2 : 4;
@@ -223,7 +225,8 @@ static int pack_head(msgpack_packer *pk, const struct batch_head *head, uint32_t
 static enum err_code check_head(const struct batch_head *head, uint32_t count, struct err *err)
 {
     if (head->planned > BATCH_RECORDS_MAX || count > head->planned)
-        return err_set(err, ERR_BUG, "a batch of %u records out of %u planned", count, head->planned);
+        return err_set(err, ERR_BUG, "a batch of %u records out of %u planned", count,
+                       head->planned);
     if (head->key_count > BATCH_KEY_FIELDS_MAX || head->field_count > BATCH_FIELDS_MAX)
         return err_set(err, ERR_BUG, "a batch with %zu key fields and %zu fields", head->key_count,
                        head->field_count);
@@ -286,8 +289,8 @@ enum err_code batch_seal(struct buf *out, const struct batch_head *head, uint32_
     rc = seal(out, head, count, rows, compress);
     if (rc) {
         out->len = start;
-        return err_set(err, rc, "batch %.*s of %u records, %zu bytes: %s", (int)head->id.n, head->id.p,
-                       count, rows.n, err_name(rc));
+        return err_set(err, rc, "batch %.*s of %u records, %zu bytes: %s", (int)head->id.n,
+                       head->id.p, count, rows.n, err_name(rc));
     }
     return ERR_OK;
 }

@@ -1,9 +1,11 @@
 /*
- * A batch on the wire: records of one sync, columns once and then rows, in msgpack, compressed as a whole.
+ * A batch on the wire: records of one sync, columns once and then rows, in msgpack, compressed as a
+ * whole.
  *
- * The scheduler writes it with batch_writer, the worker reads it with batch_reader without allocating per
- * record. Every record carries its ordinal in the planned batch, so that any subset of a batch (a half, the
- * records still open) is a batch that describes itself. Layout and versions: protocol/PROTOCOL.md.
+ * The scheduler writes it with batch_writer, the worker reads it with batch_reader without
+ * allocating per record. Every record carries its ordinal in the planned batch, so that any subset
+ * of a batch (a half, the records still open) is a batch that describes itself. Layout and
+ * versions: protocol/PROTOCOL.md.
  */
 #ifndef SLUICE_WIRE_BATCH_H
 #define SLUICE_WIRE_BATCH_H
@@ -35,7 +37,7 @@ struct field_path {
 struct batch_head {
     struct slice sync;
     struct slice run;
-    struct slice id;          /* of the planned batch: stable over splits, retries and crashes */
+    struct slice id; /* of the planned batch: stable over splits, retries and crashes */
     struct slice destination;
     struct slice fingerprint; /* of the destination's configuration */
     struct slice object;      /* empty: none */
@@ -46,7 +48,8 @@ struct batch_head {
     size_t field_count;
 };
 
-/* One record. keys has key_count values; fields has field_count values, or is NULL for delete and clear. */
+/* One record. keys has key_count values; fields has field_count values, or is NULL for delete and
+ * clear. */
 struct record {
     uint32_t ordinal;
     enum record_op op;
@@ -55,40 +58,48 @@ struct record {
 };
 
 /**
- * Appends the msgpack form of a record to rows. Its part from *ret_values_at on is what batch_put_values writes.
- * Errors: ERR_FULL, ERR_NOMEM; ERR_BUG for VALUE_BAD and for a record whose fields do not suit its op.
+ * Appends the msgpack form of a record to rows. Its part from *ret_values_at on is what
+ * batch_put_values writes. Errors: ERR_FULL, ERR_NOMEM; ERR_BUG for VALUE_BAD and for a record
+ * whose fields do not suit its op.
  */
-enum err_code batch_put_record(struct buf *rows, const struct record *r, size_t key_count, size_t field_count,
-                               size_t *ret_values_at) MUST_CHECK;
+enum err_code batch_put_record(struct buf *rows, const struct record *r, size_t key_count,
+                               size_t field_count, size_t *ret_values_at) MUST_CHECK;
 
 /**
- * Appends only the field values of a record (a msgpack array): what the row hash is taken over. Its form is
- * fixed for ever. Errors: as batch_put_record; on an error the buffer is as it was.
+ * Appends only the field values of a record (a msgpack array): what the row hash is taken over. Its
+ * form is fixed for ever. Errors: as batch_put_record; on an error the buffer is as it was.
  */
-enum err_code batch_put_values(struct buf *out, const struct value *fields, size_t field_count) MUST_CHECK;
-/** Appends a record whose values were already written by batch_put_values. values is empty for delete and clear. */
-enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum record_op op, const struct value *keys,
-                                   size_t key_count, struct slice values) MUST_CHECK;
+enum err_code batch_put_values(struct buf *out, const struct value *fields,
+                               size_t field_count) MUST_CHECK;
+/** Appends a record whose values were already written by batch_put_values. values is empty for
+ * delete and clear. */
+enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum record_op op,
+                                   const struct value *keys, size_t key_count,
+                                   struct slice values) MUST_CHECK;
 
 /**
- * Appends a whole batch: head, count rows already written by batch_put_record. compress: LZ4 where it helps.
- * Errors: ERR_FULL above BATCH_BYTES_MAX or the buffer's own limit, ERR_NOMEM, ERR_BUG for a head out of bounds.
+ * Appends a whole batch: head, count rows already written by batch_put_record. compress: LZ4 where
+ * it helps. Errors: ERR_FULL above BATCH_BYTES_MAX or the buffer's own limit, ERR_NOMEM, ERR_BUG
+ * for a head out of bounds.
  */
-enum err_code batch_seal(struct buf *out, const struct batch_head *head, uint32_t count, struct slice rows,
-                         bool compress, struct err *err) MUST_CHECK;
+enum err_code batch_seal(struct buf *out, const struct batch_head *head, uint32_t count,
+                         struct slice rows, bool compress, struct err *err) MUST_CHECK;
 
 struct batch_reader;
 
 struct batch_reader *batch_reader_new(void);
 void batch_reader_free(struct batch_reader *r);
 
-/** Opens a sealed batch (copied or decompressed as needed; payload may go afterwards). Foreign bytes: ERR_INVALID. */
-enum err_code batch_reader_open(struct batch_reader *r, struct slice payload, struct err *err) MUST_CHECK;
+/** Opens a sealed batch (copied or decompressed as needed; payload may go afterwards). Foreign
+ * bytes: ERR_INVALID. */
+enum err_code batch_reader_open(struct batch_reader *r, struct slice payload,
+                                struct err *err) MUST_CHECK;
 const struct batch_head *batch_reader_head(const struct batch_reader *r);
 uint32_t batch_reader_count(const struct batch_reader *r);
 /**
- * Gives the next record; *ret_more is false at the end. Ordinals ascend and are below head->planned. The arrays
- * keys and fields are borrowed until the next call, the bytes of their values until the reader is opened again.
+ * Gives the next record; *ret_more is false at the end. Ordinals ascend and are below
+ * head->planned. The arrays keys and fields are borrowed until the next call, the bytes of their
+ * values until the reader is opened again.
  */
 enum err_code batch_reader_next(struct batch_reader *r, struct record *ret_record, bool *ret_more,
                                 struct err *err) MUST_CHECK;

@@ -1,4 +1,5 @@
-/* The bytes of a batch that writer and reader share; private to this folder. Normative: protocol/PROTOCOL.md. */
+/* The bytes of a batch that writer and reader share; private to this folder. Normative:
+ * protocol/PROTOCOL.md. */
 #ifndef SLUICE_WIRE_BATCH_FORM_H
 #define SLUICE_WIRE_BATCH_FORM_H
 
@@ -6,12 +7,12 @@
 
 enum {
     CODEC_PLAIN = 0,
-    CODEC_LZ4 = 1, /* one LZ4 block */
+    CODEC_LZ4 = 1,    /* one LZ4 block */
     PREFIX_BYTES = 5, /* codec, raw length */
 };
 
 enum {
-    HEAD_ITEMS = 11, /* version, 6 texts, planned, key names, field paths, rows */
+    HEAD_ITEMS = 11,     /* version, 6 texts, planned, key names, field paths, rows */
     ROW_FIXED_ITEMS = 3, /* ordinal, op, array of values; the keys stand before the array */
 };
 

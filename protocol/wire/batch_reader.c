@@ -18,7 +18,7 @@ enum {
 
 struct batch_reader {
     struct buf body;
-    struct buf rows; /* of the subset being made */
+    struct buf rows;    /* of the subset being made */
     struct arena arena; /* names and paths of head, values */
     struct batch_head head;
     bool compressed;

@@ -1,4 +1,5 @@
-/* msgpack-c's packer writing into a struct buf: for heads and results, where speed does not matter. */
+/* msgpack-c's packer writing into a struct buf: for heads and results, where speed does not matter.
+ */
 #ifndef SLUICE_WIRE_PACK_H
 #define SLUICE_WIRE_PACK_H
 

@@ -124,7 +124,8 @@ static enum err_code read_entries(struct result_reader *r, struct unpack *u, str
         r->cap = n;
     }
     for (uint32_t i = 0; i < n; i++)
-        if (!read_entry(u, &r->entries[i]) || (i && r->entries[i].ordinal <= r->entries[i - 1].ordinal))
+        if (!read_entry(u, &r->entries[i]) ||
+            (i && r->entries[i].ordinal <= r->entries[i - 1].ordinal))
             return err_set(err, ERR_INVALID, "malformed result: verdict %u of %u", i, n);
     result->entries = r->entries;
     result->entry_count = n;

@@ -1,8 +1,10 @@
 /*
- * A result: what one request, or one decision of the queue, said about some records of a planned batch.
+ * A result: what one request, or one decision of the queue, said about some records of a planned
+ * batch.
  *
- * Workers write it, the results stream carries it, the scheduler folds it into state. `rest` holds for every
- * record of the set that has no entry of its own in the list. Words of a destination are cut at 1 KiB.
+ * Workers write it, the results stream carries it, the scheduler folds it into state. `rest` holds
+ * for every record of the set that has no entry of its own in the list. Words of a destination are
+ * cut at 1 KiB.
  */
 #ifndef SLUICE_WIRE_RESULT_H
 #define SLUICE_WIRE_RESULT_H
@@ -14,7 +16,7 @@
 enum { RESULT_MESSAGE_MAX = 1024 };
 
 enum verdict {
-    VERDICT_OPEN,      /* none yet: the record stays in the queue */
+    VERDICT_OPEN, /* none yet: the record stays in the queue */
     VERDICT_OK,
     VERDICT_REJECTED,  /* the destination refused it for good */
     VERDICT_NOT_FOUND, /* refused because it does not exist there: due again after a day */
@@ -23,7 +25,8 @@ enum verdict {
 };
 
 enum result_flag {
-    RESULT_DOUBT = 1,  /* the records with `rest` may have reached the destination without a sure answer */
+    RESULT_DOUBT =
+        1, /* the records with `rest` may have reached the destination without a sure answer */
     RESULT_SINGLE = 2, /* a refusal of a request that held this one record */
     RESULT_STOP = 4,   /* credentials or address: the run must end; message says why */
     RESULT_BUG = 8,    /* the answer made no sense (an index outside the batch) */
@@ -46,7 +49,7 @@ struct result {
     uint64_t bytes;       /* body bytes sent */
     uint32_t status;      /* HTTP status, 0: none */
     uint32_t duration_ms;
-    uint32_t kills;       /* workers this batch has lost so far */
+    uint32_t kills;                      /* workers this batch has lost so far */
     const struct verdict_entry *entries; /* ascending ordinals */
     size_t entry_count;
 };

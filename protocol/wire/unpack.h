@@ -1,9 +1,9 @@
 /*
  * A bounded cursor over foreign msgpack bytes (github.com/msgpack/msgpack, spec.md).
  *
- * Reads one item at a time, in the order the reader expects; allocates nothing, follows no nesting of the
- * input's own making. Each function returns false, and leaves the cursor anywhere, when the bytes end early
- * or hold something else.
+ * Reads one item at a time, in the order the reader expects; allocates nothing, follows no nesting
+ * of the input's own making. Each function returns false, and leaves the cursor anywhere, when the
+ * bytes end early or hold something else.
  */
 #ifndef SLUICE_WIRE_UNPACK_H
 #define SLUICE_WIRE_UNPACK_H

@@ -1,4 +1,5 @@
-/* Any bytes as a payload: what opens must be readable to its end, and its subsets must be batches again. */
+/* Any bytes as a payload: what opens must be readable to its end, and its subsets must be batches
+ * again. */
 #include "protocol/wire/batch.h"
 
 #include <stdlib.h>

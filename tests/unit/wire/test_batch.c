@@ -78,7 +78,8 @@ static struct sample *sample_new(uint64_t seed, uint32_t count)
         bool bare = op == OP_DELETE || op == OP_CLEAR;
         for (size_t j = 0; j < KEYS + FIELDS; j++)
             s->values[i][j] = random_value(&rng, s->text);
-        s->records[i] = (struct record){ordinal - 1, op, s->values[i], bare ? NULL : s->values[i] + KEYS};
+        s->records[i] =
+            (struct record){ordinal - 1, op, s->values[i], bare ? NULL : s->values[i] + KEYS};
         size_t at;
         assert_int_equal(ERR_OK, batch_put_record(&s->rows, &s->records[i], KEYS, FIELDS, &at));
     }
@@ -97,7 +98,8 @@ static void seal(const struct sample *s, bool compress, struct buf *out)
 {
     struct err err;
     buf_init(out, BATCH_BYTES_MAX);
-    assert_int_equal(ERR_OK, batch_seal(out, &s->head, s->count, buf_slice(&s->rows), compress, &err));
+    assert_int_equal(ERR_OK,
+                     batch_seal(out, &s->head, s->count, buf_slice(&s->rows), compress, &err));
 }
 
 static void assert_values(const struct value *want, const struct value *got, size_t n)
@@ -122,7 +124,8 @@ static void assert_head(const struct batch_head *want, const struct batch_head *
 {
     assert_true(slice_eq(want->sync, got->sync) && slice_eq(want->run, got->run));
     assert_true(slice_eq(want->id, got->id) && slice_eq(want->destination, got->destination));
-    assert_true(slice_eq(want->fingerprint, got->fingerprint) && slice_eq(want->object, got->object));
+    assert_true(slice_eq(want->fingerprint, got->fingerprint) &&
+                slice_eq(want->object, got->object));
     assert_int_equal(want->planned, got->planned);
     assert_int_equal(want->key_count, got->key_count);
     for (size_t i = 0; i < want->key_count; i++)
@@ -266,7 +269,8 @@ static void test_raw_values_give_the_same_row(void **state)
         if (r->fields)
             assert_int_equal(ERR_OK, batch_put_values(&values, r->fields, FIELDS));
         size_t before = rows.len, at;
-        assert_int_equal(ERR_OK, batch_put_record_raw(&rows, r->ordinal, r->op, r->keys, KEYS, buf_slice(&values)));
+        assert_int_equal(ERR_OK, batch_put_record_raw(&rows, r->ordinal, r->op, r->keys, KEYS,
+                                                      buf_slice(&values)));
         struct buf one;
         buf_init(&one, BATCH_BYTES_MAX);
         assert_int_equal(ERR_OK, batch_put_record(&one, r, KEYS, FIELDS, &at));
@@ -286,12 +290,17 @@ static void test_the_form_of_values_is_fixed_for_ever(void **state)
 {
     (void)state;
     static const char golden[] = "\x9a\xc0\xc2\xc3"
-                                 "\xc7\x01\x01" "7"
-                                 "\xc7\x05\x01" "-1.50"
+                                 "\xc7\x01\x01"
+                                 "7"
+                                 "\xc7\x05\x01"
+                                 "-1.50"
                                  "\xa0"
-                                 "\xa5" "gr\xc3\xb6\xc3"
-                                 "\xd9\x20" "abcdefghijklmnopqrstuvwxyz012345"
-                                 "\xc7\x0a\x02" "{\"a\":null}"
+                                 "\xa5"
+                                 "gr\xc3\xb6\xc3"
+                                 "\xd9\x20"
+                                 "abcdefghijklmnopqrstuvwxyz012345"
+                                 "\xc7\x0a\x02"
+                                 "{\"a\":null}"
                                  "\xc7\x00\x03";
     const struct value values[] = {
         {.kind = VALUE_NULL},
@@ -333,10 +342,14 @@ static void test_what_cannot_be_sent_is_refused_and_leaves_the_buffer(void **sta
     buf_init(&b, 1000);
     assert_int_equal(ERR_OK, buf_puts(&b, "before"));
     assert_int_equal(ERR_BUG, batch_put_values(&b, &bad, 1));
-    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_UPSERT, &bad, &good}, 1, 1, &at));
-    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_UPSERT, &good, &bad}, 1, 1, &at));
-    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_UPSERT, &good, NULL}, 1, 1, &at));
-    assert_int_equal(ERR_BUG, batch_put_record(&b, &(struct record){0, OP_DELETE, &good, &good}, 1, 1, &at));
+    assert_int_equal(ERR_BUG,
+                     batch_put_record(&b, &(struct record){0, OP_UPSERT, &bad, &good}, 1, 1, &at));
+    assert_int_equal(ERR_BUG,
+                     batch_put_record(&b, &(struct record){0, OP_UPSERT, &good, &bad}, 1, 1, &at));
+    assert_int_equal(ERR_BUG,
+                     batch_put_record(&b, &(struct record){0, OP_UPSERT, &good, NULL}, 1, 1, &at));
+    assert_int_equal(ERR_BUG,
+                     batch_put_record(&b, &(struct record){0, OP_DELETE, &good, &good}, 1, 1, &at));
     assert_int_equal(ERR_BUG, batch_put_record_raw(&b, 0, OP_INSERT, &good, 1, SLICE_LIT("")));
     assert_int_equal(ERR_BUG, batch_put_record_raw(&b, 0, OP_CLEAR, &good, 1, SLICE_LIT("\x90")));
     struct value huge = {VALUE_TEXT, 1001, "never read"};
@@ -409,7 +422,8 @@ static void test_any_subset_is_a_batch_of_its_own(void **state)
     }
 }
 
-/* The whole batch is read first, so that a reader that looked beyond its end would find the right bytes. */
+/* The whole batch is read first, so that a reader that looked beyond its end would find the right
+ * bytes. */
 static void test_a_batch_cut_anywhere_is_refused(void **state)
 {
     (void)state;
@@ -512,7 +526,10 @@ static void test_ordinals_must_ascend_and_be_planned(void **state)
         buf_init(&rows, 1000);
         buf_init(&out, 1000);
         for (size_t j = 0; j < 2; j++)
-            assert_int_equal(ERR_OK, batch_put_record(&rows, &(struct record){wrong[i][j], OP_DELETE, NULL, NULL}, 0, 0, &at));
+            assert_int_equal(ERR_OK,
+                             batch_put_record(&rows,
+                                              &(struct record){wrong[i][j], OP_DELETE, NULL, NULL},
+                                              0, 0, &at));
         struct batch_head head = {.planned = 3};
         assert_int_equal(ERR_OK, batch_seal(&out, &head, 2, buf_slice(&rows), false, &err));
         assert_int_equal(ERR_OK, open_copy(r, buf_slice(&out), &err));

@@ -26,7 +26,8 @@ static void test_a_set_is_written_as_ranges(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct buf b;
         buf_init(&b, 100);
-        assert_int_equal(ERR_OK, ordset_put(&b, cases[i].ordinals, cases[i].count, cases[i].planned));
+        assert_int_equal(ERR_OK,
+                         ordset_put(&b, cases[i].ordinals, cases[i].count, cases[i].planned));
         assert_true(slice_eq_str(buf_slice(&b), cases[i].text));
         buf_done(&b);
     }
@@ -64,9 +65,11 @@ static void test_what_is_no_set_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        ",",   "1,",  "-",     "1-",    "-1",   "a",    "1 ",  " 1",     "2,1",          "1,1",
-        "3-2", "1-1", "10",    "0-10",  "1--2", "1-2-3", "01", "0-02",   "4294967296",   "18446744073709551616",
-        "1,,2", "1;2", "0-3,3", "5-6,2",
+        ",",     "1,",  "-",     "1-",         "-1",
+        "a",     "1 ",  " 1",    "2,1",        "1,1",
+        "3-2",   "1-1", "10",    "0-10",       "1--2",
+        "1-2-3", "01",  "0-02",  "4294967296", "18446744073709551616",
+        "1,,2",  "1;2", "0-3,3", "5-6,2",
     };
     uint8_t bits[2];
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -97,9 +100,11 @@ static void test_a_part_has_an_id_of_its_own_that_never_changes(void **state)
     char whole[BATCH_PART_ID_BYTES], half[BATCH_PART_ID_BYTES], other[BATCH_PART_ID_BYTES];
     assert_int_equal(ERR_OK, batch_part_id(SLICE_LIT("b-1"), SLICE_LIT(""), whole, sizeof whole));
     assert_string_equal("b-1", whole);
-    assert_int_equal(ERR_OK, batch_part_id(SLICE_LIT("b-1"), SLICE_LIT("0-249"), half, sizeof half));
+    assert_int_equal(ERR_OK,
+                     batch_part_id(SLICE_LIT("b-1"), SLICE_LIT("0-249"), half, sizeof half));
     assert_string_equal("b-1-85dee5f6bcd91c93", half);
-    assert_int_equal(ERR_OK, batch_part_id(SLICE_LIT("b-1"), SLICE_LIT("250-499"), other, sizeof other));
+    assert_int_equal(ERR_OK,
+                     batch_part_id(SLICE_LIT("b-1"), SLICE_LIT("250-499"), other, sizeof other));
     assert_string_not_equal(half, other);
     assert_int_equal(ERR_FULL, batch_part_id(SLICE_LIT("b-1"), SLICE_LIT("1"), half, 20));
 }

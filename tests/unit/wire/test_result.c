@@ -35,7 +35,8 @@ static void test_random_results_come_back(void **state)
     struct result_reader *reader = result_reader_new();
     for (int round = 0; round < 500; round++) {
         struct verdict_entry entries[50];
-        struct result r = {.ordset = SLICE_LIT("0-49,70"), .message = SLICE_LIT("größer"), .entries = entries};
+        struct result r = {
+            .ordset = SLICE_LIT("0-49,70"), .message = SLICE_LIT("größer"), .entries = entries};
         r.rest = prng_below(&rng, VERDICT_CANCELLED + 1);
         r.flags = prng_below(&rng, 16);
         r.requests = (uint32_t)prng_next(&rng);
@@ -45,7 +46,8 @@ static void test_random_results_come_back(void **state)
         r.duration_ms = (uint32_t)prng_next(&rng);
         r.entry_count = prng_below(&rng, 50);
         for (uint32_t i = 0; i < r.entry_count; i++)
-            entries[i] = (struct verdict_entry){i * 1000, prng_below(&rng, 6), prng_below(&rng, 2), SLICE_LIT("bad mail")};
+            entries[i] = (struct verdict_entry){i * 1000, prng_below(&rng, 6), prng_below(&rng, 2),
+                                                SLICE_LIT("bad mail")};
         struct buf b;
         struct result got;
         struct err err;
@@ -65,9 +67,10 @@ static void test_results_made_by_lua_are_read(void **state)
     struct result_reader *reader = result_reader_new();
     struct result got;
     struct err err;
-    struct slice killed = BYTES("\x9c\x01\xa5\x30\x2d\x32\x2c\x37\x04\x01\xb2\x6c\x6f\x73\x74\x20\x74\x68\x72\x65\x65"
-                                "\x20\x77\x6f\x72\x6b\x65\x72\x73\x00\x00\xcf\x00\x00\x00\x01\x2a\x05\xf2\x00\x00\x00"
-                                "\x03\x91\x94\x07\x02\x00\xa2\x6e\x6f");
+    struct slice killed =
+        BYTES("\x9c\x01\xa5\x30\x2d\x32\x2c\x37\x04\x01\xb2\x6c\x6f\x73\x74\x20\x74\x68\x72\x65\x65"
+              "\x20\x77\x6f\x72\x6b\x65\x72\x73\x00\x00\xcf\x00\x00\x00\x01\x2a\x05\xf2\x00\x00\x00"
+              "\x03\x91\x94\x07\x02\x00\xa2\x6e\x6f");
     struct verdict_entry entry = {7, VERDICT_REJECTED, false, SLICE_LIT("no")};
     assert_int_equal(ERR_OK, result_parse(reader, killed, &got, &err));
     assert_same(&(struct result){.ordset = SLICE_LIT("0-2,7"),
@@ -79,8 +82,9 @@ static void test_results_made_by_lua_are_read(void **state)
                                  .entries = &entry,
                                  .entry_count = 1},
                 &got);
-    struct slice cancelled = BYTES("\x9c\x01\xa0\x05\x00\xad\x72\x75\x6e\x20\x63\x61\x6e\x63\x65\x6c\x6c\x65\x64\x00\xcd"
-                                   "\x01\x2c\xcf\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x90");
+    struct slice cancelled =
+        BYTES("\x9c\x01\xa0\x05\x00\xad\x72\x75\x6e\x20\x63\x61\x6e\x63\x65\x6c\x6c\x65\x64\x00\xcd"
+              "\x01\x2c\xcf\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x90");
     assert_int_equal(ERR_OK, result_parse(reader, cancelled, &got, &err));
     assert_same(&(struct result){.rest = VERDICT_CANCELLED,
                                  .message = SLICE_LIT("run cancelled"),
@@ -93,8 +97,11 @@ static void test_results_made_by_lua_are_read(void **state)
 static void test_other_ways_to_write_the_same_are_read(void **state)
 {
     (void)state;
-    /* bin for texts, signed ints, float32 and float64 for whole numbers, nil for no message, true, an empty map */
-    struct slice bytes = BYTES("\xdc\x00\x0c\xd0\x01\xc4\x01" "3" "\xd1\x00\x02\xca\x40\x00\x00\x00\xc0"
+    /* bin for texts, signed ints, float32 and float64 for whole numbers, nil for no message, true,
+     * an empty map */
+    struct slice bytes = BYTES("\xdc\x00\x0c\xd0\x01\xc4\x01"
+                               "3"
+                               "\xd1\x00\x02\xca\x40\x00\x00\x00\xc0"
                                "\xd2\x00\x00\x00\x05\xd3\x00\x00\x00\x00\x00\x00\x00\x06"
                                "\xcb\x41\xf0\x00\x00\x00\x00\x00\x00\xcd\x00\xc8\x09\x01\x80");
     struct result_reader *reader = result_reader_new();
@@ -111,7 +118,8 @@ static void test_other_ways_to_write_the_same_are_read(void **state)
                                  .duration_ms = 9,
                                  .kills = 1},
                 &got);
-    struct slice doubt = BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x91\x94\x00\x04\xc3\xc0");
+    struct slice doubt =
+        BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x91\x94\x00\x04\xc3\xc0");
     assert_int_equal(ERR_OK, result_parse(reader, doubt, &got, &err));
     assert_true(got.entries[0].doubt);
     result_reader_free(reader);
@@ -124,7 +132,11 @@ static void test_words_of_a_destination_are_cut_between_characters(void **state)
     memset(text, 'x', sizeof text);
     memcpy(text + RESULT_MESSAGE_MAX - 1, "\xc3\xb6", 2);
     struct verdict_entry entry = {0, VERDICT_REJECTED, false, slice_of(text, sizeof text)};
-    struct result r = {.rest = VERDICT_OK, .message = entry.message, .entries = &entry, .entry_count = 1}, got;
+    struct result r = {.rest = VERDICT_OK,
+                       .message = entry.message,
+                       .entries = &entry,
+                       .entry_count = 1},
+                  got;
     struct result_reader *reader = result_reader_new();
     struct buf b;
     struct err err;
@@ -150,9 +162,12 @@ static void test_what_is_no_result_is_refused(void **state)
         BYTES("\x9c\x01\xa0\x01\x00\xa0\xca\x3f\x00\x00\x00\x00\x00\x00\x00\x90"), /* one half */
         BYTES("\x9c\x01\xa0\x01\x00\xa0\xca\x7f\xc0\x00\x00\x00\x00\x00\x00\x90"), /* NaN */
         BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x90\x00"),         /* trailing */
-        BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x92\x94\x01\x01\x00\xa0\x94\x01\x01\x00\xa0"),
-        BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\xdd\xff\xff\xff\xff\x94\x01\x01\x00\xa0"),
-        BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x91\x94\x01\x01\x02\xa0"), /* doubt */
+        BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x92\x94\x01\x01\x00\xa0\x94\x01\x01"
+              "\x00\xa0"),
+        BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\xdd\xff\xff\xff\xff\x94\x01\x01\x00"
+              "\xa0"),
+        BYTES(
+            "\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x91\x94\x01\x01\x02\xa0"), /* doubt */
         BYTES("\x9c\x01\xa0\x01\x00\xa0\x01\x00\x00\x00\x00\x00\x91\x94\xcd\xff\xff\x01\x01\xa0"),
     };
     struct result_reader *reader = result_reader_new();
@@ -168,10 +183,15 @@ static void test_what_is_no_result_is_refused(void **state)
 static void test_cut_or_damaged_results_never_lead_outside(void **state)
 {
     (void)state;
-    struct verdict_entry entries[] = {{3, VERDICT_OK, false, SLICE_LIT("")},
-                                      {900, VERDICT_REJECTED, true, SLICE_LIT("too long for the field")}};
-    struct result r = {.ordset = SLICE_LIT("0-3,900"), .message = SLICE_LIT("message"), .bytes = 1 << 20,
-                       .requests = 70000, .entries = entries, .entry_count = 2};
+    struct verdict_entry entries[] = {
+        {3, VERDICT_OK, false, SLICE_LIT("")},
+        {900, VERDICT_REJECTED, true, SLICE_LIT("too long for the field")}};
+    struct result r = {.ordset = SLICE_LIT("0-3,900"),
+                       .message = SLICE_LIT("message"),
+                       .bytes = 1 << 20,
+                       .requests = 70000,
+                       .entries = entries,
+                       .entry_count = 2};
     struct result_reader *reader = result_reader_new();
     struct result got;
     struct buf b;
