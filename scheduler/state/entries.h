@@ -148,7 +148,6 @@ enum { IDENTITY_MAX = 64, IDENTITY_BYTES_MAX = 8192 };
 
 struct identity {
     uint8_t marks;
-    uint32_t held; /* generation in which a row that does not own it was seen to have it; 0: none */
     struct slice bytes; /* key.h */
 };
 struct identity_list {
@@ -159,7 +158,7 @@ struct identity_list {
 struct identity_owner {
     uint32_t slot; /* SLOT_NONE: nobody */
     uint8_t marks;
-    uint32_t held;
+    uint32_t held; /* generation in which a row that does not own it was seen to have it; 0: none */
 };
 /** Whose is it? */
 enum err_code state_identity_find(struct state_sync *ss, struct slice bytes,
@@ -174,7 +173,7 @@ enum err_code state_identity_list(struct state_sync *ss, uint32_t slot, struct i
  */
 enum err_code state_identity_set(struct state_sync *ss, uint32_t slot, const struct identity *items,
                                  size_t count, struct err *err) MUST_CHECK;
-/** Notes that a row which does not own it has this identity in the present generation. */
+/** Notes that a row which does not own it has this identity in the present generation; fine for an unknown one. */
 enum err_code state_identity_hold(struct state_sync *ss, struct slice bytes,
                                   struct err *err) MUST_CHECK;
 

@@ -1,0 +1,52 @@
+/*
+ * Reads and writes: the table `refused`, by slot and kind: hash, due time, the destination's words.
+ * Invariant: an entry's refusal flags say whether there is one. A crash here: as everywhere in state.
+ */
+#include "scheduler/state/sync.h"
+
+#include "protocol/base/utf8.h"
+#include "scheduler/state/pack.h"
+
+static struct slice refusal_key(const struct state_sync *ss, uint32_t slot, enum refusal_kind kind,
+                                uint8_t *out)
+{
+    size_t n = sync_slot_key(ss, slot, out);
+    out[n] = (uint8_t)kind;
+    return slice_of(out, n + 1);
+}
+
+enum err_code state_refusal_get(struct state_sync *ss, uint32_t slot, enum refusal_kind kind,
+                                struct refusal *ret, struct err *err)
+{
+    uint8_t key[9];
+    struct slice v;
+    enum err_code code =
+        store_get(ss->state, TABLE_REFUSED, refusal_key(ss, slot, kind, key), &v, err);
+    if (code)
+        return code;
+    struct unpack u = {(const uint8_t *)v.p, v.n};
+    unpack_bytes(&u, ret->hash, sizeof ret->hash);
+    ret->due_ms = (int64_t)unpack_u64(&u);
+    ret->reason = unpack_slice(&u);
+    return ERR_OK;
+}
+
+enum err_code state_refusal_put(struct state_sync *ss, uint32_t slot, enum refusal_kind kind,
+                                const struct refusal *r, struct err *err)
+{
+    uint8_t key[9], bytes[REFUSAL_REASON_MAX + 64];
+    struct pack k = {.p = bytes, .cap = sizeof bytes};
+    pack_bytes(&k, r->hash, sizeof r->hash);
+    pack_u64(&k, (uint64_t)r->due_ms);
+    pack_slice(&k, utf8_prefix(r->reason, REFUSAL_REASON_MAX));
+    ensure(!k.full);
+    return store_put(ss->state, TABLE_REFUSED, refusal_key(ss, slot, kind, key),
+                     slice_of(bytes, k.n), err);
+}
+
+enum err_code state_refusal_delete(struct state_sync *ss, uint32_t slot, enum refusal_kind kind,
+                                   struct err *err)
+{
+    uint8_t key[9];
+    return store_delete(ss->state, TABLE_REFUSED, refusal_key(ss, slot, kind, key), err);
+}
