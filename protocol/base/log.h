@@ -25,7 +25,12 @@ struct log {
     int fd;
 };
 
-#define LOG_STR(k, v) {.key = (k), .text = (v) ? (v) : ""}
+static inline const char *log_text(const char *text)
+{
+    return text ? text : "";
+}
+
+#define LOG_STR(k, v) {.key = (k), .text = log_text(v)}
 #define LOG_INT(k, v) {.key = (k), .number = (int64_t)(v)}
 /** log_event(log, LOG_INFO, "run_end", LOG_STR("run", id), LOG_INT("rows", n)) */
 #define log_event(log, level, event, ...) \

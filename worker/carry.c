@@ -1,0 +1,249 @@
+/*
+ * A batch between its claim and its settle. Reads the lease and the project; gives requests to http and a
+ * plan to settle. Invariant: what was claimed is settled exactly once, or left to the end of its lease.
+ */
+#include "worker/slot_parts.h"
+
+#include "protocol/base/clock.h"
+
+enum { LEASE_MARGIN_MS = 1000 }; /* a request ends at least this long before its lease */
+
+void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason, int64_t number)
+{
+    const struct batch_head *head = batch_reader_head(s->reader);
+    char run[QUEUE_NAME_MAX + 1], part[QUEUE_NAME_MAX + 1], sync[QUEUE_NAME_MAX + 1], destination[QUEUE_NAME_MAX + 1];
+    struct slice run_id = head ? head->run : (struct slice){0};
+    const struct {
+        char *out;
+        struct slice in;
+    } texts[] = {{run, run_id}, {part, s->leased.part}, {sync, s->leased.sync}, {destination, s->leased.destination}};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        size_t n = texts[i].in.n < QUEUE_NAME_MAX ? texts[i].in.n : QUEUE_NAME_MAX;
+        if (n)
+            memcpy(texts[i].out, texts[i].in.p, n);
+        texts[i].out[n] = '\0';
+    }
+    log_event(&s->engine->log, level, event, LOG_STR("sync", sync), LOG_STR("run", run), LOG_STR("batch", part),
+              LOG_STR("destination", destination), LOG_STR("reason", reason), LOG_INT("status", s->facts.status),
+              LOG_INT("attempts", s->leased.attempts + s->facts.requests), LOG_INT("n", number));
+}
+
+/* ---- sending ---- */
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct slot *s = ctx;
+    s->facts.requests = 1;
+    s->facts.bytes = answer->body_bytes_sent;
+    s->facts.status = answer->status;
+    s->facts.duration_ms = answer->duration_ms;
+    s->charge_at_ms = answer->charge_at_ms;
+    struct err err;
+    struct outcome outcome;
+    enum err_code rc = s->target->connector->classify(s->target->state, &s->rendered, answer, &outcome, &err);
+    if (rc) /* no memory to understand the answer: it may have been anything */
+        outcome = (struct outcome){
+            .kind = OUTCOME_RETRY, .unsure = true, .retry_after_ms = -1, .message = slice_str(err.text)};
+    s->facts.throttled = s->target->throttled;
+    rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &outcome, s->reader, &err);
+    if (s->plan.throttled)
+        s->target->throttled++;
+    else if (answer->status)
+        s->target->throttled = 0;
+    /* Words of the remote may quote a record: they go into the result, never into the log. */
+    if (s->plan.throttled)
+        slot_log(s, LOG_WARN, "throttled", "the destination asked to be asked less", (int64_t)s->plan.delay_ms);
+    else if (s->plan.stop)
+        slot_log(s, LOG_ERROR, "stopped", "the destination refused credentials or address", 0);
+    else if (outcome.kind == OUTCOME_RETRY)
+        slot_log(s, LOG_WARN, "attempt_failed", answer->error ? answer->error : "", (int64_t)s->plan.delay_ms);
+    slot_settle(s, rc, &err);
+}
+
+static void send_request(struct slot *s)
+{
+    const struct destination *d = s->target->destination;
+    struct http_request request = {
+        .url = s->rendered.url,
+        .headers = s->rendered.headers,
+        .header_count = s->rendered.header_count,
+        .body = s->rendered.body,
+        .timeout_ms = d->timeout_ms,
+        .ca_file = d->ca_file,
+    };
+    struct err err;
+    s->state = SLOT_SENDING;
+    if (!http_send(s->engine->http, &request, on_answer, s, &err))
+        return;
+    struct outcome outcome = {.kind = OUTCOME_RETRY, .retry_after_ms = -1, .message = slice_str(err.text)};
+    enum err_code rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &outcome, s->reader, &err);
+    slot_settle(s, rc, &err);
+}
+
+static void on_renewed(void *ctx, int64_t valid, const struct err *err)
+{
+    struct slot *s = ctx;
+    if (err && err->code == ERR_STOPPED)
+        return;
+    if (err || valid != 1) {
+        slot_log(s, LOG_WARN, "lease_lost", err ? err->text : "the queue ended it", 0);
+        slot_drop(s);
+        return;
+    }
+    s->lease_end_ms = s->asked_ms + (int64_t)s->quota->lease_ms;
+    if (s->engine->draining) {
+        settle_plan_release(&s->plan);
+        slot_settle(s, ERR_OK, NULL);
+        return;
+    }
+    send_request(s);
+}
+
+/* A request is started only where it must end before the lease does; a shorter lease is renewed first. */
+static void send_in_lease(struct slot *s)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t needed_ms = (int64_t)s->target->destination->timeout_ms + LEASE_MARGIN_MS;
+    if (s->lease_end_ms - now_ms >= needed_ms) {
+        send_request(s);
+        return;
+    }
+    struct err err;
+    s->state = SLOT_RENEWING;
+    s->asked_ms = now_ms;
+    if (queue_beat(s->quota->queue, s->engine->name, &s->token, 1, s->quota->lease_ms, on_renewed, s, &err)) {
+        slot_log(s, LOG_WARN, "lease_lost", err.text, 0);
+        slot_drop(s);
+    }
+}
+
+/* ---- preparing what was claimed ---- */
+
+static enum err_code copy_text(struct arena *a, struct slice from, struct slice *ret_copy)
+{
+    char *p = arena_str(a, from);
+    if (!p)
+        return ERR_NOMEM;
+    *ret_copy = slice_of(p, from.n);
+    return ERR_OK;
+}
+
+static enum err_code copy_lease(struct slot *s, const struct queue_claimed *c)
+{
+    struct leased *l = &s->leased;
+    arena_reset(&s->words);
+    *l = (struct leased){.attempts = c->attempts, .kills = c->kills, .unsure = c->unsure};
+    if (copy_text(&s->words, c->epoch, &l->epoch) || copy_text(&s->words, c->batch, &l->batch) ||
+        copy_text(&s->words, c->part, &l->part) || copy_text(&s->words, c->ordset, &l->ordset) ||
+        copy_text(&s->words, c->sync, &l->sync) || copy_text(&s->words, c->destination, &l->destination))
+        return ERR_NOMEM;
+    return ERR_OK;
+}
+
+static void find_target(struct slot *s)
+{
+    const struct batch_head *head = batch_reader_head(s->reader);
+    s->target = setup_target(s->setup, head->destination, head->fingerprint);
+    if (s->target)
+        return;
+    /* Reloaded between the question and the answer. */
+    setup_release(s->setup);
+    s->setup = setup_hold(s->engine->setup);
+    s->target = setup_target(s->setup, head->destination, head->fingerprint);
+}
+
+/* What cannot be rendered is settled without a request. */
+static void render_failed(struct slot *s, enum err_code rc, struct err *err)
+{
+    struct slice words = slice_str(err->text);
+    struct outcome later = {.kind = OUTCOME_RETRY, .retry_after_ms = -1, .message = words};
+    if (rc == ERR_FULL) {
+        rc = settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("too large for one request"), false, s->reader, err);
+    } else if (rc == ERR_NOMEM) {
+        rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &later, s->reader, err);
+    } else if (rc == ERR_CONFIG) {
+        slot_log(s, LOG_ERROR, "stopped", err->text, 0);
+        rc = settle_plan_all(&s->plan, &s->facts, VERDICT_CANCELLED, RESULT_STOP, words, err);
+    } else {
+        slot_log(s, LOG_ERROR, "batch_unreadable", err->text, 0);
+        rc = settle_plan_all(&s->plan, &s->facts, VERDICT_FAILED, RESULT_BUG, words, err);
+    }
+    slot_settle(s, rc, err);
+}
+
+static void render(struct slot *s)
+{
+    struct delivery delivery = {.reader = s->reader, .part = s->leased.part, .attempt = s->leased.attempts + 1};
+    struct err err;
+    enum err_code rc = s->target->connector->render(s->target->state, &delivery, &s->rendered, &err);
+    if (rc)
+        render_failed(s, rc, &err);
+    else
+        send_in_lease(s);
+}
+
+/* The batch is open and its destination known: send it, unless it must not go as it is. */
+static void deliver(struct slot *s)
+{
+    const struct batch_head *head = batch_reader_head(s->reader);
+    s->facts = (struct settle_facts){
+        .policy = &s->target->destination->retry,
+        .batch = s->leased.batch,
+        .ordset = s->leased.ordset,
+        .planned = head->planned,
+        .attempts = s->leased.attempts,
+        .kills = s->leased.kills,
+        .was_unsure = s->leased.unsure || s->leased.kills,
+    };
+    if (s->leased.kills < SETTLE_KILLS_MAX) {
+        render(s);
+        return;
+    }
+    struct err err;
+    slot_log(s, LOG_WARN, "batch_lost_workers", "halved instead of sent again", s->leased.kills);
+    enum err_code rc = settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("the workers that sent it were lost"), true,
+                                          s->reader, &err);
+    slot_settle(s, rc, &err);
+}
+
+static void give_back(struct slot *s, const char *reason)
+{
+    if (reason) {
+        slot_log(s, LOG_WARN, "batch_given_back", reason, 0);
+        s->quota->ask_at_ms = clock_mono_ms() + ENGINE_PAUSE_MS;
+    }
+    settle_plan_release(&s->plan);
+    slot_settle(s, ERR_OK, NULL);
+}
+
+void slot_carry(struct slot *s, const struct queue_claimed *c)
+{
+    struct err err;
+    s->charge_at_ms = 0;
+    s->facts = (struct settle_facts){0};
+    s->lease_end_ms = s->claim_sent_ms + (int64_t)s->quota->lease_ms;
+    if (copy_lease(s, c)) {
+        /* Without the epoch it cannot even be given back: the lease ends by itself. */
+        log_event(&s->engine->log, LOG_ERROR, "out_of_memory", LOG_STR("quota", s->quota->name));
+        slot_drop(s);
+        return;
+    }
+    enum err_code rc = batch_reader_open(s->reader, c->payload, &err);
+    if (rc == ERR_INVALID) {
+        log_event(&s->engine->log, LOG_ERROR, "batch_unreadable", LOG_STR("quota", s->quota->name),
+                  LOG_STR("error", err.text));
+        s->facts.ordset = s->leased.ordset;
+        rc = settle_plan_all(&s->plan, &s->facts, VERDICT_FAILED, RESULT_BUG, slice_str(err.text), &err);
+        slot_settle(s, rc, &err);
+        return;
+    }
+    if (!rc)
+        find_target(s);
+    if (rc || !s->target)
+        give_back(s, rc ? "no memory for it" : "its destination is not configured like this here");
+    else if (s->engine->draining)
+        give_back(s, NULL);
+    else
+        deliver(s);
+}
+

@@ -1,0 +1,138 @@
+#include "worker/claim/quota.h"
+
+#include <stdlib.h>
+
+enum { SLOTS_PER_QUOTA = 2 };
+
+struct quota *quota_find(const struct quota_list *list, struct slice name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (slice_eq_str(name, list->items[i]->name))
+            return list->items[i];
+    return NULL;
+}
+
+static void quota_free(struct quota *q)
+{
+    if (!q)
+        return;
+    queue_free(q->queue);
+    free(q->abilities);
+    free(q->name);
+    free(q);
+}
+
+static struct quota *quota_new(struct redis *redis, const char *name)
+{
+    struct quota *q = calloc(1, sizeof *q);
+    if (!q)
+        return NULL;
+    q->name = strdup(name);
+    q->queue = q->name ? queue_new(redis, q->name) : NULL;
+    if (q->queue)
+        return q;
+    free(q->name);
+    free(q);
+    return NULL;
+}
+
+static struct quota *add_quota(struct quota_list *list, struct redis *redis, const char *name)
+{
+    struct quota **longer = realloc(list->items, (list->count + 1) * sizeof *longer);
+    if (!longer)
+        return NULL;
+    list->items = longer;
+    struct quota *q = quota_new(redis, name);
+    if (q)
+        list->items[list->count++] = q;
+    return q;
+}
+
+static enum err_code add_ability(struct quota *q, const struct destination *d)
+{
+    struct queue_ability *longer = realloc(q->abilities, (q->ability_count + 1) * sizeof *longer);
+    if (!longer)
+        return ERR_NOMEM;
+    q->abilities = longer;
+    q->abilities[q->ability_count++] = (struct queue_ability){d->name, d->fingerprint};
+    uint64_t lease_ms = d->timeout_ms + QUEUE_LEASE_MARGIN_MS;
+    if (q->lease_ms < lease_ms)
+        q->lease_ms = lease_ms;
+    return ERR_OK;
+}
+
+enum err_code quota_list_follow(struct quota_list *list, struct redis *redis, const struct setup *setup,
+                                struct err *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        list->items[i]->ability_count = 0;
+        list->items[i]->ask_at_ms = 0;
+    }
+    for (size_t i = 0; i < setup->target_count; i++) {
+        const struct destination *d = setup->targets[i].destination;
+        struct quota *q = quota_find(list, slice_str(d->quota));
+        if (!q)
+            q = add_quota(list, redis, d->quota);
+        if (!q || add_ability(q, d))
+            return err_set(err, ERR_NOMEM, "no memory for quota %s", d->quota);
+    }
+    return ERR_OK;
+}
+
+void quota_list_done(struct quota_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        quota_free(list->items[i]);
+    free(list->items);
+    *list = (struct quota_list){0};
+}
+
+bool quota_may_take(const struct quota_list *list, const struct quota *q, uint32_t held, size_t slots, size_t free,
+                    int64_t now_ms)
+{
+    size_t reserved = 0, half = slots / 2;
+    bool others = false;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct quota *other = list->items[i];
+        if (other == q || !other->ability_count)
+            continue;
+        reserved += other->held == 0;
+        others |= quota_due(other, now_ms) && !other->asking && other->held < half;
+    }
+    if (free == 0 || (others && held >= half))
+        return false;
+    return held == 0 || free > reserved;
+}
+
+struct quota *quota_next(const struct quota_list *list, size_t slots, size_t free, int64_t now_ms)
+{
+    struct quota *best = NULL;
+    for (size_t i = 0; i < list->count; i++) {
+        struct quota *q = list->items[i];
+        if (!q->asking && quota_due(q, now_ms) && (!best || q->held < best->held) &&
+            quota_may_take(list, q, q->held, slots, free, now_ms))
+            best = q;
+    }
+    return best;
+}
+
+size_t quota_slots(const struct quota_list *list, size_t wanted)
+{
+    size_t least = list->count * SLOTS_PER_QUOTA;
+    return wanted > least ? wanted : least;
+}
+
+int64_t quota_wait_ms(const struct quota_list *list, int64_t now_ms)
+{
+    int64_t least = -1;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct quota *q = list->items[i];
+        /* One that is due and was not allowed a slot waits for a slot, not for the clock. */
+        if (!q->ability_count || q->ask_at_ms <= now_ms)
+            continue;
+        int64_t ms = q->ask_at_ms - now_ms;
+        if (least < 0 || ms < least)
+            least = ms;
+    }
+    return least;
+}

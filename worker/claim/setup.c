@@ -1,0 +1,88 @@
+#include "worker/claim/setup.h"
+
+#include <stdlib.h>
+
+static void log_problems(const struct log *log, const struct problem_list *problems)
+{
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *p = &problems->items[i];
+        if (p->kind == PROBLEM_NOTE)
+            continue;
+        log_event(log, LOG_ERROR, "config_problem", LOG_STR("file", p->place.file), LOG_INT("line", p->place.line),
+                  LOG_INT("col", p->place.col), LOG_STR("problem", p->text));
+    }
+}
+
+static enum err_code load_project(const char *dir, const struct log *log, struct project **ret_project,
+                                  struct err *err)
+{
+    struct problem_list problems;
+    problem_list_init(&problems);
+    enum err_code rc = project_load(dir, ret_project, &problems, err);
+    log_problems(log, &problems);
+    problem_list_done(&problems);
+    return rc;
+}
+
+static enum err_code open_targets(struct setup *s, struct err *err)
+{
+    s->targets = calloc(s->project->destination_count + 1, sizeof *s->targets);
+    if (!s->targets)
+        return err_set(err, ERR_NOMEM, "no memory for the destinations");
+    for (size_t i = 0; i < s->project->destination_count; i++) {
+        const struct destination *d = &s->project->destinations[i];
+        struct target *t = &s->targets[s->target_count];
+        *t = (struct target){.destination = d, .connector = connector_find(d->type)};
+        if (!t->connector)
+            return err_set(err, ERR_CONFIG, "destination %s: no connector is called %s", d->name, d->type);
+        enum err_code rc = t->connector->open(d, &t->state, err);
+        if (rc)
+            return rc;
+        s->target_count++;
+    }
+    return ERR_OK;
+}
+
+enum err_code setup_load(const char *dir, const struct log *log, struct setup **ret_setup, struct err *err)
+{
+    struct setup *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(err, ERR_NOMEM, "no memory for the project");
+    s->refs = 1;
+    enum err_code rc = load_project(dir, log, &s->project, err);
+    if (!rc)
+        rc = open_targets(s, err);
+    if (rc)
+        setup_release(s);
+    else
+        *ret_setup = s;
+    return rc;
+}
+
+struct setup *setup_hold(struct setup *s)
+{
+    s->refs++;
+    return s;
+}
+
+void setup_release(struct setup *s)
+{
+    if (!s || --s->refs)
+        return;
+    for (size_t i = 0; i < s->target_count; i++)
+        s->targets[i].connector->close(s->targets[i].state);
+    free(s->targets);
+    if (s->project)
+        project_free(s->project);
+    free(s);
+}
+
+struct target *setup_target(struct setup *s, struct slice destination, struct slice fingerprint)
+{
+    for (size_t i = 0; i < s->target_count; i++) {
+        const struct destination *d = s->targets[i].destination;
+        if (slice_eq_str(destination, d->name) && slice_eq_str(fingerprint, d->fingerprint))
+            return &s->targets[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,71 @@
+/*
+ * What the parts of a worker process share: the loop, the connections, the project, the quotas, the slots.
+ *
+ * worker.c owns it and runs the process, pump.c decides who asks for work, slot.c carries one batch. Only
+ * these three see inside. One thread.
+ */
+#ifndef SLUICE_WORKER_ENGINE_H
+#define SLUICE_WORKER_ENGINE_H
+
+#include <event2/event.h>
+
+#include "protocol/base/log.h"
+#include "worker/claim/quota.h"
+#include "worker/slot.h"
+
+enum {
+    ENGINE_NAME_BYTES = 160,
+    ENGINE_POLL_MS = 1000,   /* how long the wake list is waited for before quotas are asked unbidden */
+    ENGINE_PAUSE_MS = 1000,  /* after a refusal or an error of Redis */
+    ENGINE_WAIT_MAX_MS = 5000, /* quotas are asked again by then, whatever they answered */
+    ENGINE_RELOAD_MS = 3000, /* least time between two reloads that nobody asked for */
+};
+
+struct engine {
+    struct event_base *base;
+    struct log log;
+    const char *dir;
+    char name[ENGINE_NAME_BYTES]; /* the worker's, unique per process */
+    struct redis *redis;
+    struct redis *redis_wait; /* blocks on the wake list */
+    struct http *http;
+    struct setup *setup;
+    struct quota_list quotas;
+
+    struct slot **slots;
+    size_t slot_count;
+    size_t slots_wanted;
+    struct slot *free_slots;
+    size_t free_count;
+
+    struct event *pump;       /* coalesces the wishes to pump; also the timer of the next due quota */
+    struct event *wait_again; /* when the wake list could not be asked */
+    struct event *beat;
+    bool waiting;  /* on the wake list */
+    bool draining; /* claims nothing more; the loop ends with the last slot */
+    int64_t reloaded_ms;
+    int64_t mismatch_logged_ms;
+    int64_t refused_logged_ms;
+};
+
+/* ---- pump.c ---- */
+
+/** Claims for the quotas that are due, as far as slots allow, soon. */
+void engine_kick(struct engine *e);
+/** The same at once; for the events of engine. */
+void engine_on_pump(evutil_socket_t fd, short what, void *ctx);
+void engine_on_wait_again(evutil_socket_t fd, short what, void *ctx);
+void engine_on_beat(evutil_socket_t fd, short what, void *ctx);
+/** Keeps a call on the wake list under way while there is a free slot. */
+void engine_wait(struct engine *e);
+/** A claim said that nothing may run now. asked_ms: when it was sent. */
+void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed, int64_t asked_ms);
+/** Whether the slot of q that is about to be settled may claim from q again in the same call. */
+bool engine_may_continue(const struct engine *e, const struct quota *q);
+
+/* ---- worker.c ---- */
+
+/** Reads the project again. Keeps the old one and logs when the new one is wrong. */
+void engine_reload(struct engine *e);
+
+#endif

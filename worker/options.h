@@ -1,0 +1,22 @@
+/* The command line of sluice-worker, as plain data that points into argv. */
+#ifndef SLUICE_WORKER_OPTIONS_H
+#define SLUICE_WORKER_OPTIONS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { WORKER_SLOTS_DEFAULT = 32, WORKER_SLOTS_MAX = 1024, WORKER_PREFIX_MAX = 64 };
+
+struct worker_options {
+    const char *dir;    /* project folder */
+    const char *redis;  /* URL; NULL: the project's */
+    const char *prefix; /* of the worker's name; NULL: the host's name */
+    size_t slots;
+    pid_t parent;       /* 0: none; otherwise this process ends with it */
+};
+
+enum { OPTIONS_RUN = -1 };
+/** OPTIONS_RUN, or the status to exit with: 0 after --help and --version, 64 for bad usage (said on stderr). */
+int worker_options_parse(int argc, char **argv, struct worker_options *ret_options);
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * Who asks for work, and when: quotas that are due get free slots, the wake list is waited on while there
+ * are any, leases of running requests are renewed.
+ */
+#include "worker/engine.h"
+
+#include <stdlib.h>
+
+#include "protocol/base/clock.h"
+
+enum { LOG_AGAIN_MS = 60000 };
+
+void engine_kick(struct engine *e)
+{
+    event_active(e->pump, EV_TIMEOUT, 0);
+}
+
+static struct slot *take_free(struct engine *e)
+{
+    struct slot *s = e->free_slots;
+    e->free_slots = slot_next_free(s);
+    e->free_count--;
+    return s;
+}
+
+/* Workers that wait are told when this one was called for work that it has no slots for. */
+static void pass_calls_on(struct engine *e, int64_t now_ms)
+{
+    for (size_t i = 0; i < e->quotas.count; i++) {
+        struct quota *q = e->quotas.items[i];
+        if (!q->pass_on || !quota_due(q, now_ms) || q->asking)
+            continue;
+        q->pass_on = false;
+        struct err err;
+        if (queue_wake(q->queue, &err))
+            log_event(&e->log, LOG_WARN, "wake_failed", LOG_STR("quota", q->name), LOG_STR("error", err.text));
+    }
+}
+
+void engine_on_pump(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    struct engine *e = ctx;
+    int64_t now_ms = clock_mono_ms();
+    if (e->draining) {
+        if (e->free_count == e->slot_count)
+            event_base_loopbreak(e->base);
+        return;
+    }
+    struct quota *q;
+    while (e->free_slots && (q = quota_next(&e->quotas, e->slot_count, e->free_count, now_ms)))
+        slot_claim(take_free(e), q);
+    pass_calls_on(e, now_ms);
+    engine_wait(e);
+    int64_t wait_ms = quota_wait_ms(&e->quotas, now_ms);
+    if (wait_ms < 0)
+        return;
+    struct timeval tv = {wait_ms / 1000, wait_ms % 1000 * 1000};
+    event_add(e->pump, &tv);
+}
+
+bool engine_may_continue(const struct engine *e, const struct quota *q)
+{
+    return !e->draining && q->ability_count &&
+           quota_may_take(&e->quotas, q, q->held - 1, e->slot_count, e->free_count + 1, clock_mono_ms());
+}
+
+/* ---- answers without work ---- */
+
+static bool log_due(int64_t *last_ms, int64_t now_ms)
+{
+    if (*last_ms && now_ms - *last_ms < LOG_AGAIN_MS)
+        return false;
+    *last_ms = now_ms;
+    return true;
+}
+
+static void on_mismatch(struct engine *e, const struct quota *q, int64_t now_ms)
+{
+    if (log_due(&e->mismatch_logged_ms, now_ms))
+        log_event(&e->log, LOG_WARN, "config_mismatch", LOG_STR("quota", q->name),
+                  LOG_STR("reason", "batches wait for another configuration of their destination"));
+    if (now_ms - e->reloaded_ms >= ENGINE_RELOAD_MS)
+        engine_reload(e);
+}
+
+void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed, int64_t asked_ms)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (claimed->mismatch)
+        on_mismatch(e, q, now_ms);
+    if (claimed->refused && log_due(&e->refused_logged_ms, now_ms))
+        log_event(&e->log, LOG_INFO, "claims_refused", LOG_STR("quota", q->name),
+                  LOG_STR("reason", "no scheduler holds a permit there now"));
+    if (q->called_ms >= asked_ms) {
+        q->ask_at_ms = now_ms; /* called after the question: the answer may be out of date */
+    } else if (claimed->refused || claimed->mismatch) {
+        q->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
+    } else {
+        q->pass_on = false;
+        int64_t wait_ms = claimed->wait_ms < ENGINE_WAIT_MAX_MS ? claimed->wait_ms : ENGINE_WAIT_MAX_MS;
+        q->ask_at_ms = wait_ms < 0 ? QUOTA_ASK_WHEN_CALLED : now_ms + wait_ms;
+    }
+}
+
+/* ---- the wake list ---- */
+
+/* Nobody called for a while: ask all the same, in case a call was lost. */
+static void ask_all(struct engine *e, int64_t now_ms)
+{
+    for (size_t i = 0; i < e->quotas.count; i++)
+        if (e->quotas.items[i]->ask_at_ms == QUOTA_ASK_WHEN_CALLED)
+            e->quotas.items[i]->ask_at_ms = now_ms;
+}
+
+static void on_woken(void *ctx, struct slice name, const struct err *err)
+{
+    struct engine *e = ctx;
+    e->waiting = false;
+    if (err && err->code == ERR_STOPPED)
+        return;
+    int64_t now_ms = clock_mono_ms();
+    if (err) {
+        struct timeval tv = {ENGINE_PAUSE_MS / 1000, ENGINE_PAUSE_MS % 1000 * 1000};
+        event_add(e->wait_again, &tv);
+        return;
+    }
+    struct quota *q = quota_find(&e->quotas, name);
+    if (q) {
+        q->called_ms = now_ms;
+        q->ask_at_ms = now_ms;
+        q->pass_on = true;
+    } else if (!name.n) {
+        ask_all(e, now_ms);
+    } else if (now_ms - e->reloaded_ms >= ENGINE_RELOAD_MS) {
+        engine_reload(e); /* a quota that this project did not have when it was read */
+    }
+    engine_kick(e);
+}
+
+void engine_wait(struct engine *e)
+{
+    if (e->waiting || e->draining || !e->free_count || event_pending(e->wait_again, EV_TIMEOUT, NULL))
+        return;
+    struct err err;
+    if (queue_wait(e->redis_wait, ENGINE_POLL_MS, on_woken, e, &err)) {
+        struct timeval tv = {ENGINE_PAUSE_MS / 1000, ENGINE_PAUSE_MS % 1000 * 1000};
+        event_add(e->wait_again, &tv);
+        return;
+    }
+    e->waiting = true;
+}
+
+void engine_on_wait_again(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    struct engine *e = ctx;
+    ask_all(e, clock_mono_ms());
+    engine_kick(e);
+}
+
+/* ---- beats ---- */
+
+/* The leases that one beat renews. */
+struct beat {
+    struct engine *engine;
+    struct quota *quota;
+    int64_t sent_ms;
+    size_t count;
+    uint64_t tokens[];
+};
+
+static void on_beaten(void *ctx, int64_t valid, const struct err *err)
+{
+    struct beat *b = ctx;
+    struct engine *e = b->engine;
+    /* Which of them is gone is not said, so then none counts as renewed: they end when they would have. */
+    if (!err && valid == (int64_t)b->count)
+        for (size_t i = 0; i < b->count; i++)
+            for (size_t k = 0; k < e->slot_count; k++)
+                slot_renewed(e->slots[k], b->quota, b->tokens[i], b->sent_ms + (int64_t)b->quota->lease_ms);
+    free(b);
+}
+
+static void beat_quota(struct engine *e, struct quota *q)
+{
+    struct beat *b = calloc(1, sizeof *b + e->slot_count * sizeof *b->tokens);
+    if (!b)
+        return;
+    *b = (struct beat){.engine = e, .quota = q, .sent_ms = clock_mono_ms()};
+    for (size_t i = 0; i < e->slot_count; i++)
+        if (slot_beats(e->slots[i], q, &b->tokens[b->count]))
+            b->count++;
+    struct err err;
+    if (!b->count ||
+        queue_beat(q->queue, e->name, b->tokens, b->count, q->lease_ms, on_beaten, b, &err))
+        free(b);
+}
+
+void engine_on_beat(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd, (void)what;
+    struct engine *e = ctx;
+    for (size_t i = 0; i < e->quotas.count; i++)
+        if (e->quotas.items[i]->held)
+            beat_quota(e, e->quotas.items[i]);
+}
