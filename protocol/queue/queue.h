@@ -22,7 +22,7 @@ enum {
 
 struct queue; /* a quota: its name, its Redis connection, its scripts */
 
-/** Borrows the connection. name is the quota's. */
+/** Borrows the connection, which must go (or have answered every call) before the queue. Returns NULL when memory is out. */
 struct queue *queue_new(struct redis *redis, const char *quota);
 void queue_free(struct queue *q);
 const char *queue_quota(const struct queue *q);
@@ -37,7 +37,9 @@ struct queue_opened {
     char other_state[33]; /* the owner otherwise */
     int64_t permit_left_ms; /* of that owner; > 0: it is alive */
     uint64_t commit;      /* the owner's last commit number that Redis has seen */
-    uint64_t leases;      /* not yet ended */
+    uint64_t leases;      /* held, ended or not */
+    int64_t lease_left_ms; /* until the last of them ends */
+    bool restarted;       /* the epoch's server has been started again or replaced: it may have lost writes */
 };
 typedef void (*queue_opened_cb)(void *ctx, const struct queue_opened *opened, const struct err *err);
 /** Looks, changes nothing. */
@@ -48,7 +50,10 @@ typedef void (*queue_done_cb)(void *ctx, int64_t number, const struct err *err);
 /** No more claims under any epoch; leased batches may still settle. number: leases left. */
 enum err_code queue_fence(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
-/** Removes everything of the quota but its limit windows and its results stream; number: keys left (call again while > 0). */
+/**
+ * Removes everything of a fenced quota but its limit windows, its owner's commit number, closed destinations
+ * and its results stream; number: syncs left (call again while > 0). Errors: ERR_BUSY without a fence.
+ */
 enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* A window that was in use when it was saved: count returns after left_ms. */
@@ -61,7 +66,7 @@ struct queue_window {
 struct queue_epoch {
     const char *state_id; /* 32 hex digits */
     const char *epoch;    /* 32 hex digits, fresh */
-    const char *run_id;   /* Redis' own */
+    const char *run_id;   /* Redis' own, if known; NULL or empty: whichever answers */
     uint64_t permit_ms;
     uint64_t commit;
     const struct rate_limit *limits;
@@ -70,8 +75,10 @@ struct queue_epoch {
     uint32_t slack_ms;
     const struct queue_window *windows; /* to restore; only where Redis has none of its own */
     size_t window_count;
+    const uint64_t *grants; /* as in queue_permit, until the first renewal */
+    size_t grant_count;
 };
-/** Starts an epoch after look, fence, drain and clear. number: the script clock. */
+/** Starts an epoch after look, fence, drain and clear. number: the script clock. Errors: ERR_BUSY without a clear. */
 enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* What a permit renewal tells: enough for progress, policy and the saved windows. */
@@ -96,9 +103,11 @@ struct queue_stats {
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**
- * Renews the permit; elapsed_ms is the time since the last renewal on the caller's monotonic clock, by which
- * the script clock is kept from jumping. grants: per limit with a window over a minute, the number of tokens
- * that may be charged until the next renewal (saved in state first); NULL where there are none.
+ * Renews the permit. The script clock is kept from jumping by this process' monotonic clock, which this
+ * module reads itself at queue_open and here; elapsed_ms is not needed for it (a caller that lost a reply
+ * cannot know it). grants: one per limit in their order, heeded for windows over a minute: the number of
+ * tokens that may be charged until the next renewal (saved in state first), never less than the largest
+ * batch takes; NULL where there are none.
  */
 enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms, uint64_t elapsed_ms, uint64_t commit,
                            const uint64_t *grants, size_t grant_count, queue_stats_cb cb, void *ctx, struct err *err) MUST_CHECK;
@@ -119,7 +128,11 @@ struct queue_sync {
     uint32_t weight;     /* of its priority */
     uint64_t cap_bytes;  /* its share of the window, never less than two batches */
 };
-/** number: how many of the batches were taken (fewer: the cap is reached). */
+/**
+ * number: how many of the batches were taken or had been (fewer: the cap is reached). Errors: ERR_STALE
+ * (epoch, fence, permit), ERR_STOPPED (the sync was cancelled or failed), ERR_BUSY (its last run still holds
+ * batches).
+ */
 enum err_code queue_enqueue(struct queue *q, const char *epoch, const struct queue_sync *sync, const struct queue_batch *batches,
                             size_t count, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
@@ -127,11 +140,14 @@ enum queue_control { QUEUE_PAUSE_SYNC, QUEUE_RESUME_SYNC, QUEUE_PAUSE_DESTINATIO
                      QUEUE_CANCEL_SYNC, /* what is not leased gets the verdict; leased batches when they settle without one */
                      QUEUE_FAIL_SYNC,   /* the same with `failed` */
                      QUEUE_FORGET_SYNC  /* after its last verdict: drops the sync's own keys */ };
-/** Bounded: number is what is left to do; call again while > 0. */
+/** Bounded: number is what is left to do (batches, leased ones too); call again while > 0. */
 enum err_code queue_control(struct queue *q, const char *epoch, enum queue_control what, const char *name, queue_done_cb cb,
                             void *ctx, struct err *err) MUST_CHECK;
 
-/** Ends leases that ran out (or, with all, every lease of the workers whose name starts with prefix). number: leases left. */
+/**
+ * Ends leases that had run out at the last permit; under a fence or without a permit none. With all: every
+ * lease of the workers whose name starts with prefix, which the caller knows to be dead. number: leases left.
+ */
 enum err_code queue_reap(struct queue *q, const char *worker_prefix, bool all, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* One entry of the results stream. */
@@ -146,7 +162,7 @@ typedef void (*queue_results_cb)(void *ctx, const struct queue_result *results, 
 /** Entries after the position (empty: from the start), at most count; waits up to block_ms where there is none (needs a connection of its own then). */
 enum err_code queue_results(struct queue *q, const char *after, uint32_t count, uint64_t block_ms, queue_results_cb cb, void *ctx,
                             struct err *err) MUST_CHECK;
-/** Forgets entries up to and including position: only what is committed to disk. */
+/** Forgets entries up to and including position: only what is committed to disk. number: 1 if some are left. */
 enum err_code queue_trim(struct queue *q, const char *epoch, const char *position, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* ---- worker ---- */
@@ -159,7 +175,7 @@ struct queue_ability {
 
 struct queue_claim {
     const char *worker;  /* unique per process */
-    uint64_t token;      /* ascending per worker and quota; the same token gets the same answer */
+    uint64_t token;      /* ascending per worker and quota, below 2^53; the same token gets the same answer */
     uint64_t lease_ms;
     const struct queue_ability *abilities;
     size_t ability_count;
@@ -182,6 +198,7 @@ struct queue_claimed {
     int64_t wait_ms;      /* until something may run; -1: nothing is known to come */
     bool mismatch;        /* work is there, but for another configuration */
     bool refused;         /* fenced, no permit or no epoch: ask again later */
+    bool stale;           /* the token was used before and its lease is gone: take a new one */
 };
 typedef void (*queue_claimed_cb)(void *ctx, const struct queue_claimed *claimed, const struct err *err);
 enum err_code queue_claim(struct queue *q, const struct queue_claim *c, queue_claimed_cb cb, void *ctx, struct err *err) MUST_CHECK;
@@ -206,23 +223,26 @@ struct queue_settle {
     enum settle_kind kind;
     uint64_t delay_ms;
     bool unsure;          /* this attempt may have reached the destination without an answer */
-    uint64_t charge_age_ms; /* since the instant from which the window counts */
+    uint64_t charge_age_ms; /* since the instant from which the window counts; UINT64_MAX: nothing was sent */
     bool keep_throttle;   /* an answer that was not a throttling one clears it */
     struct slice result;  /* result.h; empty: nothing to tell */
     const struct settle_part *parts; /* RETRY: 0 (all as it was) or 1; SPLIT: 2 */
     size_t part_count;
 };
-/** number: 1 settled, 0 the token was stale and nothing changed. claim may be NULL; otherwise both happen in one script, in this order. */
+/**
+ * number: 1 settled, 0 the token was stale and nothing changed. claim may be NULL; otherwise both happen in
+ * one script, in this order, and both callbacks are called. Whoever settles without claiming should wake.
+ */
 enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_done_cb cb, const struct queue_claim *claim,
                            queue_claimed_cb claimed_cb, void *ctx, struct err *err) MUST_CHECK;
 
-/** Renews leases; number: how many of the tokens are still valid. */
+/** Renews leases; number: how many of the tokens are still valid. Errors: ERR_STALE (fence, permit): none was renewed. */
 enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *tokens, size_t count, uint64_t lease_ms,
                          queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* ---- wake list, one for all quotas ---- */
 
-/** Tells idle workers that this quota has work. */
+/** Tells idle workers that this quota has work: after enqueue, resume, a reap, or a permit that raised a spent grant. */
 enum err_code queue_wake(struct queue *q, struct err *err) MUST_CHECK;
 typedef void (*queue_woken_cb)(void *ctx, struct slice quota, const struct err *err);
 /** Waits on its own connection for at most wait_ms; quota is empty when nobody called. */

@@ -1,0 +1,250 @@
+#include "protocol/queue/call.h"
+
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NUMBER_BYTES = 24, NUMBERS_MAX_BYTES = 64 << 20 };
+
+/* The statuses of prelude.lua. */
+enum status {
+    STATUS_OK = 1,
+    STATUS_STALE = -1,
+    STATUS_FENCED = -2,
+    STATUS_UNPERMITTED = -3,
+    STATUS_BUSY = -4,
+    STATUS_STOPPED = -5,
+    STATUS_BAD = -6,
+    STATUS_RESTARTED = -7,
+};
+
+struct queue *queue_new(struct redis *redis, const char *quota)
+{
+    struct queue *q = calloc(1, sizeof *q);
+    if (!q)
+        return NULL;
+    q->redis = redis;
+    q->quota = strdup(quota);
+    if (!q->quota || asprintf(&q->key, "sluice:{%s}", quota) < 0) {
+        q->key = NULL;
+        queue_free(q);
+        return NULL;
+    }
+    for (size_t i = 0; i < QUEUE_SCRIPTS; i++) {
+        const struct queue_script_text *t = &queue_script_texts[i];
+        redis_script_init(&q->scripts[i], t->name, slice_of(t->bytes, t->n));
+    }
+    return q;
+}
+
+void queue_free(struct queue *q)
+{
+    if (!q)
+        return;
+    free(q->quota);
+    free(q->key);
+    free(q);
+}
+
+const char *queue_quota(const struct queue *q)
+{
+    return q->quota;
+}
+
+/* ---- arguments ---- */
+
+void args_init(struct args *a)
+{
+    a->v = a->few;
+    a->n = 0;
+    a->cap = ARGS_FEW;
+    a->failed = false;
+    arena_init(&a->numbers, NUMBERS_MAX_BYTES);
+    args_str(a, "");
+}
+
+void args_done(struct args *a)
+{
+    if (a->v != a->few)
+        free(a->v);
+    arena_done(&a->numbers);
+}
+
+static bool args_grow(struct args *a)
+{
+    size_t cap = a->cap * 2;
+    struct slice *v = a->v == a->few ? malloc(cap * sizeof *v) : realloc(a->v, cap * sizeof *v);
+    if (!v)
+        return false;
+    if (a->v == a->few)
+        memcpy(v, a->few, sizeof a->few);
+    a->v = v;
+    a->cap = cap;
+    return true;
+}
+
+void args_put(struct args *a, struct slice s)
+{
+    if (a->failed || (a->n == a->cap && !args_grow(a))) {
+        a->failed = true;
+        return;
+    }
+    a->v[a->n++] = s.p ? s : SLICE_LIT("");
+}
+
+void args_str(struct args *a, const char *s)
+{
+    args_put(a, slice_str(s));
+}
+
+void args_u64(struct args *a, uint64_t n)
+{
+    char *text = arena_alloc(&a->numbers, NUMBER_BYTES);
+    if (!text) {
+        a->failed = true;
+        return;
+    }
+    int len = snprintf(text, NUMBER_BYTES, "%" PRIu64, n);
+    args_put(a, slice_of(text, (size_t)len));
+}
+
+void args_i64(struct args *a, int64_t n)
+{
+    ensure(n >= 0);
+    args_u64(a, (uint64_t)n);
+}
+
+/* ---- calls ---- */
+
+enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb, void *ctx,
+                         struct err *err)
+{
+    if (a->failed)
+        return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);
+    return redis_eval(q->redis, &q->scripts[script], slice_str(q->key), a->v, a->n, 0, cb, ctx, err);
+}
+
+struct number_call {
+    queue_done_cb cb;
+    void *ctx;
+};
+
+static void on_number(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    struct number_call call = *(struct number_call *)ctx;
+    free(ctx);
+    struct err own;
+    int64_t number = 0;
+    if (!err) {
+        struct reply_reader r = reply_open(reply);
+        if (reply_status(&r, &own))
+            number = reply_int(&r);
+        else
+            err = &own;
+        if (!err && r.bad) {
+            reply_foreign(&own, "a number");
+            err = &own;
+        }
+    }
+    if (call.cb)
+        call.cb(call.ctx, err ? 0 : number, err);
+}
+
+enum err_code queue_eval_number(struct queue *q, enum queue_script script, struct args *a, queue_done_cb cb,
+                                void *ctx, struct err *err)
+{
+    struct number_call *call = malloc(sizeof *call);
+    if (!call)
+        return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);
+    *call = (struct number_call){cb, ctx};
+    enum err_code rc = queue_eval(q, script, a, on_number, call, err);
+    if (rc)
+        free(call);
+    return rc;
+}
+
+enum err_code queue_refusal(struct err *err, int64_t status)
+{
+    switch (status) {
+    case STATUS_STALE:
+        return err_set(err, ERR_STALE, "Redis has no such epoch: it was emptied, restarted or taken over");
+    case STATUS_FENCED:
+        return err_set(err, ERR_STALE, "the queue is fenced: a scheduler is taking it over");
+    case STATUS_UNPERMITTED:
+        return err_set(err, ERR_STALE, "the scheduler's permit ran out");
+    case STATUS_RESTARTED:
+        return err_set(err, ERR_STALE, "Redis was restarted or replaced since the epoch began");
+    case STATUS_BUSY:
+        return err_set(err, ERR_BUSY, "the queue still holds what must be gone first");
+    case STATUS_STOPPED:
+        return err_set(err, ERR_STOPPED, "the sync was stopped");
+    case STATUS_BAD:
+        return err_set(err, ERR_BUG, "the queue refused a call that makes no sense");
+    default:
+        return err_set(err, ERR_REMOTE, "Redis answered with an unknown status %" PRId64, status);
+    }
+}
+
+/* ---- replies ---- */
+
+struct reply_reader reply_open(const struct redisReply *reply)
+{
+    bool array = reply && reply->type == REDIS_REPLY_ARRAY;
+    return (struct reply_reader){.array = array ? reply : NULL, .bad = !array};
+}
+
+static const struct redisReply *reply_next(struct reply_reader *r, int type)
+{
+    if (r->bad || r->at >= r->array->elements || r->array->element[r->at]->type != type) {
+        r->bad = true;
+        return NULL;
+    }
+    return r->array->element[r->at++];
+}
+
+int64_t reply_int(struct reply_reader *r)
+{
+    const struct redisReply *e = reply_next(r, REDIS_REPLY_INTEGER);
+    return e ? e->integer : 0;
+}
+
+struct slice reply_slice(struct reply_reader *r)
+{
+    const struct redisReply *e = reply_next(r, REDIS_REPLY_STRING);
+    return e ? slice_of(e->str, (size_t)e->len) : SLICE_LIT("");
+}
+
+struct reply_reader reply_array(struct reply_reader *r)
+{
+    const struct redisReply *e = reply_next(r, REDIS_REPLY_ARRAY);
+    return reply_open(e);
+}
+
+bool reply_null(struct reply_reader *r)
+{
+    if (r->bad || r->at >= r->array->elements || r->array->element[r->at]->type != REDIS_REPLY_NIL)
+        return false;
+    r->at++;
+    return true;
+}
+
+size_t reply_left(const struct reply_reader *r)
+{
+    return r->bad ? 0 : r->array->elements - r->at;
+}
+
+bool reply_status(struct reply_reader *r, struct err *err)
+{
+    int64_t status = reply_int(r);
+    if (r->bad)
+        reply_foreign(err, "a status");
+    else if (status != STATUS_OK)
+        queue_refusal(err, status);
+    return !r->bad && status == STATUS_OK;
+}
+
+enum err_code reply_foreign(struct err *err, const char *what)
+{
+    return err_set(err, ERR_REMOTE, "Redis answered a script with something that is not %s", what);
+}
