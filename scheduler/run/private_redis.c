@@ -128,12 +128,12 @@ static enum err_code make_url(const char *state_dir, char *out, struct err *err)
     char path[4096];
     if (!realpath(state_dir, path))
         return err_errno(err, errno, "state directory %s", state_dir);
-    size_t n = (size_t)sprintf(out, "unix://");
+    size_t n = (size_t)snprintf(out, URL_BYTES, "unix://");
     for (const char *c = path; *c; c++) {
         if (isalnum((unsigned char)*c) || strchr("/-._~", *c))
             out[n++] = *c;
         else
-            n += (size_t)sprintf(out + n, "%%%02X", (unsigned char)*c);
+            n += (size_t)snprintf(out + n, URL_BYTES - n, "%%%02X", (unsigned char)*c);
     }
     memcpy(out + n, "/" SOCKET_NAME, sizeof "/" SOCKET_NAME);
     return ERR_OK;
