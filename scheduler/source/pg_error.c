@@ -56,6 +56,9 @@ static bool tells_of_credentials(PGconn *conn, const char *message)
 enum err_code pg_error_connection(PGconn *conn, enum err_code code, struct err *err)
 {
     const char *message = PQerrorMessage(conn);
+    /* Refused at once, a connection looks like a wrong option but for its words. */
+    if (code == ERR_CONFIG && (strstr(message, "connection to server") || strstr(message, "translate host name")))
+        code = ERR_UNREACHABLE;
     if (code == ERR_UNREACHABLE && tells_of_credentials(conn, message))
         code = ERR_DENIED;
     if (code == ERR_TIMEOUT)

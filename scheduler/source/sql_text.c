@@ -27,7 +27,7 @@ static const char *skip_line_comment(const char *p, const char *end)
     return p;
 }
 
-/* p at the opening; block comments nest in PostgreSQL. */
+/* p at the opening; block comments nest in PostgreSQL. NULL when it does not end. */
 static const char *skip_block_comment(const char *p, const char *end)
 {
     int depth = 0;
@@ -44,7 +44,7 @@ static const char *skip_block_comment(const char *p, const char *end)
             p++;
         }
     }
-    return end;
+    return NULL;
 }
 
 /* p at the opening quote; returns the place behind the closing one. A doubled quote stays inside. */
@@ -109,9 +109,13 @@ static enum token next_token(const char **p, const char *end)
     const char *s = *p;
     char next = end - s >= 2 ? s[1] : '\0';
     enum token token = TOKEN_OTHER;
-    if (is_space(*s) || (*s == '-' && next == '-') || (*s == '/' && next == '*')) {
+    if (is_space(*s) || (*s == '-' && next == '-')) {
         token = TOKEN_SPACE;
-        *p = is_space(*s) ? s + 1 : *s == '-' ? skip_line_comment(s, end) : skip_block_comment(s, end);
+        *p = is_space(*s) ? s + 1 : skip_line_comment(s, end);
+    } else if (*s == '/' && next == '*') {
+        const char *close = skip_block_comment(s, end);
+        token = close ? TOKEN_SPACE : TOKEN_OTHER; /* one that does not end is for the server to refuse */
+        *p = close ? close : end;
     } else if (*s == ';') {
         token = TOKEN_SEMICOLON;
         *p = s + 1;

@@ -46,7 +46,8 @@ static void program_path(const char *name, char *out, size_t size)
 static void become_postgres(void)
 {
     const struct passwd *user = geteuid() == 0 ? getpwnam("postgres") : NULL;
-    if (geteuid() == 0 && (!user || setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid)))
+    if (geteuid() == 0 &&
+        (!user || setgroups(0, NULL) || setgid(user->pw_gid) || setuid(user->pw_uid)))
         _exit(126);
 }
 
@@ -78,12 +79,27 @@ static pid_t launch(const struct postgres_server *s, const char *const *args)
 
 static void init_cluster(const struct postgres_server *s)
 {
-    const char *args[] = {"initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                          "--locale=C.UTF-8", "--no-sync", "--no-instructions", NULL};
+    const char *args[] = {"initdb",    "-D",
+                          "data",      "-U",
+                          "postgres",  "-A",
+                          "trust",     "-E",
+                          "UTF8",      "--locale=C.UTF-8",
+                          "--no-sync", "--no-instructions",
+                          NULL};
     int status = 0;
     waitpid(launch(s, args), &status, 0);
     if (status)
         die("initdb failed, see the log in", s->dir);
+}
+
+/* Everyone is trusted but the role needs_password. */
+static void write_hba(const struct postgres_server *s)
+{
+    char path[POSTGRES_SERVER_DIR_BYTES + 32];
+    snprintf(path, sizeof path, "%s/data/pg_hba.conf", s->dir);
+    FILE *f = fopen(path, "w");
+    if (!f || fputs("local all needs_password scram-sha-256\nlocal all all trust\n", f) < 0 || fclose(f))
+        die("cannot write", path);
 }
 
 static int ended_within(pid_t pid, int pidfd, int ms)
@@ -103,8 +119,22 @@ static void start_server(struct postgres_server *s)
 {
     char sockets[POSTGRES_SERVER_DIR_BYTES + 32];
     snprintf(sockets, sizeof sockets, "unix_socket_directories=%s", s->dir);
-    const char *args[] = {"postgres", "-D", "data", "-c", "listen_addresses=", "-c", sockets, "-c", "fsync=off",
-                          "-c", "full_page_writes=off", "-c", "shared_buffers=32MB", "-c", "wal_level=logical", NULL};
+    const char *args[] = {"postgres",
+                          "-D",
+                          "data",
+                          "-c",
+                          "listen_addresses=",
+                          "-c",
+                          sockets,
+                          "-c",
+                          "fsync=off",
+                          "-c",
+                          "full_page_writes=off",
+                          "-c",
+                          "shared_buffers=32MB",
+                          "-c",
+                          "wal_level=logical",
+                          NULL};
     s->pid = launch(s, args);
     int pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
     if (pidfd < 0)
@@ -129,6 +159,7 @@ void postgres_server_start(struct postgres_server *s)
     if (geteuid() == 0 && (!user || chown(s->dir, user->pw_uid, user->pw_gid)))
         die("chown", "there must be a user postgres");
     init_cluster(s);
+    write_hba(s);
     start_server(s);
 }
 

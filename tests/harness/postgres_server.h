@@ -1,9 +1,9 @@
 /*
  * A real PostgreSQL for a C test: a cluster of its own on a unix socket, stopped by its pid.
  *
- * It dies with the test (PR_SET_PDEATHSIG). Run as root, the server becomes the user postgres, since it
- * refuses root. Every function aborts the test with a sentence on stderr when it cannot do what is
- * asked. Blocking; one thread.
+ * It dies with the test (PR_SET_PDEATHSIG). Run as root, the server becomes the user postgres,
+ * since it refuses root. Every function aborts the test with a sentence on stderr when it cannot do
+ * what is asked. Blocking; one thread.
  */
 #ifndef SLUICE_TESTS_POSTGRES_SERVER_H
 #define SLUICE_TESTS_POSTGRES_SERVER_H
@@ -14,11 +14,13 @@
 enum { POSTGRES_SERVER_DIR_BYTES = 64 };
 
 struct postgres_server {
-    pid_t pid;                           /* 0: not running */
-    char dir[POSTGRES_SERVER_DIR_BYTES]; /* socket folder and parent of the data; the log: DIR/log */
+    pid_t pid; /* 0: not running */
+    char
+        dir[POSTGRES_SERVER_DIR_BYTES]; /* socket folder and parent of the data; the log: DIR/log */
 };
 
-/** Makes and starts a cluster (UTF8, superuser postgres, everyone trusted); returns when it answers. */
+/** Makes and starts a cluster (UTF8, superuser postgres, everyone trusted); returns when it
+ * answers. */
 void postgres_server_start(struct postgres_server *s);
 /** Kills it and removes its folder. Accepts one that is not running. */
 void postgres_server_stop(struct postgres_server *s);

@@ -89,6 +89,8 @@ static void on_end(void *ctx, const struct err *err)
     run->ok = err == NULL;
     if (err)
         run->err = *err;
+    if (run->on_end)
+        run->on_end(run);
     event_base_loopbreak(run->base);
 }
 

@@ -25,6 +25,7 @@ struct read_run {
     size_t refuse_row;     /* on_row returns an error at this row (from 1); 0: never */
     size_t free_at_row;    /* the loop ends there and the read is freed; 0: never */
     void (*on_row)(struct read_run *run, const struct row *row);
+    void (*on_end)(struct read_run *run);
     void *ctx;
     /* what came of it */
     struct event_base *base;
