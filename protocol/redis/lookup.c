@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,9 @@ struct job {
     atomic_int refs;
     char host[256];
     char port[8];
-    int done_fd; /* the thread closes it: that is the message */
-    int result;  /* of getaddrinfo */
+    int done_fd;      /* the thread closes it: that wakes the loop */
+    atomic_bool done; /* and this hands over what is below */
+    int result;       /* of getaddrinfo */
     int saved_errno;
     struct addrinfo *addrs;
 };
@@ -47,6 +49,7 @@ static void *job_run(void *arg)
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     j->result = getaddrinfo(j->host, j->port, &hints, &j->addrs);
     j->saved_errno = errno;
+    atomic_store_explicit(&j->done, true, memory_order_release);
     close(j->done_fd);
     job_release(j);
     return NULL;
@@ -57,6 +60,7 @@ static void on_done(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct lookup *l = arg;
     struct job *j = l->job;
+    ensure(atomic_load_explicit(&j->done, memory_order_acquire));
     struct addrinfo *addrs = j->addrs;
     j->addrs = NULL;
     struct err err = {.code = ERR_OK};
