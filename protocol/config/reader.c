@@ -9,6 +9,7 @@
 enum {
     SHOWN_BYTES = 80,  /* longer values are not quoted in messages */
     NAME_BYTES = 100,
+    LISTED_WORDS = 24, /* then … */
     TEXT_BYTES = 1024, /* of one message */
 };
 
@@ -126,8 +127,12 @@ const char *listed(struct reader *rd, const char *const *words)
     char text[TEXT_BYTES];
     size_t n = 0;
     text[0] = '\0';
-    for (; *words && n < sizeof text; words++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "", *words);
+    for (size_t i = 0; words[i] && n < sizeof text; i++) {
+        bool last = i == LISTED_WORDS;
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "", last ? "…" : words[i]);
+        if (last)
+            break;
+    }
     return reader_printf(rd, "%s", text);
 }
 

@@ -21,6 +21,8 @@ static const struct field fields[] = {
 };
 static const struct form form = {"`settings` map", fields, ARRAY_LEN(fields), false};
 
+static const char default_state_dir[] = ".sluice";
+
 static struct config_place place_of_value(const struct entry *of, const char *key)
 {
     const struct pair *pair = of ? node_get(of->node, key) : NULL;
@@ -75,16 +77,26 @@ static bool holds(const char *folder, const char *dir)
     return strcmp(folder, "/") == 0 || (strncmp(dir, folder, n) == 0 && (dir[n] == '/' || dir[n] == '\0'));
 }
 
-static void set_state_dir(struct reader *rd, const struct entry *of, const char *written)
+static char *whole_path(struct reader *rd, const char *written)
 {
     const char *path = reader_path(rd, written);
     char *tidy = path ? reader_str(rd, slice_str(path)) : NULL;
+    if (tidy)
+        tidy_path(tidy);
+    return tidy;
+}
+
+static void set_state_dir(struct reader *rd, const struct entry *of, const char *written)
+{
+    char *tidy = whole_path(rd, written);
     if (!tidy)
         return;
-    tidy_path(tidy);
-    rd->project->settings.state_dir = tidy;
-    if (holds(tidy, rd->project->dir))
-        mistake(rd, place_of_value(of, "state_dir"), "`state_dir` must be a folder of its own, not one that holds the "
+    if (!holds(tidy, rd->project->dir)) {
+        rd->project->settings.state_dir = tidy;
+        return;
+    }
+    rd->project->settings.state_dir = whole_path(rd, default_state_dir);
+    mistake(rd, place_of_value(of, "state_dir"), "`state_dir` must be a folder of its own, not one that holds the "
                                                      "project: write .sluice, or a path elsewhere");
 }
 
@@ -92,7 +104,7 @@ void settings_read(struct reader *rd, const struct entry *settings)
 {
     struct settings_form f = {
         .s = {.listen = "127.0.0.1:8470", .window_bytes = 64000000, .disk_reserve_bytes = 64000000},
-        .state_dir = ".sluice",
+        .state_dir = default_state_dir,
         .limit_slack_ms = 20,
     };
     f.s.place = settings ? settings->at : (struct config_place){".", 0, 0};

@@ -102,8 +102,9 @@ static void check_pattern(struct reader *rd, const struct node *arg, const struc
     }
     pcre2_pattern_info(re, PCRE2_INFO_CAPTURECOUNT, &groups);
     pcre2_code_free(re);
-    if (f->with)
-        check_groups(rd, node_get(arg, "with")->value, f->with, groups);
+    const struct pair *with = node_get(arg, "with");
+    if (with)
+        check_groups(rd, with->value, f->with, groups);
 }
 
 static void read_replace(struct reader *rd, const struct node *arg, struct transform *t)

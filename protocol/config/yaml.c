@@ -336,7 +336,7 @@ struct node *yaml_read(struct reader *rd, const char *file, struct slice bytes, 
         rd->failed = ERR_NOMEM;
         return NULL;
     }
-    yaml_parser_set_input_string(&c.parser, (const unsigned char *)bytes.p, bytes.n);
+    yaml_parser_set_input_string(&c.parser, (const unsigned char *)(bytes.n ? bytes.p : ""), bytes.n);
     if (skip_to(&c, YAML_DOCUMENT_START_EVENT, &at) && next_event(&c, &event))
         root = compose_taken(&c, &event, 1);
     if (root && skip_to(&c, YAML_DOCUMENT_START_EVENT, &at))

@@ -1,0 +1,358 @@
+/* Good projects: what is loaded is what was written, with every default filled in. */
+#include "folder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define SMALL \
+    "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n" \
+    "models: {m: {source: w, primary_key: id, sql: select 1}}\n" \
+    "destinations: {d: {type: webhook, url: \"http://h/\"}}\n" \
+    "syncs: {s: {model: m, destination: d, mappings: all}}\n"
+
+static void load_good(struct folder *f, const char *text)
+{
+    folder_load_text(f, text);
+    if (f->rc)
+        folder_print(f);
+    assert_int_equal(f->rc, ERR_OK);
+}
+
+static void a_small_project_gets_every_default(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    load_good(&f, SMALL);
+    const struct project *p = f.project;
+    assert_int_equal(f.problems.count, 0);
+    char state_dir[128];
+    snprintf(state_dir, sizeof state_dir, "%s/.sluice", p->dir);
+    assert_string_equal(p->settings.state_dir, state_dir);
+    assert_null(p->settings.redis);
+    assert_int_equal(p->settings.window_bytes, 64000000);
+    assert_int_equal(p->settings.limit_slack_ms, 20);
+    assert_int_equal(p->sources[0].connections, 4);
+    assert_string_equal(p->sources[0].params[0].name, "dbname");
+    assert_string_equal(p->sources[0].params[0].value, "postgresql://h/d");
+    const struct destination *d = project_destination(p, "d");
+    assert_string_equal(d->quota, "d");
+    assert_int_equal(d->concurrency, 8);
+    assert_int_equal(d->timeout_ms, 30000);
+    assert_int_equal(d->retry.attempts, 5);
+    assert_int_equal(d->retry.base_ms, 500);
+    assert_int_equal(d->retry.max_ms, 30000);
+    assert_int_equal(d->retry.throttled_max_ms, 3600000);
+    assert_int_equal(d->batch_size, 500);
+    assert_int_equal(d->batch_bytes, 4 << 20);
+    assert_int_equal(d->batch_max, 10000);
+    assert_int_equal(strlen(d->fingerprint), 32);
+    const struct sync *s = project_sync(p, "s");
+    assert_int_equal(s->mode, MODE_UPSERT);
+    assert_int_equal(s->on_removed, REMOVED_IGNORE);
+    assert_true(s->map_all);
+    assert_int_equal(s->batch_size, 500);
+    assert_int_equal(s->priority, PRIORITY_NORMAL);
+    assert_int_equal(s->schedule, SCHEDULE_MANUAL);
+    assert_false(s->guard.max_removed.set);
+    assert_ptr_equal(s->model, &p->models[0]);
+    assert_ptr_equal(s->model->source, &p->sources[0]);
+    assert_null(project_sync(p, "none"));
+    folder_done(&f);
+}
+
+static const char whole[] =
+    "settings: {redis: 'unix:///r.sock', state_dir: /var/x/../state/, listen: '0.0.0.0:80', window: 1MiB,\n"
+    "  disk_reserve: 0, limit_slack: 50ms}\n"
+    "sources:\n"
+    "  w: {type: postgres, host: h, port: 5433, user: u, password: 0123, sslmode: require, params: {connect_timeout: 5},\n"
+    "      statement_timeout: 5m, read: rows, connections: 2}\n"
+    "  r: {type: redshift, url: 'host=h dbname=d'}\n"
+    "models:\n"
+    "  m: {source: w, primary_key: [id, no], table: public.t, timezone: Europe/Berlin}\n"
+    "  f: {source: r, primary_key: id, sql_file: q/f.sql}\n"
+    "  b: {source: r, primary_key: id, dbt: {manifest: target/manifest.json, model: b}}\n"
+    "destinations:\n"
+    "  d: {type: webhook, url: 'https://h:8443/p?q=1', headers: {X-Version: 2, Accept: '*/*'}, basic: {user: u, password: p},\n"
+    "      sign: {secret: s3}, gzip: true, batch_size: 1000, batch_bytes: 64KiB, quota: shared, concurrency: 3, timeout: 5s,\n"
+    "      rate_limits: [{requests: 100, per: 10s}, {records: 5000, per: m}], retry: {attempts: 2, base: 1s, max: 2s}}\n"
+    "  e: {type: webhook, url: 'http://h', quota: shared, concurrency: 3, bearer: t,\n"
+    "      rate_limits: [{records: 5000, per: 60s}, {requests: 100, per: 10s}]}\n"
+    "  few: {type: webhook, url: 'http://h', rate_limits: [{records: 20, per: 1s}]}\n"
+    "syncs:\n"
+    "  a: {model: m, destination: d, object: contacts, mode: mirror, identify_by: mail, priority: high, lane_by: parent,\n"
+    "      schedule: {cron: '0 6 * * 1-5', timezone: UTC}, batch_size: 20, first_run: skip,\n"
+    "      guard: {max_changed: 10, min_rows: '0.5%', allow_empty: true}, mappings: [{from: email, to: mail}]}\n"
+    "  b: {model: m, destination: few, mode: mirror, guard: off, schedule: {after: a}, allow_empty: true, mappings: all}\n"
+    "  c: {model: f, destination: e, mode: append, first_run: send, schedule: {after: [a, b]}, mappings: all}\n"
+    "  d: {model: b, destination: e, mode: insert, on_removed: delete, schedule: manual, mappings: all}\n"
+    "  e: {model: b, destination: e, mode: mirror, on_removed: clear, schedule: {every: 1h30m}, mappings: all,\n"
+    "      guard: {max_removed: off}}\n";
+
+static void every_key_is_read(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    folder_write(&f, "q/f.sql", "select 2\n");
+    load_good(&f, whole);
+    const struct project *p = f.project;
+    assert_string_equal(p->settings.state_dir, "/var/state");
+    assert_string_equal(p->settings.redis, "unix:///r.sock");
+    assert_int_equal(p->settings.window_bytes, 1 << 20);
+    assert_int_equal(p->settings.disk_reserve_bytes, 0);
+    assert_int_equal(p->settings.limit_slack_ms, 50);
+    const struct source *w = &p->sources[0];
+    assert_int_equal(w->param_count, 6);
+    assert_string_equal(w->params[1].name, "port");
+    assert_string_equal(w->params[3].value, "0123");
+    assert_string_equal(w->params[5].name, "connect_timeout");
+    assert_int_equal(w->statement_timeout_ms, 300000);
+    assert_int_equal(w->read, READ_ROWS);
+    assert_int_equal(w->connections, 2);
+    assert_string_equal(p->sources[1].type, "postgres");
+    assert_int_equal(p->sources[1].read, READ_ROWS);
+    assert_int_equal(p->models[0].primary_key_count, 2);
+    assert_string_equal(p->models[0].primary_key[1], "no");
+    assert_string_equal(p->models[0].table, "public.t");
+    assert_string_equal(p->models[0].timezone, "Europe/Berlin");
+    assert_string_equal(p->models[1].sql, "select 2\n");
+    assert_string_equal(p->models[2].dbt_model, "b");
+    assert_int_equal(p->models[2].dbt_manifest[0], '/');
+    const struct destination *d = project_destination(p, "d");
+    assert_int_equal(d->header_count, 2);
+    assert_string_equal(d->headers[0].value, "2");
+    assert_string_equal(d->basic_password, "p");
+    assert_string_equal(d->sign_secret, "s3");
+    assert_true(d->gzip);
+    assert_int_equal(d->limit_count, 2);
+    assert_int_equal(d->limits[1].kind, RATE_RECORDS);
+    assert_int_equal(d->limits[1].per_ms, 60000);
+    assert_int_equal(d->retry.attempts, 2);
+    assert_int_equal(d->retry.throttled_max_ms, 3600000);
+    folder_done(&f);
+}
+
+static void every_key_of_a_sync_is_read(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    folder_write(&f, "q/f.sql", "select 2\n");
+    load_good(&f, whole);
+    const struct sync *a = project_sync(f.project, "a"), *b = project_sync(f.project, "b");
+    const struct sync *c = project_sync(f.project, "c"), *e = project_sync(f.project, "e");
+    assert_string_equal(a->identify_by, "mail");
+    assert_string_equal(a->lane_by, "parent");
+    assert_string_equal(a->object, "contacts");
+    assert_int_equal(a->on_removed, REMOVED_DELETE);
+    assert_int_equal(a->batch_size, 20);
+    assert_int_equal(a->first_run, FIRST_SKIP);
+    assert_true(a->first_run_set);
+    assert_int_equal(a->schedule, SCHEDULE_CRON);
+    assert_string_equal(a->cron_timezone, "UTC");
+    assert_true(a->guard.max_removed.set && a->guard.max_removed.percent && a->guard.max_removed.value == 50);
+    assert_true(a->guard.max_changed.set && !a->guard.max_changed.percent && a->guard.max_changed.value == 10);
+    assert_true(a->guard.min_rows.percent && a->guard.min_rows.value == 0.5);
+    assert_true(a->guard.allow_empty);
+    assert_false(b->guard.max_removed.set);
+    assert_true(b->guard.allow_empty);
+    assert_int_equal(b->batch_size, 20); /* no more than the limit's records */
+    assert_ptr_equal(b->after[0], a);
+    assert_int_equal(c->after_count, 2);
+    assert_int_equal(e->every_ms, 5400000);
+    assert_int_equal(e->on_removed, REMOVED_CLEAR);
+    assert_false(e->guard.max_removed.set);
+    assert_int_equal(f.problems.count, 1); /* one note on schedules */
+    assert_int_equal(f.problems.items[0].kind, PROBLEM_NOTE);
+    folder_done(&f);
+}
+
+static void mappings_and_transforms_are_read(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    load_good(&f,
+              "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+              "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
+              "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
+              "syncs:\n"
+              "  s:\n"
+              "    model: m\n"
+              "    destination: d\n"
+              "    mappings:\n"
+              "      - id\n"
+              "      - {from: a, to: x.y\\.z, transform: trim, if_null: skip}\n"
+              "      - {from: b, to: x.a, default: 0x10, transform: [trim, {date: unix_ms}, date,\n"
+              "         {substring: {from: 2, length: 3}}, {replace: {pattern: '(a)b', with: '$1'}}, {split: ','},\n"
+              "         {join: ''}, {map: {table: {a: b, 1: 2, n: ~}, default: x}}, json, {substring: {from: 1}}]}\n"
+              "      - {value: {a: [1.10, ~, yes, true], b: no}, to: c}\n"
+              "      - {value: null, to: n}\n"
+              "      - {template: \"{{ a }}-$${b}\", to: t}\n");
+    const struct sync *s = project_sync(f.project, "s");
+    assert_int_equal(s->mapping_count, 6);
+    const struct mapping *m = s->mappings;
+    assert_string_equal(m[0].from, "id");
+    assert_string_equal(m[0].to, "id");
+    assert_int_equal(m[1].path_count, 2);
+    assert_string_equal(m[1].path[0], "x");
+    assert_string_equal(m[1].path[1], "y.z");
+    assert_int_equal(m[1].if_null, IF_NULL_SKIP);
+    assert_string_equal(m[2].fallback, "16");
+    const struct transform *t = m[2].transforms;
+    assert_int_equal(m[2].transform_count, 10);
+    assert_string_equal(t[1].text, "unix_ms");
+    assert_string_equal(t[2].text, "rfc3339");
+    assert_true(t[3].from == 2 && t[3].length == 3);
+    assert_string_equal(t[4].with, "$1");
+    assert_string_equal(t[6].text, "");
+    assert_int_equal(t[7].table_count, 3);
+    assert_string_equal(t[7].table[1].from, "1");
+    assert_string_equal(t[7].table[1].to, "2");
+    assert_true(t[7].table[2].to_null);
+    assert_string_equal(t[7].fallback, "x");
+    assert_true(t[9].from == 1 && t[9].length == -1);
+    assert_string_equal(m[3].constant, "{\"a\":[1.10,null,\"yes\",true],\"b\":\"no\"}");
+    assert_string_equal(m[4].constant, "null");
+    assert_string_equal(m[5].from, "{{ a }}-${b}");
+    folder_done(&f);
+}
+
+static void values_come_from_the_environment_and_from_files(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    char text[1024], path[128];
+    snprintf(path, sizeof path, "%s/token", f.path);
+    folder_write(&f, "token", "abc\n");
+    setenv("SLUICE_T_URL", "http://h/a: {b", 1);
+    setenv("SLUICE_T_EMPTY", "", 1);
+    setenv("SLUICE_T_N", "12", 1);
+    snprintf(text, sizeof text,
+             "settings: {redis: \"${SLUICE_T_EMPTY}\", state_dir: \"${SLUICE_T_EMPTY:-data}/x\"}\n"
+             "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+             "models: {m: {source: w, primary_key: id, sql: \"select '$${x}' || '$x'\"}}\n"
+             "destinations: {d: {type: webhook, url: \"http://h/\", concurrency: \"${SLUICE_T_N}\",\n"
+             "  bearer: \"${file:%s}\", headers: {A: \"x${SLUICE_T_URL}y${SLUICE_T_N}\", B: \"${file:token}\"}}}\n"
+             "syncs: {s: {model: m, destination: d, mappings: [{value: \"${SLUICE_T_N}\", to: n}]}}\n",
+             path);
+    load_good(&f, text);
+    assert_null(f.project->settings.redis);
+    assert_non_null(strstr(f.project->settings.state_dir, "/data/x"));
+    assert_string_equal(f.project->models[0].sql, "select '${x}' || '$x'");
+    const struct destination *d = &f.project->destinations[0];
+    assert_int_equal(d->concurrency, 12);
+    assert_string_equal(d->bearer, "abc");
+    assert_string_equal(d->headers[0].value, "xhttp://h/a: {by12");
+    assert_string_equal(d->headers[1].value, "abc");
+    assert_string_equal(f.project->syncs[0].mappings[0].constant, "\"12\"");
+    folder_done(&f);
+}
+
+static void files_are_merged_and_others_are_skipped(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    folder_write(&f, "a/sources.yml", "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n");
+    folder_write(&f, "b/models.yaml", "models: {m: {source: w, primary_key: id, sql: select 1}}\n");
+    folder_write(&f, "settings.yaml", "settings: {state_dir: data/state}\nalerts:\n");
+    folder_write(&f, "rest.yaml",
+                 "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
+                 "syncs: {s: {model: m, destination: d, mappings: all}}\n");
+    folder_write(&f, "compose.yaml", "services: {a: {image: '${NOT_SET}', image: b}}\n");
+    folder_write(&f, "empty.yml", "");
+    folder_write(&f, "dbt_project.yml", "name: x\nconfig-version: 2\nmodels: {x: {materialized: table}}\n");
+    folder_write(&f, "dbt/schema.yml", "version: 2\nmodels:\n  - name: m\n");
+    folder_write(&f, "dbt/sources.yml", "version: 2\nsources:\n  - name: m\n");
+    static const char *const never[] = {".git/x.yaml", "node_modules/x.yaml", "a/target/x.yaml",
+                                        "dbt_packages/x.yaml", "data/state/x.yaml", "a/x.yaml.bak"};
+    for (size_t i = 0; i < ARRAY_LEN(never); i++)
+        folder_write(&f, never[i], "models: {{{");
+    folder_load(&f);
+    if (f.rc)
+        folder_print(&f);
+    assert_int_equal(f.rc, ERR_OK);
+    assert_int_equal(f.project->skipped_count, 5);
+    assert_string_equal(f.project->skipped_files[0], "compose.yaml");
+    assert_string_equal(f.project->skipped_files[1], "dbt/schema.yml");
+    assert_string_equal(f.project->syncs[0].place.file, "rest.yaml");
+    folder_done(&f);
+}
+
+static void aliases_and_merge_keys_work(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    load_good(&f,
+              "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+              "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
+              "destinations: {d: &d {type: webhook, url: \"http://h/\", timeout: 5s}, e: {<<: *d, timeout: 7s}}\n"
+              "syncs:\n"
+              "  a: &a {model: m, destination: d, mappings: &all [{from: x, to: y}], priority: low}\n"
+              "  b: {<<: [{priority: high}, *a], destination: e}\n"
+              "  c: {model: m, destination: d, mappings: *all}\n");
+    assert_int_equal(project_destination(f.project, "e")->timeout_ms, 7000);
+    const struct sync *b = project_sync(f.project, "b");
+    assert_string_equal(b->destination->name, "e");
+    assert_int_equal(b->priority, PRIORITY_HIGH);
+    assert_int_equal(project_sync(f.project, "c")->mapping_count, 1);
+    folder_done(&f);
+}
+
+static void fingerprint_of(const char *more, char *out)
+{
+    struct folder f;
+    char text[1024];
+    folder_init(&f);
+    snprintf(text, sizeof text, "destinations: {d: {type: webhook, url: \"http://h/\"%s}}\n", more);
+    load_good(&f, text);
+    strcpy(out, f.project->destinations[0].fingerprint);
+    folder_done(&f);
+}
+
+static void the_fingerprint_follows_what_is_sent(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        ", bearer: a", ", bearer: b", ", basic: {user: a, password: b}", ", sign: {secret: a}", ", gzip: true",
+        ", headers: {a: b}", ", headers: {a: c}", ", timeout: 29s", ", rate_limits: [{requests: 1, per: 1s}]",
+        ", batch_bytes: 1MiB", ", quota: q",
+    };
+    char first[33], again[33], seen[ARRAY_LEN(changes)][33];
+    fingerprint_of("", first);
+    fingerprint_of("", again);
+    assert_string_equal(first, again);
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+        fingerprint_of(changes[i], seen[i]);
+        assert_string_not_equal(first, seen[i]);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(seen[i], seen[j]);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_small_project_gets_every_default),
+        cmocka_unit_test(every_key_is_read),
+        cmocka_unit_test(every_key_of_a_sync_is_read),
+        cmocka_unit_test(mappings_and_transforms_are_read),
+        cmocka_unit_test(values_come_from_the_environment_and_from_files),
+        cmocka_unit_test(files_are_merged_and_others_are_skipped),
+        cmocka_unit_test(aliases_and_merge_keys_work),
+        cmocka_unit_test(the_fingerprint_follows_what_is_sent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
