@@ -1,6 +1,7 @@
-/* Reads: results and stats of one quota. Writes: its epoch and permit in Redis, its windows in state.
- * Invariant: while READY, Redis holds our epoch and every result up to `position` was handed on.
- * A crash here: the permit runs out, workers claim nothing more, the next engine starts at LOOK. */
+/* Reads: results and stats of one quota. Writes: its epoch and permit in Redis, its windows in
+ * state. Invariant: while READY, Redis holds our epoch and every result up to `position` was handed
+ * on. A crash here: the permit runs out, workers claim nothing more, the next engine starts at
+ * LOOK. */
 #include "scheduler/run/quota.h"
 
 #include "protocol/base/clock.h"
@@ -21,10 +22,18 @@ enum {
     RESULTS_COUNT = 256,
     RESULTS_PAUSE_MS = 2,
     RESULTS_PAUSE_MAX_MS = 50,
-    POSITION_BYTES = 48,
 };
 
-enum quota_stage { STAGE_LOOK, STAGE_FENCE, STAGE_WAIT, STAGE_DRAIN, STAGE_CLEAR, STAGE_OPEN, STAGE_READY, STAGE_BROKEN };
+enum quota_stage {
+    STAGE_LOOK,
+    STAGE_FENCE,
+    STAGE_WAIT,
+    STAGE_DRAIN,
+    STAGE_CLEAR,
+    STAGE_OPEN,
+    STAGE_READY,
+    STAGE_BROKEN
+};
 
 struct quota {
     const struct quota_host *host;
@@ -36,16 +45,18 @@ struct quota {
     bool results_busy;
     uint32_t results_pause_ms;
     bool drained;
-    bool was_foreign;   /* Redis held another state's keys when it was opened */
-    int64_t fenced_ms;  /* own monotonic clock */
-    int64_t permit_ms;  /* when the permit was last renewed */
-    uint64_t redis_commit;
+    bool was_ready;
+    bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
+    int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
+    int64_t fenced_ms;       /* own monotonic clock */
+    int64_t permit_ms; /* when the permit was last renewed */
     char epoch[QUEUE_EPOCH_BYTES];
-    char position[POSITION_BYTES];  /* last result handed on */
-    char committed[POSITION_BYTES]; /* last result trimmed or being trimmed */
+    char position[STATE_POSITION_BYTES];  /* last result handed on */
+    char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
     struct windows windows;
     struct quota_summary summary;
     bool permit_busy;
+    struct err error; /* why it is broken */
     void (*shut_done)(void *ctx);
     void *shut_ctx;
 };
@@ -65,6 +76,7 @@ static void go(struct quota *q, enum quota_stage stage)
 static void broken(struct quota *q, const struct err *err)
 {
     q->stage = STAGE_BROKEN;
+    q->error = *err;
     q->host->on_broken(q->host->ctx, q, err);
 }
 
@@ -108,7 +120,8 @@ static void take_position(struct quota *q, const struct queue_result *last)
     q->position[last->stream_id.n] = '\0';
 }
 
-static void on_results(void *ctx, const struct queue_result *results, size_t count, const struct err *err)
+static void on_results(void *ctx, const struct queue_result *results, size_t count,
+                       const struct err *err)
 {
     struct quota *q = ctx;
     q->results_busy = false;
@@ -131,7 +144,8 @@ static void on_results(void *ctx, const struct queue_result *results, size_t cou
         go(q, STAGE_CLEAR);
         return;
     }
-    q->results_pause_ms = q->results_pause_ms * 2 > RESULTS_PAUSE_MAX_MS ? RESULTS_PAUSE_MAX_MS : q->results_pause_ms * 2;
+    q->results_pause_ms = q->results_pause_ms * 2 > RESULTS_PAUSE_MAX_MS ? RESULTS_PAUSE_MAX_MS
+                                                                         : q->results_pause_ms * 2;
     ask_results(q, q->results_pause_ms);
 }
 
@@ -157,6 +171,12 @@ static void on_trimmed(void *ctx, int64_t number, const struct err *err)
     (void)err; /* a later trim covers this one */
 }
 
+enum err_code quota_save_position(struct quota *q, struct err *err)
+{
+    return *q->position ? state_results_put(q->host->state, quota_name(q), q->position, err)
+                        : ERR_OK;
+}
+
 void quota_committed(struct quota *q)
 {
     struct err err;
@@ -175,15 +195,22 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         return;
     if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
         struct err busy;
-        err_set(&busy, ERR_BUSY, "destination %s on this Redis is in use by another Sluice (state %s): give one of them "
-                                 "another Redis database or another quota name", q->destination->name, o->other_state);
+        err_set(
+            &busy, ERR_BUSY,
+            "destination %s on this Redis is in use by another Sluice (state %s): give one of them "
+            "another Redis database or another quota name",
+            q->destination->name, o->other_state);
         broken(q, &busy);
         return;
     }
     bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
-    q->was_foreign = !o->same_state && *o->other_state;
-    if (restored || q->was_foreign)
+    if (restored || (!o->same_state && *o->other_state))
         q->host->on_state_lost(q->host->ctx, q);
+    if (o->fresh)
+        *q->position = *q->committed = '\0';
+    /* An empty Redis has forgotten the leases of workers that are not ours: they may still be at work. */
+    q->lease_left_unknown = o->fresh && q->was_ready && q->host->has_other_workers(q->host->ctx);
+    q->lease_left_ms = q->lease_left_unknown ? lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
     go(q, STAGE_FENCE);
 }
 
@@ -197,29 +224,34 @@ static void on_fenced(void *ctx, int64_t number, const struct err *err)
     go(q, STAGE_WAIT);
 }
 
+static bool leases_over(const struct quota *q)
+{
+    return clock_mono_ms() - q->fenced_ms > q->lease_left_ms;
+}
+
 static void on_reaped(void *ctx, int64_t left, const struct err *err)
 {
     struct quota *q = ctx;
     if (!passes(q, err))
         return;
-    if (left > 0) {
+    if (left > 0 || (q->lease_left_unknown && !leases_over(q))) {
         step_soon(q, WAIT_POLL_MS);
         return;
     }
-    /* Results of a state that is not ours mean nothing here. */
-    go(q, q->was_foreign ? STAGE_CLEAR : STAGE_DRAIN);
-    if (q->stage == STAGE_DRAIN)
-        q->drained = false;
-    else
-        q->drained = true;
+    q->drained = false;
+    go(q, STAGE_DRAIN);
 }
 
 /* Own dead workers first; after the longest lease everybody's, by our own clock. */
 static enum err_code reap_fenced(struct quota *q, struct err *err)
 {
-    bool over = clock_mono_ms() - q->fenced_ms > lease_max_ms(q);
+    bool over = leases_over(q);
     bool dead = q->host->local_workers_gone(q->host->ctx);
-    return queue_reap(q->queue, over ? "" : dead ? q->host->worker_prefix : "", over || dead, on_reaped, q, err);
+    return queue_reap(q->queue,
+                      over   ? ""
+                      : dead ? q->host->worker_prefix
+                             : "",
+                      over || dead, on_reaped, q, err);
 }
 
 static void on_cleared(void *ctx, int64_t left, const struct err *err)
@@ -236,6 +268,7 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
     if (!passes(q, err))
         return;
     q->permit_ms = clock_mono_ms();
+    q->was_ready = true;
     q->stage = STAGE_READY;
     step_soon(q, 0);
     ask_results(q, 0);
@@ -246,7 +279,12 @@ static enum err_code open_epoch(struct quota *q, struct err *err)
 {
     const struct queue_window *saved;
     size_t count;
-    enum err_code rc = windows_load(&q->windows, q->host->state, q->destination, &saved, &count, err);
+    enum err_code rc =
+        windows_load(&q->windows, q->host->state, q->destination, &saved, &count, err);
+    if (!rc)
+        rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
+    if (!rc)
+        rc = q->host->commit(q->host->ctx, err);
     if (rc)
         return rc;
     random_hex(q->epoch, 32);
@@ -262,6 +300,8 @@ static enum err_code open_epoch(struct quota *q, struct err *err)
         .slack_ms = q->host->project->settings.limit_slack_ms,
         .windows = saved,
         .window_count = count,
+        .grants = q->windows.grant,
+        .grant_count = q->windows.limit_count,
     };
     return queue_open(q->queue, &e, on_opened, q, err);
 }
@@ -270,7 +310,8 @@ static enum err_code open_epoch(struct quota *q, struct err *err)
 
 static void lost(struct quota *q, const struct err *err)
 {
-    log_event(q->host->log, LOG_WARN, "epoch_lost", LOG_STR("quota", quota_name(q)), LOG_STR("reason", err->text));
+    log_event(q->host->log, LOG_WARN, "epoch_lost", LOG_STR("quota", quota_name(q)),
+              LOG_STR("reason", err->text));
     *q->position = *q->committed = '\0';
     q->drained = false;
     q->stage = STAGE_LOOK;
@@ -296,12 +337,29 @@ static void summarise(struct quota *q, const struct queue_stats *stats)
     }
 }
 
+/* Nothing is charged any more: what Redis says now is exact. */
+static void finish_shut(struct quota *q, const struct queue_stats *stats)
+{
+    void (*done)(void *ctx) = q->shut_done;
+    struct err err;
+    q->shut_done = NULL;
+    q->stage = STAGE_BROKEN;
+    if (stats && !windows_note(&q->windows, stats, &err) &&
+        windows_save(&q->windows, q->host->state, q->destination, true, &err))
+        log_event(q->host->log, LOG_WARN, "windows_not_saved", LOG_STR("reason", err.text));
+    done(q->shut_ctx);
+}
+
 static void on_permit(void *ctx, const struct queue_stats *stats, const struct err *err)
 {
     struct quota *q = ctx;
     q->permit_busy = false;
     if (q->stage != STAGE_READY)
         return;
+    if (q->shut_done) {
+        finish_shut(q, stats);
+        return;
+    }
     if (err && err->code == ERR_STALE) {
         lost(q, err);
         return;
@@ -311,7 +369,9 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         return; /* Redis is away: workers stop by themselves when the permit runs out */
     q->permit_ms = clock_mono_ms();
     summarise(q, stats);
-    windows_note(&q->windows, stats);
+    struct err noted;
+    if (windows_note(&q->windows, stats, &noted))
+        log_event(q->host->log, LOG_WARN, "windows_not_kept", LOG_STR("reason", noted.text));
     q->host->on_stats(q->host->ctx, q, stats);
 }
 
@@ -320,15 +380,19 @@ static enum err_code renew(struct quota *q, struct err *err)
 {
     if (q->permit_busy)
         return ERR_OK;
-    const uint64_t *grants;
-    size_t count;
-    enum err_code rc = windows_save(&q->windows, q->host->state, q->destination, &grants, &count, err);
+    enum err_code rc = ERR_OK;
+    if (q->windows.limit_count && !q->shut_done) {
+        rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
+        if (!rc)
+            rc = q->host->commit(q->host->ctx, err);
+    }
     if (rc)
         return rc;
     q->permit_busy = true;
     uint64_t elapsed = (uint64_t)(clock_mono_ms() - q->permit_ms);
-    rc = queue_permit(q->queue, q->epoch, PERMIT_MS, elapsed, state_commit_number(q->host->state), grants, count, on_permit,
-                      q, err);
+    rc = queue_permit(q->queue, q->epoch, q->shut_done ? 1 : PERMIT_MS, elapsed,
+                      state_commit_number(q->host->state), q->windows.grant, q->windows.limit_count,
+                      on_permit, q, err);
     if (rc)
         q->permit_busy = false;
     return rc;
@@ -370,8 +434,8 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         passes(q, &err);
 }
 
-enum err_code quota_new(const struct quota_host *host, const struct destination *destination, struct quota **ret_quota,
-                        struct err *err)
+enum err_code quota_new(const struct quota_host *host, const struct destination *destination,
+                        struct quota **ret_quota, struct err *err)
 {
     struct quota *q = calloc(1, sizeof *q);
     if (!q)
@@ -385,6 +449,11 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
     if (!q->queue || !q->step || !q->results) {
         quota_free(q);
         return err_set(err, ERR_NOMEM, "quota: no memory");
+    }
+    enum err_code rc = state_results_get(host->state, destination->quota, q->position, err);
+    if (rc && rc != ERR_NOTFOUND) {
+        quota_free(q);
+        return rc;
     }
     go(q, STAGE_LOOK);
     *ret_quota = q;
@@ -424,6 +493,16 @@ bool quota_is_ready(const struct quota *q)
     return q->stage == STAGE_READY;
 }
 
+bool quota_is_broken(const struct quota *q)
+{
+    return q->stage == STAGE_BROKEN;
+}
+
+const char *quota_error(const struct quota *q)
+{
+    return q->error.text;
+}
+
 bool quota_is_drained(const struct quota *q)
 {
     return q->drained;
@@ -441,9 +520,24 @@ static void on_local_reaped(void *ctx, int64_t number, const struct err *err)
     (void)err; /* leases end by themselves when this is lost */
 }
 
-void quota_reap_local(struct quota *q)
+void quota_reap_dead(struct quota *q, const char *name)
 {
     struct err err;
-    if (q->stage == STAGE_READY && queue_reap(q->queue, q->host->worker_prefix, true, on_local_reaped, q, &err))
+    if (q->stage == STAGE_READY &&
+        queue_reap(q->queue, name, true, on_local_reaped, q, &err))
         return;
+}
+
+void quota_shut(struct quota *q, void (*done)(void *ctx), void *ctx)
+{
+    struct err err;
+    if (q->stage != STAGE_READY) {
+        done(ctx);
+        return;
+    }
+    q->shut_done = done;
+    q->shut_ctx = ctx;
+    event_del(q->results);
+    if (!q->permit_busy && renew(q, &err))
+        finish_shut(q, NULL);
 }

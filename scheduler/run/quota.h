@@ -1,9 +1,9 @@
 /*
  * A quota under this engine's control: opens it in Redis, keeps its permit, reads its results.
  *
- * Opening follows DESIGN's recovery: look, fence, wait until every lease has settled or ended, drain the
- * results, clear, start an epoch. Losing the epoch (Redis restarted, emptied, failed over) leads back to the
- * start. Invariant: nothing is published while the quota is not ready.
+ * Opening follows DESIGN's recovery: look, fence, wait until every lease has settled or ended,
+ * drain the results, clear, start an epoch. Losing the epoch (Redis restarted, emptied, failed
+ * over) leads back to the start. Invariant: nothing is published while the quota is not ready.
  *
  *   LOOK ──▶ FENCE ──▶ WAIT ──▶ DRAIN ──▶ CLEAR ──▶ OPEN ──▶ READY
  *     ▲                                                        │ epoch lost
@@ -30,10 +30,16 @@ struct quota_host {
     void *ctx;
     /** No worker of this state directory is alive (its leases can be ended at once). */
     bool (*local_workers_gone)(void *ctx);
+    /** Workers of other machines may have claimed through this Redis. */
+    bool (*has_other_workers)(void *ctx);
+    /** Commits the state (the windows must be on disk before Redis charges tokens). */
+    enum err_code (*commit)(void *ctx, struct err *err);
     void (*on_ready)(void *ctx, struct quota *q);
-    /** The epoch is lost: what was published and has no verdict must be published again after the next on_ready. */
+    /** The epoch is lost: what was published and has no verdict must be published again after the
+     * next on_ready. */
     void (*on_lost)(void *ctx, struct quota *q);
-    void (*on_results)(void *ctx, struct quota *q, const struct queue_result *results, size_t count);
+    void (*on_results)(void *ctx, struct quota *q, const struct queue_result *results,
+                       size_t count);
     void (*on_stats)(void *ctx, struct quota *q, const struct queue_stats *stats);
     /** Redis holds another state's or a later commit: this state was lost or restored. */
     void (*on_state_lost)(void *ctx, struct quota *q);
@@ -41,8 +47,8 @@ struct quota_host {
 };
 
 /** destination: any of those that share the quota (they state the same limits). Borrows host. */
-enum err_code quota_new(const struct quota_host *host, const struct destination *destination, struct quota **ret_quota,
-                        struct err *err) MUST_CHECK;
+enum err_code quota_new(const struct quota_host *host, const struct destination *destination,
+                        struct quota **ret_quota, struct err *err) MUST_CHECK;
 /** Accepts NULL. */
 void quota_free(struct quota *q);
 
@@ -50,13 +56,20 @@ const char *quota_name(const struct quota *q);
 struct queue *quota_queue(const struct quota *q);
 const char *quota_epoch(const struct quota *q);
 bool quota_is_ready(const struct quota *q);
+/** on_broken was called. */
+bool quota_is_broken(const struct quota *q);
+/** Why; empty before. */
+const char *quota_error(const struct quota *q);
 /** True once every result that Redis held at the end of the fence was given to on_results. */
 bool quota_is_drained(const struct quota *q);
 
+/** Writes the position of what was given to on_results into state; part of the engine's next
+ * commit. */
+enum err_code quota_save_position(struct quota *q, struct err *err) MUST_CHECK;
 /** Everything given to on_results so far is committed: Redis may forget it. */
 void quota_committed(struct quota *q);
-/** Ends the leases of local workers, all of which are known to be dead. */
-void quota_reap_local(struct quota *q);
+/** Ends the leases of workers whose names begin with name and which are known to be dead. */
+void quota_reap_dead(struct quota *q, const char *name);
 /** The last stats; zeroes before the first. Borrowed until the loop turns. */
 struct quota_summary {
     int64_t throttled_left_ms;
@@ -67,7 +80,8 @@ struct quota_summary {
     double limit_used; /* of the limit that is used most, 0…1 */
 };
 const struct quota_summary *quota_summary(const struct quota *q);
-/** Gives up the permit, so that the next engine need not wait for it; keeps windows. done is called once. */
+/** Gives up the permit, so that the next engine need not wait for it; keeps windows. done is called
+ * once. */
 void quota_shut(struct quota *q, void (*done)(void *ctx), void *ctx);
 
 #endif

@@ -46,10 +46,16 @@ enum err_code sibling_program(const char *name, char *out, struct err *err)
     return err_set(err, ERR_IO, "%s is missing beside %s/sluice: install both programs into one folder", name, self);
 }
 
+/* Ends in a dot, so that worker 1 is no prefix of worker 10. */
+static void worker_name(const struct workers_options *o, uint32_t index, char *out, size_t n)
+{
+    snprintf(out, n, "%s%u.", o->name_prefix, index);
+}
+
 /* In the child: nothing but exec on the way. */
 static NORETURN void become_worker(const struct workers_options *o, uint32_t index, pid_t parent)
 {
-    char name[64], parent_text[32];
+    char name[128], parent_text[32];
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -57,7 +63,7 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
     if (getppid() != parent)
         _exit(1);
     setpgid(0, 0); /* Ctrl-C is for the run, which then drains its workers */
-    snprintf(name, sizeof name, "%s%u", o->name_prefix, index);
+    worker_name(o, index, name, sizeof name);
     snprintf(parent_text, sizeof parent_text, "%ld", (long)parent);
     setenv("SLUICE_WORKER_REDIS", o->redis_url, 1);
     int null = open("/dev/null", O_RDWR);
@@ -65,6 +71,11 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
     }
+    char log[PATH_MAX];
+    snprintf(log, sizeof log, "%s/workers.log", o->state_dir);
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd >= 0)
+        dup2(fd, STDERR_FILENO);
     execl(o->program, "sluice-worker", "-C", o->project_dir, "--name", name, "--parent", parent_text, (char *)NULL);
     _exit(127);
 }
@@ -95,7 +106,9 @@ static void note_death(struct workers *w, struct worker_slot *slot, int status)
         return;
     log_event(w->opts.log, LOG_WARN, "worker_died", LOG_INT("exit", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
               LOG_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
-    w->opts.on_death(w->opts.ctx);
+    char name[128];
+    worker_name(&w->opts, (uint32_t)(slot - w->slots), name, sizeof name);
+    w->opts.on_death(w->opts.ctx, name);
     if (w->quick_deaths < WORKERS_START_FAILURES) {
         schedule_restart(w);
         return;
@@ -146,6 +159,10 @@ enum err_code workers_start(struct event_base *base, const struct workers_option
     enum err_code rc = w->child && w->restart && !event_add(w->child, NULL)
                            ? ERR_OK
                            : err_set(err, ERR_NOMEM, "workers: no memory for events");
+    char log[PATH_MAX];
+    snprintf(log, sizeof log, "%s/workers.log", opts->state_dir);
+    if (truncate(log, 0) && errno != ENOENT)
+        rc = err_errno(err, errno, "%s cannot be written", log);
     for (uint32_t i = 0; i < w->opts.count && !rc; i++)
         rc = start_one(w, i, err);
     if (rc) {

@@ -10,6 +10,7 @@
 #include "protocol/base/err.h"
 #include "protocol/base/log.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
@@ -20,12 +21,13 @@ enum { WORKERS_MAX = 64, WORKERS_START_FAILURES = 5 };
 struct workers_options {
     const char *program;     /* path of sluice-worker */
     const char *project_dir;
+    const char *state_dir;   /* their log goes to workers.log there */
     const char *redis_url;   /* handed over in the environment, since it may hold a password */
     const char *name_prefix; /* worker names begin with it, so that their leases can be told apart */
     uint32_t count;
     const struct log *log;
-    /** A worker died (by itself) and will be replaced; its leases can be ended at once. */
-    void (*on_death)(void *ctx);
+    /** A worker died (by itself) and will be replaced; the leases of names that begin with name can be ended at once. */
+    void (*on_death)(void *ctx, const char *name);
     /** Workers cannot be kept alive. */
     void (*on_broken)(void *ctx, const struct err *err);
     void *ctx;

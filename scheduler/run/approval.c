@@ -1,0 +1,147 @@
+#include "scheduler/run/approval.h"
+
+#include "protocol/base/buf.h"
+#include "scheduler/run/sync_run_private.h"
+#include "scheduler/state/limits.h"
+
+#include <stdio.h>
+#include <xxhash.h>
+
+enum { DIGEST_TEXT_MAX = 4 << 20, MARK_NAME_BYTES = 256 };
+
+static enum err_code put_text(struct buf *b, const char *s)
+{
+    enum err_code rc = buf_printf(b, "%zu:", s ? strlen(s) : 0);
+    return rc || !s ? rc : buf_puts(b, s);
+}
+
+static enum err_code put_transform(struct buf *b, const struct transform *t)
+{
+    enum err_code rc = buf_printf(b, "t%d,%lld,%lld,%d,", (int)t->kind, (long long)t->from, (long long)t->length,
+                                  t->has_fallback);
+    rc = rc ? rc : put_text(b, t->text);
+    rc = rc ? rc : put_text(b, t->with);
+    rc = rc ? rc : put_text(b, t->fallback);
+    for (size_t i = 0; i < t->table_count && !rc; i++) {
+        rc = put_text(b, t->table[i].from);
+        rc = rc ? rc : put_text(b, t->table[i].to_null ? NULL : t->table[i].to);
+    }
+    return rc;
+}
+
+static enum err_code put_mapping(struct buf *b, const struct mapping *m)
+{
+    enum err_code rc = buf_printf(b, "m%d,%d,", (int)m->kind, (int)m->if_null);
+    rc = rc ? rc : put_text(b, m->from);
+    rc = rc ? rc : put_text(b, m->constant);
+    rc = rc ? rc : put_text(b, m->to);
+    rc = rc ? rc : put_text(b, m->fallback);
+    for (size_t i = 0; i < m->transform_count && !rc; i++)
+        rc = put_transform(b, &m->transforms[i]);
+    return rc;
+}
+
+static enum err_code digest(const struct sync *sync, XXH128_canonical_t *out)
+{
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, DIGEST_TEXT_MAX);
+    enum err_code rc = buf_printf(&b, "%d,%d,%d,", (int)sync->mode, (int)sync->on_removed, sync->map_all);
+    rc = rc ? rc : put_text(&b, sync->model->name);
+    rc = rc ? rc : put_text(&b, sync->destination->name);
+    for (size_t i = 0; i < sync->mapping_count && !rc; i++)
+        rc = put_mapping(&b, &sync->mappings[i]);
+    if (!rc)
+        XXH128_canonicalFromHash(out, XXH3_128bits(b.p, b.len));
+    return rc;
+}
+
+static const char *mark_name(const char *kind, const char *of, char *out)
+{
+    snprintf(out, MARK_NAME_BYTES, "%s:%s", kind, of);
+    return out;
+}
+
+enum err_code approval_note(struct state *state, const char *run, const struct sync *sync, struct err *err)
+{
+    XXH128_canonical_t d;
+    char name[MARK_NAME_BYTES];
+    if (digest(sync, &d))
+        return err_set(err, ERR_NOMEM, "run %s: no memory", run);
+    return state_misc_put(state, mark_name("hold", run, name), slice_of(d.digest, sizeof d.digest), err);
+}
+
+enum err_code approval_forget(struct state *state, const char *run, struct err *err)
+{
+    char name[MARK_NAME_BYTES];
+    return state_misc_put(state, mark_name("hold", run, name), (struct slice){0}, err);
+}
+
+static enum err_code same_mapping(struct state *state, const struct run_record *run, const struct sync *sync,
+                                  struct err *err)
+{
+    XXH128_canonical_t d;
+    char name[MARK_NAME_BYTES];
+    CLEANUP(buf_done) struct buf kept;
+    buf_init(&kept, MARK_NAME_BYTES);
+    enum err_code rc = state_misc_get(state, mark_name("hold", run->id, name), &kept, err);
+    if (rc && rc != ERR_NOTFOUND)
+        return rc;
+    if (digest(sync, &d))
+        return err_set(err, ERR_NOMEM, "run %s: no memory", run->id);
+    if (rc || !slice_eq(buf_slice(&kept), slice_of(d.digest, sizeof d.digest)))
+        return err_set(err, ERR_USAGE, "run %s cannot be approved: the mapping or mode of sync %s changed since it was held; "
+                                       "plan again with: sluice run %s", run->id, sync->name, sync->name);
+    return ERR_OK;
+}
+
+static enum err_code same_state(struct state *state, const struct run_record *run, const struct sync *sync, struct err *err)
+{
+    struct state_sync *ss = NULL;
+    enum err_code rc = run->fresh ? state_sync_open_fresh(state, sync->name, &ss, err)
+                                  : state_sync_open(state, sync->name, &ss, err);
+    if (rc)
+        return rc;
+    bool same = state_sync_version(ss) == run->version;
+    state_sync_close(ss);
+    return same ? ERR_OK
+                : err_set(err, ERR_USAGE, "run %s cannot be approved: the state of sync %s changed since it was held; plan "
+                                          "again with: sluice run %s", run->id, sync->name, sync->name);
+}
+
+enum err_code approval_check(struct state *state, const struct run_record *run, const struct sync *sync, struct err *err)
+{
+    uint8_t target[16];
+    if (run->status != RUN_HELD)
+        return err_set(err, ERR_USAGE, "run %s is not held: it is %s", run->id, run_status_name(run->status));
+    if (!sync)
+        return err_set(err, ERR_USAGE, "run %s cannot be approved: the project has no sync %s any more", run->id, run->sync);
+    if (run_target(sync, target))
+        return err_set(err, ERR_NOMEM, "run %s: no memory", run->id);
+    if (memcmp(target, run->target, sizeof target) != 0)
+        return err_set(err, ERR_USAGE, "run %s cannot be approved: the target of sync %s changed since it was held; plan again "
+                                       "with: sluice run %s", run->id, sync->name, sync->name);
+    enum err_code rc = same_mapping(state, run, sync, err);
+    return rc ? rc : same_state(state, run, sync, err);
+}
+
+enum err_code resync_mark(struct state *state, const char *sync, const char *why, struct err *err)
+{
+    char name[MARK_NAME_BYTES];
+    return state_misc_put(state, mark_name("resync", sync, name), slice_str(why), err);
+}
+
+enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wanted, struct err *err)
+{
+    char name[MARK_NAME_BYTES];
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, RUN_TEXT_MAX);
+    enum err_code rc = state_misc_get(state, mark_name("resync", sync, name), &b, err);
+    *ret_wanted = !rc;
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
+enum err_code resync_done(struct state *state, const char *sync, struct err *err)
+{
+    char name[MARK_NAME_BYTES];
+    return state_misc_put(state, mark_name("resync", sync, name), (struct slice){0}, err);
+}

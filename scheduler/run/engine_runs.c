@@ -1,0 +1,485 @@
+/* The engine's runs: which there are, when they begin, what happens when they end. */
+#include "scheduler/run/engine_private.h"
+
+#include "scheduler/batch/spool.h"
+#include "scheduler/run/approval.h"
+#include "scheduler/state/entries.h"
+
+#include <event2/event.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SWEEP_KEYS = 5000, DROP_BATCHES = 1000, WINDOW_LEAST_BYTES = 1 << 20 };
+
+struct quota *engine_quota(struct engine *e, const struct destination *d)
+{
+    for (size_t i = 0; i < e->quota_count; i++)
+        if (strcmp(quota_name(e->quotas[i]), d->quota) == 0)
+            return e->quotas[i];
+    return NULL;
+}
+
+enum err_code engine_quota_add(struct engine *e, const struct destination *d, struct err *err)
+{
+    if (engine_quota(e, d))
+        return ERR_OK;
+    struct quota **quotas = realloc(e->quotas, (e->quota_count + 1) * sizeof(struct quota *));
+    if (!quotas)
+        return err_set(err, ERR_NOMEM, "no memory for quotas");
+    e->quotas = quotas;
+    enum err_code rc = quota_new(&e->quota_host, d, &e->quotas[e->quota_count], err);
+    if (!rc)
+        e->quota_count++;
+    return rc;
+}
+
+/* ---- what the runs ask of the engine ---- */
+
+static enum err_code commit_if_due(void *ctx, struct err *err)
+{
+    struct engine *e = ctx;
+    if (!state_commit_due(e->state))
+        return ERR_OK;
+    enum err_code rc = engine_commit(e, err);
+    return rc == ERR_FULL ? ERR_OK : rc; /* the tick tries again and says so */
+}
+
+static struct model_read *read_of(struct engine *e, const struct sync_run *run)
+{
+    for (size_t i = 0; i < e->read_count; i++)
+        if (e->reads[i] && model_read_has(e->reads[i], run))
+            return e->reads[i];
+    return NULL;
+}
+
+static void on_pause(void *ctx, struct sync_run *run, bool pause)
+{
+    struct model_read *r = read_of(ctx, run);
+    if (r)
+        model_read_pause(r, pause);
+}
+
+static void on_read_unwanted(void *ctx, struct sync_run *run)
+{
+    (void)ctx; /* the turn of the loop frees a read that nobody wants */
+    (void)run;
+}
+
+static void on_ended(void *ctx, struct sync_run *run)
+{
+    struct engine *e = ctx;
+    for (size_t i = 0; i < e->run_count; i++)
+        if (e->runs[i].run == run)
+            e->runs[i].ended = true;
+}
+
+static uint64_t window_share(void *ctx)
+{
+    struct engine *e = ctx;
+    uint64_t active = 0, all = e->project->settings.window_bytes;
+    for (size_t i = 0; i < e->run_count; i++)
+        active += !e->runs[i].ended;
+    uint64_t share = all / (active ? active : 1);
+    return share > WINDOW_LEAST_BYTES ? share : WINDOW_LEAST_BYTES;
+}
+
+static void set_host(struct engine *e)
+{
+    e->run_host = (struct run_host){
+        .base = e->base,
+        .state = e->state,
+        .project = e->project,
+        .log = e->opts.log,
+        .ctx = e,
+        .commit_if_due = commit_if_due,
+        .on_pause = on_pause,
+        .on_read_unwanted = on_read_unwanted,
+        .on_ended = on_ended,
+        .window_share = window_share,
+    };
+}
+
+static enum err_code add_run(struct engine *e, struct sync_run *run, struct err *err)
+{
+    struct engine_run_slot *runs = realloc(e->runs, (e->run_count + 1) * sizeof *runs);
+    if (!runs) {
+        sync_run_free(run);
+        return err_set(err, ERR_NOMEM, "no memory for runs");
+    }
+    e->runs = runs;
+    e->runs[e->run_count] = (struct engine_run_slot){.run = run};
+    const struct sync *sync = sync_run_sync(run);
+    enum err_code rc = sync ? engine_quota_add(e, sync->destination, err) : ERR_OK;
+    e->runs[e->run_count].quota = sync ? engine_quota(e, sync->destination) : NULL;
+    e->run_count++;
+    return rc;
+}
+
+/* ---- loading: what a crash left, what was asked for ---- */
+
+struct unfinished {
+    struct run_record *items;
+    size_t count;
+    bool no_memory;
+};
+
+static bool take_unfinished(void *ctx, const struct run_record *r)
+{
+    struct unfinished *u = ctx;
+    if (run_status_ended(r->status) || r->status == RUN_HELD)
+        return true;
+    struct run_record *items = realloc(u->items, (u->count + 1) * sizeof *items);
+    if (!items) {
+        u->no_memory = true;
+        return false;
+    }
+    u->items = items;
+    u->items[u->count++] = *r;
+    return true;
+}
+
+static enum err_code recover(struct engine *e, struct err *err)
+{
+    struct unfinished u = {0};
+    enum err_code rc = state_run_list(e->state, NULL, 0, take_unfinished, &u, err);
+    if (!rc && u.no_memory)
+        rc = err_set(err, ERR_NOMEM, "no memory for unfinished runs");
+    for (size_t i = u.count; i > 0 && !rc; i--) { /* oldest first */
+        struct sync_run *run = NULL;
+        const struct run_record *r = &u.items[i - 1];
+        log_event(e->opts.log, LOG_INFO, "run_recovers", LOG_STR("run", r->id), LOG_STR("sync", r->sync));
+        rc = sync_run_recover(&e->run_host, r, project_sync(e->project, r->sync), &run, err);
+        if (!rc)
+            rc = add_run(e, run, err);
+    }
+    free(u.items);
+    return rc;
+}
+
+static enum err_code approve(struct engine *e, struct err *err)
+{
+    struct run_record record;
+    struct sync_run *run;
+    enum err_code rc = state_run_get(e->state, e->opts.approve, &record, err);
+    if (rc == ERR_NOTFOUND)
+        return err_set(err, ERR_USAGE, "there is no run %s; sluice runs lists them", e->opts.approve);
+    if (!rc)
+        rc = sync_run_approve(&e->run_host, &record, project_sync(e->project, record.sync), &run, err);
+    return rc ? rc : add_run(e, run, err);
+}
+
+static enum err_code find_wanted(struct engine *e, struct err *err)
+{
+    size_t n = e->opts.sync_count ? e->opts.sync_count : e->project->sync_count;
+    e->wanted = calloc(n ? n : 1, sizeof(struct sync *));
+    if (!e->wanted)
+        return err_set(err, ERR_NOMEM, "no memory for syncs");
+    for (size_t i = 0; i < n; i++) {
+        const struct sync *s = e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
+        if (!s)
+            return err_set(err, ERR_USAGE, "the project has no sync %s", e->opts.syncs[i]);
+        bool twice = false;
+        for (size_t k = 0; k < e->wanted_count; k++)
+            twice |= e->wanted[k] == s;
+        if (!twice)
+            e->wanted[e->wanted_count++] = s;
+    }
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < e->wanted_count && !rc; i++)
+        rc = engine_quota_add(e, e->wanted[i]->destination, err);
+    return rc;
+}
+
+enum err_code engine_runs_load(struct engine *e, struct err *err)
+{
+    set_host(e);
+    enum err_code rc = recover(e, err);
+    if (!rc)
+        rc = e->opts.approve ? approve(e, err) : find_wanted(e, err);
+    return rc ? rc : engine_commit(e, err);
+}
+
+/* ---- beginning ---- */
+
+static void on_read_done(void *ctx)
+{
+    (void)ctx; /* the turn of the loop frees it */
+}
+
+static enum err_code start_read(struct engine *e, const struct model *model, size_t first_run, struct err *err)
+{
+    struct sync_run **runs = calloc(e->run_count, sizeof(struct sync_run *));
+    struct model_read **reads = realloc(e->reads, (e->read_count + 1) * sizeof(struct model_read *));
+    size_t n = 0;
+    if (reads)
+        e->reads = reads;
+    if (!runs || !reads) {
+        free(runs);
+        return err_set(err, ERR_NOMEM, "no memory for a read");
+    }
+    for (size_t i = first_run; i < e->run_count; i++)
+        if (sync_run_sync(e->runs[i].run)->model == model && sync_run_reads(e->runs[i].run))
+            runs[n++] = e->runs[i].run;
+    enum err_code rc = model_read_start(e->base, model, runs, n, on_read_done, e, &e->reads[e->read_count], err);
+    for (size_t i = 0; i < n && rc; i++)
+        sync_run_read_end(runs[i], err);
+    if (!rc)
+        e->read_count++;
+    free(runs);
+    return ERR_OK; /* what could not be read has failed its runs */
+}
+
+static bool is_read(const struct engine *e, const struct model *model)
+{
+    for (size_t i = 0; i < e->read_count; i++)
+        if (e->reads[i] && model_read_model(e->reads[i]) == model)
+            return true;
+    return false;
+}
+
+static uint32_t reads_at(const struct engine *e, const struct source *source)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < e->read_count; i++)
+        n += e->reads[i] && model_read_model(e->reads[i])->source == source;
+    return n;
+}
+
+/* Starts as many reads as the sources allow; models not read yet wait for a turn. */
+static enum err_code start_reads(struct engine *e, struct err *err)
+{
+    for (size_t i = 0; i < e->run_count; i++) {
+        struct sync_run *run = e->runs[i].run;
+        if (!sync_run_reads(run) || read_of(e, run))
+            continue;
+        const struct model *model = sync_run_sync(run)->model;
+        if (is_read(e, model) || reads_at(e, model->source) >= model->source->connections)
+            continue;
+        enum err_code rc = start_read(e, model, i, err);
+        if (rc)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+static enum err_code begin_wanted(struct engine *e, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    e->begun = true;
+    e->phase = PHASE_RUN;
+    for (size_t i = 0; i < e->wanted_count && !rc; i++) {
+        struct sync_run *run = NULL;
+        bool lost = false;
+        rc = resync_wanted(e->state, e->wanted[i]->name, &lost, err);
+        if (!rc)
+            rc = sync_run_new(&e->run_host, e->wanted[i], e->opts.full, lost, &run, err);
+        if (!rc)
+            rc = add_run(e, run, err);
+        if (!rc && e->runs[e->run_count - 1].quota && quota_is_broken(e->runs[e->run_count - 1].quota))
+            sync_run_stop(run, RUN_STOP_FAIL, quota_error(e->runs[e->run_count - 1].quota));
+        if (!rc)
+            sync_run_attach(run, e->runs[e->run_count - 1].quota);
+    }
+    if (!rc)
+        rc = engine_commit(e, err);
+    return rc ? rc : start_reads(e, err);
+}
+
+void engine_runs_go(struct engine *e)
+{
+    for (size_t i = 0; i < e->run_count; i++)
+        if (!e->runs[i].ended)
+            sync_run_attach(e->runs[i].run, e->runs[i].quota);
+}
+
+/* ---- ending ---- */
+
+static void on_forgotten(void *ctx, int64_t left, const struct err *err)
+{
+    (void)ctx;
+    (void)left;
+    (void)err; /* what is left is cleared with the next epoch */
+}
+
+/* Everything that only a run under way needs; false: more is left for the next turn. */
+static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struct err *err)
+{
+    const struct run_record *r = sync_run_record(slot->run);
+    char path[PATH_MAX];
+    bool more = false;
+    if (r->status == RUN_HELD) {
+        slot->cleaned = true;
+        return ERR_OK;
+    }
+    enum err_code rc = state_batch_drop(e->state, r->id, DROP_BATCHES, &more, err);
+    if (rc || more)
+        return rc;
+    rc = state_run_prune(e->state, r->sync, 0, err);
+    if (!rc)
+        rc = approval_forget(e->state, r->id, err);
+    bool whole = r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING);
+    if (!rc && whole)
+        rc = resync_done(e->state, r->sync, err);
+    snprintf(path, sizeof path, "%s/%s", e->project->settings.state_dir, r->spool);
+    if (!rc)
+        rc = spool_remove(path, err);
+    if (!rc && slot->quota && quota_is_ready(slot->quota))
+        rc = queue_control(quota_queue(slot->quota), quota_epoch(slot->quota), QUEUE_FORGET_SYNC, r->sync, on_forgotten, e,
+                           err);
+    slot->cleaned = !rc;
+    return rc;
+}
+
+static void tell(struct engine *e, struct engine_run_slot *slot)
+{
+    struct err err;
+    if (engine_commit(e, &err)) {
+        log_event(e->opts.log, LOG_WARN, "commit_failed", LOG_STR("reason", err.text));
+        return; /* told once it is durable */
+    }
+    slot->told = true;
+    e->opts.on_run(e->opts.ctx, sync_run_record(slot->run));
+}
+
+static bool all_ended(const struct engine *e)
+{
+    for (size_t i = 0; i < e->run_count; i++)
+        if (!e->runs[i].cleaned)
+            return false;
+    return true;
+}
+
+static void free_done_reads(struct engine *e)
+{
+    for (size_t i = 0; i < e->read_count; i++) {
+        if (!e->reads[i] || !model_read_is_done(e->reads[i]))
+            continue;
+        model_read_free(e->reads[i]);
+        e->reads[i] = NULL;
+    }
+}
+
+void engine_runs_turn(struct engine *e)
+{
+    struct err err;
+    enum err_code rc = ERR_OK;
+    free_done_reads(e);
+    for (size_t i = 0; i < e->run_count && !rc; i++) {
+        struct engine_run_slot *slot = &e->runs[i];
+        if (slot->ended && !slot->told)
+            tell(e, slot);
+        if (slot->told && !slot->cleaned)
+            rc = clean(e, slot, &err);
+    }
+    if (!rc && e->phase == PHASE_RUN)
+        rc = start_reads(e, &err);
+    if (!rc && all_ended(e) && !e->begun && !e->stopping)
+        rc = begin_wanted(e, &err);
+    else if (!rc && all_ended(e)) {
+        bool more = false;
+        rc = state_sweep(e->state, SWEEP_KEYS, &more, &err);
+        if (!rc && !more)
+            engine_all_ended(e);
+    }
+    if (rc && rc != ERR_FULL)
+        engine_fail(e, &err);
+}
+
+void engine_runs_stop(struct engine *e, enum run_stop how, const char *why)
+{
+    for (size_t i = 0; i < e->run_count; i++)
+        if (!e->runs[i].ended)
+            sync_run_stop(e->runs[i].run, how, why);
+}
+
+void engine_runs_free(struct engine *e)
+{
+    for (size_t i = 0; i < e->read_count; i++)
+        model_read_free(e->reads[i]);
+    for (size_t i = 0; i < e->run_count; i++)
+        sync_run_free(e->runs[i].run);
+    free(e->reads);
+    free(e->runs);
+    free(e->wanted);
+}
+
+/* ---- what quotas tell ---- */
+
+/* A batch's id is RUN.NUMBER. */
+static struct sync_run *run_of_batch(struct engine *e, struct slice batch, uint64_t *ret_number)
+{
+    const char *dot = memrchr(batch.p, '.', batch.n);
+    if (!dot)
+        return NULL;
+    size_t id_bytes = (size_t)(dot - batch.p);
+    uint64_t number = 0;
+    for (const char *p = dot + 1; p < batch.p + batch.n; p++) {
+        if (*p < '0' || *p > '9' || number > UINT32_MAX)
+            return NULL;
+        number = number * 10 + (uint64_t)(*p - '0');
+    }
+    *ret_number = number;
+    for (size_t i = 0; i < e->run_count; i++)
+        if (slice_eq_str(slice_of(batch.p, id_bytes), sync_run_record(e->runs[i].run)->id))
+            return e->runs[i].run;
+    return NULL; /* of another state, or of a run that has ended: nothing waits for it */
+}
+
+void engine_on_results(void *ctx, struct quota *q, const struct queue_result *results, size_t count)
+{
+    struct engine *e = ctx;
+    for (size_t i = 0; i < count; i++) {
+        struct err err;
+        uint64_t number;
+        struct sync_run *run = run_of_batch(e, results[i].batch, &number);
+        if (!run || !sync_run_result(run, number, results[i].body, &err))
+            continue;
+        log_event(e->opts.log, LOG_ERROR, "result_not_folded", LOG_STR("quota", quota_name(q)), LOG_STR("reason", err.text));
+        if (err_class(err.code) != ERR_CLASS_REJECT) {
+            engine_fail(e, &err); /* state cannot take it: it stays in Redis for the next start */
+            return;
+        }
+    }
+}
+
+void engine_on_quota_broken(void *ctx, struct quota *q, const struct err *err)
+{
+    struct engine *e = ctx;
+    if (e->quota_count == 1 && err->code == ERR_BUSY) {
+        engine_fail(e, err);
+        return;
+    }
+    for (size_t i = 0; i < e->run_count; i++)
+        if (e->runs[i].quota == q && !e->runs[i].ended)
+            sync_run_stop(e->runs[i].run, RUN_STOP_FAIL, err->text);
+}
+
+void engine_on_quota_stats(void *ctx, struct quota *q, const struct queue_stats *stats)
+{
+    struct engine *e = ctx;
+    for (size_t i = 0; i < e->run_count; i++) {
+        struct engine_run_slot *slot = &e->runs[i];
+        const struct sync *sync = sync_run_sync(slot->run);
+        if (slot->quota != q || slot->ended || !sync)
+            continue;
+        if (stats->throttled_for_ms > 0 && (uint64_t)stats->throttled_for_ms > sync->destination->retry.throttled_max_ms)
+            sync_run_stop(slot->run, RUN_STOP_GIVE_UP, "the destination answered with nothing but throttling for longer than "
+                                                       "retry.throttled_max");
+        sync_run_pump(slot->run);
+    }
+}
+
+void engine_on_state_lost(void *ctx, struct quota *q)
+{
+    struct engine *e = ctx;
+    struct err err;
+    log_event(e->opts.log, LOG_WARN, "state_lost", LOG_STR("quota", quota_name(q)),
+              LOG_STR("reason", "Redis knows a later commit or another state: every row is sent again"));
+    for (size_t i = 0; i < e->project->sync_count; i++) {
+        const struct sync *s = &e->project->syncs[i];
+        if (strcmp(s->destination->quota, quota_name(q)) == 0 &&
+            resync_mark(e->state, s->name, "state was lost or restored", &err))
+            engine_fail(e, &err);
+    }
+}

@@ -1,0 +1,336 @@
+/* Reads: rows, entries. Writes: frames to the spool, counters to the record. Invariant: after every
+ * row the record's counters balance. A crash here: what was spooled is finished by the next start,
+ * without removals. */
+#include "scheduler/run/sync_run_private.h"
+
+#include "protocol/base/clock.h"
+#include "scheduler/map/map.h"
+#include "scheduler/run/approval.h"
+#include "scheduler/run/guard.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum { PLAN_STEPS_PER_TURN = 2000, DISK_POLL_MS = 1000 };
+
+static void hash_text(XXH3_state_t *h, const char *s)
+{
+    size_t n = s ? strlen(s) : 0;
+    XXH3_128bits_update(h, &n, sizeof n);
+    if (n)
+        XXH3_128bits_update(h, s, n);
+}
+
+/* Account, object, identity and primary key: what makes an accepted record mean something. */
+enum err_code run_target(const struct sync *sync, uint8_t *out)
+{
+    XXH3_state_t *h = XXH3_createState();
+    if (!h)
+        return ERR_NOMEM;
+    XXH3_128bits_reset(h);
+    hash_text(h, sync->destination->type);
+    hash_text(h, sync->destination->url);
+    hash_text(h, sync->object);
+    hash_text(h, sync->identify_by);
+    for (size_t i = 0; i < sync->model->primary_key_count; i++)
+        hash_text(h, sync->model->primary_key[i]);
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(h));
+    memcpy(out, canonical.digest, sizeof canonical.digest);
+    XXH3_freeState(h);
+    return ERR_OK;
+}
+
+/* Entries of another target are kept until the new plan is approved; it is made against fresh ones.
+ */
+static enum err_code open_entries(struct sync_run *run, struct err *err)
+{
+    uint8_t target[16], known[16];
+    struct state *state = run->host->state;
+    enum err_code rc = run_target(run->sync, target);
+    if (rc)
+        return err_set(err, rc, "sync %s: no memory", run->sync->name);
+    memcpy(run->record.target, target, sizeof target);
+    rc = state_sync_drop_fresh(state, run->sync->name, err);
+    if (!rc)
+        rc = state_sync_open(state, run->sync->name, &run->entries, err);
+    if (rc)
+        return rc;
+    struct state_counts counts = state_sync_counts(run->entries);
+    run->accepted_before = counts.accepted;
+    bool same = state_sync_target(run->entries, known) && memcmp(known, target, sizeof target) == 0;
+    if (same)
+        return ERR_OK;
+    if (counts.accepted + counts.doubt == 0)
+        return state_sync_set_target(run->entries, target, err);
+    state_sync_close(run->entries);
+    run->entries = NULL;
+    run->record.fresh = true;
+    run->accepted_before = 0;
+    snprintf(run->hold, sizeof run->hold,
+             "the target changed (account, object, identify_by or primary key) while %llu records "
+             "are accepted at the old one; approval sends every row to the new one",
+             (unsigned long long)(counts.accepted + counts.doubt));
+    rc = state_sync_open_fresh(state, run->sync->name, &run->entries, err);
+    return rc ? rc : state_sync_set_target(run->entries, target, err);
+}
+
+static enum err_code start_diff(struct sync_run *run, struct err *err)
+{
+    const struct sync *sync = run->sync;
+    size_t key_count, field_count;
+    (void)map_key_names(run->map, &key_count);
+    (void)map_fields(run->map, &field_count);
+    struct diff_options o = {
+        .entries = run->entries,
+        .mode = sync->mode,
+        .on_removed = sync->on_removed,
+        .full = run->full || sync->mode == MODE_FULL,
+        .skip_first = sync->first_run_set && sync->first_run == FIRST_SKIP &&
+                      run->accepted_before == 0 && !run->record.fresh,
+        .has_identity = map_has_identity(run->map),
+        .primary_names = run->primary_names,
+        .primary_count = run->primary_count,
+        .key_count = key_count,
+        .field_count = field_count,
+        .names = map_names_digest(run->map),
+        .mapping = map_fingerprint(run->map),
+        .run = run->record.id,
+        .now_ms = run->record.started_ms,
+    };
+    return diff_new(&o, &run->diff, err);
+}
+
+static enum err_code start_batches(struct sync_run *run, struct err *err)
+{
+    const struct sync *sync = run->sync;
+    struct batcher_options o = {
+        .sync = sync->name,
+        .run = run->record.id,
+        .destination = sync->destination->name,
+        .fingerprint = sync->destination->fingerprint,
+        .object = sync->object,
+        .max_records = sync->batch_size,
+        .max_bytes = sync->destination->batch_bytes,
+    };
+    o.key_names = map_key_names(run->map, &o.key_count);
+    o.fields = map_fields(run->map, &o.field_count);
+    return batcher_new(&o, run->spool, &run->batcher, err);
+}
+
+enum err_code sync_run_columns(struct sync_run *run, const struct column *columns, size_t count,
+                               struct err *err)
+{
+    enum err_code rc = map_compile(run->sync, columns, count, &run->map, err);
+    if (!rc)
+        rc = open_entries(run, err);
+    if (!rc)
+        rc = start_diff(run, err);
+    if (!rc)
+        rc = start_batches(run, err);
+    if (rc)
+        return rc;
+    if (run->state_lost && (run->sync->mode == MODE_INSERT || run->sync->mode == MODE_APPEND) &&
+        !*run->hold)
+        snprintf(run->hold, sizeof run->hold,
+                 "the state directory was lost or restored, and this mode would send its rows "
+                 "again; approval does so");
+    struct map_digest mapping = map_fingerprint(run->map);
+    memcpy(run->record.mapping, mapping.bytes, sizeof run->record.mapping);
+    run->waits = *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
+    rc = run_fold_ready(run, map_has_identity(run->map), &mapping, err);
+    return rc ? rc : run_save(run, err);
+}
+
+void run_take_counts(struct sync_run *run)
+{
+    struct diff_counts c = diff_counts(run->diff);
+    struct run_counts *r = &run->record.counts;
+    r->rows = c.rows;
+    r->added = c.added;
+    r->changed = c.changed;
+    r->removed = c.removed;
+    r->unchanged = c.unchanged;
+    r->invalid = c.invalid;
+    r->quarantined = c.quarantined;
+    r->planned = c.added + c.changed + c.removed;
+}
+
+static struct frame_counts unplanned(const struct sync_run *run)
+{
+    struct diff_counts c = diff_counts(run->diff);
+    return (struct frame_counts){c.unchanged, c.invalid, c.quarantined};
+}
+
+/* A full disk is no error: the frame waits in memory, rows wait in the warehouse. */
+static enum err_code absorb_full(struct sync_run *run, enum err_code rc, const struct err *err)
+{
+    if (rc != ERR_FULL)
+        return rc;
+    if (!run->disk_full) {
+        run->disk_full = true;
+        log_event(run->host->log, LOG_WARN, "disk_full", LOG_STR("run", run->record.id),
+                  LOG_STR("sync", run->record.sync), LOG_STR("reason", err->text));
+        run->host->on_pause(run->host->ctx, run, true);
+        run_step_soon(run, DISK_POLL_MS);
+    }
+    return ERR_OK;
+}
+
+static enum err_code add_planned(struct sync_run *run, const struct diff_decision *d,
+                                 struct err *err)
+{
+    static const enum record_class classes[] = {[DIFF_ADDED] = RECORD_ADDED,
+                                                [DIFF_CHANGED] = RECORD_CHANGED,
+                                                [DIFF_REMOVED] = RECORD_REMOVED};
+    if (d->values.n > batcher_values_max(run->batcher))
+        return diff_refuse(run->diff, d,
+                           SLICE_LIT("the row is larger than the batch_bytes of the destination"),
+                           err);
+    struct manifest_entry e = {.slot = d->slot,
+                               .class = classes[d->class],
+                               .op = d->op,
+                               .key = d->key,
+                               .identity = d->identity};
+    memcpy(e.hash, d->hash, sizeof e.hash);
+    int lane =
+        run->sync->lane_by ? 0 : -1; /* removals have no column to go by: they share a lane */
+    if (d->extra.n)
+        lane = (unsigned char)d->extra.p[0];
+    struct frame_counts counts = unplanned(run);
+    enum err_code rc = batcher_add(run->batcher, lane, &e, d->keys, d->values, &counts, err);
+    rc = absorb_full(run, rc, err);
+    return rc ? rc : run_batches_grow(run, err);
+}
+
+static bool is_planned(enum diff_class class)
+{
+    return class == DIFF_ADDED || class == DIFF_CHANGED || class == DIFF_REMOVED;
+}
+
+enum err_code sync_run_row(struct sync_run *run, const struct row *row, struct err *err)
+{
+    struct mapped mapped;
+    struct err why;
+    struct diff_decision d;
+    if (run->stage != RUN_STAGE_READING)
+        return ERR_OK; /* stopped: the rest of the buffer in hand */
+    enum err_code rc = map_run(run->map, row, &mapped, &why);
+    if (rc && rc != ERR_INVALID)
+        return err_set(err, rc, "%s", why.text);
+    char lane = 0;
+    struct slice extra = {0};
+    int column = map_lane_column(run->map);
+    if (column >= 0) {
+        struct slice value = value_slice(row->values[column]);
+        lane = (char)(XXH3_64bits(value.p, value.n) % BATCHER_LANES);
+        extra = slice_of(&lane, 1);
+    }
+    rc = diff_row(run->diff, &mapped, rc ? slice_str(why.text) : (struct slice){0}, extra, &d, err);
+    if (!rc && is_planned(d.class))
+        rc = add_planned(run, &d, err);
+    return rc ? rc : run->host->commit_if_due(run->host->ctx, err);
+}
+
+void sync_run_read_end(struct sync_run *run, const struct err *err)
+{
+    struct err own;
+    if (run->stage != RUN_STAGE_READING)
+        return;
+    if (!run->diff) { /* it ended before the columns came */
+        run->stage = RUN_STAGE_SENDING;
+        if (err)
+            run_fail(run, err);
+        run_check_end(run);
+        return;
+    }
+    run->stage = RUN_STAGE_PLANNING;
+    run->record.read_ended = !err;
+    if (err)
+        run_fail(run, err);
+    if (diff_finish(run->diff, run->record.read_ended, &own))
+        run_fail(run, &own);
+    run_step_soon(run, 0);
+}
+
+/* Everything is planned and spooled: judge it, then send or hold. */
+static enum err_code finish_plan(struct sync_run *run, struct err *err)
+{
+    struct frame_counts counts = unplanned(run);
+    enum err_code rc = absorb_full(run, batcher_flush(run->batcher, &counts, err), err);
+    if (!rc && run->record.read_ended) {
+        struct frame end = {.kind = FRAME_END, .number = spool_count(run->spool), .counts = counts};
+        rc = absorb_full(run, spool_append(run->spool, &end, err), err);
+    }
+    if (!rc)
+        rc = run_batches_grow(run, err);
+    if (rc)
+        return rc;
+    run_take_counts(run);
+    run->record.batches = spool_count(run->spool);
+    struct guard_facts facts = {run->accepted_before, run->record.counts.rows,
+                                run->record.counts.changed, run->record.counts.removed};
+    bool held = !run->stopping &&
+                (*run->hold || guard_holds(&run->sync->guard, &facts, run->hold, sizeof run->hold));
+    run->stage = RUN_STAGE_SENDING;
+    run->record.status = held ? RUN_HELD : RUN_PLANNED;
+    if (held)
+        memcpy(run->record.reason, run->hold, sizeof run->record.reason);
+    run->record.version = state_sync_version(run->entries);
+    if (held)
+        rc = approval_note(run->host->state, run->record.id, run->sync, err);
+    return rc ? rc : run_save(run, err);
+}
+
+static enum err_code plan_some(struct sync_run *run, bool *ret_done, struct err *err)
+{
+    *ret_done = false;
+    for (int i = 0; i < PLAN_STEPS_PER_TURN && !run->disk_full; i++) {
+        struct diff_decision d;
+        enum diff_step step;
+        enum err_code rc = diff_next(run->diff, &d, &step, err);
+        if (!rc && step == DIFF_STEP_ONE && is_planned(d.class))
+            rc = add_planned(run, &d, err);
+        if (rc)
+            return rc;
+        if (step == DIFF_STEP_END) {
+            *ret_done = true;
+            return finish_plan(run, err);
+        }
+        if (step == DIFF_STEP_MORE)
+            break;
+    }
+    return run->host->commit_if_due(run->host->ctx, err);
+}
+
+void run_plan_step(struct sync_run *run)
+{
+    struct err err;
+    bool done;
+    if (run->disk_full) {
+        if (spool_flush(run->spool, &err) == ERR_FULL) {
+            run_step_soon(run, DISK_POLL_MS);
+            return;
+        }
+        run->disk_full = false;
+        run->host->on_pause(run->host->ctx, run, false);
+    }
+    if (run->stage != RUN_STAGE_PLANNING)
+        return;
+    if (plan_some(run, &done, &err)) {
+        run_fail(run, &err);
+        run->stage = RUN_STAGE_SENDING;
+        run_take_counts(run);
+        done = true;
+    }
+    if (!done) {
+        if (!run->disk_full)
+            run_step_soon(run, 0);
+        return;
+    }
+    if (run->record.status != RUN_HELD)
+        sync_run_pump(run);
+    run_check_end(run);
+}

@@ -1,0 +1,490 @@
+/* Reads: everything of one run. Writes: its record. Invariant: it ends once, and its totals balance or it says so.
+ * A crash here: the record still says reading or planned; the next start goes on with sync_run_recover. */
+#include "scheduler/run/sync_run_private.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/random.h"
+#include "scheduler/map/map.h"
+#include "scheduler/run/approval.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { CANCEL_POLL_MS = 50 };
+
+/* ---- life ---- */
+
+static void on_step(evutil_socket_t fd, short what, void *arg);
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    sync_run_pump(arg);
+}
+
+static void on_spool(void *ctx, const struct err *err)
+{
+    struct sync_run *run = ctx;
+    if (err)
+        run_fail(run, err);
+    else
+        sync_run_pump(run);
+}
+
+static enum err_code alloc_run(const struct run_host *host, const struct sync *sync, struct sync_run **ret, struct err *err)
+{
+    struct sync_run *run = calloc(1, sizeof *run);
+    if (!run)
+        return err_set(err, ERR_NOMEM, "run: no memory");
+    run->host = host;
+    run->sync = sync;
+    run->started_mono_ms = clock_mono_ms();
+    buf_init(&run->out.bytes, (size_t)PUBLISH_BYTES + FRAME_BYTES_MAX);
+    run->reader = batch_reader_new();
+    run->step = evtimer_new(host->base, on_step, run);
+    run->again = evtimer_new(host->base, on_again, run);
+    size_t names = sync ? sync->model->primary_key_count : 0;
+    run->primary_names = calloc(names ? names : 1, sizeof *run->primary_names);
+    if (!run->reader || !run->step || !run->again || !run->primary_names) {
+        sync_run_free(run);
+        return err_set(err, ERR_NOMEM, "run: no memory");
+    }
+    run->primary_count = names;
+    for (size_t i = 0; i < names; i++)
+        run->primary_names[i] = slice_str(sync->model->primary_key[i]);
+    *ret = run;
+    return ERR_OK;
+}
+
+void sync_run_free(struct sync_run *run)
+{
+    if (!run)
+        return;
+    if (run->step)
+        event_free(run->step);
+    batcher_free(run->batcher);
+    diff_free(run->diff);
+    run_fold_free(run);
+    run_publish_free(run);
+    spool_close(run->spool);
+    map_free(run->map);
+    state_sync_close(run->entries);
+    free(run->primary_names);
+    free(run);
+}
+
+/* 20261122T140102-7f3a9c21: sorts by time, and no two are alike. */
+static void make_id(char *out, size_t n, int64_t wall_ms)
+{
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    char random[9];
+    gmtime_r(&s, &tm);
+    random_hex(random, 8);
+    size_t len = strftime(out, n, "%Y%m%dT%H%M%S-", &tm);
+    snprintf(out + len, n - len, "%s", random);
+}
+
+static void spool_path(const struct sync_run *run, char *out)
+{
+    snprintf(out, PATH_MAX, "%s/%s", run->host->project->settings.state_dir, run->record.spool);
+}
+
+/* A hold is replaced by whatever runs next. */
+static enum err_code supersede(struct state *state, const char *sync, const char *state_dir, struct err *err)
+{
+    struct run_record last;
+    char path[PATH_MAX];
+    enum err_code rc = state_run_last(state, sync, &last, err);
+    if (rc == ERR_NOTFOUND)
+        return ERR_OK;
+    if (rc || last.status != RUN_HELD)
+        return rc;
+    last.status = RUN_SUPERSEDED;
+    last.ended_ms = clock_wall_ms();
+    snprintf(path, sizeof path, "%s/%s", state_dir, last.spool);
+    rc = state_run_put(state, &last, err);
+    return rc ? rc : spool_remove(path, err);
+}
+
+enum err_code sync_run_new(const struct run_host *host, const struct sync *sync, bool full, bool state_lost,
+                           struct sync_run **ret_run, struct err *err)
+{
+    struct sync_run *run = NULL;
+    char path[PATH_MAX];
+    enum err_code rc = supersede(host->state, sync->name, host->project->settings.state_dir, err);
+    if (!rc)
+        rc = alloc_run(host, sync, &run, err);
+    if (rc)
+        return rc;
+    run->full = full || state_lost;
+    run->state_lost = state_lost;
+    run->record.started_ms = clock_wall_ms();
+    run->record.status = RUN_READING;
+    make_id(run->record.id, sizeof run->record.id, run->record.started_ms);
+    snprintf(run->record.sync, sizeof run->record.sync, "%s", sync->name);
+    snprintf(run->record.spool, sizeof run->record.spool, "spool/%s", run->record.id);
+    spool_path(run, path);
+    rc = run_save(run, err);
+    if (!rc)
+        rc = spool_create(host->base, path, on_spool, run, &run->spool, err);
+    if (rc) {
+        sync_run_free(run);
+        return rc;
+    }
+    *ret_run = run;
+    return ERR_OK;
+}
+
+/* ---- going on with a spool ---- */
+
+/* Brings counters and open records in line with frames and settled bits. */
+static enum err_code recount(struct sync_run *run, bool *ret_identity, struct err *err)
+{
+    struct run_counts *c = &run->record.counts;
+    c->added = c->changed = c->removed = 0;
+    *ret_identity = false;
+    for (uint64_t i = 0; i < spool_count(run->spool); i++) {
+        struct frame f;
+        uint32_t settled = 0;
+        enum err_code rc = spool_read(run->spool, i, &f, err);
+        if (!rc)
+            rc = state_batch_settled(run->host->state, run->record.id, i, f.records, run->bits, &settled, err);
+        struct slice rest = f.manifest;
+        for (uint32_t k = 0; k < f.records && !rc; k++) {
+            struct manifest_entry e = {0};
+            rc = manifest_next(&rest, &e, err);
+            c->added += e.class == RECORD_ADDED;
+            c->changed += e.class == RECORD_CHANGED;
+            c->removed += e.class == RECORD_REMOVED;
+            *ret_identity |= e.identity.n != 0;
+        }
+        if (rc)
+            return rc;
+        run->open[i] -= settled;
+        run->open_total -= settled;
+    }
+    c->planned = c->added + c->changed + c->removed;
+    return ERR_OK;
+}
+
+static enum err_code open_spool(struct sync_run *run, bool *ret_damaged, struct err *err)
+{
+    char path[PATH_MAX];
+    struct frame_counts counts = {0};
+    spool_path(run, path);
+    enum err_code rc = spool_open(run->host->base, path, on_spool, run, &run->spool, ret_damaged, err);
+    if (!rc)
+        rc = spool_last_counts(run->spool, &counts, err);
+    if (!rc)
+        rc = run_batches_grow(run, err);
+    if (rc)
+        return rc;
+    struct run_counts *c = &run->record.counts;
+    c->unchanged = counts.unchanged;
+    c->invalid = counts.invalid;
+    c->quarantined = counts.quarantined;
+    return ERR_OK;
+}
+
+/* Entries, tally and counters of a run whose rows were planned by an earlier process. */
+static enum err_code resume(struct sync_run *run, bool *ret_damaged, struct err *err)
+{
+    struct map_digest mapping;
+    bool identity;
+    memcpy(mapping.bytes, run->record.mapping, sizeof mapping.bytes);
+    enum err_code rc = open_spool(run, ret_damaged, err);
+    if (!rc)
+        rc = run->record.fresh && run->record.status != RUN_HELD
+                 ? state_sync_open_fresh(run->host->state, run->record.sync, &run->entries, err)
+                 : state_sync_open(run->host->state, run->record.sync, &run->entries, err);
+    if (!rc && !run->bits)
+        run->bits = calloc(1, BATCH_BITS_BYTES_MAX);
+    if (!rc && !run->bits)
+        rc = err_set(err, ERR_NOMEM, "run: no memory");
+    if (!rc)
+        rc = recount(run, &identity, err);
+    free(run->bits);
+    run->bits = NULL;
+    if (!rc)
+        rc = run_fold_ready(run, identity, &mapping, err);
+    struct run_counts *c = &run->record.counts;
+    c->rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined;
+    run->stage = RUN_STAGE_SENDING;
+    run->record.batches = rc ? 0 : spool_count(run->spool);
+    return rc;
+}
+
+static bool same_target(const struct sync_run *run)
+{
+    uint8_t target[16];
+    return run->sync && !run_target(run->sync, target) && memcmp(target, run->record.target, sizeof target) == 0;
+}
+
+enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record, const struct sync *sync,
+                               struct sync_run **ret_run, struct err *err)
+{
+    struct sync_run *run;
+    bool damaged = false;
+    enum err_code rc = alloc_run(host, sync, &run, err);
+    if (rc)
+        return rc;
+    run->record = *record;
+    run->recovered = true;
+    rc = resume(run, &damaged, err);
+    if (rc == ERR_NOTFOUND) { /* it died before its spool was made: nothing was planned */
+        run->record.error[0] = '\0';
+        rc = ERR_OK;
+        run->stage = RUN_STAGE_SENDING;
+    }
+    if (rc) {
+        sync_run_free(run);
+        return rc;
+    }
+    run->handed = run->open_count;
+    run->record.published = true;
+    if (!record->read_ended || damaged) {
+        run->record.status = RUN_PLANNED;
+        run->stop_how = RUN_STOP_FAIL;
+        snprintf(run->record.error, sizeof run->record.error, "%s", damaged
+                 ? "interrupted, and its spool is damaged: the next run sends every row again"
+                 : "interrupted while the warehouse was being read");
+    }
+    if (damaged)
+        rc = resync_mark(host->state, record->sync, "spool damaged", err);
+    if (!rc && run->open_total && !same_target(run))
+        sync_run_stop(run, RUN_STOP_CANCEL, "interrupted, and the sync or its target is no longer what it was");
+    *ret_run = run;
+    run_step_soon(run, 0);
+    return rc;
+}
+
+enum err_code sync_run_approve(const struct run_host *host, const struct run_record *record, const struct sync *sync,
+                               struct sync_run **ret_run, struct err *err)
+{
+    struct sync_run *run;
+    bool damaged = false;
+    enum err_code rc = approval_check(host->state, record, sync, err);
+    if (!rc && record->fresh)
+        rc = state_sync_adopt_fresh(host->state, sync->name, err);
+    if (!rc)
+        rc = alloc_run(host, sync, &run, err);
+    if (rc)
+        return rc;
+    run->record = *record;
+    run->record.fresh = false;
+    rc = resume(run, &damaged, err);
+    if (!rc && damaged)
+        rc = err_set(err, ERR_USAGE, "run %s cannot be approved: its spool is damaged; run the sync again", record->id);
+    run->record.status = RUN_PLANNED;
+    run->record.reason[0] = '\0';
+    if (!rc)
+        rc = run_save(run, err);
+    if (rc) {
+        sync_run_free(run);
+        return rc;
+    }
+    run_step_soon(run, 0);
+    *ret_run = run;
+    return ERR_OK;
+}
+
+/* ---- small things ---- */
+
+enum err_code run_save(struct sync_run *run, struct err *err)
+{
+    return state_run_put(run->host->state, &run->record, err);
+}
+
+void run_step_soon(struct sync_run *run, uint32_t ms)
+{
+    struct timeval t = {ms / 1000, (ms % 1000) * 1000};
+    event_add(run->step, &t);
+}
+
+bool sync_run_reads(const struct sync_run *run)
+{
+    return run->stage == RUN_STAGE_READING;
+}
+
+bool sync_run_ended(const struct sync_run *run)
+{
+    return run->stage == RUN_STAGE_ENDED;
+}
+
+const struct run_record *sync_run_record(const struct sync_run *run)
+{
+    if (run->diff && run->stage != RUN_STAGE_ENDED)
+        run_take_counts((struct sync_run *)run);
+    return &run->record;
+}
+
+const struct sync *sync_run_sync(const struct sync_run *run)
+{
+    return run->sync;
+}
+
+struct quota *sync_run_quota(const struct sync_run *run)
+{
+    return run->quota;
+}
+
+void sync_run_attach(struct sync_run *run, struct quota *quota)
+{
+    run->quota = quota;
+    sync_run_pump(run);
+}
+
+/* ---- stopping ---- */
+
+void run_fail(struct sync_run *run, const struct err *err)
+{
+    sync_run_stop(run, RUN_STOP_FAIL, err->text);
+}
+
+void sync_run_stop(struct sync_run *run, enum run_stop how, const char *why)
+{
+    if (run->stage == RUN_STAGE_ENDED)
+        return;
+    if (!*run->record.error)
+        snprintf(run->record.error, sizeof run->record.error, "%.*s", RUN_TEXT_MAX, why);
+    if (run->stopping)
+        return;
+    run->stopping = true;
+    run->stop_how = how;
+    log_event(run->host->log, how == RUN_STOP_CANCEL ? LOG_INFO : LOG_WARN, "run_stops", LOG_STR("run", run->record.id),
+              LOG_STR("sync", run->record.sync));
+    if (run->stage == RUN_STAGE_READING) {
+        struct err stopped = {.code = ERR_STOPPED};
+        memcpy(stopped.text, run->record.error, sizeof stopped.text);
+        sync_run_read_end(run, &stopped);
+        run->host->on_read_unwanted(run->host->ctx, run);
+    }
+    run_step_soon(run, 0);
+}
+
+static void on_cancelled(void *ctx, int64_t left, const struct err *err)
+{
+    struct sync_run *run = ctx;
+    run->cancel_busy = false;
+    run->cancelled_rest = !err && left == 0;
+    if (!run->cancelled_rest && run->stage != RUN_STAGE_ENDED)
+        run_step_soon(run, CANCEL_POLL_MS);
+}
+
+/* What Redis still has is cancelled there (leased batches may settle); what it never had, here. */
+static void stop_step(struct sync_run *run)
+{
+    struct err err;
+    if (run->out.busy || run->cancel_busy) {
+        run_step_soon(run, CANCEL_POLL_MS);
+        return;
+    }
+    bool epoch_over = !run->published || !run->quota;
+    if (!epoch_over && !quota_is_ready(run->quota)) {
+        run_step_soon(run, CANCEL_POLL_MS);
+        return;
+    }
+    if (run->spool && run->tally && run_cancel_unpublished(run, &err)) {
+        log_event(run->host->log, LOG_ERROR, "cancel_failed", LOG_STR("run", run->record.id), LOG_STR("reason", err.text));
+        run_step_soon(run, CANCEL_POLL_MS);
+        return;
+    }
+    run_check_end(run);
+    if (run->stage == RUN_STAGE_ENDED || run->cancelled_rest || epoch_over)
+        return;
+    run->cancel_busy = true;
+    enum queue_control what = run->stop_how == RUN_STOP_GIVE_UP ? QUEUE_FAIL_SYNC : QUEUE_CANCEL_SYNC;
+    if (queue_control(quota_queue(run->quota), quota_epoch(run->quota), what, run->record.sync, on_cancelled, run, &err)) {
+        run->cancel_busy = false;
+        run_step_soon(run, CANCEL_POLL_MS);
+    }
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct sync_run *run = arg;
+    if (run->stage == RUN_STAGE_ENDED)
+        return;
+    if (run->stage == RUN_STAGE_PLANNING || run->disk_full)
+        run_plan_step(run);
+    if (run->stopping && run->stage == RUN_STAGE_SENDING)
+        stop_step(run);
+    else if (run->stage == RUN_STAGE_SENDING)
+        run_check_end(run);
+}
+
+/* ---- the end ---- */
+
+/* Every row and every planned record is in exactly one count; if not, the run says so and fails. */
+static void balance(struct sync_run *run)
+{
+    struct run_counts *c = &run->record.counts;
+    uint64_t rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined;
+    uint64_t planned = c->added + c->changed + c->removed;
+    uint64_t verdicts = c->succeeded + c->rejected + c->failed + c->cancelled;
+    if (c->rows == rows && c->planned == planned && planned == verdicts)
+        return;
+    run->record.status = RUN_FAILED;
+    snprintf(run->record.error, sizeof run->record.error,
+             "the run does not balance: rows %" PRIu64 " against %" PRIu64 " (added + changed + unchanged + invalid + "
+             "quarantined); planned %" PRIu64 " against %" PRIu64 " (added + changed + removed) and %" PRIu64
+             " (succeeded + rejected + failed + cancelled)", c->rows, rows, c->planned, planned, verdicts);
+    log_event(run->host->log, LOG_ERROR, "run_unbalanced", LOG_STR("run", run->record.id), LOG_STR("sync", run->record.sync),
+              LOG_STR("reason", run->record.error));
+}
+
+static enum run_status final_status(const struct sync_run *run)
+{
+    const struct run_counts *c = &run->record.counts;
+    if (run->stopping || *run->record.error)
+        return run->stop_how == RUN_STOP_CANCEL ? RUN_CANCELLED : RUN_FAILED;
+    return c->rejected + c->failed + c->invalid ? RUN_WARNING : RUN_SUCCESS;
+}
+
+static void end(struct sync_run *run, enum run_status status)
+{
+    struct err err;
+    if (run->diff)
+        run_take_counts(run);
+    run->stage = RUN_STAGE_ENDED;
+    run->record.status = status;
+    run->record.duration_ms += (uint64_t)(clock_mono_ms() - run->started_mono_ms);
+    if (status != RUN_HELD) {
+        run->record.ended_ms = clock_wall_ms();
+        balance(run);
+    }
+    if (run_save(run, &err))
+        log_event(run->host->log, LOG_ERROR, "record_not_saved", LOG_STR("run", run->record.id), LOG_STR("reason", err.text));
+    run->host->on_ended(run->host->ctx, run);
+}
+
+void run_check_end(struct sync_run *run)
+{
+    struct err err;
+    if (run->stage != RUN_STAGE_SENDING || run->out.busy || run->cancel_busy || run->disk_full)
+        return;
+    if (run->record.status == RUN_HELD && !run->stopping) {
+        if (!run->spool || spool_ended(run->spool))
+            end(run, RUN_HELD);
+        else
+            run_step_soon(run, CANCEL_POLL_MS);
+        return;
+    }
+    if (run->published < run->open_count || (run->stopping && run->cancel_busy))
+        return;
+    if (run->open_total && run->open_total == run->provisional_count &&
+        run_provisional_settle(run, VERDICT_REJECTED, &err)) {
+        log_event(run->host->log, LOG_ERROR, "fold_failed", LOG_STR("run", run->record.id), LOG_STR("reason", err.text));
+        return;
+    }
+    if (!run->open_total)
+        end(run, final_status(run));
+}

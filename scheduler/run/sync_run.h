@@ -1,0 +1,96 @@
+/*
+ * One run of one sync: from rows to verdicts.
+ *
+ * Takes rows of a read (or the spool of an earlier run), plans them by diff, spools and publishes
+ * batches, folds results into state, and ends with totals that must balance. Invariant: every
+ * planned record is in exactly one place: the spool without a verdict, or settled in state and
+ * counted.
+ *
+ *   READING ──▶ PLANNING ──▶ SENDING ──▶ ENDED
+ *      │            └──▶ HELD               ▲
+ *      └── read failed, stopped ── SENDING ─┘      (nothing new is published then)
+ *
+ * A crash at any point leaves a record that says `reading` or `planned` and a spool;
+ * sync_run_recover goes on.
+ */
+#ifndef SLUICE_RUN_SYNC_RUN_H
+#define SLUICE_RUN_SYNC_RUN_H
+
+#include "protocol/base/log.h"
+#include "protocol/base/value.h"
+#include "protocol/config/config.h"
+#include "scheduler/run/quota.h"
+#include "scheduler/state/runs.h"
+
+struct event_base;
+struct sync_run;
+
+/* What the engine provides. */
+struct run_host {
+    struct event_base *base;
+    struct state *state;
+    const struct project *project;
+    const struct log *log;
+    void *ctx;
+    /** Commits when the transaction has grown large. */
+    enum err_code (*commit_if_due)(void *ctx, struct err *err);
+    /** The run makes rows faster than the disk takes them (true), or may go on (false). */
+    void (*on_pause)(void *ctx, struct sync_run *run, bool pause);
+    /** The run no longer wants rows. */
+    void (*on_read_unwanted)(void *ctx, struct sync_run *run);
+    /** Verdicts are complete and the record is in state (not yet committed). Called once, as the
+     * last event. */
+    void (*on_ended)(void *ctx, struct sync_run *run);
+    uint64_t (*window_share)(void *ctx); /* bytes that one sync may have in Redis */
+};
+
+/** Begins a new run; its record is in state. state_lost: Redis knows more than this state, so
+ * resync. */
+enum err_code sync_run_new(const struct run_host *host, const struct sync *sync, bool full,
+                           bool state_lost, struct sync_run **ret_run, struct err *err) MUST_CHECK;
+/** Goes on with a run that a crash left: sync is NULL when the project has none of that name any
+ * more. */
+enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record,
+                               const struct sync *sync, struct sync_run **ret_run,
+                               struct err *err) MUST_CHECK;
+/** Sends what a held run planned. ERR_USAGE with the reason when it can no longer be approved. */
+enum err_code sync_run_approve(const struct run_host *host, const struct run_record *record,
+                               const struct sync *sync, struct sync_run **ret_run,
+                               struct err *err) MUST_CHECK;
+/** Accepts NULL. */
+void sync_run_free(struct sync_run *run);
+
+/* ---- rows ---- */
+enum err_code sync_run_columns(struct sync_run *run, const struct column *columns, size_t count,
+                               struct err *err) MUST_CHECK;
+enum err_code sync_run_row(struct sync_run *run, const struct row *row, struct err *err) MUST_CHECK;
+/** err is NULL when the query ran to its end. */
+void sync_run_read_end(struct sync_run *run, const struct err *err);
+bool sync_run_reads(const struct sync_run *run);
+
+/* ---- queue ---- */
+void sync_run_attach(struct sync_run *run, struct quota *quota);
+struct quota *sync_run_quota(const struct sync_run *run);
+/** Publishes what may be published now. Cheap when there is nothing. */
+void sync_run_pump(struct sync_run *run);
+/** Folds one result; batch is the number behind the dot of the batch's id. */
+enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice body,
+                              struct err *err) MUST_CHECK;
+/** Redis lost its keys: what has no verdict is published again. */
+void sync_run_queue_lost(struct sync_run *run);
+
+/* ---- end ---- */
+enum run_stop {
+    RUN_STOP_CANCEL, /* somebody asked: status cancelled */
+    RUN_STOP_FAIL,   /* something is wrong: status failed, the rest is cancelled */
+    RUN_STOP_GIVE_UP /* nothing but throttling: the rest is failed */
+};
+/** Ends it early: publishes nothing more, lets what is in flight settle. why is kept in the record.
+ */
+void sync_run_stop(struct sync_run *run, enum run_stop how, const char *why);
+bool sync_run_ended(const struct sync_run *run);
+
+const struct run_record *sync_run_record(const struct sync_run *run);
+const struct sync *sync_run_sync(const struct sync_run *run);
+
+#endif

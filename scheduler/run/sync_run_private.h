@@ -1,0 +1,117 @@
+/* What the files of sync_run share: planning (sync_plan.c), publishing (sync_publish.c), folding
+ * (sync_fold.c). */
+#ifndef SLUICE_RUN_SYNC_RUN_PRIVATE_H
+#define SLUICE_RUN_SYNC_RUN_PRIVATE_H
+
+#include "protocol/wire/ordset.h"
+#include "scheduler/aggregate/tally.h"
+#include "scheduler/batch/batcher.h"
+#include "scheduler/diff/diff.h"
+#include "scheduler/run/sync_run.h"
+#include "scheduler/state/entries.h"
+
+struct event;
+
+enum run_stage { RUN_STAGE_READING, RUN_STAGE_PLANNING, RUN_STAGE_SENDING, RUN_STAGE_ENDED };
+
+enum { PROVISIONAL_MAX = 20, PUBLISH_BATCHES = 32, PUBLISH_BYTES = 2 << 20 };
+
+/* A refusal that does not count yet: nothing was accepted in this run so far. */
+struct provisional {
+    uint64_t batch;
+    uint32_t ordinal;
+    char message[RESULT_MESSAGE_MAX + 1];
+};
+
+/* Batches gathered for one enqueue; the call copies them. */
+struct publishing {
+    struct queue_batch batches[PUBLISH_BATCHES];
+    char ids[PUBLISH_BATCHES][BATCH_PART_ID_BYTES];
+    size_t count;
+    uint64_t end; /* the number after the last one looked at */
+    struct buf bytes;
+    size_t payload_at[PUBLISH_BATCHES], payload_bytes[PUBLISH_BATCHES];
+    size_t ordset_at[PUBLISH_BATCHES], ordset_bytes[PUBLISH_BATCHES];
+    size_t lane_at[PUBLISH_BATCHES], lane_bytes[PUBLISH_BATCHES];
+    bool busy;
+};
+
+struct sync_run {
+    const struct run_host *host;
+    const struct sync *sync; /* NULL: recovered, and no longer in the project */
+    struct run_record record;
+    enum run_stage stage;
+    bool full, state_lost;
+    bool recovered;
+    int64_t started_mono_ms;
+
+    /* planning */
+    struct map_program *map;
+    struct state_sync *entries;
+    struct diff *diff;
+    struct batcher *batcher;
+    struct slice *primary_names;
+    size_t primary_count;
+    uint64_t accepted_before;
+    bool waits;                  /* publish nothing before the read has ended */
+    char hold[RUN_TEXT_MAX + 1]; /* reason found before planning; empty: none */
+    bool disk_full;
+    struct event *step; /* planning, flushing, cancelling: whatever is next */
+
+    /* publishing */
+    struct quota *quota;
+    struct spool *spool;
+    uint32_t *open; /* per batch: records without a verdict */
+    size_t open_count, open_cap;
+    uint64_t published;  /* batches below this number were handed to Redis in this epoch */
+    uint64_t open_total; /* sum of open */
+    uint64_t handed;      /* batches below this number may have been in Redis in some epoch */
+    struct publishing out;
+    struct batch_reader *reader;
+    struct event *again; /* enqueue found the window full */
+
+    /* folding */
+    struct tally *tally;
+    struct result_reader *results;
+    uint8_t *bits;  /* scratch, BATCH_BITS_BYTES_MAX */
+    uint64_t *ords; /* unused bits of the same result */
+    struct provisional *provisional;
+    size_t provisional_count;
+
+    /* stopping */
+    bool stopping, cancel_busy, cancelled_rest;
+    enum run_stop stop_how;
+};
+
+/** An error that ends the run; NULL err texts are not allowed. */
+void run_fail(struct sync_run *run, const struct err *err);
+/** Ends the run when nothing is open any more. */
+void run_check_end(struct sync_run *run);
+void run_step_soon(struct sync_run *run, uint32_t ms);
+/** Writes the record into state. */
+enum err_code run_save(struct sync_run *run, struct err *err) MUST_CHECK;
+
+/* sync_plan.c */
+void run_plan_step(struct sync_run *run);
+void run_take_counts(struct sync_run *run);
+enum err_code run_target(const struct sync *sync, uint8_t *out);
+
+/* sync_publish.c */
+enum err_code run_batches_grow(struct sync_run *run, struct err *err) MUST_CHECK;
+void run_publish_free(struct sync_run *run);
+/** Unpublished records end as cancelled (they never reached the destination). */
+enum err_code run_cancel_unpublished(struct sync_run *run, struct err *err) MUST_CHECK;
+
+/* sync_fold.c */
+enum err_code run_fold_ready(struct sync_run *run, bool has_identity,
+                             const struct map_digest *mapping, struct err *err) MUST_CHECK;
+/** Folds the same verdict for every open record of a batch (recovery without a destination, lost
+ * Redis). */
+enum err_code run_fold_rest(struct sync_run *run, uint64_t batch, const struct tally_verdict *v,
+                            struct err *err) MUST_CHECK;
+/** Refusals held back count from now on. */
+enum err_code run_provisional_settle(struct sync_run *run, enum verdict verdict,
+                                     struct err *err) MUST_CHECK;
+void run_fold_free(struct sync_run *run);
+
+#endif
