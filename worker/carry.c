@@ -85,13 +85,14 @@ static void on_renewed(void *ctx, int64_t valid, const struct err *err)
     struct slot *s = ctx;
     if (err && err->code == ERR_STOPPED)
         return;
-    if (err || valid != 1) {
-        slot_log(s, LOG_WARN, "lease_lost", err ? err->text : "the queue ended it", 0);
+    if (!err && valid != 1) {
+        slot_log(s, LOG_WARN, "lease_lost", "the queue ended it", 0);
         slot_drop(s);
         return;
     }
-    s->lease_end_ms = s->asked_ms + (int64_t)s->quota->lease_ms;
-    if (s->engine->draining) {
+    if (!err)
+        s->lease_end_ms = s->asked_ms + (int64_t)s->quota->lease_ms;
+    if (err || s->engine->draining) {
         settle_plan_release(&s->plan);
         slot_settle(s, ERR_OK, NULL);
         return;

@@ -93,6 +93,12 @@ static enum err_code add_step(struct compiler *c, enum step_kind kind, size_t fi
     return name_text(c, c->head->fields[field].names[level], kind == STEP_OPEN, &s->text);
 }
 
+static enum err_code given_twice(struct slice name, struct err *err)
+{
+    return err_set(err, ERR_CONFIG, "field %.*s is given twice, or once as a value and once as an object",
+                   (int)name.n, name.p);
+}
+
 /* The fields that begin like field `like` as far as `level` names: one JSON object. */
 static enum err_code compile_object(struct compiler *c, size_t like, size_t level, struct err *err)
 {
@@ -103,11 +109,12 @@ static enum err_code compile_object(struct compiler *c, size_t like, size_t leve
         const struct field_path *path = &head->fields[i];
         if (!same_start(path, &head->fields[like], level))
             continue;
+        if (path->count == level)
+            return given_twice(path->names[level - 1], err);
         size_t first = first_alike(head, i, level + 1);
         bool leaf = path->count == level + 1;
         if (first != i && (leaf || head->fields[first].count == level + 1))
-            return err_set(err, ERR_CONFIG, "field %.*s is given twice, or once as a value and once as an object",
-                           (int)path->names[level].n, path->names[level].p);
+            return given_twice(path->names[level], err);
         if (first != i)
             continue;
         if (add_step(c, leaf ? STEP_VALUE : STEP_OPEN, i, level))
