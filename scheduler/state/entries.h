@@ -144,14 +144,15 @@ enum identity_mark {
     IDENTITY_MAYBE = 4,    /* it may have */
     IDENTITY_REFUSED = 8,  /* its removal was refused: REFUSAL_IDENTITY of the slot says under which mapping */
 };
-enum { IDENTITY_MAX = 64, IDENTITY_BYTES_MAX = 8192 };
+enum { IDENTITY_MAX = 32, IDENTITY_BYTES_MAX = 1024 };
 
 struct identity {
     uint8_t marks;
     struct slice bytes; /* key.h */
 };
 struct identity_list {
-    struct identity *items;
+    struct slice key; /* key bytes of the entry: for messages */
+    struct identity *items; /* IDENTITY_MAX at most */
     size_t count;
 };
 
@@ -163,16 +164,16 @@ struct identity_owner {
 /** Whose is it? */
 enum err_code state_identity_find(struct state_sync *ss, struct slice bytes,
                                   struct identity_owner *ret, struct err *err) MUST_CHECK;
-/** All of a slot's; borrowed from ss until the next call of this or of the next function. */
+/** All of a slot's; borrowed from ss until the next call of this function. Items may be changed in place. */
 enum err_code state_identity_list(struct state_sync *ss, uint32_t slot, struct identity_list *ret,
                                   struct err *err) MUST_CHECK;
 /**
- * Replaces the slot's list by items (which may borrow from the last list) and moves ownership with it:
- * an identity that another slot has is taken from that slot's list. Sets ENTRY_IDENTITY and ENTRY_STALE
- * of the slots concerned. Errors: ERR_FULL above IDENTITY_MAX or IDENTITY_BYTES_MAX.
+ * Replaces the slot's list (which may be the one last given) and moves ownership with it: an identity that
+ * another slot has is taken from that slot's list. Sets ENTRY_IDENTITY and ENTRY_STALE of the slots
+ * concerned. Errors: ERR_FULL above IDENTITY_MAX or IDENTITY_BYTES_MAX.
  */
-enum err_code state_identity_set(struct state_sync *ss, uint32_t slot, const struct identity *items,
-                                 size_t count, struct err *err) MUST_CHECK;
+enum err_code state_identity_set(struct state_sync *ss, uint32_t slot,
+                                 const struct identity_list *list, struct err *err) MUST_CHECK;
 /** Notes that a row which does not own it has this identity in the present generation; fine for an unknown one. */
 enum err_code state_identity_hold(struct state_sync *ss, struct slice bytes,
                                   struct err *err) MUST_CHECK;

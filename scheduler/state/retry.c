@@ -16,7 +16,7 @@ static enum err_code unmark_identities(struct state_sync *ss, uint32_t slot, str
         return code;
     for (size_t i = 0; i < list.count; i++)
         list.items[i].marks = (uint8_t)(list.items[i].marks & ~IDENTITY_REFUSED);
-    return state_identity_set(ss, slot, list.items, list.count, err);
+    return state_identity_set(ss, slot, &list, err);
 }
 
 static enum err_code forget(struct state_sync *ss, uint32_t slot, enum refusal_kind kind, struct err *err)

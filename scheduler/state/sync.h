@@ -14,7 +14,7 @@ enum {
     CHUNK_SLOTS = 240,   /* flags[240], then hash[240][16]: with LMDB's header exactly one page */
     CHUNK_BYTES = CHUNK_SLOTS * 17,
     CHUNK_CACHE = 64,
-    IDENTITY_LIST_BYTES = IDENTITY_BYTES_MAX + 3 * IDENTITY_MAX,
+    IDENTITY_LIST_BYTES = 2 + 8192 + (IDENTITY_BYTES_MAX + 3) * IDENTITY_MAX,
 };
 
 /* What is kept per sync id. */

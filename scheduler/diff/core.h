@@ -1,0 +1,117 @@
+/*
+ * The inside of a diff, shared by its files: options worked out, bitmaps of slots, scratch memory.
+ *
+ * diff.c decides rows, identity.c who may have an identity, aside.c keeps rows for the end of the read,
+ * removal.c finds what is gone.
+ */
+#ifndef SLUICE_DIFF_CORE_H
+#define SLUICE_DIFF_CORE_H
+
+#include "protocol/base/buf.h"
+#include "scheduler/diff/diff.h"
+#include "scheduler/state/key.h"
+#include "scheduler/state/rejected.h"
+
+#include <stdio.h>
+
+/* One bit per slot; grows with the slots. */
+struct bits {
+    uint8_t *p;
+    size_t bytes;
+};
+
+enum diff_phase { PHASE_ROWS, PHASE_ASIDE, PHASE_EXPIRE, PHASE_SCAN, PHASE_EMIT, PHASE_END };
+
+struct diff {
+    struct diff_options o;
+    bool removes;
+    bool full;
+    bool sends_changes; /* insert and append do not */
+    bool complete;
+    enum record_op send_op;
+    enum record_op remove_op;
+    enum diff_phase phase;
+    struct diff_counts counts;
+
+    struct bits seen;
+    struct bits set_aside; /* its row has another identity than the one state calls live */
+    struct bits moved;     /* seen, and it may have left an identity behind */
+    uint64_t seen_count;
+    uint64_t moved_count;
+
+    /* the row in hand */
+    uint32_t slot;
+    struct entry entry;
+    struct buf key;
+    struct buf identity;
+    struct buf values;
+    struct buf text;
+    struct err reason;
+
+    FILE *aside;
+    uint64_t aside_left;
+    struct buf aside_row;
+
+    uint64_t expire_at;
+    struct state_scan scan;
+    struct buf gone_key;  /* of the slot whose removals are given out */
+    struct buf gone_ids;  /* u16 length, bytes, … */
+    size_t gone_at;
+    enum removal_reason gone_why;
+    bool gone_plain;      /* one removal by the primary key */
+    struct value values_of_key[KEY_VALUES_MAX];
+};
+
+/* ---- bits ---- */
+
+static inline bool bits_has(const struct bits *b, uint32_t i)
+{
+    return i / 8 < b->bytes && (b->p[i / 8] >> (i % 8) & 1);
+}
+/** Sets bit i; *ret_was says whether it was set. Errors: ERR_NOMEM. */
+enum err_code bits_set(struct bits *b, uint32_t i, bool *ret_was, struct err *err) MUST_CHECK;
+static inline void bits_clear(struct bits *b, uint32_t i)
+{
+    if (i / 8 < b->bytes)
+        b->p[i / 8] = (uint8_t)(b->p[i / 8] & ~(1u << i % 8));
+}
+
+/* ---- rows ---- */
+
+/** Decides d->slot, d->entry, values and hash in ret; marks: of its identity. Counts it. */
+enum err_code diff_classify(struct diff *d, uint8_t marks, struct diff_decision *ret,
+                            struct err *err) MUST_CHECK;
+/** Counts and lists the row in hand as invalid. */
+enum err_code diff_invalid(struct diff *d, enum rejected_kind kind, struct slice reason,
+                           struct diff_decision *ret, struct err *err) MUST_CHECK;
+static inline void hash_mix(const uint8_t *a, const uint8_t *b, uint8_t *out)
+{
+    for (size_t i = 0; i < 16; i++)
+        out[i] = a[i] ^ b[i];
+}
+
+/* ---- identity ---- */
+
+enum identity_answer { IDENTITY_OURS, IDENTITY_OTHERS, IDENTITY_NONE };
+/** Whose is d->identity? Where it is free it is the row's from now on. *ret_marks: of ours. */
+enum err_code diff_identity(struct diff *d, enum identity_answer *ret, uint8_t *ret_marks,
+                            struct err *err) MUST_CHECK;
+/** The read has ended: gives a set-aside row its identity where the owner is gone or has moved. */
+enum err_code diff_identity_decide(struct diff *d, bool *ret_taken, uint8_t *ret_marks,
+                                   struct err *err) MUST_CHECK;
+/** Notes that a row which cannot own d->identity has it. */
+enum err_code diff_identity_noted(struct diff *d, struct err *err) MUST_CHECK;
+enum err_code diff_mark_moved(struct diff *d, struct err *err) MUST_CHECK;
+
+/* ---- aside ---- */
+
+enum err_code diff_aside_put(struct diff *d, const struct diff_decision *row, struct err *err) MUST_CHECK;
+/** Decides the next of them. */
+enum err_code diff_aside_next(struct diff *d, struct diff_decision *ret, struct err *err) MUST_CHECK;
+
+/* ---- removal ---- */
+
+enum err_code diff_removal_next(struct diff *d, struct diff_decision *ret, enum diff_step *ret_step,
+                                struct err *err) MUST_CHECK;
+
+#endif
