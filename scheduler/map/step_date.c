@@ -11,7 +11,8 @@ enum {
     NANOS = 1000000000,
     DAY_SECONDS = 86400,
     NUMBER_DIGITS_MAX = 40,
-    OUT_BYTES = 40
+    EXPONENT_ENOUGH = 1 << 30, /* beyond it, the digits no longer matter */
+    OUT_BYTES = 40,
 };
 
 static const int64_t MILLIS_FROM = 100000000000;
@@ -182,8 +183,9 @@ static bool read_decimal(struct slice s, struct decimal *d)
     if (take_char(&s, "eE")) {
         bool minus = s.n && s.p[0] == '-';
         (void)take_char(&s, "+-");
-        while (exponent < NUMBER_DIGITS_MAX * 10 && take_number(&s, 1, &digit))
-            exponent = exponent * 10 + digit;
+        while (take_number(&s, 1, &digit))
+            if (exponent < EXPONENT_ENOUGH)
+                exponent = exponent * 10 + digit;
         d->point += minus ? -exponent : exponent;
     }
     return !s.n;

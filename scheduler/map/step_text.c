@@ -140,7 +140,7 @@ enum err_code step_substring(struct step_env *env, const struct step *step, stru
     int64_t from = step->from;
     if (from < 0) {
         int64_t chars = count_chars(s);
-        from = -from > chars || from == INT64_MIN ? 0 : chars + from;
+        from = from < -chars ? 0 : chars + from;
     }
     size_t skip = bytes_of_chars(s, from);
     s = slice_of(s.n ? s.p + skip : "", s.n - skip);
