@@ -15,7 +15,8 @@ enum { SPOOL_INDEX_FIRST = 256, SPOOL_PENDING_MAX = 2 * FRAME_BYTES_MAX };
 
 struct span {
     uint64_t at;
-    uint64_t bytes;
+    uint32_t bytes;
+    uint32_t records;
 };
 
 struct spool {
@@ -218,11 +219,11 @@ static enum err_code read_at(struct spool *s, struct span span, struct frame *re
 static struct span span_at(const struct spool *s, uint64_t at, uint64_t file_bytes)
 {
     char header[FRAME_HEADER_BYTES];
-    struct span none = {at, 0};
+    struct span none = {.at = at};
     if (file_bytes - at < sizeof header || pread(s->fd, header, sizeof header, (off_t)at) != (ssize_t)sizeof header)
         return none;
     size_t n = frame_size(header);
-    return n && n <= file_bytes - at ? (struct span){at, n} : none;
+    return n && n <= file_bytes - at ? (struct span){.at = at, .bytes = (uint32_t)n} : none;
 }
 
 /* Indexes what is readable. The unreadable rest is a torn tail unless the file was whole once: damaged then. */
@@ -244,7 +245,7 @@ static enum err_code scan(struct spool *s, uint64_t file_bytes, bool *ret_damage
         else if (f.number != s->count)
             return err_set(err, ERR_INVALID, "spool: batch %llu stands where %zu must be",
                            (unsigned long long)f.number, s->count);
-        else if (index_add(s, span))
+        else if (index_add(s, (struct span){span.at, span.bytes, f.records}))
             return err_set(err, ERR_NOMEM, "spool: no memory for the index");
         at += span.bytes;
     }
@@ -311,12 +312,12 @@ enum err_code spool_flush(struct spool *s, struct err *err)
 
 enum err_code spool_append(struct spool *s, const struct frame *f, struct err *err)
 {
-    struct span span = {.at = s->size + s->pending.len};
+    struct span span = {.at = s->size + s->pending.len, .records = f->records};
     size_t before = s->pending.len;
     enum err_code rc = frame_put(&s->pending, f, err);
     if (rc)
         return rc;
-    span.bytes = s->pending.len - before;
+    span.bytes = (uint32_t)(s->pending.len - before);
     if (f->kind == FRAME_END) {
         s->end = span;
     } else {
@@ -332,6 +333,11 @@ enum err_code spool_append(struct spool *s, const struct frame *f, struct err *e
 uint64_t spool_count(const struct spool *s)
 {
     return s->count;
+}
+
+uint32_t spool_records(const struct spool *s, uint64_t number)
+{
+    return number < s->count ? s->index[number].records : 0;
 }
 
 uint64_t spool_durable(const struct spool *s)

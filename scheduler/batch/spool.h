@@ -39,7 +39,9 @@ enum err_code spool_flush(struct spool *s, struct err *err) MUST_CHECK;
 
 /** Batch frames appended so far; their numbers are 0 … count-1. */
 uint64_t spool_count(const struct spool *s);
-/** Of them, how many would survive a crash. */
+/** Records of batch frame number. */
+uint32_t spool_records(const struct spool *s, uint64_t number);
+/** Of the batch frames, how many would survive a crash. */
 uint64_t spool_durable(const struct spool *s);
 /** True when an end frame is there and would survive a crash. */
 bool spool_ended(const struct spool *s);
