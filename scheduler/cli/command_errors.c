@@ -1,0 +1,223 @@
+/* sluice errors, sluice retry: records that were refused, failed or never sent. */
+#include "protocol/base/clock.h"
+#include "protocol/base/json.h"
+#include "scheduler/cli/cli.h"
+#include "scheduler/cli/print.h"
+#include "scheduler/run/lock.h"
+#include "scheduler/state/rejected.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GROUPS_MAX = 1000, RETRY_STEP = 10000 };
+
+/* Equal messages are one group. */
+struct group {
+    const char *kind;
+    char message[REJECTED_TEXT_MAX + 1];
+    char sample[REJECTED_TEXT_MAX + 1]; /* a key */
+    uint64_t count;
+};
+
+struct report {
+    const struct cli_options *opts;
+    const char *sync;
+    bool single; /* list records, not groups */
+    struct group *groups;
+    size_t group_count;
+    uint64_t other; /* records whose message found no room among the groups */
+    size_t shown;
+};
+
+static bool contains(struct slice text, const char *part)
+{
+    return !part || memmem(text.p, text.n, part, strlen(part));
+}
+
+static void show_json(const struct report *rep, const struct rejected *r)
+{
+    char at[CLOCK_TEXT_BYTES];
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, PRINT_LINE_MAX);
+    enum err_code rc = buf_puts(&b, "{\"sync\":");
+    rc = rc ? rc : json_put_string(&b, slice_str(rep->sync));
+    rc = rc ? rc : buf_printf(&b, ",\"verdict\":\"%s\",\"key\":", rejected_kind_name(r->kind));
+    if (!rc)
+        rc = r->text.n && r->text.p[r->text.n - 1] == '}' ? buf_put(&b, r->text.p, r->text.n)
+                                                          : json_put_string(&b, r->text);
+    rc = rc ? rc : buf_puts(&b, ",\"message\":");
+    rc = rc ? rc : json_put_string(&b, r->message);
+    rc = rc ? rc : buf_puts(&b, ",\"run\":");
+    rc = rc ? rc : json_put_string(&b, r->run);
+    rc = rc ? rc : buf_printf(&b, ",\"time\":\"%s\",\"kills\":%u}\n", clock_text(r->time_ms, at), r->kills);
+    if (!rc)
+        fwrite(b.p, 1, b.len, stdout);
+}
+
+static void show_text(const struct report *rep, const struct rejected *r)
+{
+    char at[CLOCK_TEXT_BYTES];
+    printf("%s  %-8s %.*s  %s  %.*s\n", clock_text(r->time_ms, at), rejected_kind_name(r->kind), (int)r->text.n, r->text.p,
+           rep->sync, (int)r->message.n, r->message.p);
+}
+
+static void add_to_group(struct report *rep, const struct rejected *r)
+{
+    const char *kind = rejected_kind_name(r->kind);
+    for (size_t i = 0; i < rep->group_count; i++)
+        if (rep->groups[i].kind == kind && slice_eq_str(r->message, rep->groups[i].message)) {
+            rep->groups[i].count++;
+            return;
+        }
+    if (rep->group_count == GROUPS_MAX) {
+        rep->other++;
+        return;
+    }
+    struct group *g = &rep->groups[rep->group_count++];
+    g->kind = kind;
+    g->count = 1;
+    snprintf(g->message, sizeof g->message, "%.*s", (int)r->message.n, r->message.p);
+    snprintf(g->sample, sizeof g->sample, "%.*s", (int)r->text.n, r->text.p);
+}
+
+static bool take(void *ctx, const struct rejected *r)
+{
+    struct report *rep = ctx;
+    const struct cli_options *o = rep->opts;
+    if (!contains(r->text, o->key) || !contains(r->message, o->message) || (o->run && !slice_eq_str(r->run, o->run)))
+        return true;
+    if (o->json)
+        show_json(rep, r);
+    else if (rep->single)
+        show_text(rep, r);
+    else
+        add_to_group(rep, r);
+    rep->shown++;
+    return rep->single ? rep->shown < o->limit : true;
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct group *x = a, *y = b;
+    return x->count < y->count ? 1 : x->count > y->count ? -1 : 0;
+}
+
+static void print_groups(struct report *rep)
+{
+    char n[PRINT_NUMBER_BYTES];
+    qsort(rep->groups, rep->group_count, sizeof *rep->groups, by_count);
+    for (size_t i = 0; i < rep->group_count && i < rep->opts->limit; i++) {
+        const struct group *g = &rep->groups[i];
+        printf("%10s  %-8s %s  %s\n            such as %s\n", print_number(g->count, n), g->kind, rep->sync, g->message,
+               g->sample);
+    }
+    if (rep->other)
+        printf("%10s  with still other messages\n", print_number(rep->other, n));
+}
+
+static enum err_code report_sync(struct state *state, const char *sync, struct report *rep, struct err *err)
+{
+    rep->sync = sync;
+    rep->group_count = 0;
+    rep->other = 0;
+    enum err_code rc = state_rejected_list(state, sync, 0, take, rep, err);
+    if (!rc && !rep->opts->json && !rep->single)
+        print_groups(rep);
+    return rc;
+}
+
+static bool is_named(const struct cli_options *opts, const char *sync)
+{
+    for (size_t i = 0; i < opts->name_count; i++)
+        if (strcmp(opts->names[i], sync) == 0)
+            return true;
+    return !opts->name_count;
+}
+
+static int check_names(const struct cli_options *opts, const struct project *project)
+{
+    for (size_t i = 0; i < opts->name_count; i++)
+        if (!project_sync(project, opts->names[i])) {
+            fprintf(stderr, "sluice: the project has no sync %s\n", opts->names[i]);
+            return EXIT_USAGE;
+        }
+    return EXIT_OK;
+}
+
+int command_errors(const struct cli_options *opts)
+{
+    struct project *project = NULL;
+    struct state *state = NULL;
+    struct err err = {0};
+    struct state_options so = {.read_only = true};
+    struct report rep = {.opts = opts, .single = opts->key || opts->message || opts->run};
+    int status = cli_load(opts, &project);
+    if (!status)
+        status = check_names(opts, project);
+    rep.groups = calloc(GROUPS_MAX, sizeof *rep.groups);
+    enum err_code rc = status ? ERR_OK : rep.groups ? state_open(project->settings.state_dir, &so, &state, &err)
+                                                    : err_set(&err, ERR_NOMEM, "no memory");
+    for (size_t i = 0; !status && i < project->sync_count && !rc; i++)
+        if (is_named(opts, project->syncs[i].name))
+            rc = report_sync(state, project->syncs[i].name, &rep, &err);
+    if (!status && rc && rc != ERR_NOTFOUND)
+        status = cli_fail(&err);
+    if (!status && !rep.shown && !opts->json)
+        puts("no errors");
+    free(rep.groups);
+    state_close(state);
+    project_free(project);
+    return status;
+}
+
+/* ---- retry ---- */
+
+static enum err_code retry_sync(struct state *state, const char *sync, const struct retry_filter *filter, uint64_t *count,
+                                struct err *err)
+{
+    struct state_sync *ss = NULL;
+    uint64_t position = 0;
+    bool more = true;
+    enum err_code rc = state_sync_open(state, sync, &ss, err);
+    while (!rc && more) {
+        rc = state_retry(ss, filter, &position, RETRY_STEP, count, &more, err);
+        if (!rc)
+            rc = state_commit(state, err);
+    }
+    state_sync_close(ss);
+    return rc;
+}
+
+int command_retry(const struct cli_options *opts)
+{
+    struct project *project = NULL;
+    struct state *state = NULL;
+    struct err err = {0};
+    struct state_lock lock = {-1, -1};
+    struct retry_filter filter = {.message = opts->message, .key = opts->key};
+    uint64_t count = 0;
+    int status = cli_load(opts, &project);
+    if (!status)
+        status = check_names(opts, project);
+    if (status) {
+        project_free(project);
+        return status;
+    }
+    enum err_code rc = state_lock_take(&lock, project->settings.state_dir, &err);
+    if (!rc)
+        rc = state_open(project->settings.state_dir, NULL, &state, &err);
+    for (size_t i = 0; i < project->sync_count && !rc; i++)
+        if (is_named(opts, project->syncs[i].name))
+            rc = retry_sync(state, project->syncs[i].name, &filter, &count, &err);
+    if (rc)
+        status = cli_fail(&err);
+    else if (opts->json)
+        printf("{\"forgotten\":%" PRIu64 "}\n", count);
+    else
+        printf("%" PRIu64 " refusals forgotten; the next run sends those rows again\n", count);
+    state_close(state);
+    state_lock_release(&lock);
+    project_free(project);
+    return status;
+}

@@ -1,0 +1,98 @@
+/* sluice run, sluice approve: the engine with a progress line and a summary. */
+#include "scheduler/cli/cli.h"
+#include "scheduler/cli/print.h"
+#include "scheduler/cli/progress.h"
+#include "scheduler/run/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct session {
+    bool json;
+    bool draws; /* standard error is a terminal */
+    bool colour;
+    bool head; /* the table's head is printed */
+    struct progress progress;
+    bool held, failed, rejects;
+};
+
+static void on_run(void *ctx, const struct run_record *r)
+{
+    struct session *s = ctx;
+    const struct run_counts *c = &r->counts;
+    s->held |= r->status == RUN_HELD;
+    s->failed |= r->status == RUN_FAILED || r->status == RUN_CANCELLED;
+    s->rejects |= c->rejected + c->failed + c->invalid != 0;
+    progress_clear(&s->progress);
+    if (s->json) {
+        print_run_json(r);
+        return;
+    }
+    if (!s->head)
+        print_run_head(stdout);
+    s->head = true;
+    print_run_row(stdout, r, s->colour);
+    if (r->status == RUN_HELD)
+        printf("  to send it: sluice approve %s\n", r->id);
+    fflush(stdout);
+}
+
+static void on_progress(void *ctx, const struct engine_view *views, size_t count)
+{
+    struct session *s = ctx;
+    if (s->draws)
+        progress_draw(&s->progress, views, count);
+}
+
+static void on_stopping(void *ctx)
+{
+    struct session *s = ctx;
+    progress_clear(&s->progress);
+    fputs("sluice: finishing what is in flight; press Ctrl-C again to stop at once (nothing is lost either way)\n", stderr);
+}
+
+static int status_of(const struct session *s)
+{
+    if (s->failed)
+        return EXIT_RUN_FAILED;
+    if (s->held)
+        return EXIT_HELD;
+    return s->rejects ? EXIT_REJECTS : EXIT_OK;
+}
+
+static int carry_out(const struct cli_options *opts, struct engine_options *o)
+{
+    struct project *project = NULL;
+    struct err err = {0};
+    int status = cli_load(opts, &project);
+    if (status)
+        return status;
+    struct session s = {.json = opts->json, .draws = isatty(STDERR_FILENO) != 0, .colour = isatty(STDOUT_FILENO) != 0};
+    struct log log = {.program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    progress_init(&s.progress);
+    o->project = project;
+    o->workers = opts->workers;
+    o->log = &log;
+    o->on_run = on_run;
+    o->on_progress = on_progress;
+    o->on_stopping = on_stopping;
+    o->ctx = &s;
+    enum err_code rc = engine_run(o, &err);
+    progress_clear(&s.progress);
+    status = rc ? cli_fail(&err) : status_of(&s);
+    project_free(project);
+    return status;
+}
+
+int command_run(const struct cli_options *opts)
+{
+    struct engine_options o = {.syncs = opts->names, .sync_count = opts->name_count, .full = opts->full};
+    return carry_out(opts, &o);
+}
+
+int command_approve(const struct cli_options *opts)
+{
+    struct engine_options o = {.approve = opts->names[0]};
+    return carry_out(opts, &o);
+}

@@ -1,0 +1,160 @@
+/* sluice runs, sluice status: what state knows, also beside a run under way. */
+#include "protocol/base/clock.h"
+#include "protocol/base/json.h"
+#include "scheduler/cli/cli.h"
+#include "scheduler/cli/print.h"
+#include "scheduler/state/entries.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct listing {
+    bool json, colour;
+    size_t count;
+};
+
+static bool show_run(void *ctx, const struct run_record *r)
+{
+    struct listing *l = ctx;
+    if (l->json) {
+        print_run_json(r);
+        l->count++;
+        return true;
+    }
+    if (!l->count++)
+        print_run_head(stdout);
+    print_run_row(stdout, r, l->colour);
+    return true;
+}
+
+/* Opens the state read-only; ERR_NOTFOUND: no run has ever been made. */
+static enum err_code open_state(const struct project *p, struct state **ret, struct err *err)
+{
+    struct state_options o = {.read_only = true};
+    return state_open(p->settings.state_dir, &o, ret, err);
+}
+
+static int check_names(const struct cli_options *opts, const struct project *project)
+{
+    for (size_t i = 0; i < opts->name_count; i++)
+        if (!project_sync(project, opts->names[i])) {
+            fprintf(stderr, "sluice: the project has no sync %s\n", opts->names[i]);
+            return EXIT_USAGE;
+        }
+    return EXIT_OK;
+}
+
+int command_runs(const struct cli_options *opts)
+{
+    struct project *project = NULL;
+    struct state *state = NULL;
+    struct err err = {0};
+    struct listing l = {opts->json, isatty(STDOUT_FILENO) != 0, 0};
+    int status = cli_load(opts, &project);
+    if (status)
+        return status;
+    enum err_code rc = open_state(project, &state, &err);
+    for (size_t i = 0; i < opts->name_count && !rc; i++)
+        rc = state_run_list(state, opts->names[i], opts->limit, show_run, &l, &err);
+    if (!rc && !opts->name_count)
+        rc = state_run_list(state, NULL, opts->limit, show_run, &l, &err);
+    if ((!rc || rc == ERR_NOTFOUND) && !l.count && !opts->json)
+        puts("no runs yet");
+    if (rc && rc != ERR_NOTFOUND)
+        status = cli_fail(&err);
+    state_close(state);
+    project_free(project);
+    return status;
+}
+
+/* ---- status ---- */
+
+static enum err_code put_status_json(struct buf *b, const struct sync *sync, const struct state_counts *c,
+                                     const struct run_record *last)
+{
+    char at[CLOCK_TEXT_BYTES];
+    enum err_code rc = buf_puts(b, "{\"sync\":");
+    rc = rc ? rc : json_put_string(b, slice_str(sync->name));
+    rc = rc ? rc : buf_printf(b, ",\"mode\":\"%s\",\"destination\":", sync_mode_name(sync->mode));
+    rc = rc ? rc : json_put_string(b, slice_str(sync->destination->name));
+    rc = rc ? rc : buf_printf(b, ",\"accepted\":%" PRIu64 ",\"quarantined\":%" PRIu64 ",\"doubt\":%" PRIu64, c->accepted,
+                              c->refused, c->doubt);
+    if (!rc && last)
+        rc = buf_printf(b, ",\"last_run\":\"%s\",\"last_status\":\"%s\",\"last_started\":\"%s\"", last->id,
+                        run_status_name(last->status), clock_text(last->started_ms, at));
+    if (!rc && last && (*last->reason || *last->error)) {
+        rc = buf_puts(b, ",\"message\":");
+        rc = rc ? rc : json_put_string(b, slice_str(*last->reason ? last->reason : last->error));
+    }
+    return rc ? rc : buf_puts(b, "}\n");
+}
+
+static void print_status(const struct sync *sync, const struct state_counts *c, const struct run_record *last)
+{
+    char a[PRINT_NUMBER_BYTES], b[PRINT_NUMBER_BYTES], at[CLOCK_TEXT_BYTES];
+    printf("%s → %s (%s): %s records accepted", sync->name, sync->destination->name, sync_mode_name(sync->mode),
+           print_number(c->accepted, a));
+    if (c->refused)
+        printf(", %s quarantined", print_number(c->refused, b));
+    if (c->doubt)
+        printf(", %s in doubt", print_number(c->doubt, b));
+    if (last)
+        printf("\n  last run %s at %s: %s\n", last->id, clock_text(last->started_ms, at), run_status_name(last->status));
+    else
+        puts("\n  no run yet");
+    if (last && last->status == RUN_HELD)
+        printf("  held: %s\n  to send it: sluice approve %s\n", last->reason, last->id);
+    if (last && (last->status == RUN_READING || last->status == RUN_PLANNED))
+        puts("  under way, or interrupted: the next run finishes it first");
+    if (last && *last->error)
+        printf("  %s\n", last->error);
+}
+
+static enum err_code show_status(struct state *state, const struct sync *sync, bool json, struct err *err)
+{
+    struct state_counts counts = {0};
+    struct run_record last;
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, PRINT_LINE_MAX);
+    enum err_code rc = state ? state_sync_look(state, sync->name, &counts, err) : ERR_NOTFOUND;
+    if (rc && rc != ERR_NOTFOUND)
+        return rc;
+    rc = state ? state_run_last(state, sync->name, &last, err) : ERR_NOTFOUND;
+    if (rc && rc != ERR_NOTFOUND)
+        return rc;
+    if (!json)
+        print_status(sync, &counts, rc ? NULL : &last);
+    else if (!put_status_json(&b, sync, &counts, rc ? NULL : &last))
+        fwrite(b.p, 1, b.len, stdout);
+    return ERR_OK;
+}
+
+int command_status(const struct cli_options *opts)
+{
+    struct project *project = NULL;
+    struct state *state = NULL;
+    struct err err = {0};
+    int status = cli_load(opts, &project);
+    if (!status)
+        status = check_names(opts, project);
+    if (status) {
+        project_free(project);
+        return status;
+    }
+    enum err_code rc = open_state(project, &state, &err);
+    if (rc == ERR_NOTFOUND)
+        rc = ERR_OK;
+    for (size_t i = 0; i < project->sync_count && !rc; i++) {
+        bool wanted = !opts->name_count;
+        for (size_t k = 0; k < opts->name_count; k++)
+            wanted |= strcmp(opts->names[k], project->syncs[i].name) == 0;
+        if (wanted)
+            rc = show_status(state, &project->syncs[i], opts->json, &err);
+    }
+    if (rc)
+        status = cli_fail(&err);
+    state_close(state);
+    project_free(project);
+    return status;
+}
