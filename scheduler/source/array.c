@@ -137,10 +137,11 @@ static bool skip_bounds(struct parse *a)
 {
     if (a->p == a->end || *a->p != '[')
         return true;
-    char *equals = memchr(a->p, '=', (size_t)(a->end - a->p));
-    if (!equals)
+    while (a->p < a->end && strchr("[]0123456789+-:", *a->p) && *a->p)
+        a->p++;
+    if (a->p == a->end || *a->p != '=' || a->p[-1] != ']')
         return false;
-    a->p = equals + 1;
+    a->p++;
     return true;
 }
 

@@ -144,7 +144,7 @@ bool sql_text_is_query(struct slice text)
     const char *p = text.p, *end = text.p + text.n, *start = p;
     while (p < end) {
         start = p;
-        if (next_token(&p, end) == TOKEN_OTHER)
+        if (next_token(&p, end) != TOKEN_SPACE)
             break;
         start = p;
     }
