@@ -52,6 +52,10 @@ local function begin_window(limit, saved, old)
     call('HSET', window_key(limit), 'u', tokens)
 end
 
+-- Windows that a restarted server read back from its disk lack what was charged since it wrote them: the
+-- saved ones are believed instead.
+local server_changed = run ~= call('HGET', META, 'rid')
+
 local function open_windows(limits)
     local saved, old, kept = {}, {}, {}
     for _ = 1, tonumber(word()) do
@@ -66,6 +70,7 @@ local function open_windows(limits)
     end
     for i, limit in ipairs(limits) do
         kept[limit[L_KEY]] = true
+        if server_changed and saved[i] then call('DEL', window_key(limit), times_key(limit)) end
         if not call('HGET', window_key(limit), 'u') then begin_window(limit, saved[i] or {}, old) end
         call('PERSIST', window_key(limit))
         call('PERSIST', times_key(limit))
@@ -106,6 +111,6 @@ end
 call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[7])
 call('HDEL', META, 'fen', 'v', 'chk')
 call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'off', off,
-    'last', now, 'pn', now, 'pm', ARGV[6], 'nth', 0,
+    'last', now, 'pn', now, 'lr', now, 'pm', ARGV[6], 'nth', 0,
     'cfg', cmsgpack.pack({tonumber(ARGV[8]), SLACK, unpack(limits)}))
 return {OK, now}

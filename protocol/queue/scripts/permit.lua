@@ -17,7 +17,7 @@ if math.abs(raw - expected) > JUMP_MS then
 end
 permit_until = now + tonumber(ARGV[3])
 trusted = true
-call('HSET', META, 'pu', permit_until, 'off', off, 'last', now, 'pn', raw, 'pm', ARGV[4])
+call('HSET', META, 'pu', permit_until, 'off', off, 'last', now, 'pn', raw, 'lr', raw, 'pm', ARGV[4])
 call('HSET', P .. ':owner', 'commit', ARGV[5])
 
 local leased, last_end = {}, 0

@@ -7,11 +7,12 @@ local META = P .. ':meta'
 -- First element of every reply: what became of the call.
 local OK, STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED = 1, -1, -2, -3, -4, -5, -6, -7
 
-local epoch, permit_until, fenced, off, last, config, v_now, fac, fac_since, throttled_count =
-    unpack(call('HMGET', META, 'id', 'pu', 'fen', 'off', 'last', 'cfg', 'v', 'fac', 'fs', 'nth'))
+local epoch, permit_until, fenced, off, last, seen, config, v_now, fac, fac_since, throttled_count =
+    unpack(call('HMGET', META, 'id', 'pu', 'fen', 'off', 'last', 'lr', 'cfg', 'v', 'fac', 'fs', 'nth'))
 permit_until, off, last = tonumber(permit_until) or 0, tonumber(off) or 0, tonumber(last) or 0
 
--- `raw` follows the server and may jump; `now` never goes back. Neither is believed past the permit.
+-- `raw` follows the server and may jump; `now` never goes back. Neither is believed past the permit, nor
+-- once the server's clock was seen to go back, until the next permit sets it right.
 local time
 if ARGV[1] == '' then
     local t = call('TIME')
@@ -21,7 +22,7 @@ else
 end
 local raw = time + off
 local now = raw > last and raw or last
-local trusted = epoch and now <= permit_until
+local trusted = epoch and now <= permit_until and raw >= (tonumber(seen) or 0)
 
 -- Why nothing may be handed out or taken in, or nil.
 local function refusal(wanted)
@@ -30,10 +31,5 @@ local function refusal(wanted)
     if not trusted then return UNPERMITTED end
 end
 
--- Milliseconds until the clock shows `at`. While the clock stands still after a jump back, the next permit
--- sets it right, and it comes before the present one ends.
-local function wait_until(at)
-    local wait = at - raw
-    if raw < last then wait = math.min(wait, at - now + math.max(0, permit_until - now)) end
-    return math.max(1, math.ceil(wait))
-end
+-- Milliseconds until the clock shows `at`.
+local function wait_until(at) return math.max(1, math.ceil(at - raw)) end

@@ -1,7 +1,7 @@
 -- Claiming: promote due retries, choose the fairest runnable sync, check every limit, only then take.
 -- Limits are checked for that sync's first batch alone: a smaller batch of another sync never overtakes
 -- a large one that waits for its tokens.
-local FAR = math.huge
+local FAR, NEVER = math.huge, 9e15
 
 -- Moves due retries to the head of their lists, 32 at a time.
 local function promote()
@@ -140,11 +140,11 @@ local function take(s, vt, about, worker, token, lease_ms, opens)
     local b = batch_load(part)
     local costs, counters, blocked_until, by_grant = check_limits(b[B_N], factor)
     if blocked_until > 0 then
-        call('HSET', META, 'last', now)
+        call('HSET', META, 'last', now, 'lr', raw)
         return wait_for_tokens(blocked_until, opens, factor, LIMITS > 0 and factor_next)
     end
     if by_grant then
-        call('HSET', META, 'last', now)
+        call('HSET', META, 'last', now, 'lr', raw)
         return nothing(math.max(1, math.min(1000, permit_until - now)))
     end
     pop(s, vt, about[3], lane, part, head[2])
@@ -154,7 +154,7 @@ local function take(s, vt, about, worker, token, lease_ms, opens)
     call('HSET', LEASE, token .. ':' .. worker, cmsgpack.pack({part, now, costs, b, about[1]}))
     call('ZADD', ENDS, now + lease_ms, token .. ':' .. worker)
     call('SET', P .. ':w:' .. worker, token, 'PX', 86400000)
-    call('HSET', META, 'last', now, 'v', string.format('%.17g', v_now))
+    call('HSET', META, 'last', now, 'lr', raw, 'v', string.format('%.17g', v_now))
     return claimed(part, b, about[1])
 end
 
@@ -173,7 +173,11 @@ end
 local function claim(at)
     local refused = refusal()
     if not refused and not same_server() then refused = RESTARTED end
-    if refused then return {refused} end
+    if refused then
+        -- Seen once, a clock that went back stays unbelieved even when it has caught up.
+        if epoch and raw < (tonumber(seen) or 0) then call('HSET', META, 'lr', NEVER) end
+        return {refused}
+    end
     local worker, token, lease_ms = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
     local held = call('HGET', LEASE, token .. ':' .. worker)
     if held then
