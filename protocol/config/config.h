@@ -1,9 +1,10 @@
 /*
  * A project: the plain data that every other module reads, as written in the project folder's YAML.
  *
- * Loading reads all files, merges them, replaces ${…} inside string values and checks everything it can
- * without a network; mistakes are collected, not stopped at. Invariant: a project that loaded without
- * problems has no dangling reference and every default filled in. Read-only after loading; any thread.
+ * Loading reads all files, merges them, replaces ${…} inside string values and checks everything it
+ * can without a network; mistakes are collected, not stopped at. Invariant: a project that loaded
+ * without problems has no dangling reference and every default filled in. Read-only after loading;
+ * any thread.
  */
 #ifndef SLUICE_CONFIG_CONFIG_H
 #define SLUICE_CONFIG_CONFIG_H
@@ -26,7 +27,7 @@ struct settings {
     const char *redis_ca;  /* file with the authorities for rediss://; NULL: the system's */
     const char *state_dir; /* absolute path */
     const char *listen;
-    uint64_t window_bytes;     /* ceiling of payloads in Redis, all syncs together */
+    uint64_t window_bytes;       /* ceiling of payloads in Redis, all syncs together */
     uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
     uint32_t limit_slack_ms;
     struct config_place place;
@@ -55,8 +56,8 @@ struct model {
     const struct source *source;
     const char *const *primary_key;
     size_t primary_key_count;
-    const char *sql;      /* exactly one of sql and table is set after loading (sql_file is read) */
-    const char *table;    /* as written: schema.table */
+    const char *sql;   /* exactly one of sql and table is set after loading (sql_file is read) */
+    const char *table; /* as written: schema.table */
     const char *dbt_manifest; /* absolute path; with dbt_model; resolved when the run starts */
     const char *dbt_model;
     const char *timezone; /* of timestamps without one; NULL: UTC */
@@ -72,24 +73,24 @@ struct rate_limit {
 };
 
 struct retry_policy {
-    uint32_t attempts;        /* 5 */
-    uint64_t base_ms;         /* 500 */
-    uint64_t max_ms;          /* 30 000 */
+    uint32_t attempts;         /* 5 */
+    uint64_t base_ms;          /* 500 */
+    uint64_t max_ms;           /* 30 000 */
     uint64_t throttled_max_ms; /* 3 600 000 */
 };
 
 struct destination {
     const char *name;
-    const char *type; /* connector name */
+    const char *type;  /* connector name */
     const char *quota; /* defaults to name */
     const struct rate_limit *limits;
     size_t limit_count;
     uint32_t concurrency; /* requests at the same time, fleet-wide; default 8 */
     uint64_t timeout_ms;  /* 30 000 */
     struct retry_policy retry;
-    uint32_t batch_size;   /* records; the connector's default */
-    uint64_t batch_bytes;  /* ceiling of one request's body; the connector's default */
-    uint32_t batch_max;    /* the connector's own maximum of records */
+    uint32_t batch_size;  /* records; the connector's default */
+    uint64_t batch_bytes; /* ceiling of one request's body; the connector's default */
+    uint32_t batch_max;   /* the connector's own maximum of records */
     /* webhook */
     const char *url;
     const struct param *headers;
@@ -100,7 +101,8 @@ struct destination {
     const char *sign_secret; /* secret */
     bool gzip;
     const char *ca_file; /* authorities for https; NULL: the system's */
-    /* Hex digest of everything above that decides what is sent and how; no secret can be read from it. */
+    /* Hex digest of everything above that decides what is sent and how; no secret can be read from
+     * it. */
     char fingerprint[33];
     struct config_place place;
 };
@@ -129,9 +131,9 @@ enum transform_kind {
     TRANSFORM_TRIM,
     TRANSFORM_LOWER,
     TRANSFORM_UPPER,
-    TRANSFORM_SHA256,    /* lower-case hex of the UTF-8 text */
+    TRANSFORM_SHA256, /* lower-case hex of the UTF-8 text */
     TRANSFORM_MD5,
-    TRANSFORM_HEX,       /* of the text's bytes; of a bytea column's bytes */
+    TRANSFORM_HEX, /* of the text's bytes; of a bytea column's bytes */
     TRANSFORM_BASE64,
     TRANSFORM_TO_STRING,
     TRANSFORM_TO_NUMBER,
@@ -169,9 +171,9 @@ enum if_null { IF_NULL_SEND, IF_NULL_SKIP };
 
 struct mapping {
     enum mapping_kind kind;
-    const char *from;      /* column, or the template's text */
-    const char *constant;  /* JSON literal of `value:` (YAML 1.2 core types) */
-    const char *to;        /* as written */
+    const char *from;        /* column, or the template's text */
+    const char *constant;    /* JSON literal of `value:` (YAML 1.2 core types) */
+    const char *to;          /* as written */
     const char *const *path; /* `to` split at its dots; "\." is a dot in a name */
     size_t path_count;
     enum if_null if_null;
@@ -181,7 +183,14 @@ struct mapping {
     struct config_place place;
 };
 
-enum schedule_kind { SCHEDULE_MANUAL, SCHEDULE_EVERY, SCHEDULE_CRON, SCHEDULE_AFTER, SCHEDULE_ON_CHANGE, SCHEDULE_STREAM };
+enum schedule_kind {
+    SCHEDULE_MANUAL,
+    SCHEDULE_EVERY,
+    SCHEDULE_CRON,
+    SCHEDULE_AFTER,
+    SCHEDULE_ON_CHANGE,
+    SCHEDULE_STREAM
+};
 
 struct sync {
     const char *name;
@@ -198,13 +207,14 @@ struct sync {
     bool first_run_set;
     enum first_run first_run;
     enum schedule_kind schedule; /* only manual runs are carried out by this version */
-    uint64_t every_ms;         /* SCHEDULE_EVERY */
-    const char *cron;          /* SCHEDULE_CRON: five fields or a word such as @daily */
-    const char *cron_timezone; /* NULL: UTC */
-    const struct sync **after; /* SCHEDULE_AFTER: without circles */
+    uint64_t every_ms;           /* SCHEDULE_EVERY */
+    const char *cron;            /* SCHEDULE_CRON: five fields or a word such as @daily */
+    const char *cron_timezone;   /* NULL: UTC */
+    const struct sync **after;   /* SCHEDULE_AFTER: without circles */
     size_t after_count;
     enum priority priority;
-    const char *lane_by; /* column whose equal values never share two requests in flight; NULL: none */
+    const char
+        *lane_by; /* column whose equal values never share two requests in flight; NULL: none */
     struct guard guard;
     struct config_place place;
 };
@@ -249,12 +259,12 @@ void problem_list_init(struct problem_list *list);
 void problem_list_done(struct problem_list *list);
 
 /**
- * Reads the project in dir. Every mistake goes into problems; *ret_project is set only when there is none.
- * Environment variables come from getenv. Returns ERR_CONFIG when problems->mistakes > 0, ERR_IO or
- * ERR_NOMEM when reading itself failed. Owned by the caller: project_free.
+ * Reads the project in dir. Every mistake goes into problems; *ret_project is set only when there
+ * is none. Environment variables come from getenv. Returns ERR_CONFIG when problems->mistakes > 0,
+ * ERR_IO or ERR_NOMEM when reading itself failed. Owned by the caller: project_free.
  */
-enum err_code project_load(const char *dir, struct project **ret_project, struct problem_list *problems,
-                           struct err *err) MUST_CHECK;
+enum err_code project_load(const char *dir, struct project **ret_project,
+                           struct problem_list *problems, struct err *err) MUST_CHECK;
 void project_free(struct project *project);
 
 const struct sync *project_sync(const struct project *project, const char *name);

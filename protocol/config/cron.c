@@ -11,8 +11,8 @@ struct cron_field {
     const char *const *names; /* of min, min + 1 …; NULL: none */
 };
 
-static const char *const months[] = {"jan", "feb", "mar", "apr", "may", "jun",
-                                     "jul", "aug", "sep", "oct", "nov", "dec", NULL};
+static const char *const months[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul",
+                                     "aug", "sep", "oct", "nov", "dec", NULL};
 static const char *const weekdays[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
 enum { CRON_MINUTE, CRON_HOUR, CRON_DAY, CRON_MONTH, CRON_WEEKDAY, CRON_FIELDS };
@@ -94,7 +94,8 @@ static bool never_comes(const uint64_t *sets, bool any_weekday)
 
 static bool is_word(const char *text)
 {
-    static const char *const words[] = {"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"};
+    static const char *const words[] = {"@hourly",  "@daily",  "@midnight", "@weekly",
+                                        "@monthly", "@yearly", "@annually"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strcmp(words[i], text) == 0)
             return true;
@@ -107,7 +108,8 @@ const char *cron_problem(const char *text)
     const char *p = text;
     bool any_weekday = false;
     if (*text == '@')
-        return is_word(text) ? NULL : "the words are @hourly, @daily, @weekly, @monthly and @yearly";
+        return is_word(text) ? NULL
+                             : "the words are @hourly, @daily, @weekly, @monthly and @yearly";
     for (int i = 0; i < CRON_FIELDS; i++) {
         p += strspn(p, " \t");
         if (!*p)

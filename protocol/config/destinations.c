@@ -71,9 +71,10 @@ static const struct field limit_fields[] = {
 static const struct form limit_form = {"rate limit", limit_fields, ARRAY_LEN(limit_fields), false};
 
 static const char *const types[] = {
-    "webhook", "http",     "hubspot",   "salesforce", "meta",      "google",   "tiktok",   "linkedin",
-    "klaviyo", "braze",    "customerio", "iterable",  "mailchimp", "marketo",  "intercom", "zendesk",
-    "segment", "mixpanel", "amplitude", "slack",      "airtable",  "postgres", NULL,
+    "webhook",   "http",     "hubspot",  "salesforce", "meta",       "google",
+    "tiktok",    "linkedin", "klaviyo",  "braze",      "customerio", "iterable",
+    "mailchimp", "marketo",  "intercom", "zendesk",    "segment",    "mixpanel",
+    "amplitude", "slack",    "airtable", "postgres",   NULL,
 };
 
 static bool read_count(struct reader *rd, const struct node *v, const char *key, uint64_t *ret)
@@ -90,7 +91,8 @@ static bool read_period(struct reader *rd, const struct node *v, uint64_t *ret_m
 {
     if (v->broken)
         return false;
-    if (node_is_text(v) && period_parse(v->text, ret_ms) && *ret_ms > 0 && *ret_ms <= 366ull * DAY_MS)
+    if (node_is_text(v) && period_parse(v->text, ret_ms) && *ret_ms > 0 &&
+        *ret_ms <= 366ull * DAY_MS)
         return true;
     mistake(rd, v->at, "`per` must be a duration such as 1s, 10s, 1m, 1h or 1d, but it is %s",
             v->kind == NODE_SCALAR && v->type != CORE_NULL ? shown(rd, v) : node_kind_name(v));
@@ -104,12 +106,16 @@ static bool read_limit(struct reader *rd, const struct node *node, struct rate_l
     if (!form_read(rd, &limit_form, &of, &f))
         return false;
     if (!f.requests == !f.records) {
-        mistake(rd, node->at, "a rate limit must have one of `requests` and `records`: {requests: 100, per: 10s}");
+        mistake(
+            rd, node->at,
+            "a rate limit must have one of `requests` and `records`: {requests: 100, per: 10s}");
         return false;
     }
     out->kind = f.requests ? RATE_REQUESTS : RATE_RECORDS;
     bool good = f.per && read_period(rd, f.per, &out->per_ms);
-    return read_count(rd, f.requests ? f.requests : f.records, f.requests ? "requests" : "records", &out->count) && good;
+    return read_count(rd, f.requests ? f.requests : f.records, f.requests ? "requests" : "records",
+                      &out->count) &&
+           good;
 }
 
 static void read_limits(struct reader *rd, const struct node *list, struct destination *d)
@@ -131,13 +137,15 @@ static void read_limits(struct reader *rd, const struct node *list, struct desti
             continue;
         for (size_t j = 0; j < d->limit_count; j++)
             if (limits[j].kind == limit.kind && limits[j].per_ms == limit.per_ms)
-                mistake(rd, list->items[i]->at, "this rate limit has the kind and the period of an earlier one: keep one");
+                mistake(rd, list->items[i]->at,
+                        "this rate limit has the kind and the period of an earlier one: keep one");
         limits[d->limit_count++] = limit;
     }
     d->limits = limits;
 }
 
-static void read_retry(struct reader *rd, const struct node *node, struct config_place at, struct retry_policy *out)
+static void read_retry(struct reader *rd, const struct node *node, struct config_place at,
+                       struct retry_policy *out)
 {
     struct retry_form f = {out->attempts, out->base_ms, out->max_ms, out->throttled_max_ms};
     struct entry of = {NULL, at, node};
@@ -156,8 +164,9 @@ static void fit_batch(struct reader *rd, const struct entry *of, struct destinat
         if (d->limits[i].kind != RATE_RECORDS || d->limits[i].count >= d->batch_size)
             continue;
         if (given && !given->value->broken)
-            mistake(rd, given->value->at, "`batch_size` is above the `records` of a rate limit, so that no batch could "
-                                          "ever be sent: make it smaller");
+            mistake(rd, given->value->at,
+                    "`batch_size` is above the `records` of a rate limit, so that no batch could "
+                    "ever be sent: make it smaller");
         d->batch_size = (uint32_t)d->limits[i].count;
         given = NULL;
     }
@@ -184,12 +193,14 @@ static bool check_type(struct reader *rd, const struct entry *of)
     for (size_t i = 0; i < own->count && node_is_text(type->value); i++) {
         if (strcmp(own->names[i], type->value->text) != 0)
             continue;
-        unsupported(rd, type->value->at, "connectors of a project are not supported by this version: use webhook");
+        unsupported(rd, type->value->at,
+                    "connectors of a project are not supported by this version: use webhook");
         return false;
     }
     int which = word_of(rd, type->value, "type", types);
     if (which > 0)
-        unsupported(rd, type->value->at, "a destination of type %s is not supported by this version: use webhook",
+        unsupported(rd, type->value->at,
+                    "a destination of type %s is not supported by this version: use webhook",
                     types[which]);
     return false;
 }

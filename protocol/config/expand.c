@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    VALUE_BYTES = 1 << 20,  /* one value with everything put in */
+    VALUE_BYTES = 1 << 20, /* one value with everything put in */
     SECRET_FILE_BYTES = 64 << 10,
 };
 
@@ -57,10 +57,12 @@ static void put_file(struct expansion *x, const char *path)
     if (!whole)
         return;
     if (file_read(whole, &bytes, &err) == ERR_OK) {
-        put_outside(x, without_newline(buf_slice(&bytes)), reader_printf(x->rd, "the file %s", path));
+        put_outside(x, without_newline(buf_slice(&bytes)),
+                    reader_printf(x->rd, "the file %s", path));
         return;
     }
-    mistake(x->rd, x->node->at, "${file:%s} cannot be read: %s; make it readable for this user or correct the path",
+    mistake(x->rd, x->node->at,
+            "${file:%s} cannot be read: %s; make it readable for this user or correct the path",
             path, err.text);
     x->node->broken = true;
 }
@@ -74,7 +76,8 @@ static void put_variable(struct expansion *x, const char *name, const char *fall
     } else if (value) {
         put_outside(x, slice_str(value), reader_printf(x->rd, "the environment variable %s", name));
     } else {
-        mistake(x->rd, x->node->at, "the environment variable %s is not set: set it, or write ${%s:-default}", name,
+        mistake(x->rd, x->node->at,
+                "the environment variable %s is not set: set it, or write ${%s:-default}", name,
                 name);
         x->node->broken = true;
     }
@@ -106,7 +109,8 @@ static void put_reference(struct expansion *x, char *inside)
         return;
     }
     mistake(x->rd, x->node->at,
-            "${…} must be ${NAME}, ${NAME:-default} or ${file:/path}: correct it, or write $${ for a literal ${");
+            "${…} must be ${NAME}, ${NAME:-default} or ${file:/path}: correct it, or write $${ for "
+            "a literal ${");
     x->node->broken = true;
 }
 

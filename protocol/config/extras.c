@@ -1,4 +1,5 @@
-/* `alerts` and `connectors`: their grammar is not carried out yet; what can be said of them is said. */
+/* `alerts` and `connectors`: their grammar is not carried out yet; what can be said of them is
+ * said. */
 #include "protocol/config/parts.h"
 
 static void read_section(struct reader *rd, enum section_id id)
@@ -9,9 +10,10 @@ static void read_section(struct reader *rd, enum section_id id)
         if (e->node->broken)
             continue;
         if (e->node->kind != NODE_MAP)
-            mistake(rd, e->node->at, "the %s %s must be a map of keys, but it is %s", s->noun, shown_text(rd, e->name),
-                    node_kind_name(e->node));
-        unsupported(rd, e->at, "`%s` are not supported by this version: remove %s", s->word, shown_text(rd, e->name));
+            mistake(rd, e->node->at, "the %s %s must be a map of keys, but it is %s", s->noun,
+                    shown_text(rd, e->name), node_kind_name(e->node));
+        unsupported(rd, e->at, "`%s` are not supported by this version: remove %s", s->word,
+                    shown_text(rd, e->name));
     }
 }
 

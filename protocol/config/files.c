@@ -48,7 +48,8 @@ static void found(struct search *s, const char *path)
     }
     if (!s->full)
         mistake(s->rd, (struct config_place){path, 1, 1},
-                "there are more than %d YAML files in this folder: give Sluice a folder of its own", FILES_LIMIT);
+                "there are more than %d YAML files in this folder: give Sluice a folder of its own",
+                FILES_LIMIT);
     s->full = true;
 }
 
@@ -78,7 +79,8 @@ static void search_folder(struct search *s, const char *folder, uint32_t depth)
     if (!whole || s->full)
         return;
     if (depth > FILES_DEPTH) {
-        mistake(s->rd, at, "this folder is nested more than %d deep: it is not read; move it", FILES_DEPTH);
+        mistake(s->rd, at, "this folder is nested more than %d deep: it is not read; move it",
+                FILES_DEPTH);
         return;
     }
     DIR *dir = opendir(whole);

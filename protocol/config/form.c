@@ -19,7 +19,8 @@ const char *text_of(struct reader *rd, const struct node *node, const char *key)
     if (node_is_text(node))
         mistake(rd, node->at, "`%s` is empty: write a value or remove the key", key);
     else if (node->kind == NODE_SCALAR && node->type != CORE_NULL)
-        mistake(rd, node->at, "`%s` must be text, but it is %s: put it in quotes", key, node_kind_name(node));
+        mistake(rd, node->at, "`%s` must be text, but it is %s: put it in quotes", key,
+                node_kind_name(node));
     else
         wrong_type(rd, node, key, "text");
     return NULL;
@@ -61,7 +62,8 @@ int word_of(struct reader *rd, const struct node *node, const char *key, const c
     return -1;
 }
 
-void form_unknown(struct reader *rd, const char *what, const struct pair *pair, const char *const *known)
+void form_unknown(struct reader *rd, const char *what, const struct pair *pair,
+                  const char *const *known)
 {
     const char *otherwise = reader_printf(rd, "remove it; known keys: %s", listed(rd, known));
     mistake(rd, pair->at, "unknown key %s in a %s: %s", shown_text(rd, pair->key), what,
@@ -84,7 +86,8 @@ static const char *amount_form(enum field_kind kind)
 {
     if (kind == FIELD_COUNT)
         return "a whole number";
-    return kind == FIELD_SIZE ? "a size such as 500kB, 64MB or 1MiB" : "a duration such as 500ms, 10s, 5m, 1h or 1d";
+    return kind == FIELD_SIZE ? "a size such as 500kB, 64MB or 1MiB"
+                              : "a duration such as 500ms, 10s, 5m, 1h or 1d";
 }
 
 static const char *amount_text(struct reader *rd, enum field_kind kind, uint64_t n)
@@ -99,15 +102,17 @@ static const char *amount_text(struct reader *rd, enum field_kind kind, uint64_t
     size_t i = 0;
     while (kind == FIELD_DURATION && n % units[i].factor != 0)
         i++;
-    return kind == FIELD_DURATION && n ? reader_printf(rd, "%" PRIu64 "%s", n / units[i].factor, units[i].name)
-                                       : reader_printf(rd, "%" PRIu64, n);
+    return kind == FIELD_DURATION && n
+               ? reader_printf(rd, "%" PRIu64 "%s", n / units[i].factor, units[i].name)
+               : reader_printf(rd, "%" PRIu64, n);
 }
 
 static void read_amount(struct reader *rd, const struct field *f, const struct node *v, void *to)
 {
     uint64_t n;
     if (!parse_amount(f, v, &n)) {
-        const char *is = v->kind == NODE_SCALAR && v->type != CORE_NULL ? shown(rd, v) : node_kind_name(v);
+        const char *is =
+            v->kind == NODE_SCALAR && v->type != CORE_NULL ? shown(rd, v) : node_kind_name(v);
         mistake(rd, v->at, "`%s` must be %s, but it is %s", f->name, amount_form(f->kind), is);
         return;
     }
@@ -122,7 +127,8 @@ static void read_amount(struct reader *rd, const struct field *f, const struct n
         *(uint64_t *)to = n;
 }
 
-static void read_text(struct reader *rd, const struct field *f, const struct node *v, const char **to)
+static void read_text(struct reader *rd, const struct field *f, const struct node *v,
+                      const char **to)
 {
     if (f->may_be_empty && node_is_text(v) && !*v->text)
         return;
@@ -178,7 +184,8 @@ static const struct field *find_field(const struct form *form, const char *key)
     return NULL;
 }
 
-static void read_pairs(struct reader *rd, const struct form *form, const struct node *map, void *out)
+static void read_pairs(struct reader *rd, const struct form *form, const struct node *map,
+                       void *out)
 {
     const char *known[FORM_FIELDS + 1] = {0};
     ensure(form->count <= FORM_FIELDS);
@@ -200,12 +207,14 @@ bool form_read(struct reader *rd, const struct form *form, const struct entry *o
     if (of->node->broken)
         return false;
     if (of->node->kind != NODE_MAP) {
-        mistake(rd, of->node->at, "a %s must be a map of keys, but this is %s", form->what, node_kind_name(of->node));
+        mistake(rd, of->node->at, "a %s must be a map of keys, but this is %s", form->what,
+                node_kind_name(of->node));
         return false;
     }
     read_pairs(rd, form, of->node, out);
     for (size_t i = 0; i < form->count; i++)
         if (form->fields[i].required && !node_get(of->node, form->fields[i].name))
-            mistake(rd, of->at, "the %s%s has no `%s`: add it", form->what, name, form->fields[i].name);
+            mistake(rd, of->at, "the %s%s has no `%s`: add it", form->what, name,
+                    form->fields[i].name);
     return true;
 }

@@ -1,9 +1,9 @@
 /*
  * A form: which keys a map may have, of which type, and where their values go.
  *
- * Reading one reports unknown keys, wrong types, amounts out of range, unknown words and missing keys,
- * and fills a plain struct; what is not given, or wrong, leaves the struct's member as it was (defaults
- * are put there before).
+ * Reading one reports unknown keys, wrong types, amounts out of range, unknown words and missing
+ * keys, and fills a plain struct; what is not given, or wrong, leaves the struct's member as it was
+ * (defaults are put there before).
  */
 #ifndef SLUICE_CONFIG_FORM_H
 #define SLUICE_CONFIG_FORM_H
@@ -41,13 +41,14 @@ struct form {
 enum { FORM_FIELDS = 40 };
 
 /**
- * Reads of->node into out. of->name may be NULL (an unnamed thing). Returns false where of->node is no map;
- * mistakes inside it do not count.
+ * Reads of->node into out. of->name may be NULL (an unnamed thing). Returns false where of->node is
+ * no map; mistakes inside it do not count.
  */
 bool form_read(struct reader *rd, const struct form *form, const struct entry *of, void *out);
 
 /** Reports pair's key as unknown. known: all keys, NULL ends them. */
-void form_unknown(struct reader *rd, const char *what, const struct pair *pair, const char *const *known);
+void form_unknown(struct reader *rd, const char *what, const struct pair *pair,
+                  const char *const *known);
 
 /** Reports a value of the wrong type; wanted: "a list". */
 void wrong_type(struct reader *rd, const struct node *node, const char *key, const char *wanted);

@@ -24,7 +24,8 @@ static const struct field fields[] = {
 };
 static const struct form form = {"`guard` map", fields, ARRAY_LEN(fields), false};
 
-static void read_limit(struct reader *rd, const struct node *v, const char *key, struct guard_limit *out)
+static void read_limit(struct reader *rd, const struct node *v, const char *key,
+                       struct guard_limit *out)
 {
     uint64_t number;
     double percent;
@@ -37,7 +38,10 @@ static void read_limit(struct reader *rd, const struct node *v, const char *key,
     else if (node_is_text(v) && percent_parse(v->text, &percent))
         *out = (struct guard_limit){.set = true, .percent = true, .value = percent};
     else
-        mistake(rd, v->at, "`%s` must be a number of records, a percentage from 0%% to 100%%, or off, but it is %s", key,
+        mistake(rd, v->at,
+                "`%s` must be a number of records, a percentage from 0%% to 100%%, or off, but it "
+                "is %s",
+                key,
                 v->kind == NODE_SCALAR && v->type != CORE_NULL ? shown(rd, v) : node_kind_name(v));
 }
 
@@ -46,7 +50,8 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync)
     struct guard *g = &sync->guard;
     bool off = node && node_is_word(node, "off");
     if (sync->mode == MODE_MIRROR && !off)
-        g->max_removed = (struct guard_limit){.set = true, .percent = true, .value = MIRROR_REMOVED_PERCENT};
+        g->max_removed =
+            (struct guard_limit){.set = true, .percent = true, .value = MIRROR_REMOVED_PERCENT};
     if (!node || off || node->broken)
         return;
     if (node->kind != NODE_MAP) {

@@ -1,10 +1,10 @@
 /*
  * Loading a project.
  *
- * Reads: the folder's YAML files, the environment, files named by ${file:…} and sql_file. Writes: a project or a
- * list of mistakes. Order: find files, parse each, set aside those that are not ours (and those in
- * state_dir, which only `settings` can tell), put in the environment, gather names, read section by
- * section so that every reference points backwards.
+ * Reads: the folder's YAML files, the environment, files named by ${file:…} and sql_file. Writes: a
+ * project or a list of mistakes. Order: find files, parse each, set aside those that are not ours
+ * (and those in state_dir, which only `settings` can tell), put in the environment, gather names,
+ * read section by section so that every reference points backwards.
  */
 #include "protocol/config/files.h"
 #include "protocol/config/expand.h"
@@ -36,16 +36,16 @@ struct document_list {
 };
 
 static const char *const words[SECTION_COUNT + 1] = {
-    [SECTION_SETTINGS] = "settings",         [SECTION_SOURCES] = "sources",
-    [SECTION_MODELS] = "models",             [SECTION_DESTINATIONS] = "destinations",
-    [SECTION_CONNECTORS] = "connectors",     [SECTION_SYNCS] = "syncs",
+    [SECTION_SETTINGS] = "settings",     [SECTION_SOURCES] = "sources",
+    [SECTION_MODELS] = "models",         [SECTION_DESTINATIONS] = "destinations",
+    [SECTION_CONNECTORS] = "connectors", [SECTION_SYNCS] = "syncs",
     [SECTION_ALERTS] = "alerts",
 };
 
 static const char *const nouns[SECTION_COUNT] = {
-    [SECTION_SETTINGS] = "settings",       [SECTION_SOURCES] = "source",
-    [SECTION_MODELS] = "model",            [SECTION_DESTINATIONS] = "destination",
-    [SECTION_CONNECTORS] = "connector",    [SECTION_SYNCS] = "sync",
+    [SECTION_SETTINGS] = "settings",    [SECTION_SOURCES] = "source",
+    [SECTION_MODELS] = "model",         [SECTION_DESTINATIONS] = "destination",
+    [SECTION_CONNECTORS] = "connector", [SECTION_SYNCS] = "sync",
     [SECTION_ALERTS] = "alert",
 };
 
@@ -56,7 +56,8 @@ static bool is_dbt(const struct node *root)
         return true;
     const struct pair *models = node_get(root, words[SECTION_MODELS]);
     const struct pair *sources = node_get(root, words[SECTION_SOURCES]);
-    bool lists = (models && models->value->kind == NODE_LIST) || (sources && sources->value->kind == NODE_LIST);
+    bool lists = (models && models->value->kind == NODE_LIST) ||
+                 (sources && sources->value->kind == NODE_LIST);
     return lists && node_get(root, "version");
 }
 
@@ -83,7 +84,9 @@ static void parse_file(struct reader *rd, struct document *doc, size_t *total_by
     }
     *total_bytes += bytes.len;
     if (*total_bytes > PROJECT_FILE_BYTES) {
-        mistake(rd, at, "the YAML files of this folder are longer than %d bytes: give Sluice a folder of its own",
+        mistake(rd, at,
+                "the YAML files of this folder are longer than %d bytes: give Sluice a folder of "
+                "its own",
                 PROJECT_FILE_BYTES);
         return;
     }
@@ -108,20 +111,23 @@ static void parse_files(struct reader *rd, struct document_list *docs)
         doc->unreadable = !doc->root && rd->problems->mistakes > mistakes;
     }
     if (files.count == 0 && rd->problems->mistakes == 0)
-        mistake(rd, (struct config_place){".", 0, 0},
-                "there is no .yaml or .yml file in %s: write one, or name the project folder with -C",
-                rd->project->dir);
+        mistake(
+            rd, (struct config_place){".", 0, 0},
+            "there is no .yaml or .yml file in %s: write one, or name the project folder with -C",
+            rd->project->dir);
 }
 
 static void read_settings(struct reader *rd, const struct document_list *docs)
 {
     struct entry settings = {0};
     for (size_t i = 0; i < docs->count; i++) {
-        const struct pair *pair = docs->items[i].ours ? node_get(docs->items[i].root, words[SECTION_SETTINGS]) : NULL;
+        const struct pair *pair =
+            docs->items[i].ours ? node_get(docs->items[i].root, words[SECTION_SETTINGS]) : NULL;
         if (!pair)
             continue;
         if (settings.node) {
-            mistake(rd, pair->at, "`settings` may stand in one file only, and is in %s already: merge the two",
+            mistake(rd, pair->at,
+                    "`settings` may stand in one file only, and is in %s already: merge the two",
                     settings.at.file);
             continue;
         }
@@ -161,7 +167,8 @@ static void set_aside(struct reader *rd, struct document_list *docs)
 static void check_top_level(struct reader *rd, const struct document *doc)
 {
     if (doc->second.line)
-        mistake(rd, doc->second, "a second document (---) starts here: move it to a file of its own");
+        mistake(rd, doc->second,
+                "a second document (---) starts here: move it to a file of its own");
     for (size_t i = 0; i < doc->root->count; i++) {
         const struct pair *pair = &doc->root->pairs[i];
         const struct node *value = pair->value;
@@ -170,27 +177,33 @@ static void check_top_level(struct reader *rd, const struct document *doc)
             id++;
         if (id == SECTION_COUNT)
             form_unknown(rd, "project's top level", pair, words);
-        else if (id != SECTION_SETTINGS && value->kind != NODE_MAP && !node_is_core(value, CORE_NULL))
-            mistake(rd, value->at, "`%s` must be a map of names, but it is %s%s", words[id], node_kind_name(value),
-                    value->kind == NODE_LIST ? ": write `name:` before each; a dbt file needs `version:` to be skipped"
-                                             : "");
+        else if (id != SECTION_SETTINGS && value->kind != NODE_MAP &&
+                 !node_is_core(value, CORE_NULL))
+            mistake(rd, value->at, "`%s` must be a map of names, but it is %s%s", words[id],
+                    node_kind_name(value),
+                    value->kind == NODE_LIST
+                        ? ": write `name:` before each; a dbt file needs `version:` to be skipped"
+                        : "");
     }
 }
 
 static int by_name_then_order(const void *left, const void *right)
 {
-    const struct entry *a = *(const struct entry *const *)left, *b = *(const struct entry *const *)right;
+    const struct entry *a = *(const struct entry *const *)left,
+                       *b = *(const struct entry *const *)right;
     int order = strcmp(a->name, b->name);
     return order ? order : (a > b) - (a < b);
 }
 
 static int by_order(const void *left, const void *right)
 {
-    const struct entry *a = *(const struct entry *const *)left, *b = *(const struct entry *const *)right;
+    const struct entry *a = *(const struct entry *const *)left,
+                       *b = *(const struct entry *const *)right;
     return (a > b) - (a < b);
 }
 
-/* Keeps the first definition of each name; the map of one file has none twice, so two are of two files. */
+/* Keeps the first definition of each name; the map of one file has none twice, so two are of two
+ * files. */
 static void drop_repeated(struct reader *rd, struct section *s)
 {
     size_t kept = 0;
@@ -198,15 +211,17 @@ static void drop_repeated(struct reader *rd, struct section *s)
     for (size_t i = 0; i < s->count; i++) {
         const struct entry *first = kept ? s->sorted[kept - 1] : NULL;
         if (first && strcmp(first->name, s->sorted[i]->name) == 0)
-            mistake(rd, s->sorted[i]->at, "the %s %s is defined twice, first in %s:%u:%u: remove or rename one",
-                    s->noun, shown_text(rd, first->name), first->at.file, first->at.line, first->at.col);
+            mistake(rd, s->sorted[i]->at,
+                    "the %s %s is defined twice, first in %s:%u:%u: remove or rename one", s->noun,
+                    shown_text(rd, first->name), first->at.file, first->at.line, first->at.col);
         else
             s->sorted[kept++] = s->sorted[i];
     }
     s->count = kept;
 }
 
-static void index_section(struct reader *rd, struct section *s, const struct entry *all, size_t count)
+static void index_section(struct reader *rd, struct section *s, const struct entry *all,
+                          size_t count)
 {
     s->count = count;
     s->sorted = reader_alloc(rd, count * sizeof *s->sorted);
@@ -257,7 +272,8 @@ static void gather_section(struct reader *rd, const struct document_list *docs, 
 static void check_names(struct reader *rd, const struct section *s)
 {
     for (size_t i = 0; i < s->count; i++)
-        name_check(rd, s->entries[i].at, s->entries[i].name, reader_printf(rd, "a %s's name", s->noun));
+        name_check(rd, s->entries[i].at, s->entries[i].name,
+                   reader_printf(rd, "a %s's name", s->noun));
 }
 
 static void gather(struct reader *rd, const struct document_list *docs)
@@ -271,8 +287,9 @@ static void gather(struct reader *rd, const struct document_list *docs)
         check_top_level(rd, &docs->items[i]);
     }
     if (ours == 0 && docs->count > 0 && rd->problems->mistakes == 0)
-        mistake(rd, (struct config_place){".", 0, 0}, "no YAML file in %s has one of the words %s at its top level",
-                rd->project->dir, listed(rd, words));
+        mistake(rd, (struct config_place){".", 0, 0},
+                "no YAML file in %s has one of the words %s at its top level", rd->project->dir,
+                listed(rd, words));
     for (int id = 0; id < SECTION_COUNT; id++) {
         rd->sections[id].word = words[id];
         rd->sections[id].noun = nouns[id];
@@ -300,7 +317,8 @@ static void load(struct reader *rd)
     for (size_t i = 0; i < ARRAY_LEN(parts) && !rd->failed; i++)
         parts[i](rd);
     if (rd->problems->dropped)
-        rd->problems->items[PROBLEM_LIMIT - 1].text = "there are more mistakes than are shown here: correct these first";
+        rd->problems->items[PROBLEM_LIMIT - 1].text =
+            "there are more mistakes than are shown here: correct these first";
     problem_sort(rd->problems);
 }
 
@@ -316,8 +334,8 @@ static enum err_code open_dir(struct reader *rd, const char *dir, struct err *er
     return err_set(err, ERR_CONFIG, "the project folder %s cannot be opened: %s", dir, why);
 }
 
-enum err_code project_load(const char *dir, struct project **ret_project, struct problem_list *problems,
-                           struct err *err)
+enum err_code project_load(const char *dir, struct project **ret_project,
+                           struct problem_list *problems, struct err *err)
 {
     struct project *project = calloc(1, sizeof *project);
     if (!project)
@@ -330,8 +348,8 @@ enum err_code project_load(const char *dir, struct project **ret_project, struct
     if (rd.failed)
         rc = err_set(err, rd.failed, "out of memory while reading the configuration in %s", dir);
     else if (!rc && problems->mistakes > 0)
-        rc = err_set(err, ERR_CONFIG, "the configuration in %s has %zu mistake%s", dir, problems->mistakes,
-                     problems->mistakes == 1 ? "" : "s");
+        rc = err_set(err, ERR_CONFIG, "the configuration in %s has %zu mistake%s", dir,
+                     problems->mistakes, problems->mistakes == 1 ? "" : "s");
     if (rc) {
         project_free(project);
         return rc;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 enum {
-    MAPPINGS_MAX = 1600,      /* as many as a table has columns */
-    JSON_BYTES = 64 << 10,    /* of one value */
+    MAPPINGS_MAX = 1600,   /* as many as a table has columns */
+    JSON_BYTES = 64 << 10, /* of one value */
 };
 
 struct mapping_form {
@@ -67,7 +67,9 @@ static void split_path(struct reader *rd, struct config_place at, struct mapping
             *out++ = *p;
         } else {
             if (out == start)
-                mistake(rd, at, "`to` has an empty name between its dots: remove a dot, or write \\. for one in a name");
+                mistake(rd, at,
+                        "`to` has an empty name between its dots: remove a dot, or write \\. for "
+                        "one in a name");
             *out++ = '\0'; /* never ahead of p: the end of the text at the latest */
             path[m->path_count++] = start;
             start = out;
@@ -80,14 +82,20 @@ static void split_path(struct reader *rd, struct config_place at, struct mapping
 static void check_template(struct reader *rd, const struct node *node)
 {
     for (const char *p = strstr(node->text, "{{"); p; p = strstr(p, "{{")) {
+        if (p > node->text && p[-1] == '\\') { /* two literal braces */
+            p += 2;
+            continue;
+        }
         const char *name = p + 2 + strspn(p + 2, " \t");
         const char *end = strstr(p + 2, "}}");
         if (!end) {
-            mistake(rd, node->at, "{{ without its }} in `template`: close it");
+            mistake(rd, node->at,
+                    "{{ without its }} in `template`: close it, or write \\{{ for two braces");
             return;
         }
         if (name >= end)
-            mistake(rd, node->at, "{{}} names no column in `template`: write {{column}}");
+            mistake(rd, node->at,
+                    "{{}} names no column in `template`: write {{column}}, or \\{{ for two braces");
         p = end + 2;
     }
 }
@@ -99,11 +107,13 @@ static void refuse_extras(struct reader *rd, const struct node *item, const char
     for (size_t i = 0; i < ARRAY_LEN(extras); i++) {
         const struct pair *pair = node_get(item, extras[i]);
         if (pair)
-            mistake(rd, pair->at, "`%s` belongs to `from`, not to `%s`: remove it", extras[i], kind);
+            mistake(rd, pair->at, "`%s` belongs to `from`, not to `%s`: remove it", extras[i],
+                    kind);
     }
 }
 
-static void read_column(struct reader *rd, const struct node *item, const struct mapping_form *f, struct mapping *m)
+static void read_column(struct reader *rd, const struct node *item, const struct mapping_form *f,
+                        struct mapping *m)
 {
     m->kind = MAPPING_COLUMN;
     m->from = f->from;
@@ -111,12 +121,14 @@ static void read_column(struct reader *rd, const struct node *item, const struct
     if (f->fallback)
         m->fallback = json_of(rd, f->fallback, "default");
     if (f->fallback && m->if_null == IF_NULL_SKIP)
-        mistake(rd, node_get(item, "default")->at, "`default` and `if_null: skip` exclude each other: keep one");
+        mistake(rd, node_get(item, "default")->at,
+                "`default` and `if_null: skip` exclude each other: keep one");
     if (f->transform && !f->transform->broken)
         transforms_read(rd, f->transform, m);
 }
 
-static void read_origin(struct reader *rd, const struct node *item, const struct mapping_form *f, struct mapping *m)
+static void read_origin(struct reader *rd, const struct node *item, const struct mapping_form *f,
+                        struct mapping *m)
 {
     const struct pair *from = node_get(item, "from"), *value = node_get(item, "value");
     const struct pair *template = node_get(item, "template");
@@ -171,7 +183,9 @@ void mappings_read(struct reader *rd, const struct node *node, struct sync *sync
         return;
     }
     if (node->count == 0 || node->count > MAPPINGS_MAX) {
-        mistake(rd, node->at, "`mappings` must have from 1 to %d items: map the columns to send, or write all", MAPPINGS_MAX);
+        mistake(rd, node->at,
+                "`mappings` must have from 1 to %d items: map the columns to send, or write all",
+                MAPPINGS_MAX);
         return;
     }
     struct mapping *mappings = reader_alloc(rd, node->count * sizeof *mappings);
@@ -217,10 +231,12 @@ static void report_conflict(struct reader *rd, const struct mapping *a, const st
 {
     const struct mapping *later = a > b ? a : b, *first = a > b ? b : a;
     if (a->path_count == b->path_count)
-        mistake(rd, later->place, "the destination field %s is given twice, first in line %u: remove one",
+        mistake(rd, later->place,
+                "the destination field %s is given twice, first in line %u: remove one",
                 shown_text(rd, later->to), first->place.line);
     else
-        mistake(rd, later->place, "the destination fields %s and %s (line %u) lie in each other: rename one",
+        mistake(rd, later->place,
+                "the destination fields %s and %s (line %u) lie in each other: rename one",
                 shown_text(rd, later->to), shown_text(rd, first->to), first->place.line);
 }
 

@@ -22,8 +22,10 @@ void merge_pairs(struct reader *rd, const struct node *value, struct buf *met)
     for (size_t i = 0; good && i < value->count; i++)
         good = value->items[i]->kind == NODE_MAP;
     if (!good) {
-        mistake(rd, value->at, "`<<` merges a map or a list of maps, but this is %s: write *name of an anchored map",
-                node_kind_name(value));
+        mistake(
+            rd, value->at,
+            "`<<` merges a map or a list of maps, but this is %s: write *name of an anchored map",
+            node_kind_name(value));
         return;
     }
     for (size_t i = 0; i < value->count; i++)
@@ -58,7 +60,8 @@ static size_t keep_first(struct reader *rd, const struct met_pair **sorted, size
             continue;
         }
         if (sorted[i]->rank == 0)
-            mistake(rd, sorted[i]->pair.at, "%s is defined twice in this map, first in line %u: remove or rename one",
+            mistake(rd, sorted[i]->pair.at,
+                    "%s is defined twice in this map, first in line %u: remove or rename one",
                     shown_text(rd, first->pair.key), first->pair.at.line);
     }
     return kept;

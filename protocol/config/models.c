@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-    KEY_COLUMNS = 32,        /* Postgres' own maximum in an index */
+    KEY_COLUMNS = 32, /* Postgres' own maximum in an index */
     SQL_FILE_BYTES = 1 << 20,
 };
 
@@ -63,8 +63,10 @@ static void read_sql_file(struct reader *rd, const struct entry *of, struct mode
     if (!path)
         return;
     if (file_read(path, &bytes, &err)) {
-        mistake(rd, at, "`sql_file` cannot be read: %s: %s; correct the path (it starts at the project folder)", path,
-                err.text);
+        mistake(
+            rd, at,
+            "`sql_file` cannot be read: %s: %s; correct the path (it starts at the project folder)",
+            path, err.text);
         return;
     }
     struct slice text = buf_slice(&bytes);
@@ -90,7 +92,8 @@ static void read_query(struct reader *rd, const struct entry *of, struct model_f
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         const struct pair *pair = node_get(of->node, ways[i]);
         if (pair && first)
-            mistake(rd, pair->at, "`%s` and `%s` exclude each other: keep one", pair->key, first->key);
+            mistake(rd, pair->at, "`%s` and `%s` exclude each other: keep one", pair->key,
+                    first->key);
         else if (pair)
             first = pair;
     }
@@ -104,7 +107,8 @@ static void read_query(struct reader *rd, const struct entry *of, struct model_f
     check_not_blank(rd, of, f->m.sql);
 }
 
-static void add_key_column(struct reader *rd, const struct node *node, struct model *m, const char **columns)
+static void add_key_column(struct reader *rd, const struct node *node, struct model *m,
+                           const char **columns)
 {
     const char *name = text_of(rd, node, "primary_key");
     if (!name)

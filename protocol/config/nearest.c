@@ -1,4 +1,5 @@
-/* The name somebody probably meant: optimal string alignment distance, without regard to letter case. */
+/* The name somebody probably meant: optimal string alignment distance, without regard to letter
+ * case. */
 #include "protocol/config/config.h"
 
 #include <ctype.h>
@@ -28,7 +29,8 @@ static size_t distance(struct slice a, struct slice b)
         for (size_t j = 1; j <= b.n; j++) {
             bool equal = same(a.p[i - 1], b.p[j - 1]);
             row[j] = least(above[j] + 1, row[j - 1] + 1, above[j - 1] + !equal);
-            bool swapped = i > 1 && j > 1 && same(a.p[i - 1], b.p[j - 2]) && same(a.p[i - 2], b.p[j - 1]);
+            bool swapped =
+                i > 1 && j > 1 && same(a.p[i - 1], b.p[j - 2]) && same(a.p[i - 2], b.p[j - 1]);
             if (swapped && before[j - 2] + 1 < row[j])
                 row[j] = before[j - 2] + 1;
         }

@@ -1,10 +1,10 @@
 /*
  * The tree of one YAML file, every node with its place.
  *
- * Scalars carry the type that YAML 1.2's core schema gives them: `no`, `n` and `on` are text. Aliases share
- * the node of their anchor; `weight` counts what a tree would be if they were copied, and is limited, so
- * that nothing that walks a tree can run away. Nodes live in the project's arena; read-only once
- * expand_tree (expand.h) has been over them.
+ * Scalars carry the type that YAML 1.2's core schema gives them: `no`, `n` and `on` are text.
+ * Aliases share the node of their anchor; `weight` counts what a tree would be if they were copied,
+ * and is limited, so that nothing that walks a tree can run away. Nodes live in the project's
+ * arena; read-only once expand_tree (expand.h) has been over them.
  */
 #ifndef SLUICE_CONFIG_NODE_H
 #define SLUICE_CONFIG_NODE_H
@@ -25,18 +25,18 @@ struct pair {
 
 struct node {
     enum node_kind kind;
-    enum core_type type;    /* of a scalar */
+    enum core_type type; /* of a scalar */
     struct config_place at;
-    const char *text;       /* of a scalar, without NUL inside */
-    struct node **items;    /* of a list */
-    struct pair *pairs;     /* of a map, in written order, without duplicates */
-    size_t count;           /* items or pairs */
-    uint32_t weight;        /* nodes in the tree below and with this one, aliases counted in full */
-    uint32_t height;        /* 1 for a scalar */
-    bool open;              /* its children are still being read: an alias to it would be a circle */
-    bool expanded;          /* expand_tree was here */
-    bool substituted;       /* text holds a value from outside: never shown */
-    bool broken;            /* a mistake was reported for it: no further ones */
+    const char *text;    /* of a scalar, without NUL inside */
+    struct node **items; /* of a list */
+    struct pair *pairs;  /* of a map, in written order, without duplicates */
+    size_t count;        /* items or pairs */
+    uint32_t weight;     /* nodes in the tree below and with this one, aliases counted in full */
+    uint32_t height;     /* 1 for a scalar */
+    bool open;           /* its children are still being read: an alias to it would be a circle */
+    bool expanded;       /* expand_tree was here */
+    bool substituted;    /* text holds a value from outside: never shown */
+    bool broken;         /* a mistake was reported for it: no further ones */
 };
 
 /** The pair with this key, NULL where there is none or node is not a map. */
@@ -45,7 +45,8 @@ const struct pair *node_get(const struct node *node, const char *key);
 bool node_is_text(const struct node *node);
 /** True for a scalar of core type text that is exactly word. */
 bool node_is_word(const struct node *node, const char *word);
-/** True for a scalar that can be read as type: it is one, or the environment put in a text that looks so. */
+/** True for a scalar that can be read as type: it is one, or the environment put in a text that
+ * looks so. */
 bool node_is_core(const struct node *node, enum core_type type);
 bool node_is_true(const struct node *node);
 /** "a map", "a list", "a number", …: for messages. */

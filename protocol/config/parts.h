@@ -1,6 +1,7 @@
 /*
  * The parts of loading, in the order load.c calls them: each reads one section's entries into the
- * project and reports what is wrong there. References go backwards only, so they are pointers at once.
+ * project and reports what is wrong there. References go backwards only, so they are pointers at
+ * once.
  */
 #ifndef SLUICE_CONFIG_PARTS_H
 #define SLUICE_CONFIG_PARTS_H
@@ -25,7 +26,8 @@ void syncs_read(struct reader *rd);
 /** `alerts` and `connectors`, which later versions carry out. */
 void extras_read(struct reader *rd);
 
-/** A webhook's own keys. url, bearer … are read already; d->headers and what depends on them are not. */
+/** A webhook's own keys. url, bearer … are read already; d->headers and what depends on them are
+ * not. */
 struct webhook_nodes {
     const struct node *headers;
     const struct node *basic;
@@ -50,7 +52,8 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync);
 void schedule_read(struct reader *rd, const struct node *node, struct sync *sync);
 void schedules_link(struct reader *rd);
 
-/** NULL where text is a cron line of five fields or a word such as @daily; else what is wrong with it. */
+/** NULL where text is a cron line of five fields or a word such as @daily; else what is wrong with
+ * it. */
 const char *cron_problem(const char *text);
 /** A mistake where the time zone database is installed and does not have this zone. */
 void timezone_check(struct reader *rd, const struct node *node);

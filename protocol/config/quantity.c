@@ -13,12 +13,14 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-    {"ms", 1},       {"s", 1000},       {"m", 60000},
-    {"h", 3600000},  {"d", 86400000},   {"w", 604800000},
+    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {"w", 604800000},
 };
 
 static const struct unit periods[] = {
-    {"second", 1000}, {"minute", 60000}, {"hour", 3600000}, {"day", 86400000},
+    {"second", 1000},
+    {"minute", 60000},
+    {"hour", 3600000},
+    {"day", 86400000},
 };
 
 static const struct unit sizes[] = {
@@ -58,7 +60,8 @@ static bool take_number(const char **p, double *ret)
     return true;
 }
 
-static const struct unit *find_unit(const struct unit *units, size_t count, const char *name, size_t n)
+static const struct unit *find_unit(const struct unit *units, size_t count, const char *name,
+                                    size_t n)
 {
     for (size_t i = 0; i < count; i++)
         if (strlen(units[i].name) == n && strncasecmp(units[i].name, name, n) == 0)

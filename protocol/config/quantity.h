@@ -1,4 +1,5 @@
-/* Amounts as people write them: 500ms, 1h30m, 64MB, 1MiB, 10%. Pure functions; false where the text is none. */
+/* Amounts as people write them: 500ms, 1h30m, 64MB, 1MiB, 10%. Pure functions; false where the text
+ * is none. */
 #ifndef SLUICE_CONFIG_QUANTITY_H
 #define SLUICE_CONFIG_QUANTITY_H
 

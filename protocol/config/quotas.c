@@ -1,4 +1,5 @@
-/* Destinations that share a quota share one set of buckets in Redis, so they must state the same limits. */
+/* Destinations that share a quota share one set of buckets in Redis, so they must state the same
+ * limits. */
 #include "protocol/config/parts.h"
 
 #include <stdlib.h>
@@ -30,7 +31,8 @@ static bool same_limits(const struct destination *a, const struct destination *b
     return same;
 }
 
-static void compare(struct reader *rd, const struct destination *first, const struct destination *other)
+static void compare(struct reader *rd, const struct destination *first,
+                    const struct destination *other)
 {
     const char *what = NULL;
     if (!same_limits(first, other))
@@ -38,9 +40,11 @@ static void compare(struct reader *rd, const struct destination *first, const st
     else if (first->concurrency != other->concurrency)
         what = "concurrency";
     if (what)
-        mistake(rd, other->place, "the destinations %s and %s (%s:%u) share the quota %s but differ in `%s`: make them equal",
-                shown_text(rd, other->name), shown_text(rd, first->name), first->place.file, first->place.line,
-                shown_text(rd, first->quota), what);
+        mistake(rd, other->place,
+                "the destinations %s and %s (%s:%u) share the quota %s but differ in `%s`: make "
+                "them equal",
+                shown_text(rd, other->name), shown_text(rd, first->name), first->place.file,
+                first->place.line, shown_text(rd, first->quota), what);
 }
 
 void quotas_check(struct reader *rd)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    SHOWN_BYTES = 80,  /* longer values are not quoted in messages */
+    SHOWN_BYTES = 80, /* longer values are not quoted in messages */
     NAME_BYTES = 100,
     LISTED_WORDS = 24, /* then … */
     TEXT_BYTES = 1024, /* of one message */
@@ -59,7 +59,8 @@ const char *reader_path(struct reader *rd, const char *path)
     return whole;
 }
 
-static void report(struct reader *rd, enum problem_kind kind, struct config_place at, const char *text)
+static void report(struct reader *rd, enum problem_kind kind, struct config_place at,
+                   const char *text)
 {
     enum err_code rc = problem_add(rd->problems, kind, at, text);
     if (rc)
@@ -114,8 +115,8 @@ const char *shown(struct reader *rd, const struct node *node)
     return node->substituted ? "this value" : shown_text(rd, node->text);
 }
 
-const char *did_you_mean(struct reader *rd, const char *word, const char *const *candidates, size_t count,
-                         const char *otherwise)
+const char *did_you_mean(struct reader *rd, const char *word, const char *const *candidates,
+                         size_t count, const char *otherwise)
 {
     /* Comparing is the dear part of a message that nobody will see. */
     const char *near = rd->problems->dropped ? NULL : nearest_name(word, candidates, count);
@@ -129,7 +130,8 @@ const char *listed(struct reader *rd, const char *const *words)
     text[0] = '\0';
     for (size_t i = 0; words[i] && n < sizeof text; i++) {
         bool last = i == LISTED_WORDS;
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "", last ? "…" : words[i]);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n ? ", " : "",
+                              last ? "…" : words[i]);
         if (last)
             break;
     }
@@ -147,15 +149,16 @@ const struct entry *reader_find(struct reader *rd, enum section_id id, const str
     if (node->broken)
         return NULL;
     if (!node_is_text(node)) {
-        mistake(rd, node->at, "this must be the name of a %s, but it is %s: write a name from `%s`", s->noun,
-                node_kind_name(node), s->word);
+        mistake(rd, node->at, "this must be the name of a %s, but it is %s: write a name from `%s`",
+                s->noun, node_kind_name(node), s->word);
         return NULL;
     }
     const struct entry *const *hit =
         s->count ? bsearch(node->text, s->sorted, s->count, sizeof *s->sorted, by_name) : NULL;
     if (hit)
         return *hit;
-    const char *otherwise = reader_printf(rd, "add it under `%s`, or write a name that stands there", s->word);
+    const char *otherwise =
+        reader_printf(rd, "add it under `%s`, or write a name that stands there", s->word);
     mistake(rd, node->at, "there is no %s %s: %s", s->noun, shown(rd, node),
             did_you_mean(rd, node->substituted ? "" : node->text, s->names, s->count, otherwise));
     return NULL;
@@ -177,7 +180,9 @@ void name_check(struct reader *rd, struct config_place at, const char *name, con
         unsigned char c = (unsigned char)*p;
         if (c > ' ' && c != 0x7f && c != '{' && c != '}')
             continue;
-        mistake(rd, at, "%s must not have white space, control characters, { or } in it: use letters, digits, _ and -",
+        mistake(rd, at,
+                "%s must not have white space, control characters, { or } in it: use letters, "
+                "digits, _ and -",
                 what);
         return;
     }

@@ -1,9 +1,9 @@
 /*
- * What every part of the loader shares: where results go, where mistakes go, and the one flag that says
- * that memory ran out.
+ * What every part of the loader shares: where results go, where mistakes go, and the one flag that
+ * says that memory ran out.
  *
- * A part that meets a mistake reports it and goes on. A part that gets NULL from reader_alloc returns at
- * once; `failed` is looked at when loading ends. One thread.
+ * A part that meets a mistake reports it and goes on. A part that gets NULL from reader_alloc
+ * returns at once; `failed` is looked at when loading ends. One thread.
  */
 #ifndef SLUICE_CONFIG_READER_H
 #define SLUICE_CONFIG_READER_H
@@ -29,11 +29,11 @@ struct entry {
 };
 
 struct section {
-    const char *word; /* top-level key: "models" */
-    const char *noun; /* "model" */
-    struct entry *entries; /* all files', in file order; first definition of each name only */
+    const char *word;            /* top-level key: "models" */
+    const char *noun;            /* "model" */
+    struct entry *entries;       /* all files', in file order; first definition of each name only */
     const struct entry **sorted; /* by name */
-    const char **names; /* all names, for "did you mean" */
+    const char **names;          /* all names, for "did you mean" */
     size_t count;
 };
 
@@ -48,19 +48,22 @@ void *reader_alloc(struct reader *rd, size_t n) MUST_CHECK;
 char *reader_str(struct reader *rd, struct slice s) MUST_CHECK;
 /** Always returns text: an empty one where memory ran out. */
 const char *reader_printf(struct reader *rd, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
-/** The absolute form of a path written in the project: relative ones start at the project folder. */
+/** The absolute form of a path written in the project: relative ones start at the project folder.
+ */
 const char *reader_path(struct reader *rd, const char *path) MUST_CHECK;
 
 void mistake(struct reader *rd, struct config_place at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void unsupported(struct reader *rd, struct config_place at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void note(struct reader *rd, struct config_place at, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/** Text in quotes, fit for a message: "this value" where it is long, looks like an address or came from outside. */
+/** Text in quotes, fit for a message: "this value" where it is long, looks like an address or came
+ * from outside. */
 const char *shown(struct reader *rd, const struct node *node) MUST_CHECK;
 const char *shown_text(struct reader *rd, const char *text) MUST_CHECK;
-/** `; did you mean "x"?`, or else where nothing is near. candidates may have NULL as their end or count. */
-const char *did_you_mean(struct reader *rd, const char *word, const char *const *candidates, size_t count,
-                         const char *otherwise) MUST_CHECK;
+/** `; did you mean "x"?`, or else where nothing is near. candidates may have NULL as their end or
+ * count. */
+const char *did_you_mean(struct reader *rd, const char *word, const char *const *candidates,
+                         size_t count, const char *otherwise) MUST_CHECK;
 /** "a, b, c" of a list that NULL ends. */
 const char *listed(struct reader *rd, const char *const *words) MUST_CHECK;
 

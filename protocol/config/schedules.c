@@ -1,6 +1,6 @@
 /*
- * When a sync runs by itself. This version checks and keeps schedules, and says once that it runs syncs by
- * `sluice run` only; changes and streams need what it does not have.
+ * When a sync runs by itself. This version checks and keeps schedules, and says once that it runs
+ * syncs by `sluice run` only; changes and streams need what it does not have.
  */
 #include "protocol/config/form.h"
 #include "protocol/config/parts.h"
@@ -42,7 +42,9 @@ static void read_stream(struct reader *rd, const struct node *node)
         mistake(rd, node->at, "`stream` has no `from`: write one of %s", listed(rd, origins));
     else
         word_of(rd, from->value, "from", origins);
-    unsupported(rd, node->at, "a `stream` schedule is not supported by this version: use every, cron, after or manual");
+    unsupported(
+        rd, node->at,
+        "a `stream` schedule is not supported by this version: use every, cron, after or manual");
 }
 
 static void read_cron(struct reader *rd, const struct schedule_form *f, struct sync *sync)
@@ -50,20 +52,24 @@ static void read_cron(struct reader *rd, const struct schedule_form *f, struct s
     sync->cron = text_of(rd, f->cron, "cron");
     const char *problem = sync->cron ? cron_problem(sync->cron) : NULL;
     if (problem)
-        mistake(rd, f->cron->at, "%s is no cron schedule: %s; write minute hour day month weekday, such as "
-                                 "\"0 6 * * 1-5\"", shown(rd, f->cron), problem);
+        mistake(rd, f->cron->at,
+                "%s is no cron schedule: %s; write minute hour day month weekday, such as "
+                "\"0 6 * * 1-5\"",
+                shown(rd, f->cron), problem);
 }
 
-static enum schedule_kind read_kind(struct reader *rd, const struct schedule_form *f, const struct pair *way,
-                                    struct sync *sync)
+static enum schedule_kind read_kind(struct reader *rd, const struct schedule_form *f,
+                                    const struct pair *way, struct sync *sync)
 {
     if (f->stream) {
         read_stream(rd, f->stream);
         return SCHEDULE_STREAM;
     }
     if (f->on_change) {
-        unsupported(rd, way->at, "an `on_change` schedule is not supported by this version: use every, cron, after "
-                                 "or manual");
+        unsupported(
+            rd, way->at,
+            "an `on_change` schedule is not supported by this version: use every, cron, after "
+            "or manual");
         return SCHEDULE_ON_CHANGE;
     }
     if (f->cron) {
@@ -81,12 +87,14 @@ static const struct pair *find_way(struct reader *rd, const struct node *node)
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         const struct pair *pair = node_get(node, ways[i]);
         if (pair && first)
-            mistake(rd, pair->at, "`%s` and `%s` exclude each other: keep one", pair->key, first->key);
+            mistake(rd, pair->at, "`%s` and `%s` exclude each other: keep one", pair->key,
+                    first->key);
         else if (pair)
             first = pair;
     }
     if (!first)
-        mistake(rd, node->at, "this schedule says no time: add one of every, cron, after, on_change and stream");
+        mistake(rd, node->at,
+                "this schedule says no time: add one of every, cron, after, on_change and stream");
     return first;
 }
 
@@ -106,8 +114,10 @@ void schedule_read(struct reader *rd, const struct node *node, struct sync *sync
     if (node->broken || node_is_word(node, "manual"))
         return;
     if (node_is_word(node, "on_change")) {
-        unsupported(rd, node->at, "an `on_change` schedule is not supported by this version: use every, cron, after "
-                                  "or manual");
+        unsupported(
+            rd, node->at,
+            "an `on_change` schedule is not supported by this version: use every, cron, after "
+            "or manual");
         return;
     }
     if (node->kind != NODE_MAP) {
@@ -136,7 +146,8 @@ static void add_after(struct reader *rd, struct sync *sync, const struct node *n
 {
     const struct entry *found = reader_find(rd, SECTION_SYNCS, name);
     if (found)
-        sync->after[sync->after_count++] = &rd->project->syncs[entry_index(rd, SECTION_SYNCS, found)];
+        sync->after[sync->after_count++] =
+            &rd->project->syncs[entry_index(rd, SECTION_SYNCS, found)];
 }
 
 static void link_after(struct reader *rd, struct sync *sync, const struct node *after)
@@ -154,10 +165,10 @@ static void link_after(struct reader *rd, struct sync *sync, const struct node *
 /* A walk along `after`, one frame per sync on the way. */
 struct walk {
     struct reader *rd;
-    size_t *path;      /* syncs on the way */
-    size_t *next;      /* for each of them: which of its `after` comes next */
+    size_t *path; /* syncs on the way */
+    size_t *next; /* for each of them: which of its `after` comes next */
     size_t depth;
-    char *mark;        /* per sync: 0 new, 1 on the way, 2 done */
+    char *mark; /* per sync: 0 new, 1 on the way, 2 done */
 };
 
 static void report_circle(struct walk *w, size_t to)
@@ -171,7 +182,8 @@ static void report_circle(struct walk *w, size_t to)
         start--;
     for (size_t i = start; i < w->depth && shown_count < 10; i++, shown_count++)
         way = reader_printf(w->rd, "%s, then %s", way, shown_text(w->rd, syncs[w->path[i]].name));
-    mistake(w->rd, after_of(w->rd, last)->at, "syncs wait for each other in a circle (%s): remove one `after`", way);
+    mistake(w->rd, after_of(w->rd, last)->at,
+            "syncs wait for each other in a circle (%s): remove one `after`", way);
 }
 
 static void step(struct walk *w)
@@ -214,7 +226,8 @@ static void find_circles(struct reader *rd)
     }
 }
 
-/* One note for the whole project: nothing is wrong, but somebody may wait for a run that does not come. */
+/* One note for the whole project: nothing is wrong, but somebody may wait for a run that does not
+ * come. */
 static void note_schedules(struct reader *rd)
 {
     for (size_t i = 0; i < rd->project->sync_count; i++) {
@@ -222,7 +235,8 @@ static void note_schedules(struct reader *rd)
         if (s->schedule == SCHEDULE_MANUAL || s->schedule >= SCHEDULE_ON_CHANGE)
             continue;
         note(rd, node_get(rd->sections[SECTION_SYNCS].entries[i].node, "schedule")->at,
-             "this version starts no sync by itself: let cron or a timer call `sluice run` for the syncs with a schedule");
+             "this version starts no sync by itself: let cron or a timer call `sluice run` for the "
+             "syncs with a schedule");
         return;
     }
 }

@@ -36,7 +36,8 @@ static void check_redis(struct reader *rd, const struct entry *of, const char *u
         if (strncmp(url, schemes[i], strlen(schemes[i])) == 0 && url[strlen(schemes[i])])
             return;
     mistake(rd, place_of_value(of, "redis"),
-            "`redis` must be redis://host:port, rediss://host:port or unix:///path; leave it empty for a private server");
+            "`redis` must be redis://host:port, rediss://host:port or unix:///path; leave it empty "
+            "for a private server");
 }
 
 static void check_listen(struct reader *rd, const struct entry *of, const char *listen)
@@ -45,10 +46,12 @@ static void check_listen(struct reader *rd, const struct entry *of, const char *
     uint64_t port;
     bool plain = colon && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
     if (!plain || colon == listen || !core_whole(colon + 1, &port) || port > 65535)
-        mistake(rd, place_of_value(of, "listen"), "`listen` must be an address and a port: 127.0.0.1:8470");
+        mistake(rd, place_of_value(of, "listen"),
+                "`listen` must be an address and a port: 127.0.0.1:8470");
 }
 
-/* Takes . and .. out of an absolute path without looking at the disk: the folder need not exist yet. */
+/* Takes . and .. out of an absolute path without looking at the disk: the folder need not exist
+ * yet. */
 static void tidy_path(char *path)
 {
     char *out = path;
@@ -74,7 +77,8 @@ static void tidy_path(char *path)
 static bool holds(const char *folder, const char *dir)
 {
     size_t n = strlen(folder);
-    return strcmp(folder, "/") == 0 || (strncmp(dir, folder, n) == 0 && (dir[n] == '/' || dir[n] == '\0'));
+    return strcmp(folder, "/") == 0 ||
+           (strncmp(dir, folder, n) == 0 && (dir[n] == '/' || dir[n] == '\0'));
 }
 
 static char *whole_path(struct reader *rd, const char *written)
@@ -96,8 +100,9 @@ static void set_state_dir(struct reader *rd, const struct entry *of, const char 
         return;
     }
     rd->project->settings.state_dir = whole_path(rd, default_state_dir);
-    mistake(rd, place_of_value(of, "state_dir"), "`state_dir` must be a folder of its own, not one that holds the "
-                                                     "project: write .sluice, or a path elsewhere");
+    mistake(rd, place_of_value(of, "state_dir"),
+            "`state_dir` must be a folder of its own, not one that holds the "
+            "project: write .sluice, or a path elsewhere");
 }
 
 void settings_read(struct reader *rd, const struct entry *settings)

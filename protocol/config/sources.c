@@ -27,8 +27,8 @@ static const struct form form = {"source", fields, ARRAY_LEN(fields), true};
 
 /* The first two are carried out. */
 static const char *const types[] = {
-    "postgres", "redshift", "snowflake", "bigquery", "mysql", "mariadb", "databricks", "clickhouse", "mssql",
-    "oracle",   "duckdb",   "sqlite",    "trino",    "athena", "csv",    NULL,
+    "postgres", "redshift", "snowflake", "bigquery", "mysql", "mariadb", "databricks", "clickhouse",
+    "mssql",    "oracle",   "duckdb",    "sqlite",   "trino", "athena",  "csv",        NULL,
 };
 enum { TYPE_POSTGRES, TYPE_REDSHIFT };
 
@@ -65,7 +65,8 @@ static bool is_ours(const char *key)
     return false;
 }
 
-static void add_param(struct reader *rd, struct source_form *f, const char *name, const struct node *value)
+static void add_param(struct reader *rd, struct source_form *f, const char *name,
+                      const struct node *value)
 {
     struct param *params = (struct param *)f->s.params;
     const char *text = scalar_of(rd, value, name);
@@ -104,15 +105,17 @@ static void check_url(struct reader *rd, const struct node *map, const char *url
     char *words = NULL;
     PQconninfoOption *parsed = PQconninfoParse(url, &words);
     if (!parsed)
-        mistake(rd, node_get(map, "url")->value->at,
-                "`url` is no Postgres address: write postgresql://user:password@host:5432/database");
+        mistake(
+            rd, node_get(map, "url")->value->at,
+            "`url` is no Postgres address: write postgresql://user:password@host:5432/database");
     PQconninfoFree(parsed);
     PQfreemem(words);
 }
 
 static void read_connection(struct reader *rd, struct source_form *f, const struct entry *of)
 {
-    size_t room = of->node->count + (f->params && f->params->kind == NODE_MAP ? f->params->count : 0) + 1;
+    size_t room =
+        of->node->count + (f->params && f->params->kind == NODE_MAP ? f->params->count : 0) + 1;
     struct param *params = reader_alloc(rd, room * sizeof *params);
     if (!params)
         return;
@@ -128,14 +131,16 @@ static void read_connection(struct reader *rd, struct source_form *f, const stru
         wrong_type(rd, f->params, "params", "a map of connection parameters");
     const struct pair *url = node_get(of->node, "url");
     if (f->s.param_count == 0 && !url && of->node->count <= 1)
-        mistake(rd, of->at, "the source %s has no `url`: add it, or host, dbname and user", shown_text(rd, of->name));
+        mistake(rd, of->at, "the source %s has no `url`: add it, or host, dbname and user",
+                shown_text(rd, of->name));
 }
 
 /* Redshift speaks Postgres' protocol, but has no COPY to the client. */
 static void set_redshift(struct reader *rd, struct source_form *f, const struct node *map)
 {
     if (f->s.read == READ_COPY)
-        mistake(rd, node_get(map, "read")->value->at, "redshift cannot be read with `copy`: write rows, or remove `read`");
+        mistake(rd, node_get(map, "read")->value->at,
+                "redshift cannot be read with `copy`: write rows, or remove `read`");
     f->s.read = READ_ROWS;
 }
 
@@ -144,10 +149,13 @@ static void source_read(struct reader *rd, const struct entry *of, struct source
     struct source_form f = {.s = {.connections = 4}};
     const struct pair *type = node_get(of->node, "type");
     if (of->node->kind == NODE_MAP && !type)
-        mistake(rd, of->at, "the source %s has no `type`: add it, for example type: postgres", shown_text(rd, of->name));
+        mistake(rd, of->at, "the source %s has no `type`: add it, for example type: postgres",
+                shown_text(rd, of->name));
     int which = type ? word_of(rd, type->value, "type", types) : -1;
     if (which > TYPE_REDSHIFT)
-        unsupported(rd, type->value->at, "a source of type %s is not supported by this version: use postgres", types[which]);
+        unsupported(rd, type->value->at,
+                    "a source of type %s is not supported by this version: use postgres",
+                    types[which]);
     else if ((which >= 0 || of->node->kind != NODE_MAP) && form_read(rd, &form, of, &f))
         read_connection(rd, &f, of);
     f.s.read = (enum read_method)f.read;

@@ -60,9 +60,12 @@ static void set_removal(struct reader *rd, const struct entry *of, struct sync_f
     struct config_place at = node_get(of->node, "on_removed")->value->at;
     f->s.on_removed = (enum on_removed)f->on_removed;
     if (mirror && f->s.on_removed == REMOVED_IGNORE)
-        mistake(rd, at, "`mode: mirror` removes vanished rows, so `on_removed` cannot be ignore: write mode: upsert");
+        mistake(rd, at,
+                "`mode: mirror` removes vanished rows, so `on_removed` cannot be ignore: write "
+                "mode: upsert");
     if (f->s.mode == MODE_APPEND && f->s.on_removed != REMOVED_IGNORE)
-        mistake(rd, at, "`mode: append` sends events, which cannot be taken back: remove `on_removed`");
+        mistake(rd, at,
+                "`mode: append` sends events, which cannot be taken back: remove `on_removed`");
 }
 
 static void set_first_run(struct reader *rd, const struct entry *of, struct sync_form *f)
@@ -71,7 +74,8 @@ static void set_first_run(struct reader *rd, const struct entry *of, struct sync
     f->s.first_run = f->s.first_run_set ? (enum first_run)f->first_run : FIRST_SEND;
     if (f->s.mode == MODE_APPEND && !node_get(of->node, "first_run"))
         mistake(rd, of->at,
-                "the sync %s appends and has no `first_run`: write send (an event for each present row) or skip",
+                "the sync %s appends and has no `first_run`: write send (an event for each present "
+                "row) or skip",
                 shown_text(rd, of->name));
 }
 
@@ -87,17 +91,20 @@ static void set_batch_size(struct reader *rd, const struct entry *of, struct syn
         return;
     }
     if (s->batch_size > d->batch_max)
-        mistake(rd, given->value->at, "`batch_size` is above the maximum of %s, which is %u: make it smaller", d->type,
+        mistake(rd, given->value->at,
+                "`batch_size` is above the maximum of %s, which is %u: make it smaller", d->type,
                 d->batch_max);
     for (size_t i = 0; i < d->limit_count; i++)
         if (d->limits[i].kind == RATE_RECORDS && d->limits[i].count < s->batch_size)
             mistake(rd, given->value->at,
-                    "`batch_size` is above the `records` of a rate limit of %s, so that no batch could ever be sent: "
+                    "`batch_size` is above the `records` of a rate limit of %s, so that no batch "
+                    "could ever be sent: "
                     "make it smaller",
                     shown_text(rd, d->name));
 }
 
-/* Columns of `mappings: all` are known only to the warehouse; those are checked when the run starts. */
+/* Columns of `mappings: all` are known only to the warehouse; those are checked when the run
+ * starts. */
 static void check_identity(struct reader *rd, const struct entry *of, const struct sync *s)
 {
     const char **known = reader_alloc(rd, (s->mapping_count + 1) * sizeof *known);
@@ -109,20 +116,23 @@ static void check_identity(struct reader *rd, const struct entry *of, const stru
         if (!mapping_is_to(&s->mappings[i], s->identify_by))
             continue;
         if (s->mappings[i].kind == MAPPING_CONSTANT)
-            mistake(rd, given->value->at, "`identify_by` names a field with the same value for all records: name another");
+            mistake(
+                rd, given->value->at,
+                "`identify_by` names a field with the same value for all records: name another");
         return;
     }
     mistake(rd, given->value->at, "`identify_by` names the field %s, which no mapping fills: %s",
             shown(rd, given->value),
-            did_you_mean(rd, given->value->substituted ? "" : s->identify_by, known, s->mapping_count,
-                         "add a mapping to it"));
+            did_you_mean(rd, given->value->substituted ? "" : s->identify_by, known,
+                         s->mapping_count, "add a mapping to it"));
 }
 
 static void link_references(struct reader *rd, struct sync_form *f)
 {
     const struct project *p = rd->project;
     const struct entry *model = f->model ? reader_find(rd, SECTION_MODELS, f->model) : NULL;
-    const struct entry *destination = f->destination ? reader_find(rd, SECTION_DESTINATIONS, f->destination) : NULL;
+    const struct entry *destination =
+        f->destination ? reader_find(rd, SECTION_DESTINATIONS, f->destination) : NULL;
     if (model)
         f->s.model = &p->models[entry_index(rd, SECTION_MODELS, model)];
     if (destination)

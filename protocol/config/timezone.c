@@ -10,7 +10,7 @@
 static const char zone_folder[] = "/usr/share/zoneinfo";
 
 enum {
-    ZONE_BYTES = 100,     /* of a name */
+    ZONE_BYTES = 100, /* of a name */
     ZONES_MAX = 1000,
     ZONE_TABLE_BYTES = 1 << 20,
 };

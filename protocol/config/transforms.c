@@ -10,18 +10,28 @@
 enum {
     TRANSFORMS_MAX = 32,
     CHARACTERS_MAX = 1 << 30,
+    GROUP_BYTES = 33, /* PCRE2's own maximum of a name, and a NUL */
 };
 
 static const char *const names[] = {
-    [TRANSFORM_TRIM] = "trim",           [TRANSFORM_LOWER] = "lower",
-    [TRANSFORM_UPPER] = "upper",         [TRANSFORM_SHA256] = "sha256",
-    [TRANSFORM_MD5] = "md5",             [TRANSFORM_HEX] = "hex",
-    [TRANSFORM_BASE64] = "base64",       [TRANSFORM_TO_STRING] = "to_string",
-    [TRANSFORM_TO_NUMBER] = "to_number", [TRANSFORM_TO_BOOLEAN] = "to_boolean",
-    [TRANSFORM_DATE] = "date",           [TRANSFORM_SUBSTRING] = "substring",
-    [TRANSFORM_REPLACE] = "replace",     [TRANSFORM_SPLIT] = "split",
-    [TRANSFORM_JOIN] = "join",           [TRANSFORM_JSON] = "json",
-    [TRANSFORM_MAP] = "map",             NULL,
+    [TRANSFORM_TRIM] = "trim",
+    [TRANSFORM_LOWER] = "lower",
+    [TRANSFORM_UPPER] = "upper",
+    [TRANSFORM_SHA256] = "sha256",
+    [TRANSFORM_MD5] = "md5",
+    [TRANSFORM_HEX] = "hex",
+    [TRANSFORM_BASE64] = "base64",
+    [TRANSFORM_TO_STRING] = "to_string",
+    [TRANSFORM_TO_NUMBER] = "to_number",
+    [TRANSFORM_TO_BOOLEAN] = "to_boolean",
+    [TRANSFORM_DATE] = "date",
+    [TRANSFORM_SUBSTRING] = "substring",
+    [TRANSFORM_REPLACE] = "replace",
+    [TRANSFORM_SPLIT] = "split",
+    [TRANSFORM_JOIN] = "join",
+    [TRANSFORM_JSON] = "json",
+    [TRANSFORM_MAP] = "map",
+    NULL,
 };
 
 struct substring_form {
@@ -34,7 +44,8 @@ static const struct field substring_fields[] = {
     {"from", FIELD_COUNT, MEMBER(from), .max = CHARACTERS_MAX},
     {"length", FIELD_COUNT, MEMBER(length), .min = 1, .max = CHARACTERS_MAX},
 };
-static const struct form substring_form = {"`substring` map", substring_fields, ARRAY_LEN(substring_fields), false};
+static const struct form substring_form = {"`substring` map", substring_fields,
+                                           ARRAY_LEN(substring_fields), false};
 
 struct replace_form {
     const char *pattern;
@@ -47,7 +58,8 @@ static const struct field replace_fields[] = {
     {"pattern", FIELD_TEXT, MEMBER(pattern), .required = true},
     {"with", FIELD_TEXT, MEMBER(with), .required = true, .may_be_empty = true},
 };
-static const struct form replace_form = {"`replace` map", replace_fields, ARRAY_LEN(replace_fields), false};
+static const struct form replace_form = {"`replace` map", replace_fields, ARRAY_LEN(replace_fields),
+                                         false};
 
 struct table_form {
     const struct node *table;
@@ -60,7 +72,8 @@ static const struct field table_fields[] = {
     {"table", FIELD_NODE, MEMBER(table), .required = true},
     {"default", FIELD_NODE, MEMBER(fallback)},
 };
-static const struct form table_form = {"`map` transform", table_fields, ARRAY_LEN(table_fields), false};
+static const struct form table_form = {"`map` transform", table_fields, ARRAY_LEN(table_fields),
+                                       false};
 
 static void read_substring(struct reader *rd, const struct node *arg, struct transform *t)
 {
@@ -69,20 +82,48 @@ static void read_substring(struct reader *rd, const struct node *arg, struct tra
     if (!form_read(rd, &substring_form, &of, &f))
         return;
     if (!node_get(arg, "from") && !node_get(arg, "length"))
-        mistake(rd, arg->at, "`substring` has neither `from` nor `length`: write {substring: {from: 0, length: 3}}");
+        mistake(
+            rd, arg->at,
+            "`substring` has neither `from` nor `length`: write {substring: {from: 0, length: 3}}");
     t->from = f.from;
     t->length = node_get(arg, "length") ? (int64_t)f.length : -1;
 }
 
-/* $1 and ${1} must name a group that the pattern has. */
-static void check_groups(struct reader *rd, const struct node *node, const char *with, uint32_t groups)
+/* Takes $1, ${1}, $name or ${name} after its dollar sign; false where the pattern has no such
+ * group. */
+static bool take_group(const pcre2_code *re, const char **p)
+{
+    uint32_t groups = 0;
+    bool braced = **p == '{';
+    const char *start = *p + braced;
+    size_t digits = strspn(start, "0123456789"), n = digits;
+    char name[GROUP_BYTES];
+    while (!digits && (isalnum((unsigned char)start[n]) || start[n] == '_'))
+        n++;
+    if (n == 0 || n >= sizeof name || (braced && start[n] != '}'))
+        return false;
+    memcpy(name, start, n);
+    name[n] = '\0';
+    *p = start + n + braced;
+    pcre2_pattern_info(re, PCRE2_INFO_CAPTURECOUNT, &groups);
+    if (digits)
+        return strtoul(name, NULL, 10) <= groups;
+    return pcre2_substring_number_from_name(re, (PCRE2_SPTR)name) > 0;
+}
+
+static void check_groups(struct reader *rd, const struct node *node, const char *with,
+                         const pcre2_code *re)
 {
     for (const char *p = strchr(with, '$'); p; p = strchr(p, '$')) {
-        p += 1 + (p[1] == '$');
-        const char *digits = p + (*p == '{');
-        if (isdigit((unsigned char)*digits) && strtoul(digits, NULL, 10) > groups)
-            mistake(rd, node->at, "`with` names the group $%lu, but the pattern has %u: correct it, or write $$ for a $",
-                    strtoul(digits, NULL, 10), groups);
+        p++;
+        if (*p == '$') {
+            p++;
+        } else if (!take_group(re, &p)) {
+            mistake(rd, node->at,
+                    "a $ in `with` names no group of the pattern: write $1 or ${1} for its first "
+                    "group, or $$ for a dollar sign");
+            return;
+        }
     }
 }
 
@@ -90,21 +131,21 @@ static void check_pattern(struct reader *rd, const struct node *arg, const struc
 {
     int code;
     PCRE2_SIZE offset;
-    uint32_t groups = 0;
-    pcre2_code *re = pcre2_compile((PCRE2_SPTR)f->pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &offset,
-                                   NULL);
+    pcre2_code *re =
+        pcre2_compile((PCRE2_SPTR)f->pattern, PCRE2_ZERO_TERMINATED,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
     if (!re) {
         PCRE2_UCHAR words[128] = "";
         pcre2_get_error_message(code, words, sizeof words);
-        mistake(rd, node_get(arg, "pattern")->value->at, "`pattern` is no regular expression (PCRE2): %s, at character %zu",
+        mistake(rd, node_get(arg, "pattern")->value->at,
+                "`pattern` is no regular expression (PCRE2): %s, at character %zu",
                 (const char *)words, (size_t)offset + 1);
         return;
     }
-    pcre2_pattern_info(re, PCRE2_INFO_CAPTURECOUNT, &groups);
-    pcre2_code_free(re);
     const struct pair *with = node_get(arg, "with");
     if (with)
-        check_groups(rd, with->value, f->with, groups);
+        check_groups(rd, with->value, f->with, re);
+    pcre2_code_free(re);
 }
 
 static void read_replace(struct reader *rd, const struct node *arg, struct transform *t)
@@ -191,7 +232,8 @@ static void read_argument(struct reader *rd, const struct node *arg, struct tran
     else if (t->kind == TRANSFORM_SPLIT || t->kind == TRANSFORM_JOIN)
         read_separator(rd, arg, t);
     else
-        mistake(rd, arg->at, "the transform %s takes no argument: write its name only", names[t->kind]);
+        mistake(rd, arg->at, "the transform %s takes no argument: write its name only",
+                names[t->kind]);
 }
 
 static const char *argument_example(enum transform_kind kind)
@@ -207,7 +249,8 @@ static const char *argument_example(enum transform_kind kind)
     return kind == TRANSFORM_MAP ? "{map: {table: {a: b}}}" : NULL;
 }
 
-static bool find_kind(struct reader *rd, struct config_place at, const char *name, struct transform *t)
+static bool find_kind(struct reader *rd, struct config_place at, const char *name,
+                      struct transform *t)
 {
     for (int i = 0; names[i]; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -216,7 +259,8 @@ static bool find_kind(struct reader *rd, struct config_place at, const char *nam
         }
     }
     mistake(rd, at, "there is no transform %s: %s (known: %s)", shown_text(rd, name),
-            did_you_mean(rd, name, names, ARRAY_LEN(names), "write a known one"), listed(rd, names));
+            did_you_mean(rd, name, names, ARRAY_LEN(names), "write a known one"),
+            listed(rd, names));
     return false;
 }
 

@@ -1,4 +1,5 @@
-/* The keys of a webhook: its address, headers and credentials. No message here ever quotes a value. */
+/* The keys of a webhook: its address, headers and credentials. No message here ever quotes a value.
+ */
 #include "protocol/config/form.h"
 #include "protocol/config/parts.h"
 
@@ -34,8 +35,8 @@ static const struct form sign_form = {"`sign` map", sign_fields, ARRAY_LEN(sign_
 
 /* What Sluice writes itself. */
 static const char *const own_headers[] = {
-    "content-type", "content-length", "content-encoding", "transfer-encoding", "connection",
-    "expect",       "idempotency-key", "x-sluice-signature",
+    "content-type", "content-length", "content-encoding", "transfer-encoding",
+    "connection",   "expect",         "idempotency-key",  "x-sluice-signature",
 };
 
 static bool has_control(const char *text)
@@ -58,7 +59,9 @@ static bool is_token(const char *text)
 
 static const char *url_problem(const char *url)
 {
-    size_t scheme = strncasecmp(url, "https://", 8) == 0 ? 8 : strncasecmp(url, "http://", 7) == 0 ? 7 : 0;
+    size_t scheme = strncasecmp(url, "https://", 8) == 0  ? 8
+                    : strncasecmp(url, "http://", 7) == 0 ? 7
+                                                          : 0;
     if (scheme == 0)
         return "`url` must begin with http:// or https://";
     const char *host = url + scheme;
@@ -69,7 +72,8 @@ static const char *url_problem(const char *url)
         return "`url` must not hold credentials: use `basic` or `bearer`";
     for (const char *p = url; *p; p++)
         if ((unsigned char)*p <= ' ' || *p == 0x7f)
-            return "`url` must not have white space or control characters in it: write %20 for a space";
+            return "`url` must not have white space or control characters in it: write %20 for a "
+                   "space";
     return strchr(url, '#') ? "`url` must not have a fragment (#…): remove it" : NULL;
 }
 
@@ -81,7 +85,8 @@ static bool check_header(struct reader *rd, const struct pair *pair, const struc
     }
     for (size_t i = 0; i < ARRAY_LEN(own_headers); i++) {
         if (strcasecmp(own_headers[i], pair->key) == 0) {
-            mistake(rd, pair->at, "the header %s is written by Sluice itself: remove it", own_headers[i]);
+            mistake(rd, pair->at, "the header %s is written by Sluice itself: remove it",
+                    own_headers[i]);
             return false;
         }
     }
@@ -92,7 +97,8 @@ static bool check_header(struct reader *rd, const struct pair *pair, const struc
         }
     }
     if (strcasecmp(pair->key, "authorization") == 0 && (d->bearer || d->basic_user)) {
-        mistake(rd, pair->at, "the header Authorization comes from `bearer` or `basic` here: remove one");
+        mistake(rd, pair->at,
+                "the header Authorization comes from `bearer` or `basic` here: remove one");
         return false;
     }
     return true;
@@ -116,7 +122,8 @@ static void read_headers(struct reader *rd, const struct node *map, struct desti
         if (!check_header(rd, pair, d) || !value)
             continue;
         if (has_control(value))
-            mistake(rd, pair->value->at, "a header's value must not have line breaks or control characters in it");
+            mistake(rd, pair->value->at,
+                    "a header's value must not have line breaks or control characters in it");
         else
             headers[d->header_count++] = (struct param){pair->key, value};
     }
@@ -125,7 +132,8 @@ static void read_headers(struct reader *rd, const struct node *map, struct desti
 static void check_secret(struct reader *rd, const struct pair *pair, const char *value)
 {
     if (pair && value && has_control(value))
-        mistake(rd, pair->value->at, "`%s` must not have line breaks or control characters in it", pair->key);
+        mistake(rd, pair->value->at, "`%s` must not have line breaks or control characters in it",
+                pair->key);
 }
 
 static void read_basic(struct reader *rd, const struct pair *pair, struct destination *d)
@@ -137,7 +145,8 @@ static void read_basic(struct reader *rd, const struct pair *pair, struct destin
     check_secret(rd, node_get(pair->value, "user"), f.user);
     check_secret(rd, node_get(pair->value, "password"), f.password);
     if (f.user && strchr(f.user, ':'))
-        mistake(rd, node_get(pair->value, "user")->value->at, "`user` must not have a colon in it (RFC 7617)");
+        mistake(rd, node_get(pair->value, "user")->value->at,
+                "`user` must not have a colon in it (RFC 7617)");
     d->basic_user = f.user;
     d->basic_password = f.password;
 }
@@ -154,7 +163,8 @@ static void read_ca_file(struct reader *rd, const struct pair *pair, struct dest
 {
     const char *path = reader_path(rd, d->ca_file);
     if (path && access(path, R_OK) != 0)
-        mistake(rd, pair->value->at, "`ca_file` cannot be read: %s; correct the path (it starts at the project folder)",
+        mistake(rd, pair->value->at,
+                "`ca_file` cannot be read: %s; correct the path (it starts at the project folder)",
                 path);
     d->ca_file = path;
 }

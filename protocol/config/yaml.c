@@ -61,10 +61,10 @@ static void syntax_mistake(struct composer *c)
         return;
     }
     struct config_place at = p->error == YAML_READER_ERROR ? place_of_offset(c, p->problem_offset)
-                                                          : place_of(c, p->problem_mark);
+                                                           : place_of(c, p->problem_mark);
     char text[256];
-    snprintf(text, sizeof text, "this is not YAML: %s%s%s; mind indentation, colons and quotes", problem,
-             p->context ? ", " : "", p->context ? p->context : "");
+    snprintf(text, sizeof text, "this is not YAML: %s%s%s; mind indentation, colons and quotes",
+             problem, p->context ? ", " : "", p->context ? p->context : "");
     give_up(c, at, text);
 }
 
@@ -87,7 +87,8 @@ static const char *tag_of(const yaml_char_t *tag)
     return strncmp(text, prefix, sizeof prefix - 1) == 0 ? text + sizeof prefix - 1 : "?";
 }
 
-static void check_collection_tag(struct composer *c, const struct node *node, const yaml_char_t *tag)
+static void check_collection_tag(struct composer *c, const struct node *node,
+                                 const yaml_char_t *tag)
 {
     const char *name = tag_of(tag);
     if (name && strcmp(name, "!") != 0 && strcmp(name, node->kind == NODE_MAP ? "map" : "seq") != 0)
@@ -110,7 +111,8 @@ static void set_core_type(struct composer *c, struct node *node, const yaml_even
                 (strcmp(tag, "float") == 0 && (plain_type == CORE_INT || plain_type == CORE_FLOAT));
     node->type = plain_type;
     if (!fits)
-        mistake(c->rd, node->at, "this tag (!) is not known here, or does not fit its value: remove it");
+        mistake(c->rd, node->at,
+                "this tag (!) is not known here, or does not fit its value: remove it");
     node->broken = !fits;
 }
 
@@ -118,13 +120,15 @@ static struct node *new_node(struct composer *c, enum node_kind kind, const yaml
 {
     struct node *node = reader_alloc(c->rd, sizeof *node);
     if (!node)
-        return give_up(c, place_of(c, event->start_mark), "this file needs too much memory: split it");
+        return give_up(c, place_of(c, event->start_mark),
+                       "this file needs too much memory: split it");
     node->kind = kind;
     node->at = place_of(c, event->start_mark);
     node->weight = 1;
     node->height = 1;
     if (++c->weight > YAML_NODES)
-        return give_up(c, node->at, "this file has too many values (aliases are counted in full): split it");
+        return give_up(c, node->at,
+                       "this file has too many values (aliases are counted in full): split it");
     return node;
 }
 
@@ -171,13 +175,15 @@ static struct node *compose_alias(struct composer *c, const yaml_event_t *event,
     while (a && strcmp(a->name, name) != 0)
         a = a->next;
     if (!a)
-        return give_up(c, at, "this alias has no anchor before it: write &name at what it stands for");
+        return give_up(c, at,
+                       "this alias has no anchor before it: write &name at what it stands for");
     if (a->node->open)
         return give_up(c, at, "this alias stands for something that contains it: break the circle");
     if (depth + a->node->height > YAML_DEPTH)
         return give_up(c, at, "this is nested too deeply: flatten it");
     if (a->node->weight > YAML_NODES - c->weight)
-        return give_up(c, at, "this file has too many values (aliases are counted in full): split it");
+        return give_up(c, at,
+                       "this file has too many values (aliases are counted in full): split it");
     c->weight += a->node->weight;
     return a->node;
 }
@@ -223,13 +229,14 @@ static void compose_items(struct composer *c, struct node *list, struct buf *ite
 
 static bool is_merge_key(const yaml_event_t *event)
 {
-    return event->type == YAML_SCALAR_EVENT && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+    return event->type == YAML_SCALAR_EVENT &&
+           event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
            strcmp((const char *)event->data.scalar.value, "<<") == 0;
 }
 
 /* Reads one value and keeps it under key, or merges it. */
-static bool compose_pair(struct composer *c, struct node *map, yaml_event_t *key_event, struct buf *met,
-                         uint32_t depth)
+static bool compose_pair(struct composer *c, struct node *map, yaml_event_t *key_event,
+                         struct buf *met, uint32_t depth)
 {
     bool merge = is_merge_key(key_event);
     struct node *key = compose_taken(c, key_event, depth + 1);
@@ -243,7 +250,8 @@ static bool compose_pair(struct composer *c, struct node *map, yaml_event_t *key
     if (merge) {
         merge_pairs(c->rd, value, met);
     } else if (key->kind != NODE_SCALAR) {
-        mistake(c->rd, key->at, "a key must be text, but this is %s: mind braces and brackets", node_kind_name(key));
+        mistake(c->rd, key->at, "a key must be text, but this is %s: mind braces and brackets",
+                node_kind_name(key));
     } else {
         struct met_pair pair = {{key->text, key->at, value}, 0};
         enum err_code rc = buf_put(met, &pair, sizeof pair);
@@ -278,7 +286,8 @@ static void compose_pairs(struct composer *c, struct node *map, struct buf *met,
     merge_finish(c->rd, map, met);
 }
 
-static struct node *compose_collection(struct composer *c, const yaml_event_t *event, uint32_t depth)
+static struct node *compose_collection(struct composer *c, const yaml_event_t *event,
+                                       uint32_t depth)
 {
     bool is_map = event->type == YAML_MAPPING_START_EVENT;
     struct node *node = new_node(c, is_map ? NODE_MAP : NODE_LIST, event);
@@ -286,8 +295,10 @@ static struct node *compose_collection(struct composer *c, const yaml_event_t *e
         return NULL;
     if (depth >= YAML_DEPTH)
         return give_up(c, node->at, "this is nested too deeply: flatten it");
-    check_collection_tag(c, node, is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
-    if (!register_anchor(c, is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor, node))
+    check_collection_tag(c, node,
+                         is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
+    if (!register_anchor(
+            c, is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor, node))
         return NULL;
     struct buf children CLEANUP(buf_done);
     buf_init(&children, YAML_NODES * sizeof(struct met_pair));
@@ -325,7 +336,8 @@ static bool skip_to(struct composer *c, yaml_event_type_t wanted, struct config_
     return false;
 }
 
-struct node *yaml_read(struct reader *rd, const char *file, struct slice bytes, struct config_place *ret_second)
+struct node *yaml_read(struct reader *rd, const char *file, struct slice bytes,
+                       struct config_place *ret_second)
 {
     struct composer c = {.rd = rd, .file = file, .bytes = bytes};
     struct node *root = NULL;
@@ -336,7 +348,8 @@ struct node *yaml_read(struct reader *rd, const char *file, struct slice bytes, 
         rd->failed = ERR_NOMEM;
         return NULL;
     }
-    yaml_parser_set_input_string(&c.parser, (const unsigned char *)(bytes.n ? bytes.p : ""), bytes.n);
+    yaml_parser_set_input_string(&c.parser, (const unsigned char *)(bytes.n ? bytes.p : ""),
+                                 bytes.n);
     if (skip_to(&c, YAML_DOCUMENT_START_EVENT, &at) && next_event(&c, &event))
         root = compose_taken(&c, &event, 1);
     if (root && skip_to(&c, YAML_DOCUMENT_START_EVENT, &at))

@@ -1,4 +1,5 @@
-/* A whole project from foreign bytes: loading must end, within its limits, with a project or with mistakes. */
+/* A whole project from foreign bytes: loading must end, within its limits, with a project or with
+ * mistakes. */
 #include "protocol/config/config.h"
 
 #include <fcntl.h>

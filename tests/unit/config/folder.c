@@ -36,7 +36,8 @@ void folder_write_bytes(const struct folder *f, const char *name, const void *by
 {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", f->path, name);
-    for (char *slash = strchr(path + strlen(f->path) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    for (char *slash = strchr(path + strlen(f->path) + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         mkdir(path, 0700);
         *slash = '/';

@@ -12,10 +12,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define SMALL \
-    "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n" \
-    "models: {m: {source: w, primary_key: id, sql: select 1}}\n" \
-    "destinations: {d: {type: webhook, url: \"http://h/\"}}\n" \
+#define SMALL                                                                                      \
+    "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"                                  \
+    "models: {m: {source: w, primary_key: id, sql: select 1}}\n"                                   \
+    "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"                                     \
     "syncs: {s: {model: m, destination: d, mappings: all}}\n"
 
 static void load_good(struct folder *f, const char *text)
@@ -70,10 +70,12 @@ static void a_small_project_gets_every_default(void **state)
 }
 
 static const char whole[] =
-    "settings: {redis: 'unix:///r.sock', state_dir: /var/x/../state/, listen: '0.0.0.0:80', window: 1MiB,\n"
+    "settings: {redis: 'unix:///r.sock', state_dir: /var/x/../state/, listen: '0.0.0.0:80', "
+    "window: 1MiB,\n"
     "  disk_reserve: 0, limit_slack: 50ms}\n"
     "sources:\n"
-    "  w: {type: postgres, host: h, port: 5433, user: u, password: 0123, sslmode: require, params: {connect_timeout: 5},\n"
+    "  w: {type: postgres, host: h, port: 5433, user: u, password: 0123, sslmode: require, params: "
+    "{connect_timeout: 5},\n"
     "      statement_timeout: 5m, read: rows, connections: 2}\n"
     "  r: {type: redshift, url: 'host=h dbname=d'}\n"
     "models:\n"
@@ -81,20 +83,29 @@ static const char whole[] =
     "  f: {source: r, primary_key: id, sql_file: q/f.sql}\n"
     "  b: {source: r, primary_key: id, dbt: {manifest: target/manifest.json, model: b}}\n"
     "destinations:\n"
-    "  d: {type: webhook, url: 'https://h:8443/p?q=1', headers: {X-Version: 2, Accept: '*/*'}, basic: {user: u, password: p},\n"
-    "      sign: {secret: s3}, gzip: true, batch_size: 1000, batch_bytes: 64KiB, quota: shared, concurrency: 3, timeout: 5s,\n"
-    "      rate_limits: [{requests: 100, per: 10s}, {records: 5000, per: m}], retry: {attempts: 2, base: 1s, max: 2s}}\n"
+    "  d: {type: webhook, url: 'https://h:8443/p?q=1', headers: {X-Version: 2, Accept: '*/*'}, "
+    "basic: {user: u, password: p},\n"
+    "      sign: {secret: s3}, gzip: true, batch_size: 1000, batch_bytes: 64KiB, quota: shared, "
+    "concurrency: 3, timeout: 5s,\n"
+    "      rate_limits: [{requests: 100, per: 10s}, {records: 5000, per: m}], retry: {attempts: 2, "
+    "base: 1s, max: 2s}}\n"
     "  e: {type: webhook, url: 'http://h', quota: shared, concurrency: 3, bearer: t,\n"
     "      rate_limits: [{records: 5000, per: 60s}, {requests: 100, per: 10s}]}\n"
     "  few: {type: webhook, url: 'http://h', rate_limits: [{records: 20, per: 1s}]}\n"
     "syncs:\n"
-    "  a: {model: m, destination: d, object: contacts, mode: mirror, identify_by: mail, priority: high, lane_by: parent,\n"
+    "  a: {model: m, destination: d, object: contacts, mode: mirror, identify_by: mail, priority: "
+    "high, lane_by: parent,\n"
     "      schedule: {cron: '0 6 * * 1-5', timezone: UTC}, batch_size: 20, first_run: skip,\n"
-    "      guard: {max_changed: 10, min_rows: '0.5%', allow_empty: true}, mappings: [{from: email, to: mail}]}\n"
-    "  b: {model: m, destination: few, mode: mirror, guard: off, schedule: {after: a}, allow_empty: true, mappings: all}\n"
-    "  c: {model: f, destination: e, mode: append, first_run: send, schedule: {after: [a, b]}, mappings: all}\n"
-    "  d: {model: b, destination: e, mode: insert, on_removed: delete, schedule: manual, mappings: all}\n"
-    "  e: {model: b, destination: e, mode: mirror, on_removed: clear, schedule: {every: 1h30m}, mappings: all,\n"
+    "      guard: {max_changed: 10, min_rows: '0.5%', allow_empty: true}, mappings: [{from: email, "
+    "to: mail}]}\n"
+    "  b: {model: m, destination: few, mode: mirror, guard: off, schedule: {after: a}, "
+    "allow_empty: true, mappings: all}\n"
+    "  c: {model: f, destination: e, mode: append, first_run: send, schedule: {after: [a, b]}, "
+    "mappings: all}\n"
+    "  d: {model: b, destination: e, mode: insert, on_removed: delete, schedule: manual, mappings: "
+    "all}\n"
+    "  e: {model: b, destination: e, mode: mirror, on_removed: clear, schedule: {every: 1h30m}, "
+    "mappings: all,\n"
     "      guard: {max_removed: off}}\n";
 
 static void every_key_is_read(void **state)
@@ -159,8 +170,10 @@ static void every_key_of_a_sync_is_read(void **state)
     assert_true(a->first_run_set);
     assert_int_equal(a->schedule, SCHEDULE_CRON);
     assert_string_equal(a->cron_timezone, "UTC");
-    assert_true(a->guard.max_removed.set && a->guard.max_removed.percent && a->guard.max_removed.value == 50);
-    assert_true(a->guard.max_changed.set && !a->guard.max_changed.percent && a->guard.max_changed.value == 10);
+    assert_true(a->guard.max_removed.set && a->guard.max_removed.percent &&
+                a->guard.max_removed.value == 50);
+    assert_true(a->guard.max_changed.set && !a->guard.max_changed.percent &&
+                a->guard.max_changed.value == 10);
     assert_true(a->guard.min_rows.percent && a->guard.min_rows.value == 0.5);
     assert_true(a->guard.allow_empty);
     assert_false(b->guard.max_removed.set);
@@ -193,11 +206,13 @@ static void mappings_and_transforms_are_read(void **state)
               "      - id\n"
               "      - {from: a, to: x.y\\.z, transform: trim, if_null: skip}\n"
               "      - {from: b, to: x.a, default: 0x10, transform: [trim, {date: unix_ms}, date,\n"
-              "         {substring: {from: 2, length: 3}}, {replace: {pattern: '(a)b', with: '$1'}}, {split: ','},\n"
-              "         {join: ''}, {map: {table: {a: b, 1: 2, n: ~}, default: x}}, json, {substring: {from: 1}}]}\n"
+              "         {substring: {from: 2, length: 3}}, {replace: {pattern: '(a)(?<n>b)', with: "
+              "'$1$${2}$n$$'}}, {split: ','},\n"
+              "         {join: ''}, {map: {table: {a: b, 1: 2, n: ~}, default: x}}, json, "
+              "{substring: {from: 1}}]}\n"
               "      - {value: {a: [1.10, ~, yes, true], b: no}, to: c}\n"
               "      - {value: null, to: n}\n"
-              "      - {template: \"{{ a }}-$${b}\", to: t}\n");
+              "      - {template: \"{{ a }}-$${b} \\\\{{\", to: t}\n");
     const struct sync *s = project_sync(f.project, "s");
     assert_int_equal(s->mapping_count, 6);
     const struct mapping *m = s->mappings;
@@ -213,7 +228,7 @@ static void mappings_and_transforms_are_read(void **state)
     assert_string_equal(t[1].text, "unix_ms");
     assert_string_equal(t[2].text, "rfc3339");
     assert_true(t[3].from == 2 && t[3].length == 3);
-    assert_string_equal(t[4].with, "$1");
+    assert_string_equal(t[4].with, "$1${2}$n$$");
     assert_string_equal(t[6].text, "");
     assert_int_equal(t[7].table_count, 3);
     assert_string_equal(t[7].table[1].from, "1");
@@ -223,7 +238,7 @@ static void mappings_and_transforms_are_read(void **state)
     assert_true(t[9].from == 1 && t[9].length == -1);
     assert_string_equal(m[3].constant, "{\"a\":[1.10,null,\"yes\",true],\"b\":\"no\"}");
     assert_string_equal(m[4].constant, "null");
-    assert_string_equal(m[5].from, "{{ a }}-${b}");
+    assert_string_equal(m[5].from, "{{ a }}-${b} \\{{");
     folder_done(&f);
 }
 
@@ -238,14 +253,16 @@ static void values_come_from_the_environment_and_from_files(void **state)
     setenv("SLUICE_T_URL", "http://h/a: {b", 1);
     setenv("SLUICE_T_EMPTY", "", 1);
     setenv("SLUICE_T_N", "12", 1);
-    snprintf(text, sizeof text,
-             "settings: {redis: \"${SLUICE_T_EMPTY}\", state_dir: \"${SLUICE_T_EMPTY:-data}/x\"}\n"
-             "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
-             "models: {m: {source: w, primary_key: id, sql: \"select '$${x}' || '$x'\"}}\n"
-             "destinations: {d: {type: webhook, url: \"http://h/\", concurrency: \"${SLUICE_T_N}\",\n"
-             "  bearer: \"${file:%s}\", headers: {A: \"x${SLUICE_T_URL}y${SLUICE_T_N}\", B: \"${file:token}\"}}}\n"
-             "syncs: {s: {model: m, destination: d, mappings: [{value: \"${SLUICE_T_N}\", to: n}]}}\n",
-             path);
+    snprintf(
+        text, sizeof text,
+        "settings: {redis: \"${SLUICE_T_EMPTY}\", state_dir: \"${SLUICE_T_EMPTY:-data}/x\"}\n"
+        "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+        "models: {m: {source: w, primary_key: id, sql: \"select '$${x}' || '$x'\"}}\n"
+        "destinations: {d: {type: webhook, url: \"http://h/\", concurrency: \"${SLUICE_T_N}\",\n"
+        "  bearer: \"${file:%s}\", headers: {A: \"x${SLUICE_T_URL}y${SLUICE_T_N}\", B: "
+        "\"${file:token}\"}}}\n"
+        "syncs: {s: {model: m, destination: d, mappings: [{value: \"${SLUICE_T_N}\", to: n}]}}\n",
+        path);
     load_good(&f, text);
     assert_null(f.project->settings.redis);
     assert_non_null(strstr(f.project->settings.state_dir, "/data/x"));
@@ -264,7 +281,8 @@ static void files_are_merged_and_others_are_skipped(void **state)
     (void)state;
     struct folder f;
     folder_init(&f);
-    folder_write(&f, "a/sources.yml", "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n");
+    folder_write(&f, "a/sources.yml",
+                 "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n");
     folder_write(&f, "b/models.yaml", "models: {m: {source: w, primary_key: id, sql: select 1}}\n");
     folder_write(&f, "settings.yaml", "settings: {state_dir: data/state}\nalerts:\n");
     folder_write(&f, "rest.yaml",
@@ -272,11 +290,13 @@ static void files_are_merged_and_others_are_skipped(void **state)
                  "syncs: {s: {model: m, destination: d, mappings: all}}\n");
     folder_write(&f, "compose.yaml", "services: {a: {image: '${NOT_SET}', image: b}}\n");
     folder_write(&f, "empty.yml", "");
-    folder_write(&f, "dbt_project.yml", "name: x\nconfig-version: 2\nmodels: {x: {materialized: table}}\n");
+    folder_write(&f, "dbt_project.yml",
+                 "name: x\nconfig-version: 2\nmodels: {x: {materialized: table}}\n");
     folder_write(&f, "dbt/schema.yml", "version: 2\nmodels:\n  - name: m\n");
     folder_write(&f, "dbt/sources.yml", "version: 2\nsources:\n  - name: m\n");
-    static const char *const never[] = {".git/x.yaml", "node_modules/x.yaml", "a/target/x.yaml",
-                                        "dbt_packages/x.yaml", "data/state/x.yaml", "a/x.yaml.bak"};
+    static const char *const never[] = {".git/x.yaml",       "node_modules/x.yaml",
+                                        "a/target/x.yaml",   "dbt_packages/x.yaml",
+                                        "data/state/x.yaml", "a/x.yaml.bak"};
     for (size_t i = 0; i < ARRAY_LEN(never); i++)
         folder_write(&f, never[i], "models: {{{");
     folder_load(&f);
@@ -295,14 +315,15 @@ static void aliases_and_merge_keys_work(void **state)
     (void)state;
     struct folder f;
     folder_init(&f);
-    load_good(&f,
-              "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
-              "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
-              "destinations: {d: &d {type: webhook, url: \"http://h/\", timeout: 5s}, e: {<<: *d, timeout: 7s}}\n"
-              "syncs:\n"
-              "  a: &a {model: m, destination: d, mappings: &all [{from: x, to: y}], priority: low}\n"
-              "  b: {<<: [{priority: high}, *a], destination: e}\n"
-              "  c: {model: m, destination: d, mappings: *all}\n");
+    load_good(
+        &f, "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+            "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
+            "destinations: {d: &d {type: webhook, url: \"http://h/\", timeout: 5s}, e: {<<: *d, "
+            "timeout: 7s}}\n"
+            "syncs:\n"
+            "  a: &a {model: m, destination: d, mappings: &all [{from: x, to: y}], priority: low}\n"
+            "  b: {<<: [{priority: high}, *a], destination: e}\n"
+            "  c: {model: m, destination: d, mappings: *all}\n");
     assert_int_equal(project_destination(f.project, "e")->timeout_ms, 7000);
     const struct sync *b = project_sync(f.project, "b");
     assert_string_equal(b->destination->name, "e");
@@ -326,8 +347,9 @@ static void the_fingerprint_follows_what_is_sent(void **state)
 {
     (void)state;
     static const char *const changes[] = {
-        ", bearer: a", ", bearer: b", ", basic: {user: a, password: b}", ", sign: {secret: a}", ", gzip: true",
-        ", headers: {a: b}", ", headers: {a: c}", ", timeout: 29s", ", rate_limits: [{requests: 1, per: 1s}]",
+        ", bearer: a",         ", bearer: b",    ", basic: {user: a, password: b}",
+        ", sign: {secret: a}", ", gzip: true",   ", headers: {a: b}",
+        ", headers: {a: c}",   ", timeout: 29s", ", rate_limits: [{requests: 1, per: 1s}]",
         ", batch_bytes: 1MiB", ", quota: q",
     };
     char first[33], again[33], seen[ARRAY_LEN(changes)][33];

@@ -17,15 +17,18 @@ static void plain_scalars_have_the_types_of_yaml_1_2(void **state)
         const char *text;
         enum core_type type;
     } cases[] = {
-        {"no", CORE_TEXT},       {"n", CORE_TEXT},      {"on", CORE_TEXT},       {"yes", CORE_TEXT},
-        {"off", CORE_TEXT},      {"True", CORE_BOOL},   {"false", CORE_BOOL},    {"tRue", CORE_TEXT},
-        {"", CORE_NULL},         {"~", CORE_NULL},      {"Null", CORE_NULL},     {"nUll", CORE_TEXT},
-        {"0", CORE_INT},         {"-12", CORE_INT},     {"+7", CORE_INT},        {"007", CORE_INT},
-        {"0o17", CORE_INT},      {"0x1F", CORE_INT},    {"0o18", CORE_TEXT},     {"0x", CORE_TEXT},
-        {"1_000", CORE_TEXT},    {"12:30", CORE_TEXT},  {"1.5", CORE_FLOAT},     {".5", CORE_FLOAT},
-        {"1.", CORE_FLOAT},      {"1e3", CORE_FLOAT},   {"-1.5E-3", CORE_FLOAT}, {".inf", CORE_FLOAT},
-        {"-.INF", CORE_FLOAT},   {".nan", CORE_FLOAT},  {".", CORE_TEXT},        {"-", CORE_TEXT},
-        {"e5", CORE_TEXT},       {"1e", CORE_TEXT},     {"1.2.3", CORE_TEXT},    {"2026-01-02", CORE_TEXT},
+        {"no", CORE_TEXT},    {"n", CORE_TEXT},      {"on", CORE_TEXT},
+        {"yes", CORE_TEXT},   {"off", CORE_TEXT},    {"True", CORE_BOOL},
+        {"false", CORE_BOOL}, {"tRue", CORE_TEXT},   {"", CORE_NULL},
+        {"~", CORE_NULL},     {"Null", CORE_NULL},   {"nUll", CORE_TEXT},
+        {"0", CORE_INT},      {"-12", CORE_INT},     {"+7", CORE_INT},
+        {"007", CORE_INT},    {"0o17", CORE_INT},    {"0x1F", CORE_INT},
+        {"0o18", CORE_TEXT},  {"0x", CORE_TEXT},     {"1_000", CORE_TEXT},
+        {"12:30", CORE_TEXT}, {"1.5", CORE_FLOAT},   {".5", CORE_FLOAT},
+        {"1.", CORE_FLOAT},   {"1e3", CORE_FLOAT},   {"-1.5E-3", CORE_FLOAT},
+        {".inf", CORE_FLOAT}, {"-.INF", CORE_FLOAT}, {".nan", CORE_FLOAT},
+        {".", CORE_TEXT},     {"-", CORE_TEXT},      {"e5", CORE_TEXT},
+        {"1e", CORE_TEXT},    {"1.2.3", CORE_TEXT},  {"2026-01-02", CORE_TEXT},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         if (core_type_of(cases[i].text) != cases[i].type)
@@ -39,12 +42,27 @@ static void numbers_keep_every_digit_as_json(void **state)
         const char *text, *json; /* NULL: JSON does not have it */
     } cases[] = {
         {"12345678901234567890123", "12345678901234567890123"},
-        {"1.10", "1.10"}, {"-0", "-0"}, {"+7", "7"}, {"007", "7"}, {"000", "0"}, {"-007.50", "-7.50"},
-        {".5", "0.5"}, {"-.5e3", "-0.5e3"}, {"1.", "1"}, {"1.e5", "1e5"}, {"+1e5", "1e5"}, {"0x1F", "31"},
-        {"0o17", "15"}, {".inf", NULL}, {"-.Inf", NULL}, {".nan", NULL}, {"0xFFFFFFFFFFFFFFFFF", NULL},
+        {"1.10", "1.10"},
+        {"-0", "-0"},
+        {"+7", "7"},
+        {"007", "7"},
+        {"000", "0"},
+        {"-007.50", "-7.50"},
+        {".5", "0.5"},
+        {"-.5e3", "-0.5e3"},
+        {"1.", "1"},
+        {"1.e5", "1e5"},
+        {"+1e5", "1e5"},
+        {"0x1F", "31"},
+        {"0o17", "15"},
+        {".inf", NULL},
+        {"-.Inf", NULL},
+        {".nan", NULL},
+        {"0xFFFFFFFFFFFFFFFFF", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct node node = {.kind = NODE_SCALAR, .type = core_type_of(cases[i].text), .text = cases[i].text};
+        struct node node = {
+            .kind = NODE_SCALAR, .type = core_type_of(cases[i].text), .text = cases[i].text};
         struct buf b CLEANUP(buf_done);
         buf_init(&b, 1000);
         enum err_code rc = node_put_json(&b, &node);
@@ -61,11 +79,33 @@ static void durations_have_units(void **state)
         const char *text;
         int64_t ms; /* -1: none */
     } cases[] = {
-        {"500ms", 500},  {"10s", 10000}, {"5m", 300000},   {"1h", 3600000}, {"1d", 86400000}, {"1w", 604800000},
-        {"1.5s", 1500},  {"1h30m", 5400000}, {"0.1s", 100}, {"0s", 0},      {"10", -1},       {"", -1},
-        {"s", -1},       {"5 parsecs", -1}, {"5parsecs", -1}, {"10 s", -1}, {"-1s", -1},      {"30m1h", -1},
-        {"1s1s", -1},    {"1M", -1},     {"1e3s", -1},     {"0x1s", -1},    {"infs", -1},     {"0.0001s", -1},
-        {"1.s", -1},     {"99999999999999999999d", -1},    {"9999999999999d", -1},
+        {"500ms", 500},
+        {"10s", 10000},
+        {"5m", 300000},
+        {"1h", 3600000},
+        {"1d", 86400000},
+        {"1w", 604800000},
+        {"1.5s", 1500},
+        {"1h30m", 5400000},
+        {"0.1s", 100},
+        {"0s", 0},
+        {"10", -1},
+        {"", -1},
+        {"s", -1},
+        {"5 parsecs", -1},
+        {"5parsecs", -1},
+        {"10 s", -1},
+        {"-1s", -1},
+        {"30m1h", -1},
+        {"1s1s", -1},
+        {"1M", -1},
+        {"1e3s", -1},
+        {"0x1s", -1},
+        {"infs", -1},
+        {"0.0001s", -1},
+        {"1.s", -1},
+        {"99999999999999999999d", -1},
+        {"9999999999999d", -1},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         uint64_t ms = 77;
@@ -82,9 +122,22 @@ static void sizes_tell_thousands_from_1024(void **state)
         const char *text;
         int64_t bytes;
     } cases[] = {
-        {"64MB", 64000000}, {"1MiB", 1048576}, {"500kB", 500000}, {"4KiB", 4096}, {"1.5MB", 1500000},
-        {"1024", 1024},     {"12B", 12},       {"2GiB", 2147483648}, {"1TB", 1000000000000}, {"64mb", 64000000},
-        {"M", -1},          {"64 MB", -1},     {"64X", -1},       {"-1", -1},     {"", -1}, {"1.5", -1},
+        {"64MB", 64000000},
+        {"1MiB", 1048576},
+        {"500kB", 500000},
+        {"4KiB", 4096},
+        {"1.5MB", 1500000},
+        {"1024", 1024},
+        {"12B", 12},
+        {"2GiB", 2147483648},
+        {"1TB", 1000000000000},
+        {"64mb", 64000000},
+        {"M", -1},
+        {"64 MB", -1},
+        {"64X", -1},
+        {"-1", -1},
+        {"", -1},
+        {"1.5", -1},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         uint64_t bytes = 77;
@@ -116,16 +169,29 @@ static void cron_lines_are_checked(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "* * * * *", "0 6 * * 1-5", "*/15 0,12 1-15/2 jan-mar MON,wed", "5/15 * * * 7", "@daily",
-        "0 0 29 2 *", "0 0 31 2 mon", " 0  6 * * * ", "59 23 31 12 0",
+        "* * * * *",    "0 6 * * 1-5",  "*/15 0,12 1-15/2 jan-mar MON,wed",
+        "5/15 * * * 7", "@daily",       "0 0 29 2 *",
+        "0 0 31 2 mon", " 0  6 * * * ", "59 23 31 12 0",
     };
     static const struct {
         const char *text, *words;
     } bad[] = {
-        {"* * * *", "fewer"},         {"* * * * * *", "more"},    {"60 * * * *", "minute"},  {"* 24 * * *", "hour"},
-        {"* * 0 * *", "day"},         {"* * * 13 *", "month"},    {"* * * * 8", "weekday"},  {"5-1 * * * *", "minute"},
-        {"*/0 * * * *", "minute"},    {"1,, * * * *", "minute"},  {"a * * * *", "minute"},   {"0 0 31 2 *", "no month"},
-        {"@reboot", "@hourly"},       {"", "fewer"},              {"1x * * * *", "minute"},  {"0 0 30 feb *", "no month"},
+        {"* * * *", "fewer"},
+        {"* * * * * *", "more"},
+        {"60 * * * *", "minute"},
+        {"* 24 * * *", "hour"},
+        {"* * 0 * *", "day"},
+        {"* * * 13 *", "month"},
+        {"* * * * 8", "weekday"},
+        {"5-1 * * * *", "minute"},
+        {"*/0 * * * *", "minute"},
+        {"1,, * * * *", "minute"},
+        {"a * * * *", "minute"},
+        {"0 0 31 2 *", "no month"},
+        {"@reboot", "@hourly"},
+        {"", "fewer"},
+        {"1x * * * *", "minute"},
+        {"0 0 30 feb *", "no month"},
         {"99999999999 * * * *", "minute"},
     };
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
@@ -141,12 +207,14 @@ static void cron_lines_are_checked(void **state)
 static void the_nearest_name_is_what_was_meant(void **state)
 {
     (void)state;
-    static const char *const names[] = {"upsert", "insert", "update", "mirror", "wh", "customers", NULL};
+    static const char *const names[] = {"upsert", "insert",    "update", "mirror",
+                                        "wh",     "customers", NULL};
     static const struct {
         const char *word, *name;
     } cases[] = {
-        {"upsrt", "upsert"}, {"UPSERT", "upsert"}, {"updaet", "update"}, {"whx", "wh"}, {"mirorr", "mirror"},
-        {"custommer", "customers"}, {"nope", NULL}, {"", NULL}, {"x", NULL}, {"warehouse", NULL},
+        {"upsrt", "upsert"},  {"UPSERT", "upsert"},       {"updaet", "update"}, {"whx", "wh"},
+        {"mirorr", "mirror"}, {"custommer", "customers"}, {"nope", NULL},       {"", NULL},
+        {"x", NULL},          {"warehouse", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const char *name = nearest_name(cases[i].word, names, ARRAY_LEN(names));
