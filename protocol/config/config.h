@@ -265,6 +265,13 @@ void problem_list_done(struct problem_list *list);
  */
 enum err_code project_load(const char *dir, struct project **ret_project,
                            struct problem_list *problems, struct err *err) MUST_CHECK;
+/**
+ * The same for a worker, which reads no warehouse: what `sources` needs from the environment or
+ * from files may be missing there. Such a source is incomplete; everything else is as project_load
+ * gives it.
+ */
+enum err_code project_load_worker(const char *dir, struct project **ret_project,
+                                  struct problem_list *problems, struct err *err) MUST_CHECK;
 void project_free(struct project *project);
 
 const struct sync *project_sync(const struct project *project, const char *name);

@@ -61,10 +61,12 @@ static void put_file(struct expansion *x, const char *path)
                     reader_printf(x->rd, "the file %s", path));
         return;
     }
+    x->node->broken = true;
+    if (x->rd->may_be_missing)
+        return;
     mistake(x->rd, x->node->at,
             "${file:%s} cannot be read: %s; make it readable for this user or correct the path",
             path, err.text);
-    x->node->broken = true;
 }
 
 static void put_variable(struct expansion *x, const char *name, const char *fallback)
@@ -76,10 +78,11 @@ static void put_variable(struct expansion *x, const char *name, const char *fall
     } else if (value) {
         put_outside(x, slice_str(value), reader_printf(x->rd, "the environment variable %s", name));
     } else {
-        mistake(x->rd, x->node->at,
-                "the environment variable %s is not set: set it, or write ${%s:-default}", name,
-                name);
         x->node->broken = true;
+        if (!x->rd->may_be_missing)
+            mistake(x->rd, x->node->at,
+                    "the environment variable %s is not set: set it, or write ${%s:-default}", name,
+                    name);
     }
 }
 

@@ -276,6 +276,16 @@ static void check_names(struct reader *rd, const struct section *s)
                    reader_printf(rd, "a %s's name", s->noun));
 }
 
+static void expand_document(struct reader *rd, const struct document *doc)
+{
+    for (size_t i = 0; i < doc->root->count; i++) {
+        const struct pair *pair = &doc->root->pairs[i];
+        rd->may_be_missing = rd->is_worker && strcmp(pair->key, words[SECTION_SOURCES]) == 0;
+        expand_tree(rd, pair->value);
+    }
+    rd->may_be_missing = false;
+}
+
 static void gather(struct reader *rd, const struct document_list *docs)
 {
     size_t ours = 0;
@@ -283,7 +293,7 @@ static void gather(struct reader *rd, const struct document_list *docs)
         if (!docs->items[i].ours)
             continue;
         ours++;
-        expand_tree(rd, docs->items[i].root);
+        expand_document(rd, &docs->items[i]);
         check_top_level(rd, &docs->items[i]);
     }
     if (ours == 0 && docs->count > 0 && rd->problems->mistakes == 0)
@@ -334,26 +344,47 @@ static enum err_code open_dir(struct reader *rd, const char *dir, struct err *er
     return err_set(err, ERR_CONFIG, "the project folder %s cannot be opened: %s", dir, why);
 }
 
-enum err_code project_load(const char *dir, struct project **ret_project,
-                           struct problem_list *problems, struct err *err)
+static enum err_code load_into(struct reader *rd, const char *dir, struct err *err)
+{
+    enum err_code rc = open_dir(rd, dir, err);
+    if (rc)
+        return rc;
+    load(rd);
+    size_t mistakes = rd->problems->mistakes;
+    if (rd->failed)
+        return err_set(err, rd->failed, "out of memory while reading the configuration in %s", dir);
+    if (mistakes > 0)
+        return err_set(err, ERR_CONFIG, "the configuration in %s has %zu mistake%s", dir, mistakes,
+                       mistakes == 1 ? "" : "s");
+    return ERR_OK;
+}
+
+static enum err_code load_as(struct reader *rd, const char *dir, struct project **ret_project,
+                             struct err *err)
 {
     struct project *project = calloc(1, sizeof *project);
     if (!project)
         return err_set(err, ERR_NOMEM, "out of memory");
     arena_init(&project->arena, PROJECT_ARENA_BYTES);
-    struct reader rd = {.project = project, .problems = problems};
-    enum err_code rc = open_dir(&rd, dir, err);
-    if (!rc)
-        load(&rd);
-    if (rd.failed)
-        rc = err_set(err, rd.failed, "out of memory while reading the configuration in %s", dir);
-    else if (!rc && problems->mistakes > 0)
-        rc = err_set(err, ERR_CONFIG, "the configuration in %s has %zu mistake%s", dir,
-                     problems->mistakes, problems->mistakes == 1 ? "" : "s");
-    if (rc) {
+    rd->project = project;
+    enum err_code rc = load_into(rd, dir, err);
+    if (rc)
         project_free(project);
-        return rc;
-    }
-    *ret_project = project;
-    return ERR_OK;
+    else
+        *ret_project = project;
+    return rc;
+}
+
+enum err_code project_load(const char *dir, struct project **ret_project,
+                           struct problem_list *problems, struct err *err)
+{
+    struct reader rd = {.problems = problems};
+    return load_as(&rd, dir, ret_project, err);
+}
+
+enum err_code project_load_worker(const char *dir, struct project **ret_project,
+                                  struct problem_list *problems, struct err *err)
+{
+    struct reader rd = {.problems = problems, .is_worker = true};
+    return load_as(&rd, dir, ret_project, err);
 }

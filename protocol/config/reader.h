@@ -42,6 +42,8 @@ struct reader {
     struct problem_list *problems;
     struct section sections[SECTION_COUNT];
     enum err_code failed;
+    bool is_worker;      /* secrets of `sources` may be missing */
+    bool may_be_missing; /* what is expanded now is one of those */
 };
 
 void *reader_alloc(struct reader *rd, size_t n) MUST_CHECK;

@@ -364,6 +364,33 @@ static void the_fingerprint_follows_what_is_sent(void **state)
     }
 }
 
+static void a_worker_does_without_the_secrets_of_sources(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct err err;
+    char fingerprint[33];
+    const char *text = "sources: {w: {type: postgres, url: \"${SLUICE_T_NONE}\"}}\n"
+                       "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
+                       "destinations: {d: {type: webhook, url: \"http://h/\", bearer: x}}\n"
+                       "syncs: {s: {model: m, destination: d, mappings: all}}\n";
+    unsetenv("SLUICE_T_NONE");
+    folder_init(&f);
+    folder_load_text(&f, text);
+    assert_int_equal(f.rc, ERR_CONFIG);
+    problem_list_done(&f.problems);
+    problem_list_init(&f.problems);
+    assert_int_equal(project_load_worker(f.path, &f.project, &f.problems, &err), ERR_OK);
+    strcpy(fingerprint, f.project->destinations[0].fingerprint);
+    folder_done(&f);
+    setenv("SLUICE_T_NONE", "postgresql://h/d", 1);
+    folder_init(&f);
+    load_good(&f, text);
+    assert_string_equal(f.project->destinations[0].fingerprint, fingerprint);
+    folder_done(&f);
+    unsetenv("SLUICE_T_NONE");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -375,6 +402,7 @@ int main(void)
         cmocka_unit_test(files_are_merged_and_others_are_skipped),
         cmocka_unit_test(aliases_and_merge_keys_work),
         cmocka_unit_test(the_fingerprint_follows_what_is_sent),
+        cmocka_unit_test(a_worker_does_without_the_secrets_of_sources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
