@@ -21,7 +21,8 @@ struct parse {
     int nesting; /* arrays around this one */
 };
 
-static const char *put_array(const struct converter *c, struct cell cell, struct buf *out, int nesting);
+static const char *put_array(const struct converter *c, struct cell cell, struct buf *out,
+                             int nesting);
 
 static bool put_char(struct parse *a, char c)
 {
@@ -45,12 +46,13 @@ static bool take_quoted(struct parse *a, struct cell *ret)
     return true;
 }
 
-/* An element without quotes; NULL is the null. It must not be empty (an empty text is printed quoted). */
+/* An element without quotes; NULL is the null. It must not be empty (an empty text is printed
+ * quoted). */
 static bool take_plain(struct parse *a, struct cell *ret)
 {
     char *start = a->p;
-    while (a->p < a->end && *a->p != a->array->delimiter && *a->p != '}' && *a->p != '{' && *a->p != '"' &&
-           *a->p != '\\')
+    while (a->p < a->end && *a->p != a->array->delimiter && *a->p != '}' && *a->p != '{' &&
+           *a->p != '"' && *a->p != '\\')
         a->p++;
     *ret = (struct cell){start, (size_t)(a->p - start)};
     if (ret->n == 4 && strncasecmp(start, "NULL", 4) == 0)
@@ -145,9 +147,11 @@ static bool skip_bounds(struct parse *a)
     return true;
 }
 
-static const char *put_array(const struct converter *c, struct cell cell, struct buf *out, int nesting)
+static const char *put_array(const struct converter *c, struct cell cell, struct buf *out,
+                             int nesting)
 {
-    struct parse a = {.p = cell.p, .end = cell.p + cell.n, .array = c, .out = out, .nesting = nesting};
+    struct parse a = {
+        .p = cell.p, .end = cell.p + cell.n, .array = c, .out = out, .nesting = nesting};
     if (nesting > NESTED_ARRAY_LIMIT)
         return too_deep;
     if (!skip_bounds(&a) || a.p == a.end || *a.p != '{')

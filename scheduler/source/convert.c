@@ -11,9 +11,11 @@ static struct value number(struct cell cell)
     if (LIKELY(json_is_number(s)))
         return value_of(VALUE_NUMBER, s);
     if (slice_eq_str(s, "NaN"))
-        return value_bad("numeric NaN has no JSON number; cast it to text or filter it in the model");
+        return value_bad(
+            "numeric NaN has no JSON number; cast it to text or filter it in the model");
     if (slice_eq_str(s, "Infinity") || slice_eq_str(s, "-Infinity"))
-        return value_bad("numeric Infinity has no JSON number; cast it to text or filter it in the model");
+        return value_bad(
+            "numeric Infinity has no JSON number; cast it to text or filter it in the model");
     return value_bad("a number that is not one in the form the warehouse should print");
 }
 
@@ -37,15 +39,19 @@ static struct value bad_time(struct cell cell)
 {
     struct slice s = slice_of(cell.p, cell.n);
     if (slice_eq_str(s, "infinity") || slice_eq_str(s, "-infinity"))
-        return value_bad("an infinite date has no RFC 3339 form; cast it to text or filter it in the model");
+        return value_bad(
+            "an infinite date has no RFC 3339 form; cast it to text or filter it in the model");
     if (cell.n > 3 && memcmp(cell.p + cell.n - 3, " BC", 3) == 0)
-        return value_bad("a date before Christ has no RFC 3339 form; cast it to text or filter it in the model");
+        return value_bad(
+            "a date before Christ has no RFC 3339 form; cast it to text or filter it in the model");
     size_t digits = 0;
     while (digits < cell.n && (unsigned char)(cell.p[digits] - '0') < 10)
         digits++;
     if (digits > 4)
-        return value_bad("a year above 9999 has no RFC 3339 form; cast it to text or filter it in the model");
-    return value_bad("a date that is not in ISO form and UTC; the model must not change DateStyle or TimeZone");
+        return value_bad(
+            "a year above 9999 has no RFC 3339 form; cast it to text or filter it in the model");
+    return value_bad(
+        "a date that is not in ISO form and UTC; the model must not change DateStyle or TimeZone");
 }
 
 static struct value date(struct cell cell)
@@ -57,8 +63,8 @@ static struct value date(struct cell cell)
 }
 
 /*
- * `2026-01-02 03:04:05.678+00` → `2026-01-02T03:04:05.678Z` in place. A column without zone has none here
- * either, unless the model's timezone made it one with.
+ * `2026-01-02 03:04:05.678+00` → `2026-01-02T03:04:05.678Z` in place. A column without zone has
+ * none here either, unless the model's timezone made it one with.
  */
 static struct value timestamp(struct cell cell, bool zone_required)
 {
@@ -105,7 +111,8 @@ static struct value bytes(struct cell cell)
         for (; have < 3 && p < end; have++, p += 2) {
             int high = hex_digit(p[0]), low = hex_digit(p[1]);
             if (high < 0 || low < 0)
-                return value_bad("bytea that is not in hex; the model must not change bytea_output");
+                return value_bad(
+                    "bytea that is not in hex; the model must not change bytea_output");
             group |= (uint32_t)(high << 4 | low) << (16 - 8 * have);
         }
         *out++ = digits[group >> 18];

@@ -1,9 +1,9 @@
 /*
  * From a value as PostgreSQL prints it to the value that will be sent.
  *
- * Reads one cell and a converter compiled for its column; works in the cell's own bytes, arrays in a
- * scratch buffer. Invariant: whatever the bytes, the result keeps value.h's promises or is VALUE_BAD.
- * The session prints dates in ISO form, UTC, and bytea as hex. Any thread, no state.
+ * Reads one cell and a converter compiled for its column; works in the cell's own bytes, arrays in
+ * a scratch buffer. Invariant: whatever the bytes, the result keeps value.h's promises or is
+ * VALUE_BAD. The session prints dates in ISO form, UTC, and bytea as hex. Any thread, no state.
  */
 #ifndef SLUICE_SOURCE_CONVERT_H
 #define SLUICE_SOURCE_CONVERT_H
@@ -30,14 +30,16 @@ struct converter {
     const struct converter *element; /* of an array; may be an array again (a domain over one) */
 };
 
-/** cell is not NULL and c not an array. ascii: the cell surely is. Gives bytes inside the cell and the one behind it. */
+/** cell is not NULL and c not an array. ascii: the cell surely is. Gives bytes inside the cell and
+ * the one behind it. */
 struct value convert_cell(const struct converter *c, struct cell cell, bool ascii);
 
 /**
- * Appends the array in cell to out as JSON. The cell's bytes are used up. Returns NULL, or why the array
- * cannot be sent; out is then as it was.
+ * Appends the array in cell to out as JSON. The cell's bytes are used up. Returns NULL, or why the
+ * array cannot be sent; out is then as it was.
  */
-const char *convert_array(const struct converter *c, struct cell cell, bool ascii, struct buf *out) MUST_CHECK;
+const char *convert_array(const struct converter *c, struct cell cell, bool ascii,
+                          struct buf *out) MUST_CHECK;
 
 static inline struct value value_bad(const char *reason)
 {

@@ -6,7 +6,8 @@
 
 #define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (uint8_t)(c))
 
-/* The split in hand: where the current cell began, which comes next, whether it holds a backslash. */
+/* The split in hand: where the current cell began, which comes next, whether it holds a backslash.
+ */
 struct split {
     struct cells *cells;
     size_t next;
@@ -43,7 +44,8 @@ static char unescaped(char c)
     }
 }
 
-/* Undoes the escapes of cell in place. COPY TO writes no others than these (documentation of COPY, text format). */
+/* Undoes the escapes of cell in place. COPY TO writes no others than these (documentation of COPY,
+ * text format). */
 static bool unescape(struct cell *cell)
 {
     char *p = cell->p, *end = cell->p + cell->n;

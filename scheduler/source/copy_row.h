@@ -1,9 +1,9 @@
 /*
  * One line of COPY … TO STDOUT in text format, taken apart in place.
  *
- * Reads the line, gives one cell per column: NULL, or text with its backslash escapes undone. Allocates
- * nothing. The line is foreign bytes: a wrong number of columns or an unknown escape is an error, never
- * a guess. Any thread.
+ * Reads the line, gives one cell per column: NULL, or text with its backslash escapes undone.
+ * Allocates nothing. The line is foreign bytes: a wrong number of columns or an unknown escape is
+ * an error, never a guess. Any thread.
  */
 #ifndef SLUICE_SOURCE_COPY_ROW_H
 #define SLUICE_SOURCE_COPY_ROW_H

@@ -14,7 +14,8 @@ enum { MANIFEST_LIMIT_BYTES = 256 << 20, LIST_BYTES = 400 };
 static bool has_relation_kind(const json_t *node)
 {
     const char *kind = json_string_value(json_object_get(node, "resource_type"));
-    return kind && (strcmp(kind, "model") == 0 || strcmp(kind, "seed") == 0 || strcmp(kind, "snapshot") == 0);
+    return kind && (strcmp(kind, "model") == 0 || strcmp(kind, "seed") == 0 ||
+                    strcmp(kind, "snapshot") == 0);
 }
 
 static bool is_named(const char *id, const json_t *node, const char *model)
@@ -27,7 +28,8 @@ static enum err_code load_manifest(const char *path, json_t **ret, struct err *e
 {
     struct stat st;
     if (stat(path, &st) != 0)
-        return err_set(err, ERR_CONFIG, "dbt manifest %s: %s; run `dbt compile` or correct the path", path,
+        return err_set(err, ERR_CONFIG,
+                       "dbt manifest %s: %s; run `dbt compile` or correct the path", path,
                        strerror(errno));
     if (!S_ISREG(st.st_mode) || st.st_size > MANIFEST_LIMIT_BYTES)
         return err_set(err, ERR_CONFIG, "dbt manifest %s: not a file, or larger than %d MB", path,
@@ -35,10 +37,12 @@ static enum err_code load_manifest(const char *path, json_t **ret, struct err *e
     json_error_t problem;
     json_t *manifest = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
     if (!manifest)
-        return err_set(err, ERR_CONFIG, "dbt manifest %s:%d:%d: %s", path, problem.line, problem.column, problem.text);
+        return err_set(err, ERR_CONFIG, "dbt manifest %s:%d:%d: %s", path, problem.line,
+                       problem.column, problem.text);
     if (!json_is_object(json_object_get(manifest, "nodes"))) {
         json_decref(manifest);
-        return err_set(err, ERR_CONFIG, "dbt manifest %s: it has no `nodes`; is it a dbt manifest.json?", path);
+        return err_set(err, ERR_CONFIG,
+                       "dbt manifest %s: it has no `nodes`; is it a dbt manifest.json?", path);
     }
     *ret = manifest;
     return ERR_OK;
@@ -60,8 +64,8 @@ static enum err_code unknown_model(const json_t *nodes, const char *model, struc
             names[n++] = name;
     }
     const char *near = nearest_name(model, names, n);
-    err_set(err, ERR_CONFIG, "dbt model %s is not in the manifest%s%s%s", model, near ? "; did you mean " : "",
-            near ? near : "", near ? "?" : "");
+    err_set(err, ERR_CONFIG, "dbt model %s is not in the manifest%s%s%s", model,
+            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     free(names);
     return ERR_CONFIG;
 }
@@ -80,7 +84,8 @@ static enum err_code ambiguous_model(const json_t *nodes, const char *model, str
     return err_set(err, ERR_CONFIG, "dbt model %s is ambiguous; write one of %s", model, list);
 }
 
-static enum err_code find_node(const json_t *nodes, const char *model, const json_t **ret, struct err *err)
+static enum err_code find_node(const json_t *nodes, const char *model, const json_t **ret,
+                               struct err *err)
 {
     const json_t *exact = json_object_get(nodes, model);
     size_t found = 0;
@@ -116,12 +121,16 @@ static enum err_code put_part(const json_t *node, const char *key, struct buf *o
 }
 
 /* relation_name is what dbt itself selects from; older manifests have only its parts. */
-static enum err_code put_relation(const json_t *node, const char *model, struct buf *out, struct err *err)
+static enum err_code put_relation(const json_t *node, const char *model, struct buf *out,
+                                  struct err *err)
 {
-    const char *kept = json_string_value(json_object_get(json_object_get(node, "config"), "materialized"));
+    const char *kept =
+        json_string_value(json_object_get(json_object_get(node, "config"), "materialized"));
     if (kept && strcmp(kept, "ephemeral") == 0)
-        return err_set(err, ERR_CONFIG, "dbt model %s is ephemeral: nothing is built that could be read; "
-                       "make it a table or a view", model);
+        return err_set(err, ERR_CONFIG,
+                       "dbt model %s is ephemeral: nothing is built that could be read; "
+                       "make it a table or a view",
+                       model);
     const char *relation = json_string_value(json_object_get(node, "relation_name"));
     enum err_code rc;
     if (relation && *relation) {
@@ -137,7 +146,8 @@ static enum err_code put_relation(const json_t *node, const char *model, struct 
     return rc ? err_set(err, rc, "no room for the name of dbt model %s", model) : ERR_OK;
 }
 
-enum err_code dbt_relation(const char *manifest_path, const char *model, struct buf *out, struct err *err)
+enum err_code dbt_relation(const char *manifest_path, const char *model, struct buf *out,
+                           struct err *err)
 {
     json_t *manifest = NULL;
     const json_t *node = NULL;

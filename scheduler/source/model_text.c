@@ -40,16 +40,17 @@ static enum err_code put_table(PGconn *conn, const char *table, struct buf *out)
     return rc;
 }
 
-enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table, struct buf *out,
-                                   struct err *err)
+enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table,
+                                   struct buf *out, struct err *err)
 {
     if (table) {
         enum err_code rc = put_table(conn, table, out);
         if (rc == ERR_NOMEM || rc == ERR_FULL)
             return err_set(err, rc, "no memory for the model's text");
         if (rc)
-            return err_set(err, ERR_CONFIG, "%s is not a table's name; write schema.table, odd names in double quotes",
-                           table);
+            return err_set(
+                err, ERR_CONFIG,
+                "%s is not a table's name; write schema.table, odd names in double quotes", table);
         return ERR_OK;
     }
     struct slice statement = sql_text_statement(slice_str(model->sql));
@@ -65,7 +66,8 @@ static int zoneless(const struct types *types, Oid oid)
 {
     bool array = false;
     const struct pg_type *type;
-    while (oid != TIMESTAMP_OID && (type = types_find(types, oid)) && (type->base || type->element)) {
+    while (oid != TIMESTAMP_OID && (type = types_find(types, oid)) &&
+           (type->base || type->element)) {
         array |= type->element != 0;
         oid = type->base ? type->base : type->element;
     }
@@ -73,8 +75,8 @@ static int zoneless(const struct types *types, Oid oid)
 }
 
 /*
- * AT TIME ZONE knows no arrays. Their text form does: the zone is written behind each time of day, which
- * is how PostgreSQL reads a timestamp with its zone.
+ * AT TIME ZONE knows no arrays. Their text form does: the zone is written behind each time of day,
+ * which is how PostgreSQL reads a timestamp with its zone.
  */
 static enum err_code put_zoned_array(const struct model_read *r, struct slice name, struct buf *out)
 {
@@ -82,7 +84,8 @@ static enum err_code put_zoned_array(const struct model_read *r, struct slice na
     if (!rc)
         rc = put_identifier(r->conn, name, out);
     if (!rc)
-        rc = buf_puts(out, "::pg_catalog.text, '(:[0-9][0-9]:[0-9][0-9]([.][0-9]+)?)', E'\\\\1 ' || ");
+        rc = buf_puts(out,
+                      "::pg_catalog.text, '(:[0-9][0-9]:[0-9][0-9]([.][0-9]+)?)', E'\\\\1 ' || ");
     if (!rc)
         rc = put_literal(r->conn, r->timezone, out);
     if (!rc)
@@ -111,7 +114,7 @@ static enum err_code put_columns(const struct model_read *r, struct buf *out)
         if (i)
             rc = buf_puts(out, ", ");
         if (!rc)
-            rc = kind == 0 ? put_identifier(r->conn, name, out)
+            rc = kind == 0   ? put_identifier(r->conn, name, out)
                  : kind == 1 ? put_zoned(r, name, out)
                              : put_zoned_array(r, name, out);
     }
@@ -126,8 +129,8 @@ static bool has_zoneless(const struct model_read *r)
     return false;
 }
 
-enum err_code model_text_read(const struct model_read *read, struct slice statement, struct buf *out,
-                              size_t *ret_chars_before, struct err *err)
+enum err_code model_text_read(const struct model_read *read, struct slice statement,
+                              struct buf *out, size_t *ret_chars_before, struct err *err)
 {
     bool zoned = read->timezone && has_zoneless(read);
     enum err_code rc = read->copy ? buf_puts(out, "COPY (") : ERR_OK;

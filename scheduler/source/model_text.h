@@ -1,7 +1,8 @@
 /*
  * The SQL of a read: the model as one statement, and that statement inside what delivers its rows.
  *
- * The model's bytes go in unchanged, so that places in error messages can be traced back. One thread.
+ * The model's bytes go in unchanged, so that places in error messages can be traced back. One
+ * thread.
  */
 #ifndef SLUICE_SOURCE_MODEL_TEXT_H
 #define SLUICE_SOURCE_MODEL_TEXT_H
@@ -10,9 +11,10 @@
 #include "protocol/config/config.h"
 #include "scheduler/source/types.h"
 
-/** Writes the statement of model (table: the relation of a table or dbt model, else NULL). Errors: ERR_CONFIG. */
-enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table, struct buf *out,
-                                   struct err *err) MUST_CHECK;
+/** Writes the statement of model (table: the relation of a table or dbt model, else NULL). Errors:
+ * ERR_CONFIG. */
+enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table,
+                                   struct buf *out, struct err *err) MUST_CHECK;
 
 /* What a statement becomes. */
 struct model_read {
@@ -24,7 +26,8 @@ struct model_read {
 };
 
 /** Appends the text to run; *ret_chars_before counts the characters in front of the statement. */
-enum err_code model_text_read(const struct model_read *read, struct slice statement, struct buf *out,
-                              size_t *ret_chars_before, struct err *err) MUST_CHECK;
+enum err_code model_text_read(const struct model_read *read, struct slice statement,
+                              struct buf *out, size_t *ret_chars_before,
+                              struct err *err) MUST_CHECK;
 
 #endif

@@ -2,7 +2,8 @@
  * Rows by COPY … TO STDOUT.
  *
  * Reads CopyData messages, gives rows. Invariant: END only after the server's CommandComplete.
- * PQgetlineAsync copies a line into our own buffer; PQgetCopyData would allocate and free one per row.
+ * PQgetlineAsync copies a line into our own buffer; PQgetCopyData would allocate and free one per
+ * row.
  */
 #include "scheduler/source/pg_read.h"
 
@@ -18,7 +19,8 @@ static enum pg_progress too_large(struct err *err)
 static enum err_code make_room(struct buf *line)
 {
     size_t room = line->cap > line->len ? line->cap - line->len : 0;
-    return room > LINE_ROOM_BYTES / 2 + COPY_ROW_PAD_BYTES ? ERR_OK : buf_reserve(line, LINE_ROOM_BYTES);
+    return room > LINE_ROOM_BYTES / 2 + COPY_ROW_PAD_BYTES ? ERR_OK
+                                                           : buf_reserve(line, LINE_ROOM_BYTES);
 }
 
 /* The end of the data: what follows is the command's result. */
@@ -79,8 +81,9 @@ static enum pg_progress take_data(struct pg_read *r, struct pg_budget *budget, s
 }
 
 /*
- * A server without COPY (query) TO says so at once, and has understood the model by itself before: then
- * feature_not_supported and syntax_error speak of COPY. Should they not, the rows' way gets them too.
+ * A server without COPY (query) TO says so at once, and has understood the model by itself before:
+ * then feature_not_supported and syntax_error speak of COPY. Should they not, the rows' way gets
+ * them too.
  */
 static bool is_refusal(const struct pg_read *r, const PGresult *result)
 {

@@ -1,5 +1,6 @@
 /*
- * What PostgreSQL says went wrong, as one sentence: message, SQLSTATE, place in the model, detail, hint.
+ * What PostgreSQL says went wrong, as one sentence: message, SQLSTATE, place in the model, detail,
+ * hint.
  *
  * Never a connection string and never a password. Pure.
  */
@@ -17,10 +18,13 @@ struct pg_statement_place {
     size_t chars_before; /* the program's own, in front of it */
 };
 
-/** A connection that was not made. code: the one to use unless the words tell of credentials. Returns the code set. */
+/** A connection that was not made. code: the one to use unless the words tell of credentials.
+ * Returns the code set. */
 enum err_code pg_error_connection(PGconn *conn, enum err_code code, struct err *err);
 
-/** A failed result; place may be NULL. Returns the code set: ERR_SQL, ERR_TIMEOUT, ERR_UNREACHABLE … */
-enum err_code pg_error_result(const PGresult *result, const struct pg_statement_place *place, struct err *err);
+/** A failed result; place may be NULL. Returns the code set: ERR_SQL, ERR_TIMEOUT, ERR_UNREACHABLE
+ * … */
+enum err_code pg_error_result(const PGresult *result, const struct pg_statement_place *place,
+                              struct err *err);
 
 #endif

@@ -20,10 +20,12 @@ struct pg_link {
     bool lost;
 };
 
-/* A URL or key=value list; anything else would be taken for a database name and printed in messages. */
+/* A URL or key=value list; anything else would be taken for a database name and printed in
+ * messages. */
 static bool is_connection_string(const char *url)
 {
-    return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0 || strchr(url, '=');
+    return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0 ||
+           strchr(url, '=');
 }
 
 /* libpq quotes a URL that it cannot read, password included: its words are not passed on. */
@@ -36,25 +38,29 @@ static enum err_code check_url(const struct source *source, const char *url, str
     PQfreemem(message);
     if (ok)
         return ERR_OK;
-    return err_set(err, ERR_CONFIG,
-                   "source %s: url is not a connection string that libpq can read; write "
-                   "postgresql://user:password@host:5432/database, with special characters percent-encoded",
-                   source->name);
+    return err_set(
+        err, ERR_CONFIG,
+        "source %s: url is not a connection string that libpq can read; write "
+        "postgresql://user:password@host:5432/database, with special characters percent-encoded",
+        source->name);
 }
 
 /*
- * Later entries win over earlier ones: defaults, then what the project says, then what must hold. The
- * first dbname is taken apart as a connection string.
+ * Later entries win over earlier ones: defaults, then what the project says, then what must hold.
+ * The first dbname is taken apart as a connection string.
  */
 static enum err_code connect_start(const struct source *source, PGconn **ret, struct err *err)
 {
     static const char *const defaults[][2] = {
-        {"fallback_application_name", "sluice"}, {"keepalives_idle", "30"},
-        {"keepalives_interval", "10"},           {"keepalives_count", "3"},
+        {"fallback_application_name", "sluice"},
+        {"keepalives_idle", "30"},
+        {"keepalives_interval", "10"},
+        {"keepalives_count", "3"},
     };
     size_t n = 0, most = ARRAY_LEN(defaults) + source->param_count + 2;
     const char **names = calloc(most, sizeof *names), **values = calloc(most, sizeof *values);
-    enum err_code rc = names && values ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the connection");
+    enum err_code rc =
+        names && values ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the connection");
     for (size_t i = 0; i < ARRAY_LEN(defaults) && !rc; i++, n++) {
         names[n] = defaults[i][0];
         values[n] = defaults[i][1];
@@ -84,7 +90,8 @@ static enum err_code connect_start(const struct source *source, PGconn **ret, st
     return rc;
 }
 
-/* libpq leaves its own connect_timeout, which counts per host, to whoever polls. 0 is no deadline. */
+/* libpq leaves its own connect_timeout, which counts per host, to whoever polls. 0 is no deadline.
+ */
 static long connect_seconds(PGconn *conn)
 {
     long seconds = CONNECT_TIMEOUT_S, hosts = 1;
@@ -222,8 +229,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
         on_read(0, 0, link);
 }
 
-enum err_code pg_link_open(struct event_base *base, const struct source *source, const struct pg_link_events *events,
-                           struct pg_link **ret_link, struct err *err)
+enum err_code pg_link_open(struct event_base *base, const struct source *source,
+                           const struct pg_link_events *events, struct pg_link **ret_link,
+                           struct err *err)
 {
     struct pg_link *link = calloc(1, sizeof *link);
     if (!link)

@@ -1,6 +1,6 @@
 /*
- * The inside of a PostgreSQL read, shared by its steps (postgres.c) and its two ways to take rows
- * (pg_copy.c, pg_tuples.c).
+ * The inside of a PostgreSQL read, shared by its steps (postgres.c, pg_send.c) and its two ways to
+ * take rows (pg_copy.c, pg_tuples.c).
  */
 #ifndef SLUICE_SOURCE_PG_READ_H
 #define SLUICE_SOURCE_PG_READ_H
@@ -62,12 +62,26 @@ struct pg_read {
     uint64_t bytes;
 };
 
+enum {
+    PG_VERSION_REDSHIFT_ENDS = 90000,  /* Redshift says 8.0.2 */
+    PG_VERSION_NOTICES_CLOSE = 140000, /* sees a closed socket while it computes */
+};
+
+/* Sending, one function per step: libpq's 1, or 0 when it could not be sent. */
+int pg_send_begin(struct pg_read *r);
+int pg_send_settings(struct pg_read *r);
+int pg_send_prepare(struct pg_read *r);
+int pg_send_describe(struct pg_read *r);
+int pg_send_sent(struct pg_read *r);
+int pg_send_rows(struct pg_read *r);
+int pg_send_rollback(struct pg_read *r);
+
 /* What one look at the input came to. */
 enum pg_progress {
-    PG_PROGRESS_WAIT,  /* for more input */
-    PG_PROGRESS_YIELD, /* enough for one turn, or paused: more is there */
-    PG_PROGRESS_END,   /* the query ran to its end */
-    PG_PROGRESS_FAIL,  /* err is set */
+    PG_PROGRESS_WAIT,    /* for more input */
+    PG_PROGRESS_YIELD,   /* enough for one turn, or paused: more is there */
+    PG_PROGRESS_END,     /* the query ran to its end */
+    PG_PROGRESS_FAIL,    /* err is set */
     PG_PROGRESS_REFUSED, /* no rows this way: the other one may do */
 };
 
@@ -81,7 +95,8 @@ enum pg_progress pg_copy_take(struct pg_read *r, struct pg_budget *budget, struc
 enum pg_progress pg_tuples_take(struct pg_read *r, struct pg_budget *budget, struct err *err);
 
 /** Gives the row in r->decoder.cells on and counts it. */
-enum pg_progress pg_read_give_row(struct pg_read *r, size_t bytes, struct pg_budget *budget, struct err *err);
+enum pg_progress pg_read_give_row(struct pg_read *r, size_t bytes, struct pg_budget *budget,
+                                  struct err *err);
 /** err from a failed result of the rows' statement. */
 enum pg_progress pg_read_failed(struct pg_read *r, const PGresult *result, struct err *err);
 /** A result may be fetched without waiting for the server. */

@@ -1,5 +1,6 @@
 /*
- * Rows one by one, as results of the plain statement (single-row mode): for servers without COPY … TO.
+ * Rows one by one, as results of the plain statement (single-row mode): for servers without COPY …
+ * TO.
  *
  * Reads DataRow messages, gives rows. Invariant: END only after the server's CommandComplete.
  */
@@ -30,15 +31,16 @@ static enum pg_progress copy_cells(struct pg_read *r, const PGresult *tuple, str
     return PG_PROGRESS_YIELD;
 }
 
-static enum pg_progress give_tuple(struct pg_read *r, const PGresult *tuple, struct pg_budget *budget,
-                                   struct err *err)
+static enum pg_progress give_tuple(struct pg_read *r, const PGresult *tuple,
+                                   struct pg_budget *budget, struct err *err)
 {
     if ((size_t)PQnfields(tuple) != r->decoder.cells.count) {
         err_set(err, ERR_INVALID, "the warehouse sent a row with a wrong number of columns");
         return PG_PROGRESS_FAIL;
     }
     enum pg_progress progress = copy_cells(r, tuple, err);
-    return progress == PG_PROGRESS_FAIL ? progress : pg_read_give_row(r, r->decoder.line.len, budget, err);
+    return progress == PG_PROGRESS_FAIL ? progress
+                                        : pg_read_give_row(r, r->decoder.line.len, budget, err);
 }
 
 static enum pg_progress take_result(struct pg_read *r, struct pg_budget *budget, struct err *err)

@@ -2,8 +2,8 @@
  * A read of one model from PostgreSQL and what speaks its protocol.
  *
  * Reads model and source configuration, gives the events of source.h. Invariant: nothing but SELECT
- * runs, in a READ ONLY transaction, as one statement that the server parsed by itself before; on_end
- * without error only after the server's CommandComplete. A crash here loses nothing.
+ * runs, in a READ ONLY transaction, as one statement that the server parsed by itself before;
+ * on_end without error only after the server's CommandComplete. A crash here loses nothing.
  */
 #include "protocol/base/utf8.h"
 #include "scheduler/source/dbt.h"
@@ -16,11 +16,9 @@ enum {
     TEXT_LIMIT_BYTES = 16 << 20,
     TURN_ROWS = 2000,
     TURN_BYTES = 256 << 10,
-    /* A TLS record is larger than what libpq takes in at once; the rest does not show on the socket. */
+    /* A TLS record is larger than what libpq takes in at once; the rest does not show on the
+       socket. */
     TLS_EMPTY_READS = 3,
-    VERSION_REDSHIFT_ENDS = 90000, /* Redshift says 8.0.2 */
-    VERSION_EXACT_FLOATS = 120000,
-    VERSION_NOTICES_CLOSE = 140000,
 };
 
 static void enter(struct pg_read *r, enum pg_step step);
@@ -40,14 +38,14 @@ static void release(struct pg_read *r, bool cancel)
 }
 
 /*
- * A server told to look for a closed connection stops by itself. Any other would run the statement on,
- * so it is asked to cancel, which may wait for the network.
+ * A server told to look for a closed connection stops by itself. Any other would run the statement
+ * on, so it is asked to cancel, which may wait for the network.
  */
 static bool needs_cancel(struct pg_read *r)
 {
     bool running = r->link && r->step == PG_STEP_ROWS && !r->complete;
     return running && (r->settings != PG_SETTINGS_ALL ||
-                       PQserverVersion(pg_link_conn(r->link)) < VERSION_NOTICES_CLOSE);
+                       PQserverVersion(pg_link_conn(r->link)) < PG_VERSION_NOTICES_CLOSE);
 }
 
 /* err NULL: the query ran to its end. */
@@ -68,69 +66,6 @@ static struct pg_statement_place place_in(const struct pg_read *r, size_t chars_
     return (struct pg_statement_place){buf_slice(&r->text), chars_before};
 }
 
-/* Steps: sending. Each returns libpq's 1, or 0 when it could not be sent. */
-
-static int send_begin(struct pg_read *r)
-{
-    return PQsendQuery(pg_link_conn(r->link), r->plain_begin
-                                                  ? "BEGIN READ ONLY"
-                                                  : "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
-}
-
-static int send_settings(struct pg_read *r)
-{
-    int version = PQserverVersion(pg_link_conn(r->link));
-    if (version < VERSION_REDSHIFT_ENDS)
-        r->settings = PG_SETTINGS_LEAST;
-    buf_reset(&r->sent);
-    enum err_code rc = buf_printf(&r->sent, "SET LOCAL DateStyle = 'ISO'; SET LOCAL TimeZone = 'UTC'; "
-                                            "SET LOCAL extra_float_digits = %d; ",
-                                  version < VERSION_EXACT_FLOATS ? 2 : 1);
-    if (!rc && r->settings <= PG_SETTINGS_PORTABLE)
-        rc = buf_puts(&r->sent, "SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; "
-                                "SET LOCAL standard_conforming_strings = on; ");
-    if (!rc && r->settings == PG_SETTINGS_ALL && version >= VERSION_NOTICES_CLOSE)
-        rc = buf_puts(&r->sent, "SET LOCAL client_connection_check_interval = '1s'; ");
-    /* Bytes without a known encoding cannot become UTF-8: they come as they are, each value judged by itself. */
-    const char *encoding = PQparameterStatus(pg_link_conn(r->link), "server_encoding");
-    if (!rc && encoding && strcmp(encoding, "SQL_ASCII") == 0)
-        rc = buf_puts(&r->sent, "SET LOCAL client_encoding = 'SQL_ASCII'; ");
-    if (!rc && r->model->source->statement_timeout_ms)
-        rc = buf_printf(&r->sent, "SET LOCAL statement_timeout = %llu; ",
-                        (unsigned long long)r->model->source->statement_timeout_ms);
-    const char *sql = rc ? NULL : buf_cstr(&r->sent);
-    return sql ? PQsendQuery(pg_link_conn(r->link), sql) : 0;
-}
-
-/* By itself: text that only means something inside COPY (…) is refused here, before it can. */
-static int send_prepare(struct pg_read *r)
-{
-    const char *sql = buf_cstr(&r->text);
-    return sql ? PQsendPrepare(pg_link_conn(r->link), "", sql, 0, NULL) : 0;
-}
-
-static int send_describe(struct pg_read *r)
-{
-    return PQsendDescribePrepared(pg_link_conn(r->link), "");
-}
-
-/* r->sent holds the query already. */
-static int send_sent(struct pg_read *r)
-{
-    const char *sql = buf_cstr(&r->sent);
-    return sql ? PQsendQueryParams(pg_link_conn(r->link), sql, 0, NULL, NULL, NULL, NULL, 0) : 0;
-}
-
-static int send_rows(struct pg_read *r)
-{
-    return send_sent(r) && (r->copy || PQsetSingleRowMode(pg_link_conn(r->link)));
-}
-
-static int send_rollback(struct pg_read *r)
-{
-    return PQsendQuery(pg_link_conn(r->link), "ROLLBACK");
-}
-
 /* Steps: taking the answer, which is not an error. */
 
 static enum err_code check_columns(struct pg_read *r, struct err *err)
@@ -141,13 +76,15 @@ static enum err_code check_columns(struct pg_read *r, struct err *err)
     if (n < 1)
         return err_set(err, ERR_CONFIG, "the model gives no columns; it must be one SELECT");
     if (n > COLUMN_LIMIT)
-        return err_set(err, ERR_CONFIG, "the model gives %d columns; the most is %d", n, COLUMN_LIMIT);
+        return err_set(err, ERR_CONFIG, "the model gives %d columns; the most is %d", n,
+                       COLUMN_LIMIT);
     for (int i = 0; i < n; i++) {
         if (!utf8_valid(slice_str(PQfname(r->described, i))))
             return err_set(err, ERR_CONFIG, "column %d has a name that is not valid UTF-8", i + 1);
         for (int other = 0; other < i; other++)
             if (strcmp(PQfname(r->described, i), PQfname(r->described, other)) == 0)
-                return err_set(err, ERR_CONFIG, "two columns are named %s (number %d and %d); give one another name",
+                return err_set(err, ERR_CONFIG,
+                               "two columns are named %s (number %d and %d); give one another name",
                                PQfname(r->described, i), other + 1, i + 1);
     }
     return ERR_OK;
@@ -173,8 +110,9 @@ static enum err_code give_columns(struct pg_read *r, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory for %zu columns", n);
     for (size_t i = 0; i < n; i++) {
         Oid oid = PQftype(r->described, (int)i);
-        columns[i] = (struct column){PQfname(r->described, (int)i), types_find(&r->types, oid)->name,
-                                     types_column(&r->types, oid)};
+        columns[i] =
+            (struct column){PQfname(r->described, (int)i), types_find(&r->types, oid)->name,
+                            types_column(&r->types, oid)};
     }
     r->in_callback = true;
     enum err_code rc = r->events.on_columns(r->events.ctx, columns, n, err);
@@ -187,7 +125,8 @@ static enum err_code give_columns(struct pg_read *r, struct err *err)
 static enum err_code prepare_rows(struct pg_read *r, const Oid *oids, struct err *err)
 {
     size_t n = (size_t)PQnfields(r->described);
-    struct model_read read = {pg_link_conn(r->link), r->described, &r->types, r->model->timezone, r->copy};
+    struct model_read read = {pg_link_conn(r->link), r->described, &r->types, r->model->timezone,
+                              r->copy};
     bool first = r->decoder.values == NULL; /* after a refused COPY they are there */
     enum err_code rc = ERR_OK;
     if (first)
@@ -242,16 +181,17 @@ static enum err_code take_types(struct pg_read *r, enum pg_step *next, struct er
 
 static const struct {
     int (*send)(struct pg_read *r);
-    enum err_code (*take)(struct pg_read *r, enum pg_step *next, struct err *err); /* NULL: to next */
+    enum err_code (*take)(struct pg_read *r, enum pg_step *next,
+                          struct err *err); /* NULL: to next */
     enum pg_step next;
 } steps[] = {
-    [PG_STEP_BEGIN] = {send_begin, NULL, PG_STEP_SETTINGS},
-    [PG_STEP_SETTINGS] = {send_settings, NULL, PG_STEP_PREPARE},
-    [PG_STEP_PREPARE] = {send_prepare, NULL, PG_STEP_DESCRIBE},
-    [PG_STEP_DESCRIBE] = {send_describe, take_description, PG_STEP_ROWS},
-    [PG_STEP_TYPES] = {send_sent, take_types, PG_STEP_ROWS},
-    [PG_STEP_ROWS] = {send_rows, NULL, PG_STEP_ENDED},
-    [PG_STEP_AGAIN] = {send_rollback, NULL, PG_STEP_BEGIN},
+    [PG_STEP_BEGIN] = {pg_send_begin, NULL, PG_STEP_SETTINGS},
+    [PG_STEP_SETTINGS] = {pg_send_settings, NULL, PG_STEP_PREPARE},
+    [PG_STEP_PREPARE] = {pg_send_prepare, NULL, PG_STEP_DESCRIBE},
+    [PG_STEP_DESCRIBE] = {pg_send_describe, take_description, PG_STEP_ROWS},
+    [PG_STEP_TYPES] = {pg_send_sent, take_types, PG_STEP_ROWS},
+    [PG_STEP_ROWS] = {pg_send_rows, NULL, PG_STEP_ENDED},
+    [PG_STEP_AGAIN] = {pg_send_rollback, NULL, PG_STEP_BEGIN},
 };
 
 static void enter(struct pg_read *r, enum pg_step step)
@@ -266,7 +206,8 @@ static void enter(struct pg_read *r, enum pg_step step)
     }
     struct err err;
     const char *why = PQerrorMessage(pg_link_conn(r->link));
-    err_set(&err, *why ? ERR_UNREACHABLE : ERR_NOMEM, "the warehouse cannot be asked: %s", *why ? why : "no memory");
+    err_set(&err, *why ? ERR_UNREACHABLE : ERR_NOMEM, "the warehouse cannot be asked: %s",
+            *why ? why : "no memory");
     end(r, &err);
 }
 
@@ -334,10 +275,17 @@ static void take_answer(struct pg_read *r)
         }
         PQclear(r->answer);
         r->answer = result;
+        /* No step copies; libpq would give this result again and again. */
+        ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH) {
+            finish_step(r);
+            return;
+        }
     }
 }
 
-enum pg_progress pg_read_give_row(struct pg_read *r, size_t bytes, struct pg_budget *budget, struct err *err)
+enum pg_progress pg_read_give_row(struct pg_read *r, size_t bytes, struct pg_budget *budget,
+                                  struct err *err)
 {
     struct row row = row_decoder_run(&r->decoder);
     r->bytes += bytes;
@@ -401,7 +349,8 @@ static void on_open(void *ctx)
 {
     struct pg_read *r = ctx;
     struct err err;
-    if (PQserverVersion(pg_link_conn(r->link)) < VERSION_REDSHIFT_ENDS && r->model->source->read == READ_AUTO)
+    if (PQserverVersion(pg_link_conn(r->link)) < PG_VERSION_REDSHIFT_ENDS &&
+        r->model->source->read == READ_AUTO)
         r->copy = false;
     const char *table = r->table.len ? buf_cstr(&r->table) : NULL;
     if (model_text_statement(pg_link_conn(r->link), r->model, table, &r->text, &err))
@@ -422,13 +371,14 @@ static enum err_code relation_of(struct pg_read *r, struct err *err)
 }
 
 static enum err_code postgres_start(struct event_base *base, const struct model *model,
-                                    const struct source_events *events, struct source_read **ret_read,
-                                    struct err *err)
+                                    const struct source_events *events,
+                                    struct source_read **ret_read, struct err *err)
 {
     struct pg_read *r = calloc(1, sizeof *r);
     if (!r)
         return err_set(err, ERR_NOMEM, "no memory for a read");
-    *r = (struct pg_read){.read = {&postgres_source_ops}, .base = base, .model = model, .events = *events};
+    *r = (struct pg_read){
+        .read = {&postgres_source_ops}, .base = base, .model = model, .events = *events};
     r->copy = model->source->read != READ_ROWS;
     types_init(&r->types);
     buf_init(&r->table, TEXT_LIMIT_BYTES);

@@ -8,8 +8,8 @@ enum {
     KEPT_BYTES = 1 << 20,
 };
 
-enum err_code row_decoder_init(struct row_decoder *d, struct types *types, const Oid *oids, size_t count,
-                               struct err *err)
+enum err_code row_decoder_init(struct row_decoder *d, struct types *types, const Oid *oids,
+                               size_t count, struct err *err)
 {
     *d = (struct row_decoder){.cells = {.count = count}};
     buf_init(&d->scratch, SCRATCH_LIMIT_BYTES);
@@ -45,7 +45,8 @@ void row_decoder_done(struct row_decoder *d)
 static struct value decode_array(struct row_decoder *d, size_t column)
 {
     size_t start = d->scratch.len;
-    const char *why = convert_array(d->converters[column], d->cells.items[column], d->cells.ascii, &d->scratch);
+    const char *why =
+        convert_array(d->converters[column], d->cells.items[column], d->cells.ascii, &d->scratch);
     if (why)
         return value_bad(why);
     return (struct value){VALUE_JSON, (uint32_t)(d->scratch.len - start), NULL};

@@ -1,8 +1,8 @@
 /*
  * Rows of one read: from what the server sent to the row given on.
  *
- * Compiled once from the columns' types; afterwards a row costs no allocation. The row's values are valid
- * until the next one. Invariant: a row holds exactly one value per column. One thread.
+ * Compiled once from the columns' types; afterwards a row costs no allocation. The row's values are
+ * valid until the next one. Invariant: a row holds exactly one value per column. One thread.
  */
 #ifndef SLUICE_SOURCE_ROW_DECODER_H
 #define SLUICE_SOURCE_ROW_DECODER_H
@@ -22,9 +22,10 @@ struct row_decoder {
     struct buf line; /* for the caller: the row's own bytes */
 };
 
-/** Errors: ERR_NOMEM, ERR_INVALID. types outlives the decoder. A decoder that is all zero may be done. */
-enum err_code row_decoder_init(struct row_decoder *d, struct types *types, const Oid *oids, size_t count,
-                               struct err *err) MUST_CHECK;
+/** Errors: ERR_NOMEM, ERR_INVALID. types outlives the decoder. A decoder that is all zero may be
+ * done. */
+enum err_code row_decoder_init(struct row_decoder *d, struct types *types, const Oid *oids,
+                               size_t count, struct err *err) MUST_CHECK;
 void row_decoder_done(struct row_decoder *d);
 
 /** d->cells are filled in (copy_row_split, or by hand with ascii false): gives the row. */

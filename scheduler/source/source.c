@@ -4,13 +4,15 @@
 
 static const struct source_ops *const implementations[] = {&postgres_source_ops};
 
-enum err_code source_read_start(struct event_base *base, const struct model *model, const struct source_events *events,
-                                struct source_read **ret_read, struct err *err)
+enum err_code source_read_start(struct event_base *base, const struct model *model,
+                                const struct source_events *events, struct source_read **ret_read,
+                                struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(implementations); i++)
         if (strcmp(implementations[i]->type, model->source->type) == 0)
             return implementations[i]->start(base, model, events, ret_read, err);
-    return err_set(err, ERR_CONFIG, "source %s: type %s is not one that can be read; write postgres",
+    return err_set(err, ERR_CONFIG,
+                   "source %s: type %s is not one that can be read; write postgres",
                    model->source->name, model->source->type);
 }
 

@@ -47,7 +47,8 @@ static const char *skip_block_comment(const char *p, const char *end)
     return NULL;
 }
 
-/* p at the opening quote; returns the place behind the closing one. A doubled quote stays inside. */
+/* p at the opening quote; returns the place behind the closing one. A doubled quote stays inside.
+ */
 static const char *skip_quoted(const char *p, const char *end, bool backslashes)
 {
     char quote = *p++;
@@ -70,7 +71,8 @@ static const char *skip_escape_string(const char *p, const char *end)
         p = skip_quoted(p, end, true);
         const char *next = p;
         bool line_break = false;
-        while (next < end && (is_space(*next) || (end - next >= 2 && next[0] == '-' && next[1] == '-'))) {
+        while (next < end &&
+               (is_space(*next) || (end - next >= 2 && next[0] == '-' && next[1] == '-'))) {
             line_break |= *next == '\n' || *next == '\r';
             next = *next == '-' ? skip_line_comment(next, end) : next + 1;
         }
@@ -114,7 +116,8 @@ static enum token next_token(const char **p, const char *end)
         *p = is_space(*s) ? s + 1 : skip_line_comment(s, end);
     } else if (*s == '/' && next == '*') {
         const char *close = skip_block_comment(s, end);
-        token = close ? TOKEN_SPACE : TOKEN_OTHER; /* one that does not end is for the server to refuse */
+        token = close ? TOKEN_SPACE
+                      : TOKEN_OTHER; /* one that does not end is for the server to refuse */
         *p = close ? close : end;
     } else if (*s == ';') {
         token = TOKEN_SEMICOLON;
@@ -153,7 +156,8 @@ bool sql_text_is_query(struct slice text)
     if (*start == '(')
         return true;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strlen(words[i]) == (size_t)(p - start) && strncasecmp(words[i], start, (size_t)(p - start)) == 0)
+        if (strlen(words[i]) == (size_t)(p - start) &&
+            strncasecmp(words[i], start, (size_t)(p - start)) == 0)
             return true;
     return false;
 }

@@ -67,12 +67,13 @@ static Oid first_unknown(const struct types *t, Oid oid)
     return 0;
 }
 
-enum err_code types_query(const struct types *t, const Oid *oids, size_t count, struct buf *sql, struct err *err)
+enum err_code types_query(const struct types *t, const Oid *oids, size_t count, struct buf *sql,
+                          struct err *err)
 {
-    static const char head[] =
-        "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), t.typtype, t.typelem, t.typbasetype, t.typdelim,"
-        " t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc"
-        " FROM pg_catalog.pg_type t WHERE t.oid IN (";
+    static const char head[] = "SELECT t.oid, pg_catalog.format_type(t.oid, NULL), t.typtype, "
+                               "t.typelem, t.typbasetype, t.typdelim,"
+                               " t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc"
+                               " FROM pg_catalog.pg_type t WHERE t.oid IN (";
     enum err_code rc = ERR_OK;
     buf_reset(sql);
     for (size_t i = 0; i < count && !rc; i++) {
@@ -123,7 +124,8 @@ static enum err_code learn_one(struct types *t, const PGresult *answer, int row)
 enum err_code types_learn(struct types *t, const PGresult *answer, struct err *err)
 {
     if (PQntuples(answer) < 1 || PQnfields(answer) < 7)
-        return err_set(err, ERR_SQL, "the warehouse does not know the type of one of the model's columns");
+        return err_set(err, ERR_SQL,
+                       "the warehouse does not know the type of one of the model's columns");
     for (int i = 0; i < PQntuples(answer); i++)
         if (learn_one(t, answer, i))
             return err_set(err, ERR_NOMEM, "no memory for the columns' types");

@@ -1,9 +1,10 @@
 /*
- * PostgreSQL's types: which converter a column gets, and what has to be asked from pg_type for that.
+ * PostgreSQL's types: which converter a column gets, and what has to be asked from pg_type for
+ * that.
  *
- * The usual types are built in. Anything else (arrays, domains, enums, extensions) is looked up: while
- * types_missing gives oids, the caller runs types_query's statement and hands the answer to types_learn.
- * Invariant: types_converter is called only when nothing is missing. One thread.
+ * The usual types are built in. Anything else (arrays, domains, enums, extensions) is looked up:
+ * while types_missing gives oids, the caller runs types_query's statement and hands the answer to
+ * types_learn. Invariant: types_converter is called only when nothing is missing. One thread.
  */
 #ifndef SLUICE_SOURCE_TYPES_H
 #define SLUICE_SOURCE_TYPES_H
@@ -38,8 +39,8 @@ void types_done(struct types *t);
 const struct pg_type *types_find(const struct types *t, Oid oid);
 
 /**
- * Writes the query for those types that oids[0..count) lead to and that are not known yet, into *sql
- * (reset first). *sql stays empty when none is missing. Errors: ERR_NOMEM, ERR_FULL.
+ * Writes the query for those types that oids[0..count) lead to and that are not known yet, into
+ * *sql (reset first). *sql stays empty when none is missing. Errors: ERR_NOMEM, ERR_FULL.
  */
 enum err_code types_query(const struct types *t, const Oid *oids, size_t count, struct buf *sql,
                           struct err *err) MUST_CHECK;

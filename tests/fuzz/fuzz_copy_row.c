@@ -1,4 +1,5 @@
-/* COPY lines of any bytes through the splitter and every converter: no crash, and value.h's promises hold. */
+/* COPY lines of any bytes through the splitter and every converter: no crash, and value.h's
+ * promises hold. */
 #include "protocol/base/json.h"
 #include "protocol/base/utf8.h"
 #include "scheduler/source/row_decoder.h"

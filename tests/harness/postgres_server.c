@@ -98,7 +98,8 @@ static void write_hba(const struct postgres_server *s)
     char path[POSTGRES_SERVER_DIR_BYTES + 32];
     snprintf(path, sizeof path, "%s/data/pg_hba.conf", s->dir);
     FILE *f = fopen(path, "w");
-    if (!f || fputs("local all needs_password scram-sha-256\nlocal all all trust\n", f) < 0 || fclose(f))
+    if (!f || fputs("local all needs_password scram-sha-256\nlocal all all trust\n", f) < 0 ||
+        fclose(f))
         die("cannot write", path);
 }
 

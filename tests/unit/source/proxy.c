@@ -38,7 +38,8 @@ static void change(struct proxy *p, int to_client, char *bytes, size_t n)
         const struct proxy_rule *rule = &p->rules[i];
         size_t length = strlen(rule->find);
         char *at = bytes;
-        while (rule->to_client == to_client && (at = memmem(at, n - (size_t)(at - bytes), rule->find, length))) {
+        while (rule->to_client == to_client &&
+               (at = memmem(at, n - (size_t)(at - bytes), rule->find, length))) {
             memcpy(at, rule->replace, length);
             p->applied++;
         }
@@ -46,7 +47,8 @@ static void change(struct proxy *p, int to_client, char *bytes, size_t n)
 }
 
 /* Statements are far smaller than one read, so none is cut in two. */
-static void pass_on(struct proxy *p, struct bufferevent *from, struct bufferevent *to, int to_client)
+static void pass_on(struct proxy *p, struct bufferevent *from, struct bufferevent *to,
+                    int to_client)
 {
     struct evbuffer *in = bufferevent_get_input(from);
     size_t n = evbuffer_get_length(in);
@@ -78,7 +80,8 @@ static void on_event(struct bufferevent *from, short what, void *ctx)
         hang_up(ctx);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a, int n, void *ctx)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *a,
+                      int n, void *ctx)
 {
     (void)listener, (void)a, (void)n;
     struct proxy *p = ctx;
@@ -93,20 +96,21 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_enable(p->server, EV_READ | EV_WRITE);
 }
 
-struct proxy *proxy_new(struct event_base *base, const char *dir, const struct proxy_rule *rules, size_t rule_count,
-                        size_t cut_after)
+struct proxy *proxy_new(struct event_base *base, const char *dir, const struct proxy_rule *rules,
+                        size_t rule_count, size_t cut_after)
 {
     struct proxy *p = calloc(1, sizeof *p);
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     if (!p)
         abort();
-    *p = (struct proxy){.base = base, .rules = rules, .rule_count = rule_count, .cut_after = cut_after};
+    *p = (struct proxy){
+        .base = base, .rules = rules, .rule_count = rule_count, .cut_after = cut_after};
     snprintf(p->dir, sizeof p->dir, "%s", dir);
     snprintf(p->socket, sizeof p->socket, "%s/.s.PGSQL.5433", dir);
     memcpy(at.sun_path, p->socket, strlen(p->socket) + 1);
     unlink(p->socket);
-    p->listener = evconnlistener_new_bind(base, on_accept, p, LEV_OPT_CLOSE_ON_FREE, 1, (struct sockaddr *)&at,
-                                          sizeof at);
+    p->listener = evconnlistener_new_bind(base, on_accept, p, LEV_OPT_CLOSE_ON_FREE, 1,
+                                          (struct sockaddr *)&at, sizeof at);
     if (!p->listener)
         abort();
     return p;

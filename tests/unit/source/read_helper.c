@@ -1,7 +1,5 @@
 #include "tests/unit/source/read_helper.h"
 
-
-
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,23 +15,27 @@ static void must(bool ok, const char *what)
 }
 
 static const char *const kinds[] = {
-    [VALUE_NULL] = "null",   [VALUE_FALSE] = "false", [VALUE_TRUE] = "true",     [VALUE_NUMBER] = "number:",
-    [VALUE_TEXT] = "text:",  [VALUE_JSON] = "json:",  [VALUE_ABSENT] = "absent", [VALUE_BAD] = "bad:",
+    [VALUE_NULL] = "null",      [VALUE_FALSE] = "false", [VALUE_TRUE] = "true",
+    [VALUE_NUMBER] = "number:", [VALUE_TEXT] = "text:",  [VALUE_JSON] = "json:",
+    [VALUE_ABSENT] = "absent",  [VALUE_BAD] = "bad:",
 };
 
 static const char *const types[] = {
-    [COLUMN_INT] = "int",   [COLUMN_NUMERIC] = "numeric", [COLUMN_FLOAT] = "float",         [COLUMN_BOOL] = "bool",
-    [COLUMN_TEXT] = "text", [COLUMN_JSON] = "json",       [COLUMN_DATE] = "date",           [COLUMN_BYTES] = "bytes",
-    [COLUMN_ARRAY] = "array", [COLUMN_OTHER] = "other",   [COLUMN_TIMESTAMP] = "timestamp",
+    [COLUMN_INT] = "int",     [COLUMN_NUMERIC] = "numeric",     [COLUMN_FLOAT] = "float",
+    [COLUMN_BOOL] = "bool",   [COLUMN_TEXT] = "text",           [COLUMN_JSON] = "json",
+    [COLUMN_DATE] = "date",   [COLUMN_BYTES] = "bytes",         [COLUMN_ARRAY] = "array",
+    [COLUMN_OTHER] = "other", [COLUMN_TIMESTAMP] = "timestamp",
 };
 
-static enum err_code on_columns(void *ctx, const struct column *columns, size_t count, struct err *err)
+static enum err_code on_columns(void *ctx, const struct column *columns, size_t count,
+                                struct err *err)
 {
     (void)err;
     struct read_run *run = ctx;
     run->column_calls++;
     for (size_t i = 0; i < count; i++)
-        must(!buf_printf(&run->columns, "%s:%s:%s\n", columns[i].name, columns[i].type_name, types[columns[i].type]),
+        must(!buf_printf(&run->columns, "%s:%s:%s\n", columns[i].name, columns[i].type_name,
+                         types[columns[i].type]),
              "no memory");
     return ERR_OK;
 }
@@ -51,7 +53,8 @@ static void keep_row(struct read_run *run, const struct row *row)
 {
     for (uint16_t i = 0; i < row->n; i++) {
         struct value v = row->values[i];
-        must(!buf_puts(&run->rows, kinds[v.kind]) && !buf_put(&run->rows, v.p, v.n) && !buf_putc(&run->rows, '\n'),
+        must(!buf_puts(&run->rows, kinds[v.kind]) && !buf_put(&run->rows, v.p, v.n) &&
+                 !buf_putc(&run->rows, '\n'),
              "no memory");
     }
 }
@@ -94,14 +97,17 @@ static void on_end(void *ctx, const struct err *err)
     event_base_loopbreak(run->base);
 }
 
-void read_run_init(struct read_run *run, const struct postgres_server *server, enum read_method method,
-                   const char *sql)
+void read_run_init(struct read_run *run, const struct postgres_server *server,
+                   enum read_method method, const char *sql)
 {
     *run = (struct read_run){0};
     run->params[0] = (struct param){"host", server->dir};
     run->params[1] = (struct param){"user", "postgres"};
     run->params[2] = (struct param){"dbname", "postgres"};
-    run->source = (struct source){.name = "warehouse", .type = "postgres", .params = run->params, .param_count = 3,
+    run->source = (struct source){.name = "warehouse",
+                                  .type = "postgres",
+                                  .params = run->params,
+                                  .param_count = 3,
                                   .read = method};
     run->model = (struct model){.name = "m", .source = &run->source, .sql = sql};
     buf_init(&run->columns, KEPT_LIMIT_BYTES);

@@ -1,7 +1,9 @@
 /*
- * Runs a read to its end on a loop of its own and keeps what it gave, as text that tests can compare.
+ * Runs a read to its end on a loop of its own and keeps what it gave, as text that tests can
+ * compare.
  *
- * A value is written as `kind:text`: `null`, `true`, `number:1.50`, `text:a`, `json:[1]`, `bad:reason`.
+ * A value is written as `kind:text`: `null`, `true`, `number:1.50`, `text:a`, `json:[1]`,
+ * `bad:reason`.
  */
 #ifndef SLUICE_TESTS_READ_HELPER_H
 #define SLUICE_TESTS_READ_HELPER_H
@@ -21,9 +23,9 @@ struct read_run {
     struct source source;
     struct model model;
     struct param params[4];
-    size_t pause_every;    /* rows; 0: never. Paused reads go on after some turns of the loop */
-    size_t refuse_row;     /* on_row returns an error at this row (from 1); 0: never */
-    size_t free_at_row;    /* the loop ends there and the read is freed; 0: never */
+    size_t pause_every; /* rows; 0: never. Paused reads go on after some turns of the loop */
+    size_t refuse_row;  /* on_row returns an error at this row (from 1); 0: never */
+    size_t free_at_row; /* the loop ends there and the read is freed; 0: never */
     void (*on_row)(struct read_run *run, const struct row *row);
     void (*on_end)(struct read_run *run);
     void *ctx;
@@ -42,8 +44,8 @@ struct read_run {
 };
 
 /** method: the implementation; sql: the model. Fields may be changed before read_run_go. */
-void read_run_init(struct read_run *run, const struct postgres_server *server, enum read_method method,
-                   const char *sql);
+void read_run_init(struct read_run *run, const struct postgres_server *server,
+                   enum read_method method, const char *sql);
 /** Starts, runs the loop until the end (a deadline aborts the test) and frees the read. */
 void read_run_go(struct read_run *run);
 void read_run_done(struct read_run *run);

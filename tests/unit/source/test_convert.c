@@ -1,4 +1,5 @@
-/* Foreign bytes to rows, cells and values: what no server of today sends must not become a value either. */
+/* Foreign bytes to rows, cells and values: what no server of today sends must not become a value
+ * either. */
 #include "protocol/base/utf8.h"
 #include "scheduler/source/convert.h"
 #include "scheduler/source/copy_row.h"
@@ -13,7 +14,8 @@
 enum { COLUMNS_MAX = 8 };
 
 /* The line in memory of exactly its size and the pad. */
-static enum err_code split(const char *line, size_t count, struct cells *cells, char **ret_line, struct err *err)
+static enum err_code split(const char *line, size_t count, struct cells *cells, char **ret_line,
+                           struct err *err)
 {
     size_t n = strlen(line);
     char *copy = malloc(n + COPY_ROW_PAD_BYTES);
@@ -41,10 +43,16 @@ static void a_line_comes_apart_into_its_cells(void **state)
         {"a\tb", 2, {"a", "b"}, true},
         {"\t\t", 3, {"", "", ""}, true},
         {"1234567\t12345678\t123456789", 3, {"1234567", "12345678", "123456789"}, true},
-        {"\\N\tx\\\\\\ty\t\\N\t\\b\\f\\n\\r\\t\\v\\\\", 4, {NULL, "x\\\ty", NULL, "\b\f\n\r\t\v\\"}, true},
+        {"\\N\tx\\\\\\ty\t\\N\t\\b\\f\\n\\r\\t\\v\\\\",
+         4,
+         {NULL, "x\\\ty", NULL, "\b\f\n\r\t\v\\"},
+         true},
         {"é\tabcdefghijklmnop", 2, {"é", "abcdefghijklmnop"}, false},
         {"abcdefghijklmnop\té", 2, {"abcdefghijklmnop", "é"}, false},
-        {"long text with an escape at its very end\\\\", 1, {"long text with an escape at its very end\\"}, true},
+        {"long text with an escape at its very end\\\\",
+         1,
+         {"long text with an escape at its very end\\"},
+         true},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct cell items[COLUMNS_MAX];
@@ -68,8 +76,11 @@ static void a_line_that_is_not_copy_text_is_an_error(void **state)
     static const struct {
         const char *line;
         size_t count;
-    } cases[] = {{"", 2}, {"a\tb", 1}, {"a\tb", 3}, {"a\\", 1}, {"a\\q", 1}, {"\\x41", 1}, {"\\101", 1},
-                 {"\\N\\N", 1}, {"a\\N", 1}, {"a\tb\tc\td\te\tf\tg\th\ti\tj\tk", 8}};
+    } cases[] = {{"", 2},      {"a\tb", 1},
+                 {"a\tb", 3},  {"a\\", 1},
+                 {"a\\q", 1},  {"\\x41", 1},
+                 {"\\101", 1}, {"\\N\\N", 1},
+                 {"a\\N", 1},  {"a\tb\tc\td\te\tf\tg\th\ti\tj\tk", 8}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct cell items[COLUMNS_MAX];
         struct cells cells = {.items = items};
@@ -102,11 +113,11 @@ static void what_is_not_in_the_server_s_form_is_bad(void **state)
         {CONVERT_JSON, {""}},
         {CONVERT_DATE, {"", "2026-1-02", "02.01.2026", "2026-01-02 ", "2026/01/02", "01-02-2026"}},
         {CONVERT_TIMESTAMP,
-         {"", "2026-01-02", "2026-01-02T03:04:05", "2026-01-02 03:04:05.", "2026-01-02 03:04:05 CET",
-          "2026-01-02 03:04:05+01"}},
+         {"", "2026-01-02", "2026-01-02T03:04:05", "2026-01-02 03:04:05.",
+          "2026-01-02 03:04:05 CET", "2026-01-02 03:04:05+01"}},
         {CONVERT_TIMESTAMPTZ,
-         {"2026-01-02 03:04:05", "2026-01-02 03:04:05+02", "2026-01-02 03:04:05+00:30", "2026-01-02 03:04:05.+00",
-          "2026-01-02 03:04:05-00"}},
+         {"2026-01-02 03:04:05", "2026-01-02 03:04:05+02", "2026-01-02 03:04:05+00:30",
+          "2026-01-02 03:04:05.+00", "2026-01-02 03:04:05-00"}},
         {CONVERT_BYTES, {"", "\\", "\\x1", "\\xgg", "abc", "\\xAB", "\\x0", "\\\\x00"}},
         {CONVERT_TEXT, {"\xff", "\xc3", "\xed\xa0\x80", "a\xc0\x80"}},
     };
@@ -165,8 +176,19 @@ static void an_array_that_is_malformed_or_too_large_leaves_nothing_behind(void *
 {
     (void)state;
     static const char *const wrong[] = {
-        "", "{", "}", "1", "{1", "{1,", "{1,}", "{,1}", "{1}}", "{1}x", "{{1}", "{{1},{2}", "{\"1", "{\"1\\", "{1\"2\"}",
-        "{1{2}}", "{{1}2}", "[0:1]", "[0:1]=", "[0:1={1}", "{1;2}", "{{{{{{{1}}}}}}}", "{abc}", "{NaN}", "{\"\"}",
+        "",         "{",
+        "}",        "1",
+        "{1",       "{1,",
+        "{1,}",     "{,1}",
+        "{1}}",     "{1}x",
+        "{{1}",     "{{1},{2}",
+        "{\"1",     "{\"1\\",
+        "{1\"2\"}", "{1{2}}",
+        "{{1}2}",   "[0:1]",
+        "[0:1]=",   "[0:1={1}",
+        "{1;2}",    "{{{{{{{1}}}}}}}",
+        "{abc}",    "{NaN}",
+        "{\"\"}",
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct buf out;

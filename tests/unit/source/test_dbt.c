@@ -13,15 +13,19 @@ static char path[] = "/tmp/sluice-manifest-XXXXXX";
 static const char manifest[] =
     "{\"metadata\": {}, \"nodes\": {"
     "\"model.shop.customers\": {\"resource_type\": \"model\", \"name\": \"customers\","
-    "  \"relation_name\": \"\\\"dw\\\".\\\"marts\\\".\\\"customers\\\"\", \"config\": {\"materialized\": \"table\"}},"
-    "\"model.shop.orders\": {\"resource_type\": \"model\", \"name\": \"orders\", \"alias\": \"or\\\"ders\","
+    "  \"relation_name\": \"\\\"dw\\\".\\\"marts\\\".\\\"customers\\\"\", \"config\": "
+    "{\"materialized\": \"table\"}},"
+    "\"model.shop.orders\": {\"resource_type\": \"model\", \"name\": \"orders\", \"alias\": "
+    "\"or\\\"ders\","
     "  \"database\": \"dw\", \"schema\": \"marts\"},"
     "\"model.shop.plain\": {\"resource_type\": \"model\", \"name\": \"plain\", \"schema\": \"s\"},"
     "\"model.a.twice\": {\"resource_type\": \"model\", \"name\": \"twice\", \"schema\": \"a\"},"
     "\"model.b.twice\": {\"resource_type\": \"model\", \"name\": \"twice\", \"schema\": \"b\"},"
-    "\"model.shop.inline\": {\"resource_type\": \"model\", \"name\": \"inline\", \"relation_name\": null,"
+    "\"model.shop.inline\": {\"resource_type\": \"model\", \"name\": \"inline\", "
+    "\"relation_name\": null,"
     "  \"config\": {\"materialized\": \"ephemeral\"}},"
-    "\"seed.shop.countries\": {\"resource_type\": \"seed\", \"name\": \"countries\", \"schema\": \"seeds\"},"
+    "\"seed.shop.countries\": {\"resource_type\": \"seed\", \"name\": \"countries\", \"schema\": "
+    "\"seeds\"},"
     "\"test.shop.customers\": {\"resource_type\": \"test\", \"name\": \"customers\"}}}";
 
 static void write_manifest(const char *text)
@@ -86,7 +90,12 @@ static void a_model_that_cannot_be_read_is_told_why(void **state)
 static void a_file_that_is_no_manifest_is_told_so(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "{", "[]", "{}", "{\"nodes\": []}", "{\"nodes\": {}}",
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[]",
+                                        "{}",
+                                        "{\"nodes\": []}",
+                                        "{\"nodes\": {}}",
                                         "{\"nodes\": {\"model.a.customers\": 7}}"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct buf out;

@@ -21,7 +21,8 @@ static const char setup_sql[] =
     "create domain documents as jsonb;"
     "create extension hstore; create extension citext;"
     "create table t(id int); create schema \"Odd schema\";"
-    "create table \"Odd schema\".\"my \"\"table\"\"\"(\"Größe\" int, \"a b\" text, \"q\"\"x\" bool);"
+    "create table \"Odd schema\".\"my \"\"table\"\"\"(\"Größe\" int, \"a b\" text, \"q\"\"x\" "
+    "bool);"
     "insert into \"Odd schema\".\"my \"\"table\"\"\" values (1, 'x', true);"
     "create database ascii encoding SQL_ASCII locale 'C' template template0;";
 
@@ -39,9 +40,11 @@ static const struct {
     {"1.50::numeric(10,2)", "number:1.50", "numeric:numeric"},
     {"(-0.001)::numeric", "number:-0.001", "numeric:numeric"},
     {"1e30::numeric", "number:1000000000000000000000000000000", "numeric:numeric"},
-    {"'NaN'::numeric", "bad:numeric NaN has no JSON number; cast it to text or filter it in the model",
+    {"'NaN'::numeric",
+     "bad:numeric NaN has no JSON number; cast it to text or filter it in the model",
      "numeric:numeric"},
-    {"'Infinity'::numeric", "bad:numeric Infinity has no JSON number; cast it to text or filter it in the model",
+    {"'Infinity'::numeric",
+     "bad:numeric Infinity has no JSON number; cast it to text or filter it in the model",
      "numeric:numeric"},
     {"'NaN'::numeric::text", "text:NaN", "text:text"},
     {"0.1::float4", "number:0.1", "real:float"},
@@ -49,13 +52,16 @@ static const struct {
     {"(0.1::float8 + 0.2::float8)", "number:0.30000000000000004", "double precision:float"},
     {"1e300::float8", "number:1e+300", "double precision:float"},
     {"1.5e-7::float8", "number:1.5e-07", "double precision:float"},
-    {"'-Infinity'::float8", "bad:numeric Infinity has no JSON number; cast it to text or filter it in the model",
+    {"'-Infinity'::float8",
+     "bad:numeric Infinity has no JSON number; cast it to text or filter it in the model",
      "double precision:float"},
-    {"'NaN'::float4", "bad:numeric NaN has no JSON number; cast it to text or filter it in the model", "real:float"},
+    {"'NaN'::float4",
+     "bad:numeric NaN has no JSON number; cast it to text or filter it in the model", "real:float"},
     {"true", "true", "boolean:bool"},
     {"false", "false", "boolean:bool"},
     {"''::text", "text:", "text:text"},
-    {"E'a\\tb\\nc\\\\d\\re\\bf\\fg\\x0bh\"\\x01'::text", "text:a\tb\nc\\d\re\bf\fg\vh\"\x01", "text:text"},
+    {"E'a\\tb\\nc\\\\d\\re\\bf\\fg\\x0bh\"\\x01'::text", "text:a\tb\nc\\d\re\bf\fg\vh\"\x01",
+     "text:text"},
     {"'\\N'::text", "text:\\N", "text:text"},
     {"'\\.'::text", "text:\\.", "text:text"},
     {"'Zoë 漢 😀'::varchar(20)", "text:Zoë 漢 😀", "character varying:text"},
@@ -66,34 +72,44 @@ static const struct {
     {"1.5::price", "number:1.50", "numeric:numeric"},
     {"'{\"b\": [1, 2.50, 12345678901234567890],  \"a\": {\"x\": null}}'::json",
      "json:{\"b\":[1,2.50,12345678901234567890],\"a\":{\"x\":null}}", "json:json"},
-    {"'{\"b\": 1.50, \"a\": \"x  \\\" y\\n\"}'::jsonb", "json:{\"a\":\"x  \\\" y\\n\",\"b\":1.50}", "jsonb:json"},
+    {"'{\"b\": 1.50, \"a\": \"x  \\\" y\\n\"}'::jsonb", "json:{\"a\":\"x  \\\" y\\n\",\"b\":1.50}",
+     "jsonb:json"},
     {"'\"é\"'::jsonb", "json:\"é\"", "jsonb:json"},
     {"'null'::jsonb", "json:null", "jsonb:json"},
     {"'[1,  2]'::documents", "json:[1,2]", "jsonb:json"},
     {"date '2026-01-02'", "text:2026-01-02", "date:date"},
     {"date '0001-01-01'", "text:0001-01-01", "date:date"},
     {"date '9999-12-31'", "text:9999-12-31", "date:date"},
-    {"date 'infinity'", "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model",
+    {"date 'infinity'",
+     "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model",
      "date:date"},
-    {"date '0044-03-15 BC'", "bad:a date before Christ has no RFC 3339 form; cast it to text or filter it in the model",
+    {"date '0044-03-15 BC'",
+     "bad:a date before Christ has no RFC 3339 form; cast it to text or filter it in the model",
      "date:date"},
-    {"date '10000-01-01'", "bad:a year above 9999 has no RFC 3339 form; cast it to text or filter it in the model",
+    {"date '10000-01-01'",
+     "bad:a year above 9999 has no RFC 3339 form; cast it to text or filter it in the model",
      "date:date"},
     {"timestamptz '2026-01-02 03:04:05.678901+02'", "text:2026-01-02T01:04:05.678901Z",
      "timestamp with time zone:timestamp"},
-    {"timestamptz '2026-01-02 03:04:05.5Z'", "text:2026-01-02T03:04:05.5Z", "timestamp with time zone:timestamp"},
-    {"timestamptz '2026-01-02 03:04:05Z'", "text:2026-01-02T03:04:05Z", "timestamp with time zone:timestamp"},
-    {"timestamptz '-infinity'", "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model",
+    {"timestamptz '2026-01-02 03:04:05.5Z'", "text:2026-01-02T03:04:05.5Z",
+     "timestamp with time zone:timestamp"},
+    {"timestamptz '2026-01-02 03:04:05Z'", "text:2026-01-02T03:04:05Z",
+     "timestamp with time zone:timestamp"},
+    {"timestamptz '-infinity'",
+     "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model",
      "timestamp with time zone:timestamp"},
     {"timestamptz '0044-03-15 00:00:00Z BC'",
      "bad:a date before Christ has no RFC 3339 form; cast it to text or filter it in the model",
      "timestamp with time zone:timestamp"},
-    {"timestamp '2026-01-02 03:04:05.678'", "text:2026-01-02T03:04:05.678Z", "timestamp without time zone:timestamp"},
-    {"timestamp '2026-01-02 03:04:05'", "text:2026-01-02T03:04:05Z", "timestamp without time zone:timestamp"},
+    {"timestamp '2026-01-02 03:04:05.678'", "text:2026-01-02T03:04:05.678Z",
+     "timestamp without time zone:timestamp"},
+    {"timestamp '2026-01-02 03:04:05'", "text:2026-01-02T03:04:05Z",
+     "timestamp without time zone:timestamp"},
     {"timestamp '12026-01-02 03:04:05'",
      "bad:a year above 9999 has no RFC 3339 form; cast it to text or filter it in the model",
      "timestamp without time zone:timestamp"},
-    {"'2026-01-02 03:04:05'::when_local", "text:2026-01-02T03:04:05Z", "timestamp without time zone:timestamp"},
+    {"'2026-01-02 03:04:05'::when_local", "text:2026-01-02T03:04:05Z",
+     "timestamp without time zone:timestamp"},
     {"time '03:04:05.5'", "text:03:04:05.5", "time without time zone:other"},
     {"timetz '03:04:05+02'", "text:03:04:05+02", "time with time zone:other"},
     {"interval '1 year 2 days 03:04:05.5'", "text:1 year 2 days 03:04:05.5", "interval:other"},
@@ -102,7 +118,8 @@ static const struct {
     {"'\\xfffe'::bytea", "text://4=", "bytea:bytes"},
     {"'\\x00ff10'::bytea", "text:AP8Q", "bytea:bytes"},
     {"'\\x68656c6c6f20776f726c64'::bytea", "text:aGVsbG8gd29ybGQ=", "bytea:bytes"},
-    {"'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid", "text:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "uuid:other"},
+    {"'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid", "text:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+     "uuid:other"},
     {"'it''s ok'::mood", "text:it's ok", "mood:other"},
     {"row(1, 'a \"b\"')::pair", "text:(1,\"a \"\"b\"\"\")", "pair:other"},
     {"int4range(1, 5)", "text:[1,5)", "int4range:other"},
@@ -123,29 +140,36 @@ static const struct {
     {"'[0:2]={1,2,3}'::int[]", "json:[1,2,3]", "integer[]:array"},
     {"'[-1:0][2:3]={{1,2},{3,4}}'::int[]", "json:[[1,2],[3,4]]", "integer[]:array"},
     {"array[1.50,2]::numeric[]", "json:[1.50,2]", "numeric[]:array"},
-    {"array[1,'NaN']::numeric[]", "bad:numeric NaN has no JSON number; cast it to text or filter it in the model",
+    {"array[1,'NaN']::numeric[]",
+     "bad:numeric NaN has no JSON number; cast it to text or filter it in the model",
      "numeric[]:array"},
     {"array[0.5,1e300]::float8[]", "json:[0.5,1e+300]", "double precision[]:array"},
     {"array[true,false,null]", "json:[true,false,null]", "boolean[]:array"},
     {"array['a','','NULL',null,'nu\"ll','b,c','{d}','e\\f',' g ',E'h\\ti','é']",
-     "json:[\"a\",\"\",\"NULL\",null,\"nu\\\"ll\",\"b,c\",\"{d}\",\"e\\\\f\",\" g \",\"h\\ti\",\"é\"]", "text[]:array"},
-    {"array['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11']::uuid[]", "json:[\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"]",
-     "uuid[]:array"},
-    {"array['{\"a\": [1, \"x,}\"]}', '2', 'null', null]::jsonb[]", "json:[{\"a\":[1,\"x,}\"]},2,null,null]",
-     "jsonb[]:array"},
+     "json:[\"a\",\"\",\"NULL\",null,\"nu\\\"ll\",\"b,c\",\"{d}\",\"e\\\\f\",\" g "
+     "\",\"h\\ti\",\"é\"]",
+     "text[]:array"},
+    {"array['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11']::uuid[]",
+     "json:[\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"]", "uuid[]:array"},
+    {"array['{\"a\": [1, \"x,}\"]}', '2', 'null', null]::jsonb[]",
+     "json:[{\"a\":[1,\"x,}\"]},2,null,null]", "jsonb[]:array"},
     {"array['\\x00ff', '', null]::bytea[]", "json:[\"AP8=\",\"\",null]", "bytea[]:array"},
-    {"array['2026-01-02 03:04:05.5+02', null]::timestamptz[]", "json:[\"2026-01-02T01:04:05.5Z\",null]",
-     "timestamp with time zone[]:array"},
+    {"array['2026-01-02 03:04:05.5+02', null]::timestamptz[]",
+     "json:[\"2026-01-02T01:04:05.5Z\",null]", "timestamp with time zone[]:array"},
     {"array['2026-01-02 03:04:05', '2026-01-03 00:00:00.25']::timestamp[]",
-     "json:[\"2026-01-02T03:04:05Z\",\"2026-01-03T00:00:00.25Z\"]", "timestamp without time zone[]:array"},
+     "json:[\"2026-01-02T03:04:05Z\",\"2026-01-03T00:00:00.25Z\"]",
+     "timestamp without time zone[]:array"},
     {"array['2026-01-02', 'infinity']::date[]",
-     "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model", "date[]:array"},
+     "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model",
+     "date[]:array"},
     {"array['happy', 'it''s ok']::mood[]", "json:[\"happy\",\"it's ok\"]", "mood[]:array"},
     {"array[row(1,'x y')::pair]", "json:[\"(1,\\\"x y\\\")\"]", "pair[]:array"},
-    {"array['(1,2),(0,0)'::box, '(3,4),(2,2)'::box]", "json:[\"(1,2),(0,0)\",\"(3,4),(2,2)\"]", "box[]:array"},
+    {"array['(1,2),(0,0)'::box, '(3,4),(2,2)'::box]", "json:[\"(1,2),(0,0)\",\"(3,4),(2,2)\"]",
+     "box[]:array"},
     {"array[1,2.5]::price[]", "json:[1.00,2.50]", "price[]:array"},
     {"'{1,2.5}'::pricelist", "json:[1.00,2.50]", "price[]:array"},
-    {"array['{1,2}'::pricelist, '{3}'::pricelist]", "json:[[1.00,2.00],[3.00]]", "pricelist[]:array"},
+    {"array['{1,2}'::pricelist, '{3}'::pricelist]", "json:[[1.00,2.00],[3.00]]",
+     "pricelist[]:array"},
     {"array['a', 'b']::char(3)[]", "json:[\"a  \",\"b  \"]", "character[]:array"},
     {"'NULL'::text", "text:NULL", "text:text"},
 };
@@ -174,7 +198,8 @@ static void every_type_has_the_form_that_the_documentation_promises(void **state
     buf_init(&sql, 1 << 20);
     buf_init(&values, 1 << 20);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(buf_printf(&sql, "%s%s as c%zu", i ? ", " : "select ", cases[i].expression, i), ERR_OK);
+        assert_int_equal(
+            buf_printf(&sql, "%s%s as c%zu", i ? ", " : "select ", cases[i].expression, i), ERR_OK);
         assert_int_equal(buf_printf(&values, "%s\n", cases[i].value), ERR_OK);
     }
     struct read_run run;
@@ -207,36 +232,40 @@ static void null_is_null_in_every_type(void **state)
 {
     enum read_method method = **(const enum read_method **)state;
     expect(method,
-           "select null::int, null::text a, null::jsonb b, null::bytea c, null::int[] d, null::timestamptz e,"
+           "select null::int, null::text a, null::jsonb b, null::bytea c, null::int[] d, "
+           "null::timestamptz e,"
            " null::bool f, null::mood g, null::pricelist h, null i",
            "null\nnull\nnull\nnull\nnull\nnull\nnull\nnull\nnull\nnull\n", NULL);
-    expect(method, "select null::text union all select '' union all select null", "null\ntext:\nnull\n",
-           "text:text:text\n");
+    expect(method, "select null::text union all select '' union all select null",
+           "null\ntext:\nnull\n", "text:text:text\n");
 }
 
 static void timestamps_without_a_zone_are_read_in_the_model_s(void **state)
 {
     enum read_method method = **(const enum read_method **)state;
     struct read_run run;
-    read_run_init(&run, &server, method,
-                  "select 1 as \"a\"\"b\", timestamp '2026-07-01 12:00:00.5' as summer,"
-                  " '2026-01-01 12:00:00'::when_local as winter, timestamptz '2026-01-01 12:00:00Z' as zoned,"
-                  " array[['2026-07-01 12:00:00'],[null]]::timestamp[] as list, null::timestamp as nothing,"
-                  " timestamp 'infinity' as never; -- the end");
+    read_run_init(
+        &run, &server, method,
+        "select 1 as \"a\"\"b\", timestamp '2026-07-01 12:00:00.5' as summer,"
+        " '2026-01-01 12:00:00'::when_local as winter, timestamptz '2026-01-01 12:00:00Z' as zoned,"
+        " array[['2026-07-01 12:00:00'],[null]]::timestamp[] as list, null::timestamp as nothing,"
+        " timestamp 'infinity' as never; -- the end");
     run.model.timezone = "Europe/Berlin";
     read_run_go(&run);
     assert_string_equal(run.err.text, "");
-    assert_string_equal(run.rows.p,
-                        "number:1\ntext:2026-07-01T10:00:00.5Z\ntext:2026-01-01T11:00:00Z\n"
-                        "text:2026-01-01T12:00:00Z\njson:[[\"2026-07-01T10:00:00Z\"],[null]]\nnull\n"
-                        "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model\n");
+    assert_string_equal(
+        run.rows.p,
+        "number:1\ntext:2026-07-01T10:00:00.5Z\ntext:2026-01-01T11:00:00Z\n"
+        "text:2026-01-01T12:00:00Z\njson:[[\"2026-07-01T10:00:00Z\"],[null]]\nnull\n"
+        "bad:an infinite date has no RFC 3339 form; cast it to text or filter it in the model\n");
     read_run_done(&run);
 }
 
 static void a_zone_that_is_none_is_an_error(void **state)
 {
     struct read_run run;
-    read_run_init(&run, &server, **(const enum read_method **)state, "select timestamp '2026-07-01 12:00:00' as t");
+    read_run_init(&run, &server, **(const enum read_method **)state,
+                  "select timestamp '2026-07-01 12:00:00' as t");
     run.model.timezone = "Mars/O'Lympus";
     read_run_go(&run);
     assert_false(run.ok);
@@ -275,8 +304,9 @@ static void text_that_is_not_utf8_is_bad_and_the_rest_of_the_row_is_not(void **s
     run.params[2].value = "ascii";
     read_run_go(&run);
     assert_string_equal(run.err.text, "");
-    assert_string_equal(run.rows.p, "bad:text that is not valid UTF-8; convert it in the model\ntext:é\n"
-                                    "bad:text that is not valid UTF-8; convert it in the model\nnumber:1\n");
+    assert_string_equal(run.rows.p,
+                        "bad:text that is not valid UTF-8; convert it in the model\ntext:é\n"
+                        "bad:text that is not valid UTF-8; convert it in the model\nnumber:1\n");
     read_run_done(&run);
 }
 
@@ -284,11 +314,14 @@ static void a_model_that_changes_the_session_s_formats_is_found_out(void **state
 {
     struct read_run run;
     read_run_init(&run, &server, **(const enum read_method **)state,
-                  "select set_config('TimeZone', 'Asia/Tokyo', true) a, '2026-01-02 03:04:05Z'::timestamptz b");
+                  "select set_config('TimeZone', 'Asia/Tokyo', true) a, '2026-01-02 "
+                  "03:04:05Z'::timestamptz b");
     read_run_go(&run);
     assert_string_equal(run.err.text, "");
-    assert_string_equal(run.rows.p, "text:Asia/Tokyo\nbad:a date that is not in ISO form and UTC; the model must not "
-                                    "change DateStyle or TimeZone\n");
+    assert_string_equal(
+        run.rows.p,
+        "text:Asia/Tokyo\nbad:a date that is not in ISO form and UTC; the model must not "
+        "change DateStyle or TimeZone\n");
     read_run_done(&run);
 }
 
@@ -314,7 +347,11 @@ static int stop(void **state)
     return 0;
 }
 
-#define BOTH(f) {"copy: " #f, f, NULL, NULL, (void *)&by_copy}, {"rows: " #f, f, NULL, NULL, (void *)&by_rows}
+#define BOTH(f)                                                                                    \
+    {"copy: " #f, f, NULL, NULL, (void *)&by_copy},                                                \
+    {                                                                                              \
+        "rows: " #f, f, NULL, NULL, (void *)&by_rows                                               \
+    }
 
 int main(void)
 {

@@ -54,10 +54,20 @@ static void a_statement_ends_at_its_last_word(void **state)
 static void a_query_begins_with_one_of_five_words(void **state)
 {
     (void)state;
-    static const char *const queries[] = {"select 1", "SELECT 1", " -- a\n/* b */ With x as (select 1) select 2",
-                                          "values (1)", "table t", "(select 1)", "select'a'"};
-    static const char *const others[] = {"", "--", "commit", "selects", "insert into t values (1)", "/* select",
-                                         "explain select 1", "copy t to stdout", "sel", ";select 1"};
+    static const char *const queries[] = {
+        "select 1",   "SELECT 1", " -- a\n/* b */ With x as (select 1) select 2",
+        "values (1)", "table t",  "(select 1)",
+        "select'a'"};
+    static const char *const others[] = {"",
+                                         "--",
+                                         "commit",
+                                         "selects",
+                                         "insert into t values (1)",
+                                         "/* select",
+                                         "explain select 1",
+                                         "copy t to stdout",
+                                         "sel",
+                                         ";select 1"};
     for (size_t i = 0; i < LEN(queries); i++)
         assert_true(sql_text_is_query(slice_str(queries[i])));
     for (size_t i = 0; i < LEN(others); i++)
@@ -68,7 +78,8 @@ static void a_place_counts_characters_not_bytes(void **state)
 {
     (void)state;
     struct slice text = SLICE_LIT("é漢a\n\nb😀c");
-    static const struct sql_place places[] = {{1, 1}, {1, 2}, {1, 3}, {1, 4}, {2, 1}, {3, 1}, {3, 2}, {3, 3}, {3, 4}};
+    static const struct sql_place places[] = {{1, 1}, {1, 2}, {1, 3}, {1, 4}, {2, 1},
+                                              {3, 1}, {3, 2}, {3, 3}, {3, 4}};
     for (size_t i = 0; i < LEN(places); i++) {
         struct sql_place p = sql_text_place(text, i);
         assert_int_equal(p.line, places[i].line);
@@ -97,7 +108,8 @@ static void a_name_comes_apart_at_its_dots(void **state)
     }
 }
 
-/* Whatever the text: the statement is a prefix, nothing behind the text is read (a sanitizer tells). */
+/* Whatever the text: the statement is a prefix, nothing behind the text is read (a sanitizer
+ * tells). */
 static void any_text_has_an_end(void **state)
 {
     (void)state;
