@@ -8,7 +8,7 @@
 
 enum { LEASE_MARGIN_MS = 1000 }; /* a request ends at least this long before its lease */
 
-void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason, int64_t number)
+void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason)
 {
     const struct batch_head *head = batch_reader_head(s->reader);
     char run[QUEUE_NAME_MAX + 1], part[QUEUE_NAME_MAX + 1], sync[QUEUE_NAME_MAX + 1], destination[QUEUE_NAME_MAX + 1];
@@ -25,7 +25,7 @@ void slot_log(const struct slot *s, enum log_level level, const char *event, con
     }
     log_event(&s->engine->log, level, event, LOG_STR("sync", sync), LOG_STR("run", run), LOG_STR("batch", part),
               LOG_STR("destination", destination), LOG_STR("reason", reason), LOG_INT("status", s->facts.status),
-              LOG_INT("attempts", s->leased.attempts + s->facts.requests), LOG_INT("n", number));
+              LOG_INT("attempts", s->leased.attempts + s->facts.requests), LOG_INT("delay_ms", s->plan.delay_ms));
 }
 
 /* ---- sending ---- */
@@ -52,11 +52,11 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         s->target->throttled = 0;
     /* Words of the remote may quote a record: they go into the result, never into the log. */
     if (s->plan.throttled)
-        slot_log(s, LOG_WARN, "throttled", "the destination asked to be asked less", (int64_t)s->plan.delay_ms);
+        slot_log(s, LOG_WARN, "throttled", "the destination asked to be asked less");
     else if (s->plan.stop)
-        slot_log(s, LOG_ERROR, "stopped", "the destination refused credentials or address", 0);
+        slot_log(s, LOG_ERROR, "stopped", "the destination refused credentials or address");
     else if (outcome.kind == OUTCOME_RETRY)
-        slot_log(s, LOG_WARN, "attempt_failed", answer->error ? answer->error : "", (int64_t)s->plan.delay_ms);
+        slot_log(s, LOG_WARN, "attempt_failed", answer->error ? answer->error : "");
     slot_settle(s, rc, &err);
 }
 
@@ -86,7 +86,7 @@ static void on_renewed(void *ctx, int64_t valid, const struct err *err)
     if (err && err->code == ERR_STOPPED)
         return;
     if (!err && valid != 1) {
-        slot_log(s, LOG_WARN, "lease_lost", "the queue ended it", 0);
+        slot_log(s, LOG_WARN, "lease_lost", "the queue ended it");
         slot_drop(s);
         return;
     }
@@ -113,7 +113,7 @@ static void send_in_lease(struct slot *s)
     s->state = SLOT_RENEWING;
     s->asked_ms = now_ms;
     if (queue_beat(s->quota->queue, s->engine->name, &s->token, 1, s->quota->lease_ms, on_renewed, s, &err)) {
-        slot_log(s, LOG_WARN, "lease_lost", err.text, 0);
+        slot_log(s, LOG_WARN, "lease_lost", err.text);
         slot_drop(s);
     }
 }
@@ -163,10 +163,10 @@ static void render_failed(struct slot *s, enum err_code rc, struct err *err)
     } else if (rc == ERR_NOMEM) {
         rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &later, s->reader, err);
     } else if (rc == ERR_CONFIG) {
-        slot_log(s, LOG_ERROR, "stopped", err->text, 0);
+        slot_log(s, LOG_ERROR, "stopped", err->text);
         rc = settle_plan_all(&s->plan, &s->facts, VERDICT_CANCELLED, RESULT_STOP, words, err);
     } else {
-        slot_log(s, LOG_ERROR, "batch_unreadable", err->text, 0);
+        slot_log(s, LOG_ERROR, "batch_unreadable", err->text);
         rc = settle_plan_all(&s->plan, &s->facts, VERDICT_FAILED, RESULT_BUG, words, err);
     }
     slot_settle(s, rc, err);
@@ -201,7 +201,7 @@ static void deliver(struct slot *s)
         return;
     }
     struct err err;
-    slot_log(s, LOG_WARN, "batch_lost_workers", "halved instead of sent again", s->leased.kills);
+    slot_log(s, LOG_WARN, "batch_lost_workers", "halved instead of sent again");
     enum err_code rc = settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("the workers that sent it were lost"), true,
                                           s->reader, &err);
     slot_settle(s, rc, &err);
@@ -210,7 +210,7 @@ static void deliver(struct slot *s)
 static void give_back(struct slot *s, const char *reason)
 {
     if (reason) {
-        slot_log(s, LOG_WARN, "batch_given_back", reason, 0);
+        slot_log(s, LOG_WARN, "batch_given_back", reason);
         s->quota->ask_at_ms = clock_mono_ms() + ENGINE_PAUSE_MS;
     }
     settle_plan_release(&s->plan);

@@ -162,7 +162,7 @@ static void settle_lost(struct slot *s, const char *why)
         again_later(s);
         return;
     }
-    slot_log(s, LOG_ERROR, "settle_failed", why, 0);
+    slot_log(s, LOG_ERROR, "settle_failed", why);
     s->quota->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
     slot_drop(s);
 }
@@ -195,7 +195,7 @@ static void on_settled(void *ctx, int64_t number, const struct err *err)
     }
     s->settled = true;
     if (number == 0)
-        slot_log(s, LOG_WARN, "lease_lost", "the settle changed nothing: it was settled before, or taken over", 0);
+        slot_log(s, LOG_WARN, "lease_lost", "the settle changed nothing: it was settled before, or taken over");
     settle_over(s);
 }
 
@@ -257,7 +257,7 @@ static void send_settle(struct slot *s)
 void slot_settle(struct slot *s, enum err_code rc, const struct err *err)
 {
     if (rc) {
-        slot_log(s, LOG_ERROR, "settle_failed", err->text, 0);
+        slot_log(s, LOG_ERROR, "settle_failed", err->text);
         slot_drop(s);
         return;
     }

@@ -65,6 +65,6 @@ void slot_drop(struct slot *s);
 
 /** A claim gave a batch: delivers it, or settles it without. */
 void slot_carry(struct slot *s, const struct queue_claimed *c);
-void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason, int64_t number);
+void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason);
 
 #endif

@@ -312,7 +312,7 @@ static enum err_code webhook_render(void *state, const struct delivery *d, struc
 {
     struct webhook *w = state;
     const struct batch_head *head = batch_reader_head(d->reader);
-    const struct program *program;
+    const struct program *program = NULL;
     enum err_code rc = find_program(w, head, &program, err);
     if (rc)
         return rc;
