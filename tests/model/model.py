@@ -55,7 +55,7 @@ class Sync:
 
 class Model:
     def __init__(self):
-        self.off = self.last = 0
+        self.off = self.last = self.seen = self.permit_clock = self.permit_mono = 0
         self.limits, self.old_limits = [], {}
         self.slack = 0
         self.factor, self.factor_since = 1000, 0
@@ -68,7 +68,7 @@ class Model:
     def forget_epoch(self):
         self.epoch = self.state = None
         self.fenced = False
-        self.permit_until = self.permit_clock = self.permit_mono = self.seen = 0
+        self.permit_until = 0
         self.syncs, self.batches, self.parked, self.leases = {}, {}, {}, {}
         self.paused_syncs, self.paused_destinations = set(), set()
         self.since, self.lowered = {}, {}
@@ -101,8 +101,7 @@ class Model:
     def open(self, state, epoch, permit_ms, mono, commit, concurrency, slack, limits, windows, server_changed):
         if self.epoch is not None or self.syncs or self.leases:
             raise Refused(BUSY)
-        if self.raw < self.last:
-            self.off = self.last - self.server
+        self.set_clock(mono)
         self.slack = slack
         known = {**self.old_limits, **{limit.key: limit for limit in self.limits}}
         for limit in self.limits:
@@ -134,21 +133,24 @@ class Model:
         self.paused_destinations, self.since, self.lowered = set(), {}, {}
         self.epoch, self.state, self.fenced = epoch, state, False
         self.owner = (state, str(commit))
-        self.permit_until, self.permit_clock, self.permit_mono = self.now + permit_ms, self.now, mono
-        self.last, self.seen, self.v = self.now, self.now, 0.0
+        self.permit_until, self.v = self.now + permit_ms, 0.0
         return self.now
+
+    def set_clock(self, mono):
+        if self.permit_mono:
+            expected = self.permit_clock + mono - self.permit_mono
+            if abs(self.raw - expected) > 500:
+                self.off, self.raw = expected - self.server, expected
+        self.now = self.last = max(self.raw, self.last)
+        self.permit_clock, self.permit_mono, self.seen = self.raw, mono, self.raw
 
     def permit(self, epoch, permit_ms, mono, commit, grants):
         if self.epoch is None or epoch != self.epoch:
             raise Refused(STALE)
         if self.fenced:
             raise Refused(FENCED)
-        expected = self.permit_clock + mono - self.permit_mono
-        if abs(self.raw - expected) > 500:
-            self.off, self.raw = expected - self.server, expected
-            self.now = max(self.raw, self.last)
-        self.permit_until, self.last = self.now + permit_ms, self.now
-        self.permit_clock, self.permit_mono, self.seen = self.raw, mono, self.raw
+        self.set_clock(mono)
+        self.permit_until = self.now + permit_ms
         self.owner = (self.state, str(commit))
         for i, limit in enumerate(self.limits):
             if limit.late:

@@ -66,6 +66,6 @@ end
 local left = call('SCARD', P .. ':syncs')
 if left == 0 then
     call('DEL', ACTIVE, PARKED, P .. ':paused')
-    call('HDEL', META, 'id', 'state', 'pu', 'pn', 'pm', 'lr', 'v', 'chk')
+    call('HDEL', META, 'id', 'state', 'pu', 'v', 'chk')
 end
 return {OK, left}

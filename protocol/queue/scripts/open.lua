@@ -1,17 +1,16 @@
 --! flags allow-oom
---! uses prelude server window
+--! uses prelude clock server window
 -- open: starts an epoch on a cleared quota. Says the clock.
--- ARGV: clock, state, epoch, run id ('': this server's), permit_ms, mono_ms, commit, concurrency, slack_ms,
+-- ARGV: clock, state, epoch, run id ('': this server's), permit_ms, mono_ms, boot, commit, concurrency, slack_ms,
 --       limits, (kind, count, per_ms)*, windows, (limit index, left_ms, count)*, grants, grant*
 local run = server_run()
 if epoch == ARGV[3] then return {OK, now} end -- the answer was lost
 if epoch or call('EXISTS', P .. ':syncs', P .. ':lease') > 0 then return {BUSY} end
 if ARGV[4] ~= '' and ARGV[4] ~= run then return {RESTARTED} end
 
--- The clock goes on from where it stood if the server's was set back meanwhile.
-if raw < last then off = last - time end
+set_clock(ARGV[6], ARGV[7])
 
-local at = 10
+local at = 11
 local function word()
     at = at + 1
     return ARGV[at - 1]
@@ -30,7 +29,7 @@ local function read_limits()
     return limits
 end
 
-SLACK = tonumber(ARGV[9])
+SLACK = tonumber(ARGV[10])
 
 -- A limit that Redis has no window of: the saved one; otherwise as much as another limit of its kind has
 -- in use may have been sent within this one's window too.
@@ -108,9 +107,8 @@ for i = 1, tonumber(word()) do
         call('HSET', window_key(limits[i]), 'g', charged + grant)
     end
 end
-call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[7])
+call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[8])
 call('HDEL', META, 'fen', 'v', 'chk')
-call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'off', off,
-    'last', now, 'pn', now, 'lr', now, 'pm', ARGV[6], 'nth', 0,
-    'cfg', cmsgpack.pack({tonumber(ARGV[8]), SLACK, unpack(limits)}))
+call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'nth', 0,
+    'cfg', cmsgpack.pack({tonumber(ARGV[9]), SLACK, unpack(limits)}))
 return {OK, now}

@@ -1,24 +1,17 @@
 --! flags allow-oom
---! uses prelude server window place
+--! uses prelude clock server window place
 -- permit: renews the permit, keeps the clock from jumping, raises the grants, says how things stand.
--- ARGV: clock, epoch, permit_ms, mono_ms, commit, grants, grant*
-local JUMP_MS, GROUPS, BUCKETS_MAX = 500, 250, 4096
+-- ARGV: clock, epoch, permit_ms, mono_ms, boot, commit, grants, grant*
+local GROUPS, BUCKETS_MAX = 250, 4096
 
 if not epoch or ARGV[2] ~= epoch then return {STALE} end
 if fenced == '1' then return {FENCED} end
-local pn, pm, run = unpack(call('HMGET', META, 'pn', 'pm', 'rid'))
-if run ~= server_run() then return {RESTARTED} end
-
--- The caller's monotonic clock tells how much time has really passed since the last permit.
-local expected = tonumber(pn) + math.max(0, tonumber(ARGV[4]) - tonumber(pm))
-if math.abs(raw - expected) > JUMP_MS then
-    off, raw = expected - time, expected
-    now = math.max(raw, last)
-end
+if call('HGET', META, 'rid') ~= server_run() then return {RESTARTED} end
+set_clock(ARGV[4], ARGV[5])
 permit_until = now + tonumber(ARGV[3])
 trusted = true
-call('HSET', META, 'pu', permit_until, 'off', off, 'last', now, 'pn', raw, 'lr', raw, 'pm', ARGV[4])
-call('HSET', P .. ':owner', 'commit', ARGV[5])
+call('HSET', META, 'pu', permit_until)
+call('HSET', P .. ':owner', 'commit', ARGV[6])
 
 local leased, last_end = {}, 0
 for _, held in ipairs(call('HVALS', LEASE)) do
@@ -55,12 +48,12 @@ end
 
 local used, windows = {}, {}
 for i = 1, LIMITS do
-    local limit, grant = CFG[i + 2], tonumber(ARGV[6 + i])
+    local limit, grant = CFG[i + 2], tonumber(ARGV[7 + i])
     window_settle_late(limit)
     for _ = 1, 8 do
         if window_sweep(limit) == 0 then break end
     end
-    if i <= tonumber(ARGV[6]) and limit[L_PER] > 60000 then
+    if i <= tonumber(ARGV[7]) and limit[L_PER] > 60000 then
         local charged = tonumber(call('HGET', window_key(limit), 'c')) or 0
         call('HSET', window_key(limit), 'g', charged + grant)
     end
