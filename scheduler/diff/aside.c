@@ -13,6 +13,7 @@
 
 struct aside_head {
     uint32_t slot;
+    uint32_t known;
     uint32_t key, identity, values, extra; /* bytes that follow, in this order */
     uint8_t hash[16];
 };
@@ -60,7 +61,7 @@ enum err_code diff_aside_put(struct diff *d, const struct diff_decision *row, st
         code = bits_set(&d->set_aside, d->slot, &was, err);
     if (code)
         return code;
-    struct aside_head h = {d->slot, (uint32_t)row->key.n, (uint32_t)row->identity.n,
+    struct aside_head h = {d->slot, d->known, (uint32_t)row->key.n, (uint32_t)row->identity.n,
                            (uint32_t)row->values.n, (uint32_t)row->extra.n, {0}};
     memcpy(h.hash, row->hash, sizeof h.hash);
     if (fwrite(&h, sizeof h, 1, d->aside) != 1 ||
@@ -103,6 +104,7 @@ static enum err_code read_row(struct diff *d, struct diff_decision *ret, struct 
     if (code)
         return code;
     d->slot = ret->slot = h.slot;
+    d->known = h.known;
     memcpy(ret->hash, h.hash, sizeof h.hash);
     ret->key = buf_slice(&d->key);
     ret->identity = buf_slice(&d->identity);

@@ -42,6 +42,7 @@ struct diff {
     /* the row in hand */
     uint32_t slot;
     struct entry entry;
+    bool known; /* it had an accepted part when its row came; another row may have taken that over since */
     struct buf key;
     struct buf identity;
     struct buf values;

@@ -231,7 +231,7 @@ static enum err_code take_as_synced(struct diff *d, struct diff_decision *ret, s
 
 enum err_code diff_classify(struct diff *d, uint8_t marks, struct diff_decision *ret, struct err *err)
 {
-    bool known = d->entry.flags & ENTRY_ACCEPTED;
+    bool known = d->known;
     bool sure = !(d->entry.flags & ENTRY_DOUBT) && (!d->o.has_identity || (marks & IDENTITY_ACCEPTED));
     if (LIKELY(known && sure && !d->full &&
                memcmp(ret->hash, d->entry.hash, sizeof ret->hash) == 0))
@@ -382,6 +382,7 @@ static enum err_code take_row(struct diff *d, const struct mapped *mapped, struc
     if (code)
         return code;
     ret->slot = d->slot;
+    d->known = d->entry.flags & ENTRY_ACCEPTED;
     if (UNLIKELY(was))
         return duplicate(d, mapped, invalid, ret, err);
     d->seen_count++;

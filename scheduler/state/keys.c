@@ -29,16 +29,18 @@ static enum err_code read_slot(MDB_val v, bool hashed, struct slice key, uint32_
 /* Ascending keys are neighbours: is the next one the one? */
 static bool guess_next(struct state_sync *ss, size_t key_bytes, MDB_val *v)
 {
+    ss->keys_end = false;
     if (!ss->keys_placed)
         return false;
     if (ss->keys_sequence <= 0 && ++ss->keys_tries % SEQUENCE_PROBE)
         return false;
     MDB_val k;
-    if (mdb_cursor_get(ss->keys, &k, v, MDB_NEXT) == 0 && k.mv_size == key_bytes &&
-        memcmp(k.mv_data, ss->key, key_bytes) == 0) {
+    int rc = mdb_cursor_get(ss->keys, &k, v, MDB_NEXT);
+    if (rc == 0 && k.mv_size == key_bytes && memcmp(k.mv_data, ss->key, key_bytes) == 0) {
         ss->keys_sequence = SEQUENCE_TRUST;
         return true;
     }
+    ss->keys_end = rc == MDB_NOTFOUND;
     if (ss->keys_sequence > 0)
         ss->keys_sequence--;
     return false;
@@ -116,7 +118,14 @@ static enum err_code put_key(struct state_sync *ss, struct slice key, uint32_t s
         value_bytes += key.n;
     }
     MDB_val k = store_val(ss->key, n), v = store_val(value, value_bytes);
-    int rc = mdb_cursor_put(ss->keys, &k, &v, MDB_NOOVERWRITE);
+    int rc = MDB_KEYEXIST;
+    if (ss->keys_end) { /* keys that come in order fill their pages instead of half of them */
+        rc = mdb_cursor_put(ss->keys, &k, &v, MDB_APPEND);
+        if (!rc)
+            ss->keys_sequence = SEQUENCE_TRUST;
+    }
+    if (rc == MDB_KEYEXIST)
+        rc = mdb_cursor_put(ss->keys, &k, &v, MDB_NOOVERWRITE);
     ss->keys_placed = rc == 0 || rc == MDB_KEYEXIST;
     *ret_new = rc == 0;
     if (rc == MDB_KEYEXIST)

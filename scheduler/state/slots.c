@@ -7,10 +7,38 @@
 
 #include "scheduler/state/pack.h"
 
+#include <stdlib.h>
+
 size_t sync_slot_key(const struct state_sync *ss, uint32_t slot, uint8_t *out)
 {
     size_t n = key_put_u32(out, ss->id);
     return n + key_put_u32(out + n, slot);
+}
+
+/*
+ * Where a chunk lies in the map. A committed page stays as it is for the whole transaction, whatever is
+ * written, so the place of a chunk holds until that chunk is written or the transaction ends.
+ */
+enum err_code sync_forget_chunks(struct state_sync *ss, struct err *err)
+{
+    size_t count = ss->record.slots / CHUNK_SLOTS + 1;
+    if (count > ss->chunk_at_count) {
+        const uint8_t **at = realloc(ss->chunk_at, count * 2 * sizeof *at);
+        if (!at)
+            return err_set(err, ERR_NOMEM, "state: out of memory");
+        ss->chunk_at = at;
+        ss->chunk_at_count = count * 2;
+    }
+    memset(ss->chunk_at, 0, ss->chunk_at_count * sizeof *ss->chunk_at);
+    return ERR_OK;
+}
+
+static void remember_chunk(struct state_sync *ss, uint32_t number, const uint8_t *bytes)
+{
+    const struct state *s = ss->state;
+    bool committed = bytes >= s->map && bytes < s->map + s->map_bytes;
+    if (number < ss->chunk_at_count)
+        ss->chunk_at[number] = committed ? bytes : NULL;
 }
 
 static enum err_code flush_chunk(struct state_sync *ss, struct chunk *c, struct err *err)
@@ -22,6 +50,7 @@ static enum err_code flush_chunk(struct state_sync *ss, struct chunk *c, struct 
     if (rc)
         return store_error(ss->state, rc, err, "slots");
     c->changed = false;
+    remember_chunk(ss, c->number, NULL);
     if (ss->state->held_pages >= 2)
         ss->state->held_pages -= 2;
     return ERR_OK;
@@ -40,6 +69,10 @@ enum err_code sync_flush_chunks(struct state_sync *ss, struct err *err)
 static enum err_code find_chunk(struct state_sync *ss, uint32_t number, const uint8_t **ret_bytes,
                                 struct err *err)
 {
+    if (number < ss->chunk_at_count && ss->chunk_at[number]) {
+        *ret_bytes = ss->chunk_at[number];
+        return ERR_OK;
+    }
     uint8_t key[8];
     MDB_val k = store_val(key, sync_slot_key(ss, number, key)), v;
     int rc = mdb_cursor_get(ss->slots, &k, &v, MDB_SET);
@@ -52,6 +85,7 @@ static enum err_code find_chunk(struct state_sync *ss, uint32_t number, const ui
     if (v.mv_size != CHUNK_BYTES)
         return err_set(err, ERR_INVALID, "state: damaged: a chunk of %zu bytes", v.mv_size);
     *ret_bytes = v.mv_data;
+    remember_chunk(ss, number, v.mv_data);
     return ERR_OK;
 }
 

@@ -171,6 +171,8 @@ static enum err_code begin(struct state *s, struct err *err)
         s->txn = NULL;
         return store_error(s, rc, err, "beginning a transaction");
     }
+    MDB_envinfo info;
+    s->map = mdb_env_info(s->env, &info) == 0 ? info.me_mapaddr : NULL;
     s->txn_number++;
     s->writes = 0;
     s->held_pages = 0;

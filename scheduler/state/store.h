@@ -49,6 +49,7 @@ struct state {
     uint64_t held_pages;  /* changed, but still with open syncs */
     uint64_t room_bytes;  /* what a transaction gets at least */
     uint64_t map_bytes;
+    const uint8_t *map;   /* where it is, in this transaction */
     uint64_t reserve_bytes;
     uint64_t page_bytes;
     bool read_only;

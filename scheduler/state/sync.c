@@ -233,6 +233,7 @@ void state_sync_close(struct state_sync *ss)
         store_cursor_close(&ss->slots);
     }
     free(ss->cache);
+    free(ss->chunk_at);
     free(ss);
 }
 
@@ -274,7 +275,7 @@ enum err_code sync_refresh(struct state_sync *ss, struct err *err)
     ss->txn_number = s->txn_number;
     ss->keys_placed = false;
     ss->no_freed = false;
-    return ERR_OK;
+    return sync_forget_chunks(ss, err);
 }
 
 /* ---- replacing ---- */

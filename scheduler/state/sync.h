@@ -51,9 +51,12 @@ struct state_sync {
     MDB_cursor *slots;
     bool keys_placed;    /* the cursor stands on the key found last */
     int keys_sequence;   /* > 0: the next key has been the right guess of late */
+    bool keys_end;       /* the last guess found the end of the table */
     unsigned keys_tries;
     bool no_freed;       /* no slot of an earlier run is free */
     uint32_t chunk_missed; /* chunk read last past the cache */
+    const uint8_t **chunk_at; /* committed chunks in the map, found before; half a bit per slot */
+    size_t chunk_at_count;
     struct chunk *cache;   /* CHUNK_CACHE */
 
     uint8_t key[STORE_KEY_MAX + 1]; /* scratch */
@@ -63,6 +66,8 @@ struct state_sync {
 
 /** Opens cursors again where the transaction has changed. Every operation on entries begins with it. */
 enum err_code sync_refresh(struct state_sync *ss, struct err *err) MUST_CHECK;
+/** Begins a transaction's memory of where chunks are. */
+enum err_code sync_forget_chunks(struct state_sync *ss, struct err *err) MUST_CHECK;
 /** Writes changed chunks. */
 enum err_code sync_flush_chunks(struct state_sync *ss, struct err *err) MUST_CHECK;
 /** Where a sync's entries are: the id, or ERR_NOTFOUND. */
