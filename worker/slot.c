@@ -159,6 +159,7 @@ static void settle_lost(struct slot *s, const char *why)
 {
     int64_t now_ms = clock_mono_ms();
     if (now_ms < s->lease_end_ms) {
+        s->resent = true;
         again_later(s);
         return;
     }
@@ -194,8 +195,8 @@ static void on_settled(void *ctx, int64_t number, const struct err *err)
         return; /* with a claim, the claim's callback follows and says the same */
     }
     s->settled = true;
-    if (number == 0)
-        slot_log(s, LOG_WARN, "lease_lost", "the settle changed nothing: it was settled before, or taken over");
+    if (number == 0) /* after a lost reply that is to be expected: the first one was carried out */
+        slot_log(s, s->resent ? LOG_DEBUG : LOG_WARN, "lease_lost", "the queue had ended it before the settle");
     settle_over(s);
 }
 
@@ -263,6 +264,7 @@ void slot_settle(struct slot *s, enum err_code rc, const struct err *err)
     }
     s->state = SLOT_SETTLING;
     s->pause_ms = AGAIN_FIRST_MS;
+    s->resent = false;
     s->next_token = 0;
     if (s->plan.kind != SETTLE_RELEASE && engine_may_continue(s->engine, s->quota)) {
         s->next_token = ++s->quota->last_token;

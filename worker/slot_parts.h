@@ -49,6 +49,7 @@ struct slot {
     int64_t charge_at_ms; /* 0: nothing was sent */
 
     uint64_t next_token; /* of the claim that goes with the settle; 0: none */
+    bool resent;         /* the settle was sent before, its reply was lost */
     bool settled;        /* the settle of the call under way was answered */
 };
 

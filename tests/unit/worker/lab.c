@@ -295,7 +295,8 @@ int lab_worker(struct lab *l, const char *prefix)
     if (l->workers[i] == 0) {
         if (!getenv("LAB_VERBOSE"))
             dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-        execl(WORKER_PROGRAM, "sluice-worker", "-C", l->dir, "--name", prefix, "--parent", parent, (char *)NULL);
+        execl(WORKER_PROGRAM, "sluice-worker", "-C", l->dir, "--name", prefix, "--parent", parent, "--redis",
+              l->workers_redis[0] ? l->workers_redis : l->server.url, (char *)NULL);
         _exit(127);
     }
     return i;

@@ -37,6 +37,7 @@ struct lab {
     char epoch[QUEUE_EPOCH_BYTES];
     uint64_t next_batch;
     pid_t workers[LAB_WORKERS];
+    char workers_redis[64]; /* the URL that workers use; empty: the project's */
 
     /* what the results said */
     char position[64];

@@ -368,8 +368,8 @@ static void answer_later(void *ctx, const struct http_server_request *r, struct 
     (void)ctx;
     static const char *const answers[] = {
         "HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 503 X\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\n"
-        "Content-Length: 0\r\n\r\n",
+        ("HTTP/1.1 503 X\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+         "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\nContent-Length: 0\r\n\r\n"),
         "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 429 X\r\nretry-after: soon\r\nContent-Length: 0\r\n\r\n",
     };

@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include "protocol/base/clock.h"
+#include "tests/harness/fault_proxy.h"
 #include "tests/unit/worker/lab.h"
 
 #define QUICK ", retry: {attempts: 3, base: 10ms, max: 50ms}"
@@ -289,6 +290,38 @@ static void redis_that_cannot_be_reached_ends_the_start(void **state)
     lab_close(&l);
 }
 
+/* ---- a connection to Redis that breaks all the time ---- */
+
+static void break_redis(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+{
+    accept_all(NULL, r, ret);
+    ret->delay_ms = r->number % 5;
+    if (r->number % 4)
+        return;
+    fault_proxy_say(ctx, "rst");
+    fault_proxy_say(ctx, "ok");
+}
+
+static void replies_lost_on_the_way_neither_lose_nor_repeat_a_request(void **state)
+{
+    (void)state;
+    struct lab l;
+    struct fault_proxy proxy;
+    lab_open(&l, "", break_redis, &proxy);
+    fault_proxy_start(&proxy, "0", l.server.socket);
+    snprintf(l.workers_redis, sizeof l.workers_redis, "redis://127.0.0.1:%u", proxy.port);
+    for (int i = 1; i <= 40; i++)
+        lab_enqueue(&l, 3);
+    lab_worker(&l, "w");
+    lab_worker(&l, "v");
+    lab_wait_settled(&l, 120);
+    assert_int_equal(http_server_requests(l.http), 40);
+    assert_int_equal(l.requests, 40);
+    assert_int_equal(lab_leases(&l), 0);
+    fault_proxy_stop(&proxy);
+    lab_close(&l);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -302,6 +335,7 @@ int main(void)
         cmocka_unit_test(a_worker_told_to_stop_finishes_what_is_in_flight),
         cmocka_unit_test(the_batch_of_a_killed_worker_is_delivered_by_another_under_the_same_key),
         cmocka_unit_test(a_lost_answer_is_asked_for_again),
+        cmocka_unit_test(replies_lost_on_the_way_neither_lose_nor_repeat_a_request),
         cmocka_unit_test(redis_that_cannot_be_reached_ends_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

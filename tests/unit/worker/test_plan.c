@@ -57,7 +57,7 @@ static void bench_close(struct bench *b)
 static struct result plan(struct bench *b, const struct outcome *o)
 {
     struct err err;
-    struct result r;
+    struct result r = {0};
     if (settle_plan_outcome(&b->plan, &b->facts, &b->rendered, o, b->reader, &err) ||
         result_parse(b->results, buf_slice(&b->plan.result), &r, &err))
         fail_msg("%s", err.text);
