@@ -172,7 +172,7 @@ enum err_code queue_refusal(struct err *err, int64_t status)
     case STATUS_FENCED:
         return err_set(err, ERR_STALE, "the queue is fenced: a scheduler is taking it over");
     case STATUS_UNPERMITTED:
-        return err_set(err, ERR_STALE, "the scheduler's permit ran out");
+        return err_set(err, ERR_BUSY, "no permit vouches for the clock: wait for the next one");
     case STATUS_RESTARTED:
         return err_set(err, ERR_STALE, "Redis was restarted or replaced since the epoch began");
     case STATUS_BUSY:

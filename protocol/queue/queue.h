@@ -130,8 +130,8 @@ struct queue_sync {
 };
 /**
  * number: how many of the batches were taken or had been (fewer: the cap is reached). Errors: ERR_STALE
- * (epoch, fence, permit), ERR_STOPPED (the sync was cancelled or failed), ERR_BUSY (its last run still holds
- * batches).
+ * (epoch, fence), ERR_STOPPED (the sync was cancelled or failed), ERR_BUSY (no permit, or the sync's last run
+ * still holds batches: later).
  */
 enum err_code queue_enqueue(struct queue *q, const char *epoch, const struct queue_sync *sync, const struct queue_batch *batches,
                             size_t count, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
@@ -236,7 +236,7 @@ struct queue_settle {
 enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_done_cb cb, const struct queue_claim *claim,
                            queue_claimed_cb claimed_cb, void *ctx, struct err *err) MUST_CHECK;
 
-/** Renews leases; number: how many of the tokens are still valid. Errors: ERR_STALE (fence, permit): none was renewed. */
+/** Renews leases; number: how many of the tokens are still valid. Errors: ERR_STALE (fence), ERR_BUSY (permit): none was renewed. */
 enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *tokens, size_t count, uint64_t lease_ms,
                          queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 

@@ -61,6 +61,12 @@ enum err_code queue_look(struct queue *q, const char *state_id, queue_opened_cb 
 
 /* ---- fence, clear, open ---- */
 
+static void close_file(FILE **f)
+{
+    if (*f)
+        fclose(*f);
+}
+
 enum err_code queue_fence(struct queue *q, queue_done_cb cb, void *ctx, struct err *err)
 {
     struct args a;
@@ -79,6 +85,18 @@ enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct e
     return rc;
 }
 
+/* This process' monotonic clock, and which start of the machine it counts from. */
+static void put_clock(struct args *a)
+{
+    enum { BOOT_ID_BYTES = 40 };
+    char *boot = arena_alloc(&a->numbers, BOOT_ID_BYTES);
+    CLEANUP(close_file) FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (boot && f && fgets(boot, BOOT_ID_BYTES, f))
+        boot[strcspn(boot, "\n")] = '\0';
+    args_i64(a, clock_mono_ms());
+    args_str(a, boot ? boot : "");
+}
+
 static void put_grants(struct args *a, const uint64_t *grants, size_t count)
 {
     args_u64(a, grants ? count : 0);
@@ -92,7 +110,7 @@ static void put_epoch(struct args *a, const struct queue_epoch *e)
     args_str(a, e->epoch);
     args_str(a, e->run_id);
     args_u64(a, e->permit_ms);
-    args_i64(a, clock_mono_ms());
+    put_clock(a);
     args_u64(a, e->commit);
     args_u64(a, e->concurrency);
     args_u64(a, e->slack_ms);
@@ -217,7 +235,7 @@ enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_m
     args_init(&a);
     args_str(&a, epoch);
     args_u64(&a, permit_ms);
-    args_i64(&a, clock_mono_ms());
+    put_clock(&a);
     args_u64(&a, commit);
     put_grants(&a, grants, grant_count);
     enum err_code rc = queue_eval(q, QUEUE_SCRIPT_PERMIT, &a, on_permit, call, err);

@@ -1,6 +1,8 @@
 /* The worker's calls: claim, settle, beat. Reads: replies. A crash between two calls: PROTOCOL.md. */
 #include "protocol/queue/call.h"
 
+#include "protocol/base/clock.h"
+
 #include <stdlib.h>
 
 static const uint64_t TOKEN_MAX = (UINT64_C(1) << 53) - 1; /* the scripts' numbers are doubles */
@@ -26,7 +28,7 @@ static void read_batch(struct reply_reader *r, struct queue_claimed *c)
 static enum err_code read_claim(struct reply_reader *r, struct queue_claimed *c, struct err *err)
 {
     if (!reply_status(r, err)) {
-        bool refused = !r->bad && err->code == ERR_STALE;
+        bool refused = !r->bad && (err->code == ERR_STALE || err->code == ERR_BUSY);
         c->refused = refused;
         c->wait_ms = -1;
         return refused ? ERR_OK : err->code;
@@ -47,6 +49,7 @@ static void put_claim(struct args *a, const struct queue_claim *c)
     args_str(a, c->worker);
     args_u64(a, c->token);
     args_u64(a, c->lease_ms);
+    args_i64(a, clock_mono_ms());
     args_u64(a, c->ability_count);
     for (size_t i = 0; i < c->ability_count; i++) {
         args_str(a, c->abilities[i].destination);

@@ -139,7 +139,7 @@ class Model:
     def set_clock(self, mono):
         if self.permit_mono:
             expected = self.permit_clock + mono - self.permit_mono
-            if abs(self.raw - expected) > 500:
+            if self.raw > expected + 500 or self.raw < self.permit_clock:
                 self.off, self.raw = expected - self.server, expected
         self.now = self.last = max(self.raw, self.last)
         self.permit_clock, self.permit_mono, self.seen = self.raw, mono, self.raw
@@ -392,16 +392,20 @@ class Model:
                 return t
         return None
 
-    def claim(self, worker, token, lease_ms, abilities):
+    def claim(self, worker, token, lease_ms, mono, abilities):
         """('batch', part) | ('stale',) | ('none', mismatch)"""
-        if self.epoch and self.raw < self.seen:
+        if self.epoch and not self.fenced and not self.trusted and self.raw < self.seen:
             self.seen = INF
         self.refuse()
+        top, top_raw, top_mono = self.tops.get(worker, (-1, None, None))
+        if top_raw is not None and abs(self.raw - top_raw - (mono - top_mono)) > 500 + (mono - top_mono) / 1000:
+            self.seen, self.tops[worker] = INF, (top, None, None)
+            raise Refused(UNPERMITTED)
         held = self.leases.get((worker, token))
         if held:
             held["end"] = max(held["end"], self.now + lease_ms)
             return "batch", held["part"]
-        if token <= self.tops.get(worker, -1):
+        if token <= top:
             return ("stale",)
         run = self.would_run(abilities, self.now)
         if run is None:
@@ -421,7 +425,7 @@ class Model:
             limit.back = [t for t in limit.back if t > self.now]
         self.leases[worker, token] = {"part": part, "end": self.now + lease_ms, "at": self.now, "costs": costs,
                                       "destination": s.destination}
-        self.tops[worker] = token
+        self.tops[worker] = token, self.raw, mono
         self.last, self.seen = self.now, self.raw
         return "batch", part
 

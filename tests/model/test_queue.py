@@ -310,12 +310,12 @@ class Story:
             token = self.rng.randint(1, self.tokens[worker])
         else:
             token = self.tokens[worker] = self.tokens.get(worker, 0) + 1
-        return token, [worker, token, LEASE_MS, len(abilities), *[x for pair in abilities.items() for x in pair]]
+        return token, [worker, token, LEASE_MS, self.true, len(abilities), *[x for pair in abilities.items() for x in pair]]
 
     def judge_claim(self, reply, worker, token, abilities):
         """Compares an answer with the model's and notes what the worker now holds."""
         try:
-            answer = self.model.claim(worker, token, LEASE_MS, abilities)
+            answer = self.model.claim(worker, token, LEASE_MS, self.true, abilities)
         except model.Refused as refused:
             assert reply == [refused.status], (reply, refused.status)
             return
@@ -454,6 +454,7 @@ class Story:
         if worker in self.workers:
             self.workers.remove(worker)
             self.new_worker()
+            self.permit()  # a worker's first claim cannot tell a jump
         if tell:
             self.number("reap", [worker, 1], lambda: self.model.reap(worker, True))
 
@@ -496,16 +497,13 @@ class Story:
             self.permit()
 
     def jump(self):
-        """Back by more than has passed since the clock was last seen, or ahead beyond the permit."""
-        m = self.model
-        m.tick(self.clock())
-        if m.epoch is None:
-            return
-        if self.rng.random() < 0.5:
-            seen = m.seen if m.seen != model.INF else m.last
-            self.skew -= int(max(0, m.raw - seen) + self.rng.choice([600, 5000, 3_600_000]))
-        else:
-            self.skew += int(max(0, m.permit_until - m.raw) + self.rng.choice([1, 5000, 3_600_000]))
+        """Any jump shows against the monotonic clock of a worker that has claimed before."""
+        while any(w not in self.model.tops or self.model.tops[w][1] is None for w in self.workers):
+            self.permit()
+            if self.rng.random() < 0.2:
+                return
+            self.claim(self.rng.choice(self.workers))
+        self.skew += self.rng.choice([-1, 1]) * self.rng.choice([600, 1500, 5000, 9000, 60_000, 3_600_000])
 
     # ---- the story ----
 

@@ -6,7 +6,9 @@ local function set_clock(mono, boot)
     local known, clock, at = unpack(call('HMGET', META, 'boot', 'pn', 'pm'))
     if clock and known == boot and tonumber(mono) >= tonumber(at) then
         local expected = tonumber(clock) + tonumber(mono) - tonumber(at)
-        if math.abs(raw - expected) > JUMP_MS then off, raw = expected - time, expected end
+        -- Ahead: set back. Behind the last permit: set forward. A smaller step back, which nobody may have
+        -- noticed, is accepted: what was charged since returns in time, what was charged before a little late.
+        if raw > expected + JUMP_MS or raw < tonumber(clock) then off, raw = expected - time, expected end
     elseif raw < last then
         -- Nobody knows how long it was: the clock goes on from where it stood.
         off, raw = last - time, last

@@ -2,7 +2,7 @@
 --! uses prelude server window place say throttle take
 -- settle: ends a lease and says what became of its batch; then, if asked, claims the next one.
 -- ARGV: clock, epoch, worker, token, kind, delay_ms, unsure, charge_age_ms, keep_throttle, result,
---       number of parts, (part, ordset, payload, records)*, [claim: worker, token, lease_ms, n, (dest, print)*]
+--       number of parts, (part, ordset, payload, records)*, [claim: worker, token, lease_ms, mono_ms, n, (dest, print)*]
 local PART_WORDS, FIRST_PART = 4, 12
 local kind, part_count = ARGV[5], tonumber(ARGV[11])
 local claim_at = FIRST_PART + PART_WORDS * part_count

@@ -1,7 +1,7 @@
 -- Claiming: promote due retries, choose the fairest runnable sync, check every limit, only then take.
 -- Limits are checked for that sync's first batch alone: a smaller batch of another sync never overtakes
 -- a large one that waits for its tokens.
-local FAR, NEVER = math.huge, 9e15
+local FAR, NEVER, WORKER_MS = math.huge, 9e15, 86400000
 
 -- Moves due retries to the head of their lists, 32 at a time.
 local function promote()
@@ -122,7 +122,7 @@ local function pop(s, vt, weight, lane, part, more)
     end
 end
 
-local function take(s, vt, about, worker, token, lease_ms, opens)
+local function take(s, vt, about, who, opens)
     local factor, factor_next = factor_now()
     local concurrency = CFG[1]
     if LIMITS == 0 then concurrency = scaled(concurrency, factor) end
@@ -151,9 +151,10 @@ local function take(s, vt, about, worker, token, lease_ms, opens)
     for i = 1, LIMITS do
         call('HSET', window_key(CFG[i + 2]), 'u', counters[i][1], 'c', counters[i][2])
     end
-    call('HSET', LEASE, token .. ':' .. worker, cmsgpack.pack({part, now, costs, b, about[1]}))
-    call('ZADD', ENDS, now + lease_ms, token .. ':' .. worker)
-    call('SET', P .. ':w:' .. worker, token, 'PX', 86400000)
+    local id = who[2] .. ':' .. who[1]
+    call('HSET', LEASE, id, cmsgpack.pack({part, now, costs, b, about[1]}))
+    call('ZADD', ENDS, now + who[3], id)
+    call('SET', P .. ':w:' .. who[1], string.format('%s %d %d', who[2], raw, who[4]), 'PX', WORKER_MS)
     call('HSET', META, 'last', now, 'lr', raw, 'v', string.format('%.17g', v_now))
     return claimed(part, b, about[1])
 end
@@ -169,16 +170,32 @@ local function same_server()
     return true
 end
 
--- at: index in ARGV of worker, token, lease_ms, number of abilities, (destination, fingerprint)*.
+-- Whether the server's clock has moved as far as the worker's monotonic one since its last claim.
+local function clocks_agree(top_raw, top_mono, mono)
+    if not top_raw then return true end
+    local passed = mono - tonumber(top_mono)
+    return math.abs(raw - tonumber(top_raw) - passed) <= 500 + passed / 1000
+end
+
+-- A clock that was seen to jump stays unbelieved, whatever it shows next, until a permit sets it right.
+local function disbelieve(worker, top)
+    call('HSET', META, 'lr', NEVER)
+    if top then call('SET', P .. ':w:' .. worker, top, 'PX', WORKER_MS) end
+    return {UNPERMITTED}
+end
+
+-- at: index in ARGV of worker, token, lease_ms, mono_ms, number of abilities, (destination, fingerprint)*.
 local function claim(at)
+    local worker, token, lease_ms, mono = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
     local refused = refusal()
+    if refused == UNPERMITTED and raw < (tonumber(seen) or 0) then return disbelieve(worker, nil) end
     if not refused and not same_server() then refused = RESTARTED end
-    if refused then
-        -- Seen once, a clock that went back stays unbelieved even when it has caught up.
-        if epoch and raw < (tonumber(seen) or 0) then call('HSET', META, 'lr', NEVER) end
-        return {refused}
-    end
-    local worker, token, lease_ms = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+    if refused then return {refused} end
+    -- token [clock, the worker's monotonic clock] of its last claim
+    local last_claim = call('GET', P .. ':w:' .. worker)
+    local top, top_raw, top_mono
+    if last_claim then top, top_raw, top_mono = string.match(last_claim, '^(%d+) ?(%-?%d*) ?(%d*)$') end
+    if top_raw ~= '' and not clocks_agree(top_raw, top_mono, mono) then return disbelieve(worker, top) end
     local held = call('HGET', LEASE, token .. ':' .. worker)
     if held then
         -- The answer was lost: the same batch again, for as long as the caller believes.
@@ -186,13 +203,12 @@ local function claim(at)
         call('ZADD', ENDS, 'GT', now + lease_ms, token .. ':' .. worker)
         return claimed(held[1], held[4], held[5])
     end
-    local top = call('GET', P .. ':w:' .. worker)
     if top and tonumber(token) <= tonumber(top) then return {OK, 0, 0, 0, 1} end
     promote()
     local abilities = {}
-    for i = at + 4, at + 2 + 2 * tonumber(ARGV[at + 3]), 2 do abilities[ARGV[i]] = ARGV[i + 1] end
+    for i = at + 5, at + 3 + 2 * tonumber(ARGV[at + 4]), 2 do abilities[ARGV[i]] = ARGV[i + 1] end
     local s, vt, about, mismatch, opens = choose(abilities)
-    if s then return take(s, vt, about, worker, token, lease_ms, opens) end
+    if s then return take(s, vt, about, {worker, token, lease_ms, mono}, opens) end
     local at_ms = math.min(opens, next_retry())
     if at_ms == FAR then return nothing(-1, mismatch) end
     return nothing(wait_until(at_ms))
