@@ -249,7 +249,7 @@ enum err_code store_cursor(struct state *s, enum store_table t, MDB_cursor **ret
 
 static bool starts_with(MDB_val key, struct slice prefix)
 {
-    return key.mv_size >= prefix.n && memcmp(key.mv_data, prefix.p, prefix.n) == 0;
+    return prefix.n == 0 || (key.mv_size >= prefix.n && memcmp(key.mv_data, prefix.p, prefix.n) == 0);
 }
 
 enum err_code store_seek(struct state *s, MDB_cursor *c, struct slice from, size_t prefix_bytes,
