@@ -1,6 +1,7 @@
 /*
- * A batch between its claim and its settle. Reads the lease and the project; gives requests to http and a
- * plan to settle. Invariant: what was claimed is settled exactly once, or left to the end of its lease.
+ * A batch between its claim and its settle. Reads the lease and the project; gives requests to http
+ * and a plan to settle. Invariant: what was claimed is settled exactly once, or left to the end of
+ * its lease.
  */
 #include "worker/slot_parts.h"
 
@@ -11,21 +12,27 @@ enum { LEASE_MARGIN_MS = 1000 }; /* a request ends at least this long before its
 void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason)
 {
     const struct batch_head *head = batch_reader_head(s->reader);
-    char run[QUEUE_NAME_MAX + 1], part[QUEUE_NAME_MAX + 1], sync[QUEUE_NAME_MAX + 1], destination[QUEUE_NAME_MAX + 1];
+    char run[QUEUE_NAME_MAX + 1], part[QUEUE_NAME_MAX + 1], sync[QUEUE_NAME_MAX + 1],
+        destination[QUEUE_NAME_MAX + 1];
     struct slice run_id = head ? head->run : (struct slice){0};
     const struct {
         char *out;
         struct slice in;
-    } texts[] = {{run, run_id}, {part, s->leased.part}, {sync, s->leased.sync}, {destination, s->leased.destination}};
+    } texts[] = {{run, run_id},
+                 {part, s->leased.part},
+                 {sync, s->leased.sync},
+                 {destination, s->leased.destination}};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         size_t n = texts[i].in.n < QUEUE_NAME_MAX ? texts[i].in.n : QUEUE_NAME_MAX;
         if (n)
             memcpy(texts[i].out, texts[i].in.p, n);
         texts[i].out[n] = '\0';
     }
-    log_event(&s->engine->log, level, event, LOG_STR("sync", sync), LOG_STR("run", run), LOG_STR("batch", part),
-              LOG_STR("destination", destination), LOG_STR("reason", reason), LOG_INT("status", s->facts.status),
-              LOG_INT("attempts", s->leased.attempts + s->facts.requests), LOG_INT("delay_ms", s->plan.delay_ms));
+    log_event(&s->engine->log, level, event, LOG_STR("sync", sync), LOG_STR("run", run),
+              LOG_STR("batch", part), LOG_STR("destination", destination),
+              LOG_STR("reason", reason), LOG_INT("status", s->facts.status),
+              LOG_INT("attempts", s->leased.attempts + s->facts.requests),
+              LOG_INT("delay_ms", s->plan.delay_ms));
 }
 
 /* ---- sending ---- */
@@ -40,10 +47,13 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     s->charge_at_ms = answer->charge_at_ms;
     struct err err;
     struct outcome outcome;
-    enum err_code rc = s->target->connector->classify(s->target->state, &s->rendered, answer, &outcome, &err);
+    enum err_code rc =
+        s->target->connector->classify(s->target->state, &s->rendered, answer, &outcome, &err);
     if (rc) /* no memory to understand the answer: it may have been anything */
-        outcome = (struct outcome){
-            .kind = OUTCOME_RETRY, .unsure = true, .retry_after_ms = -1, .message = slice_str(err.text)};
+        outcome = (struct outcome){.kind = OUTCOME_RETRY,
+                                   .unsure = true,
+                                   .retry_after_ms = -1,
+                                   .message = slice_str(err.text)};
     s->facts.throttled = s->target->throttled;
     rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &outcome, s->reader, &err);
     if (s->plan.throttled)
@@ -75,8 +85,10 @@ static void send_request(struct slot *s)
     s->state = SLOT_SENDING;
     if (!http_send(s->engine->http, &request, on_answer, s, &err))
         return;
-    struct outcome outcome = {.kind = OUTCOME_RETRY, .retry_after_ms = -1, .message = slice_str(err.text)};
-    enum err_code rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &outcome, s->reader, &err);
+    struct outcome outcome = {
+        .kind = OUTCOME_RETRY, .retry_after_ms = -1, .message = slice_str(err.text)};
+    enum err_code rc =
+        settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &outcome, s->reader, &err);
     slot_settle(s, rc, &err);
 }
 
@@ -100,7 +112,8 @@ static void on_renewed(void *ctx, int64_t valid, const struct err *err)
     send_request(s);
 }
 
-/* A request is started only where it must end before the lease does; a shorter lease is renewed first. */
+/* A request is started only where it must end before the lease does; a shorter lease is renewed
+ * first. */
 static void send_in_lease(struct slot *s)
 {
     int64_t now_ms = clock_mono_ms();
@@ -112,7 +125,8 @@ static void send_in_lease(struct slot *s)
     struct err err;
     s->state = SLOT_RENEWING;
     s->asked_ms = now_ms;
-    if (queue_beat(s->quota->queue, s->engine->name, &s->token, 1, s->quota->lease_ms, on_renewed, s, &err)) {
+    if (queue_beat(s->quota->queue, s->engine->name, &s->token, 1, s->quota->lease_ms, on_renewed,
+                   s, &err)) {
         slot_log(s, LOG_WARN, "lease_lost", err.text);
         slot_drop(s);
     }
@@ -136,7 +150,8 @@ static enum err_code copy_lease(struct slot *s, const struct queue_claimed *c)
     *l = (struct leased){.attempts = c->attempts, .kills = c->kills, .unsure = c->unsure};
     if (copy_text(&s->words, c->epoch, &l->epoch) || copy_text(&s->words, c->batch, &l->batch) ||
         copy_text(&s->words, c->part, &l->part) || copy_text(&s->words, c->ordset, &l->ordset) ||
-        copy_text(&s->words, c->sync, &l->sync) || copy_text(&s->words, c->destination, &l->destination))
+        copy_text(&s->words, c->sync, &l->sync) ||
+        copy_text(&s->words, c->destination, &l->destination))
         return ERR_NOMEM;
     return ERR_OK;
 }
@@ -159,7 +174,8 @@ static void render_failed(struct slot *s, enum err_code rc, struct err *err)
     struct slice words = slice_str(err->text);
     struct outcome later = {.kind = OUTCOME_RETRY, .retry_after_ms = -1, .message = words};
     if (rc == ERR_FULL) {
-        rc = settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("too large for one request"), false, s->reader, err);
+        rc = settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("too large for one request"), false,
+                                s->reader, err);
     } else if (rc == ERR_NOMEM) {
         rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &later, s->reader, err);
     } else if (rc == ERR_CONFIG) {
@@ -174,9 +190,11 @@ static void render_failed(struct slot *s, enum err_code rc, struct err *err)
 
 static void render(struct slot *s)
 {
-    struct delivery delivery = {.reader = s->reader, .part = s->leased.part, .attempt = s->leased.attempts + 1};
+    struct delivery delivery = {
+        .reader = s->reader, .part = s->leased.part, .attempt = s->leased.attempts + 1};
     struct err err;
-    enum err_code rc = s->target->connector->render(s->target->state, &delivery, &s->rendered, &err);
+    enum err_code rc =
+        s->target->connector->render(s->target->state, &delivery, &s->rendered, &err);
     if (rc)
         render_failed(s, rc, &err);
     else
@@ -202,8 +220,9 @@ static void deliver(struct slot *s)
     }
     struct err err;
     slot_log(s, LOG_WARN, "batch_lost_workers", "halved instead of sent again");
-    enum err_code rc = settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("the workers that sent it were lost"), true,
-                                          s->reader, &err);
+    enum err_code rc =
+        settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("the workers that sent it were lost"),
+                           true, s->reader, &err);
     slot_settle(s, rc, &err);
 }
 
@@ -234,7 +253,8 @@ void slot_carry(struct slot *s, const struct queue_claimed *c)
         log_event(&s->engine->log, LOG_ERROR, "batch_unreadable", LOG_STR("quota", s->quota->name),
                   LOG_STR("error", err.text));
         s->facts.ordset = s->leased.ordset;
-        rc = settle_plan_all(&s->plan, &s->facts, VERDICT_FAILED, RESULT_BUG, slice_str(err.text), &err);
+        rc = settle_plan_all(&s->plan, &s->facts, VERDICT_FAILED, RESULT_BUG, slice_str(err.text),
+                             &err);
         slot_settle(s, rc, &err);
         return;
     }
@@ -247,4 +267,3 @@ void slot_carry(struct slot *s, const struct queue_claimed *c)
     else
         deliver(s);
 }
-

@@ -1,8 +1,9 @@
 /*
- * What the parts of a worker process share: the loop, the connections, the project, the quotas, the slots.
+ * What the parts of a worker process share: the loop, the connections, the project, the quotas, the
+ * slots.
  *
- * worker.c owns it and runs the process, pump.c decides who asks for work, slot.c carries one batch. Only
- * these three see inside. One thread.
+ * worker.c owns it and runs the process, pump.c decides who asks for work, slot.c carries one
+ * batch. Only these three see inside. One thread.
  */
 #ifndef SLUICE_WORKER_ENGINE_H
 #define SLUICE_WORKER_ENGINE_H
@@ -15,10 +16,11 @@
 
 enum {
     ENGINE_NAME_BYTES = 160,
-    ENGINE_POLL_MS = 1000,   /* how long the wake list is waited for before quotas are asked unbidden */
-    ENGINE_PAUSE_MS = 1000,  /* after a refusal or an error of Redis */
+    ENGINE_POLL_MS =
+        1000, /* how long the wake list is waited for before quotas are asked unbidden */
+    ENGINE_PAUSE_MS = 1000,    /* after a refusal or an error of Redis */
     ENGINE_WAIT_MAX_MS = 5000, /* quotas are asked again by then, whatever they answered */
-    ENGINE_RELOAD_MS = 3000, /* least time between two reloads that nobody asked for */
+    ENGINE_RELOAD_MS = 3000,   /* least time between two reloads that nobody asked for */
 };
 
 struct engine {
@@ -38,7 +40,7 @@ struct engine {
     struct slot *free_slots;
     size_t free_count;
 
-    struct event *pump;       /* coalesces the wishes to pump; also the timer of the next due quota */
+    struct event *pump; /* coalesces the wishes to pump; also the timer of the next due quota */
     struct event *wait_again; /* when the wake list could not be asked */
     struct event *beat;
     bool waiting;  /* on the wake list */
@@ -59,7 +61,8 @@ void engine_on_beat(evutil_socket_t fd, short what, void *ctx);
 /** Keeps a call on the wake list under way while there is a free slot. */
 void engine_wait(struct engine *e);
 /** A claim said that nothing may run now. asked_ms: when it was sent. */
-void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed, int64_t asked_ms);
+void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed,
+                    int64_t asked_ms);
 /** Whether the slot of q that is about to be settled may claim from q again in the same call. */
 bool engine_may_continue(const struct engine *e, const struct quota *q);
 

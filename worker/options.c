@@ -12,7 +12,8 @@
 static const char usage[] =
     "usage: sluice-worker [-C DIR] [--redis URL] [--slots N] [--name PREFIX] [--parent PID]\n"
     "\n"
-    "Delivers queued batches to their destinations until it is told to stop. Any number of workers\n"
+    "Delivers queued batches to their destinations until it is told to stop. Any number of "
+    "workers\n"
     "may run, on any machine that reaches Redis and has the project folder.\n"
     "\n"
     "  -C, --directory DIR  the project folder (default: the current one)\n"
@@ -29,7 +30,8 @@ static const char usage[] =
 
 static int bad_usage(const char *what, const char *word)
 {
-    fprintf(stderr, "sluice-worker: %s%s%s\nTry sluice-worker --help.\n", what, word ? ": " : "", word ? word : "");
+    fprintf(stderr, "sluice-worker: %s%s%s\nTry sluice-worker --help.\n", what, word ? ": " : "",
+            word ? word : "");
     return EX_USAGE;
 }
 
@@ -48,7 +50,8 @@ static bool parse_number(const char *text, long max, long *ret_number)
 /* Letters, digits and . _ - only: the name is part of keys in Redis. */
 static bool is_name(const char *s)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t n = strlen(s);
     return n > 0 && n <= WORKER_PREFIX_MAX && strspn(s, allowed) == n;
 }
@@ -94,10 +97,14 @@ static int take(int opt, struct worker_options *o)
 int worker_options_parse(int argc, char **argv, struct worker_options *ret_options)
 {
     static const struct option known[] = {
-        {"directory", required_argument, NULL, 'C'},     {"redis", required_argument, NULL, OPT_REDIS},
-        {"slots", required_argument, NULL, OPT_SLOTS},   {"name", required_argument, NULL, OPT_NAME},
-        {"parent", required_argument, NULL, OPT_PARENT}, {"version", no_argument, NULL, OPT_VERSION},
-        {"help", no_argument, NULL, 'h'},                {0},
+        {"directory", required_argument, NULL, 'C'},
+        {"redis", required_argument, NULL, OPT_REDIS},
+        {"slots", required_argument, NULL, OPT_SLOTS},
+        {"name", required_argument, NULL, OPT_NAME},
+        {"parent", required_argument, NULL, OPT_PARENT},
+        {"version", no_argument, NULL, OPT_VERSION},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     *ret_options = (struct worker_options){.dir = ".", .slots = WORKER_SLOTS_DEFAULT};
     opterr = 0;

@@ -12,11 +12,12 @@ struct worker_options {
     const char *redis;  /* URL; NULL: the project's */
     const char *prefix; /* of the worker's name; NULL: the host's name */
     size_t slots;
-    pid_t parent;       /* 0: none; otherwise this process ends with it */
+    pid_t parent; /* 0: none; otherwise this process ends with it */
 };
 
 enum { OPTIONS_RUN = -1 };
-/** OPTIONS_RUN, or the status to exit with: 0 after --help and --version, 64 for bad usage (said on stderr). */
+/** OPTIONS_RUN, or the status to exit with: 0 after --help and --version, 64 for bad usage (said on
+ * stderr). */
 int worker_options_parse(int argc, char **argv, struct worker_options *ret_options);
 
 #endif

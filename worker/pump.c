@@ -1,6 +1,6 @@
 /*
- * Who asks for work, and when: quotas that are due get free slots, the wake list is waited on while there
- * are any, leases of running requests are renewed.
+ * Who asks for work, and when: quotas that are due get free slots, the wake list is waited on while
+ * there are any, leases of running requests are renewed.
  */
 #include "worker/engine.h"
 
@@ -33,7 +33,8 @@ static void pass_calls_on(struct engine *e, int64_t now_ms)
         q->pass_on = false;
         struct err err;
         if (queue_wake(q->queue, &err))
-            log_event(&e->log, LOG_WARN, "wake_failed", LOG_STR("quota", q->name), LOG_STR("error", err.text));
+            log_event(&e->log, LOG_WARN, "wake_failed", LOG_STR("quota", q->name),
+                      LOG_STR("error", err.text));
     }
 }
 
@@ -62,7 +63,8 @@ void engine_on_pump(evutil_socket_t fd, short what, void *ctx)
 bool engine_may_continue(const struct engine *e, const struct quota *q)
 {
     return !e->draining && q->ability_count &&
-           quota_may_take(&e->quotas, q, q->held - 1, e->slot_count, e->free_count + 1, clock_mono_ms());
+           quota_may_take(&e->quotas, q, q->held - 1, e->slot_count, e->free_count + 1,
+                          clock_mono_ms());
 }
 
 /* ---- answers without work ---- */
@@ -84,7 +86,8 @@ static void on_mismatch(struct engine *e, const struct quota *q, int64_t now_ms)
         engine_reload(e);
 }
 
-void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed, int64_t asked_ms)
+void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed,
+                    int64_t asked_ms)
 {
     int64_t now_ms = clock_mono_ms();
     if (claimed->mismatch)
@@ -98,7 +101,8 @@ void engine_no_work(struct engine *e, struct quota *q, const struct queue_claime
         q->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
     } else {
         q->pass_on = false;
-        int64_t wait_ms = claimed->wait_ms < ENGINE_WAIT_MAX_MS ? claimed->wait_ms : ENGINE_WAIT_MAX_MS;
+        int64_t wait_ms =
+            claimed->wait_ms < ENGINE_WAIT_MAX_MS ? claimed->wait_ms : ENGINE_WAIT_MAX_MS;
         q->ask_at_ms = wait_ms < 0 ? QUOTA_ASK_WHEN_CALLED : now_ms + wait_ms;
     }
 }
@@ -140,7 +144,8 @@ static void on_woken(void *ctx, struct slice name, const struct err *err)
 
 void engine_wait(struct engine *e)
 {
-    if (e->waiting || e->draining || !e->free_count || event_pending(e->wait_again, EV_TIMEOUT, NULL))
+    if (e->waiting || e->draining || !e->free_count ||
+        event_pending(e->wait_again, EV_TIMEOUT, NULL))
         return;
     struct err err;
     if (queue_wait(e->redis_wait, ENGINE_POLL_MS, on_woken, e, &err)) {
@@ -174,11 +179,13 @@ static void on_beaten(void *ctx, int64_t valid, const struct err *err)
 {
     struct beat *b = ctx;
     struct engine *e = b->engine;
-    /* Which of them is gone is not said, so then none counts as renewed: they end when they would have. */
+    /* Which of them is gone is not said, so then none counts as renewed: they end when they would
+     * have. */
     if (!err && valid == (int64_t)b->count)
         for (size_t i = 0; i < b->count; i++)
             for (size_t k = 0; k < e->slot_count; k++)
-                slot_renewed(e->slots[k], b->quota, b->tokens[i], b->sent_ms + (int64_t)b->quota->lease_ms);
+                slot_renewed(e->slots[k], b->quota, b->tokens[i],
+                             b->sent_ms + (int64_t)b->quota->lease_ms);
     free(b);
 }
 

@@ -104,7 +104,8 @@ static void claim_lost(struct slot *s, const char *why)
         again_later(s);
         return;
     }
-    log_event(&e->log, LOG_WARN, "claim_failed", LOG_STR("quota", s->quota->name), LOG_STR("error", why));
+    log_event(&e->log, LOG_WARN, "claim_failed", LOG_STR("quota", s->quota->name),
+              LOG_STR("error", why));
     s->quota->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
     slot_drop(s);
 }
@@ -176,7 +177,8 @@ static void settle_over(struct slot *s)
         return;
     if (s->engine->draining) {
         struct err err;
-        if (queue_wake(s->quota->queue, &err)) /* others find what this one leaves, a little later */
+        if (queue_wake(s->quota->queue,
+                       &err)) /* others find what this one leaves, a little later */
             log_event(&s->engine->log, LOG_WARN, "wake_failed", LOG_STR("error", err.text));
     } else if (s->plan.kind != SETTLE_RELEASE) {
         s->quota->ask_at_ms = clock_mono_ms();
@@ -196,7 +198,8 @@ static void on_settled(void *ctx, int64_t number, const struct err *err)
     }
     s->settled = true;
     if (number == 0) /* after a lost reply that is to be expected: the first one was carried out */
-        slot_log(s, s->resent ? LOG_DEBUG : LOG_WARN, "lease_lost", "the queue had ended it before the settle");
+        slot_log(s, s->resent ? LOG_DEBUG : LOG_WARN, "lease_lost",
+                 "the queue had ended it before the settle");
     settle_over(s);
 }
 

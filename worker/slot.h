@@ -10,9 +10,10 @@
  *      │      settled, no claim     ▼      settled + claim: CLAIMING with the next token
  *      └───────────────────────  SETTLING
  *
- * Invariants: a request is on its way only in SENDING, and only when it must end before the lease does; a
- * claim or settle whose reply was lost is sent again with the same token; the batch is dropped, and left to
- * the queue's own care, only when its lease has surely ended. A crash in any state leaves a lease that ends.
+ * Invariants: a request is on its way only in SENDING, and only when it must end before the lease
+ * does; a claim or settle whose reply was lost is sent again with the same token; the batch is
+ * dropped, and left to the queue's own care, only when its lease has surely ended. A crash in any
+ * state leaves a lease that ends.
  */
 #ifndef SLUICE_WORKER_SLOT_H
 #define SLUICE_WORKER_SLOT_H

@@ -1,6 +1,6 @@
 /*
- * The inside of a slot, for the two files that move it: slot.c talks to the queue, carry.c takes a batch
- * from the claim's answer to the settle. Nobody else includes this.
+ * The inside of a slot, for the two files that move it: slot.c talks to the queue, carry.c takes a
+ * batch from the claim's answer to the settle. Nobody else includes this.
  */
 #ifndef SLUICE_WORKER_SLOT_PARTS_H
 #define SLUICE_WORKER_SLOT_PARTS_H
@@ -29,7 +29,7 @@ struct slot {
     enum slot_state state;
     struct slot *next_free;
     struct quota *quota;
-    bool asks; /* this claim is its quota's own question, not part of a settle */
+    bool asks;           /* this claim is its quota's own question, not part of a settle */
     struct setup *setup; /* under which it was claimed */
     struct target *target;
     struct event *again; /* when the present call to the queue is to be sent again */
@@ -53,11 +53,10 @@ struct slot {
     bool settled;        /* the settle of the call under way was answered */
 };
 
-
 /* ---- slot.c ---- */
 
-/** Settles as planned, and claims the next batch with it where that is allowed. rc: the plan could not be
- * made, err says why; the batch is left to the end of its lease. */
+/** Settles as planned, and claims the next batch with it where that is allowed. rc: the plan could
+ * not be made, err says why; the batch is left to the end of its lease. */
 void slot_settle(struct slot *s, enum err_code rc, const struct err *err);
 /** Free again, whatever it held. */
 void slot_drop(struct slot *s);

@@ -37,7 +37,8 @@ struct worker {
 
 /* ---- parent and lock ---- */
 
-/* The next run of a scheduler takes this lock exclusively to know that no worker of a dead one is left. */
+/* The next run of a scheduler takes this lock exclusively to know that no worker of a dead one is
+ * left. */
 static enum err_code hold_lock(struct worker *w, const char *state_dir, struct err *err)
 {
     char path[PATH_MAX];
@@ -97,7 +98,8 @@ static void on_redis(void *ctx, bool connected, const struct err *err)
         engine_kick(e);
         return;
     }
-    log_event(&e->log, LOG_WARN, "redis_lost", LOG_STR("url", w->url_text), LOG_STR("error", err->text));
+    log_event(&e->log, LOG_WARN, "redis_lost", LOG_STR("url", w->url_text),
+              LOG_STR("error", err->text));
     if (!w->started && err->code == ERR_CONFIG) {
         w->status = EX_CONFIG;
         event_base_loopbreak(e->base);
@@ -206,7 +208,8 @@ static bool make_events(struct worker *w)
     if (!e->pump || !e->wait_again || !e->beat || !w->start_timer)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-        w->signals[i] = evsignal_new(e->base, numbers[i], numbers[i] == SIGHUP ? on_hangup : on_stop, w);
+        w->signals[i] =
+            evsignal_new(e->base, numbers[i], numbers[i] == SIGHUP ? on_hangup : on_stop, w);
         if (!w->signals[i] || event_add(w->signals[i], NULL))
             return false;
     }
@@ -292,10 +295,11 @@ int worker_run(const struct worker_options *options)
         log_event(&e->log, LOG_ERROR, "worker_not_started", LOG_STR("error", err.text));
         w->status = status_of(rc);
     } else {
-        log_event(&e->log, LOG_INFO, "worker_started", LOG_STR("worker", e->name), LOG_INT("slots", e->slot_count),
-                  LOG_INT("destinations", e->setup->target_count));
+        log_event(&e->log, LOG_INFO, "worker_started", LOG_STR("worker", e->name),
+                  LOG_INT("slots", e->slot_count), LOG_INT("destinations", e->setup->target_count));
         event_base_dispatch(e->base);
-        log_event(&e->log, LOG_INFO, "worker_ended", LOG_STR("worker", e->name), LOG_INT("status", w->status));
+        log_event(&e->log, LOG_INFO, "worker_ended", LOG_STR("worker", e->name),
+                  LOG_INT("status", w->status));
     }
     int status = w->status;
     worker_close(w);

@@ -113,7 +113,7 @@ enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_m
                            const uint64_t *grants, size_t grant_count, queue_stats_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 struct queue_batch {
-    uint64_t number;      /* ascending in a sync's run; a number already taken is ignored */
+    uint64_t number;      /* from 1, ascending in a sync's run; a number already taken is ignored */
     struct slice id;
     struct slice lane;    /* empty: unordered */
     struct slice ordset;  /* the records it holds; empty: all */

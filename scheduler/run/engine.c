@@ -81,7 +81,6 @@ static enum err_code start_redis(struct engine *e, struct err *err)
         rc = redis_url_parse(text, &url, err);
     if (rc)
         return rc;
-    snprintf(e->redis_url, sizeof e->redis_url, "%s", text);
     struct redis_options o = {.ca_file = e->project->settings.redis_ca, .on_state = on_redis, .ctx = e};
     e->redis = redis_new(e->base, &url, &o);
     return e->redis ? ERR_OK : err_set(err, ERR_NOMEM, "redis: no memory");
@@ -112,7 +111,7 @@ static enum err_code start_workers(struct engine *e, struct err *err)
         .program = e->worker_program,
         .project_dir = e->project->dir,
         .state_dir = e->project->settings.state_dir,
-        .redis_url = e->redis_url,
+        .redis_url = e->private_redis ? private_redis_url(e->private_redis) : NULL,
         .name_prefix = e->worker_prefix,
         .count = e->opts.workers ? e->opts.workers : default_workers(),
         .log = e->opts.log,

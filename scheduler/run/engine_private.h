@@ -30,7 +30,6 @@ struct engine {
     struct state *state;
     struct redis *redis;
     struct private_redis *private_redis;
-    char redis_url[4608];
     struct workers *workers;
     char worker_program[4096];
     char worker_prefix[64];

@@ -96,7 +96,7 @@ static enum err_code gather_one(struct sync_run *run, uint64_t number, struct er
                       out->ordset_bytes[i] ? ordset : (struct slice){0}, out->ids[i],
                       sizeof out->ids[i]))
         return err_set(err, ERR_BUG, "run: the id of a batch is too long");
-    out->batches[i] = (struct queue_batch){.number = number, .records = run->open[number]};
+    out->batches[i] = (struct queue_batch){.number = number + 1, .records = run->open[number]};
     out->count++;
     return ERR_OK;
 }
@@ -142,7 +142,7 @@ static void on_enqueued(void *ctx, int64_t taken, const struct err *err)
         return;
     }
     bool all = (size_t)taken == out->count;
-    run->published = all ? out->end : out->batches[taken].number;
+    run->published = all ? out->end : out->batches[taken].number - 1;
     if (run->published > run->handed)
         run->handed = run->published;
     if (taken) {

@@ -65,7 +65,6 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
     setpgid(0, 0); /* Ctrl-C is for the run, which then drains its workers */
     worker_name(o, index, name, sizeof name);
     snprintf(parent_text, sizeof parent_text, "%ld", (long)parent);
-    setenv("SLUICE_WORKER_REDIS", o->redis_url, 1);
     int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
@@ -76,7 +75,8 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd >= 0)
         dup2(fd, STDERR_FILENO);
-    execl(o->program, "sluice-worker", "-C", o->project_dir, "--name", name, "--parent", parent_text, (char *)NULL);
+    execl(o->program, "sluice-worker", "-C", o->project_dir, "--name", name, "--parent", parent_text,
+          o->redis_url ? "--redis" : (char *)NULL, o->redis_url, (char *)NULL);
     _exit(127);
 }
 

@@ -22,7 +22,7 @@ struct workers_options {
     const char *program;     /* path of sluice-worker */
     const char *project_dir;
     const char *state_dir;   /* their log goes to workers.log there */
-    const char *redis_url;   /* handed over in the environment, since it may hold a password */
+    const char *redis_url;   /* of a private server; NULL: they read the project's own, which may hold a password */
     const char *name_prefix; /* worker names begin with it, so that their leases can be told apart */
     uint32_t count;
     const struct log *log;

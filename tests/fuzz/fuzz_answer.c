@@ -1,4 +1,5 @@
-/* Answers of destinations: any status, any body, any Retry-After. No verdict may name a record that was not sent. */
+/* Answers of destinations: any status, any body, any Retry-After. No verdict may name a record that
+ * was not sent. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static void check_outcome(const struct outcome *o)
     for (size_t i = 0; i < o->entry_count; i++) {
         const struct outcome_entry *e = &o->entries[i];
         ensure(e->index < RECORDS && (i == 0 || e->index > e[-1].index));
-        ensure(e->verdict == VERDICT_OPEN || e->verdict == VERDICT_REJECTED || e->verdict == VERDICT_NOT_FOUND);
+        ensure(e->verdict == VERDICT_OPEN || e->verdict == VERDICT_REJECTED ||
+               e->verdict == VERDICT_NOT_FOUND);
         check_words(e->message);
     }
 }
@@ -39,7 +41,8 @@ static void check_retry_after(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum record_op ops[RECORDS] = {OP_UPSERT, OP_UPDATE, OP_DELETE, OP_CLEAR, OP_UPDATE};
+    static const enum record_op ops[RECORDS] = {OP_UPSERT, OP_UPDATE, OP_DELETE, OP_CLEAR,
+                                                OP_UPDATE};
     if (size < HEAD_BYTES)
         return 0;
     struct http_answer answer = {

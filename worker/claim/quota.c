@@ -61,8 +61,8 @@ static enum err_code add_ability(struct quota *q, const struct destination *d)
     return ERR_OK;
 }
 
-enum err_code quota_list_follow(struct quota_list *list, struct redis *redis, const struct setup *setup,
-                                struct err *err)
+enum err_code quota_list_follow(struct quota_list *list, struct redis *redis,
+                                const struct setup *setup, struct err *err)
 {
     for (size_t i = 0; i < list->count; i++) {
         list->items[i]->ability_count = 0;
@@ -87,8 +87,8 @@ void quota_list_done(struct quota_list *list)
     *list = (struct quota_list){0};
 }
 
-bool quota_may_take(const struct quota_list *list, const struct quota *q, uint32_t held, size_t slots, size_t free,
-                    int64_t now_ms)
+bool quota_may_take(const struct quota_list *list, const struct quota *q, uint32_t held,
+                    size_t slots, size_t free, int64_t now_ms)
 {
     size_t reserved = 0, half = slots / 2;
     bool others = false;

@@ -1,5 +1,6 @@
 /*
- * What a worker knows of one quota: its queue, what it can deliver there, and when to ask for work again.
+ * What a worker knows of one quota: its queue, what it can deliver there, and when to ask for work
+ * again.
  *
  * Plain data; the rules that share a worker's slots among quotas are functions of it. One thread.
  */
@@ -18,11 +19,11 @@ struct quota {
     size_t ability_count;            /* 0: the project no longer has it */
     uint64_t lease_ms;
     uint64_t last_token;
-    uint32_t held;      /* slots in use for it, the one that asks included */
-    bool asking;        /* a claim of its own is on its way */
-    int64_t ask_at_ms;  /* when something may run there; QUOTA_ASK_WHEN_CALLED: nothing is known */
-    int64_t called_ms;  /* when the wake list named it last */
-    bool pass_on;       /* that call was not used up by this worker */
+    uint32_t held;     /* slots in use for it, the one that asks included */
+    bool asking;       /* a claim of its own is on its way */
+    int64_t ask_at_ms; /* when something may run there; QUOTA_ASK_WHEN_CALLED: nothing is known */
+    int64_t called_ms; /* when the wake list named it last */
+    bool pass_on;      /* that call was not used up by this worker */
 };
 
 struct quota_list {
@@ -30,9 +31,10 @@ struct quota_list {
     size_t count;
 };
 
-/** Adds the setup's quotas that are new and gives all of them their abilities under it. Errors: ERR_NOMEM. */
-enum err_code quota_list_follow(struct quota_list *list, struct redis *redis, const struct setup *setup,
-                                struct err *err) MUST_CHECK;
+/** Adds the setup's quotas that are new and gives all of them their abilities under it. Errors:
+ * ERR_NOMEM. */
+enum err_code quota_list_follow(struct quota_list *list, struct redis *redis,
+                                const struct setup *setup, struct err *err) MUST_CHECK;
 void quota_list_done(struct quota_list *list);
 struct quota *quota_find(const struct quota_list *list, struct slice name);
 
@@ -42,12 +44,12 @@ static inline bool quota_due(const struct quota *q, int64_t now_ms)
 }
 
 /**
- * Whether q may use one more slot, when it holds `held` and `free` are free: at most half of the slots while
- * others could run, and always one slot left for each that holds none, so that a slow destination cannot
- * keep the others out.
+ * Whether q may use one more slot, when it holds `held` and `free` are free: at most half of the
+ * slots while others could run, and always one slot left for each that holds none, so that a slow
+ * destination cannot keep the others out.
  */
-bool quota_may_take(const struct quota_list *list, const struct quota *q, uint32_t held, size_t slots, size_t free,
-                    int64_t now_ms);
+bool quota_may_take(const struct quota_list *list, const struct quota *q, uint32_t held,
+                    size_t slots, size_t free, int64_t now_ms);
 
 /** The due quota that may take a free slot and holds the fewest; NULL: none. */
 struct quota *quota_next(const struct quota_list *list, size_t slots, size_t free, int64_t now_ms);

@@ -8,13 +8,14 @@ static void log_problems(const struct log *log, const struct problem_list *probl
         const struct problem *p = &problems->items[i];
         if (p->kind == PROBLEM_NOTE)
             continue;
-        log_event(log, LOG_ERROR, "config_problem", LOG_STR("file", p->place.file), LOG_INT("line", p->place.line),
-                  LOG_INT("col", p->place.col), LOG_STR("problem", p->text));
+        log_event(log, LOG_ERROR, "config_problem", LOG_STR("file", p->place.file),
+                  LOG_INT("line", p->place.line), LOG_INT("col", p->place.col),
+                  LOG_STR("problem", p->text));
     }
 }
 
-static enum err_code load_project(const char *dir, const struct log *log, struct project **ret_project,
-                                  struct err *err)
+static enum err_code load_project(const char *dir, const struct log *log,
+                                  struct project **ret_project, struct err *err)
 {
     struct problem_list problems;
     problem_list_init(&problems);
@@ -34,7 +35,8 @@ static enum err_code open_targets(struct setup *s, struct err *err)
         struct target *t = &s->targets[s->target_count];
         *t = (struct target){.destination = d, .connector = connector_find(d->type)};
         if (!t->connector)
-            return err_set(err, ERR_CONFIG, "destination %s: no connector is called %s", d->name, d->type);
+            return err_set(err, ERR_CONFIG, "destination %s: no connector is called %s", d->name,
+                           d->type);
         enum err_code rc = t->connector->open(d, &t->state, err);
         if (rc)
             return rc;
@@ -43,7 +45,8 @@ static enum err_code open_targets(struct setup *s, struct err *err)
     return ERR_OK;
 }
 
-enum err_code setup_load(const char *dir, const struct log *log, struct setup **ret_setup, struct err *err)
+enum err_code setup_load(const char *dir, const struct log *log, struct setup **ret_setup,
+                         struct err *err)
 {
     struct setup *s = calloc(1, sizeof *s);
     if (!s)

@@ -1,8 +1,8 @@
 /*
  * The project as this worker delivers it: every destination with its connector, ready to render.
  *
- * Reads the project folder; secrets stay in here. Counted: a batch in flight keeps the setup under which
- * it was claimed, while a reload puts another one in place. One thread.
+ * Reads the project folder; secrets stay in here. Counted: a batch in flight keeps the setup under
+ * which it was claimed, while a reload puts another one in place. One thread.
  */
 #ifndef SLUICE_CLAIM_SETUP_H
 #define SLUICE_CLAIM_SETUP_H
@@ -25,8 +25,10 @@ struct setup {
     size_t target_count;
 };
 
-/** Loads the project; its mistakes are logged one by one. Owned: setup_release. Errors: ERR_CONFIG, ERR_IO, ERR_NOMEM. */
-enum err_code setup_load(const char *dir, const struct log *log, struct setup **ret_setup, struct err *err) MUST_CHECK;
+/** Loads the project; its mistakes are logged one by one. Owned: setup_release. Errors: ERR_CONFIG,
+ * ERR_IO, ERR_NOMEM. */
+enum err_code setup_load(const char *dir, const struct log *log, struct setup **ret_setup,
+                         struct err *err) MUST_CHECK;
 struct setup *setup_hold(struct setup *s);
 /** Accepts NULL. */
 void setup_release(struct setup *s);

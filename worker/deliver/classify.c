@@ -8,7 +8,8 @@
 #include "protocol/base/utf8.h"
 #include "worker/deliver/words.h"
 
-/* Numbers are read as reals so that an integer too long for C in some other member spoils nothing. */
+/* Numbers are read as reals so that an integer too long for C in some other member spoils nothing.
+ */
 enum { JSON_FLAGS = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL };
 
 struct reading {
@@ -60,7 +61,8 @@ static enum verdict entry_verdict(const json_t *entry, enum record_op op)
     if (json_is_true(json_object_get(entry, "retryable")))
         return VERDICT_OPEN;
     const char *code = json_string_value(json_object_get(entry, "code"));
-    return op == OP_UPDATE && code && strcmp(code, "not_found") == 0 ? VERDICT_NOT_FOUND : VERDICT_REJECTED;
+    return op == OP_UPDATE && code && strcmp(code, "not_found") == 0 ? VERDICT_NOT_FOUND
+                                                                     : VERDICT_REJECTED;
 }
 
 /* False when the entry names no record of this request, or one that was named before. */
@@ -75,7 +77,8 @@ static bool read_entry(struct reading *r, const json_t *entry)
     uint32_t i = (uint32_t)d;
     if ((double)i < d || r->by_index[i].index != r->records)
         return false;
-    r->by_index[i] = (struct outcome_entry){i, entry_verdict(entry, r->ops[i]), entry_words(r->arena, entry)};
+    r->by_index[i] =
+        (struct outcome_entry){i, entry_verdict(entry, r->ops[i]), entry_words(r->arena, entry)};
     r->listed++;
     return true;
 }
@@ -84,7 +87,8 @@ static bool read_entries(struct reading *r, const json_t *errors)
 {
     size_t i;
     json_t *entry;
-    json_array_foreach(errors, i, entry) {
+    json_array_foreach(errors, i, entry)
+    {
         if (!read_entry(r, entry))
             return false;
     }
@@ -97,11 +101,15 @@ static bool read_entries(struct reading *r, const json_t *errors)
 
 static void make_bug(struct outcome *o, const char *what)
 {
-    *o = (struct outcome){
-        .kind = OUTCOME_RETRY, .unsure = true, .bug = true, .retry_after_ms = -1, .message = slice_str(what)};
+    *o = (struct outcome){.kind = OUTCOME_RETRY,
+                          .unsure = true,
+                          .bug = true,
+                          .retry_after_ms = -1,
+                          .message = slice_str(what)};
 }
 
-static enum err_code classify_accepted(struct reading *r, const struct http_answer *answer, struct outcome *o)
+static enum err_code classify_accepted(struct reading *r, const struct http_answer *answer,
+                                       struct outcome *o)
 {
     o->kind = OUTCOME_ANSWERED;
     if (answer->body_cut && memmem(answer->body.p, answer->body.n, "\"errors\"", 8)) {
@@ -118,7 +126,8 @@ static enum err_code classify_accepted(struct reading *r, const struct http_answ
         if (!r->by_index)
             rc = ERR_NOMEM;
         else if (!read_entries(r, errors))
-            make_bug(o, "the answer's list of errors names a record that was not in the request, or one twice");
+            make_bug(o, "the answer's list of errors names a record that was not in the request, "
+                        "or one twice");
         else
             o->entries = r->by_index, o->entry_count = r->listed;
     }
@@ -180,7 +189,8 @@ enum err_code classify(struct arena *a, const struct http_answer *answer, const 
     if (status < 200 || (answer->error && status < 300)) {
         /* A 2xx whose body broke off may have listed errors: it says nothing sure. */
         o.unsure = answer->reached;
-        o.message = words_clean(a, slice_str(answer->error ? answer->error : "no final answer came"));
+        o.message =
+            words_clean(a, slice_str(answer->error ? answer->error : "no final answer came"));
     } else if (status < 300) {
         struct reading r = {.arena = a, .ops = ops, .records = records};
         if (classify_accepted(&r, answer, &o))

@@ -1,8 +1,9 @@
 /*
  * What an answer means for the records of its request, by the rules of the webhook connector.
  *
- * A function of the answer alone: no I/O, no clock, no attempt counts. Whoever settles the batch turns
- * the outcome into verdicts, retries and splits. Everything given lives in the caller's arena.
+ * A function of the answer alone: no I/O, no clock, no attempt counts. Whoever settles the batch
+ * turns the outcome into verdicts, retries and splits. Everything given lives in the caller's
+ * arena.
  */
 #ifndef SLUICE_DELIVER_CLASSIFY_H
 #define SLUICE_DELIVER_CLASSIFY_H
@@ -29,10 +30,10 @@ struct outcome_entry {
 
 struct outcome {
     enum outcome_kind kind;
-    bool unsure;            /* the records may have reached the destination and nothing sure was said */
-    bool bug;               /* the answer made no sense; kind is OUTCOME_RETRY */
-    int64_t retry_after_ms; /* -1: the answer named none */
-    struct slice message;   /* the remote's words; empty for ANSWERED */
+    bool unsure; /* the records may have reached the destination and nothing sure was said */
+    bool bug;    /* the answer made no sense; kind is OUTCOME_RETRY */
+    int64_t retry_after_ms;              /* -1: the answer named none */
+    struct slice message;                /* the remote's words; empty for ANSWERED */
     const struct outcome_entry *entries; /* ascending indexes; ANSWERED only */
     size_t entry_count;
 };

@@ -1,8 +1,9 @@
 /*
- * A connector: how one kind of destination is spoken to. The only place that knows a vendor's wire form.
+ * A connector: how one kind of destination is spoken to. The only place that knows a vendor's wire
+ * form.
  *
- * It renders a batch into one request and reads an answer into an outcome. It never sends, waits, retries
- * or limits: the engine around it does. One thread; nothing here blocks.
+ * It renders a batch into one request and reads an answer into an outcome. It never sends, waits,
+ * retries or limits: the engine around it does. One thread; nothing here blocks.
  */
 #ifndef SLUICE_DELIVER_CONNECTOR_H
 #define SLUICE_DELIVER_CONNECTOR_H
@@ -25,15 +26,15 @@ struct delivery {
 
 /* A rendered request. Its memory is used again by the next one. */
 struct rendered {
-    const char *url; /* borrowed from the connector */
+    const char *url;      /* borrowed from the connector */
     const char **headers; /* "Name: value", in arena */
     size_t header_count;
     struct slice body;
     struct buf text;   /* the body before compression */
     struct buf packed; /* and after it */
     struct arena arena;
-    uint32_t *ordinals;   /* one per record, in arena */
-    enum record_op *ops;  /* one per record, in arena */
+    uint32_t *ordinals;  /* one per record, in arena */
+    enum record_op *ops; /* one per record, in arena */
     uint32_t records;
 };
 
@@ -43,11 +44,14 @@ void rendered_reset(struct rendered *r);
 
 struct connector {
     const char *type;
-    /** Prepares what is the same for every request to this destination, which must outlive the state. */
+    /** Prepares what is the same for every request to this destination, which must outlive the
+     * state. */
     enum err_code (*open)(const struct destination *destination, void **ret_state, struct err *err);
     void (*close)(void *state);
-    /** ERR_FULL: the request would be larger than CONNECTOR_BODY_MAX; ERR_INVALID: the batch cannot be read. */
-    enum err_code (*render)(void *state, const struct delivery *d, struct rendered *out, struct err *err);
+    /** ERR_FULL: the request would be larger than CONNECTOR_BODY_MAX; ERR_INVALID: the batch cannot
+     * be read. */
+    enum err_code (*render)(void *state, const struct delivery *d, struct rendered *out,
+                            struct err *err);
     /** r is what the answer answers; the outcome lives in r's arena. */
     enum err_code (*classify)(void *state, struct rendered *r, const struct http_answer *answer,
                               struct outcome *ret_outcome, struct err *err);

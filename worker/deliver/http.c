@@ -13,7 +13,8 @@ enum {
     RETRY_AFTER_MAX_MS = 86400000,
 };
 
-/* One request and the easy handle that carries it; handles go back to the pool and are used again. */
+/* One request and the easy handle that carries it; handles go back to the pool and are used again.
+ */
 struct transfer {
     CURL *easy;
     struct http *http;
@@ -55,8 +56,9 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     return bytes;
 }
 
-/* libcurl sends a request again by itself when a reused connection dies before the answer. What may have
- * left once must not leave twice unseen, so the second time is refused, unless no byte had left before. */
+/* libcurl sends a request again by itself when a reused connection dies before the answer. What may
+ * have left once must not leave twice unseen, so the second time is refused, unless no byte had
+ * left before. */
 static int on_about_to_send(void *ctx, char *ip, char *local_ip, int port, int local_port)
 {
     (void)ip, (void)local_ip, (void)port, (void)local_port;
@@ -68,7 +70,8 @@ static int on_about_to_send(void *ctx, char *ip, char *local_ip, int port, int l
     return CURL_PREREQFUNC_OK;
 }
 
-static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
 {
     (void)down_total, (void)down, (void)up_total;
     struct transfer *t = ctx;
@@ -106,10 +109,12 @@ int64_t http_retry_after_ms(const char *text, int64_t now_wall_ms)
 static const char *header_text(CURL *easy, const char *name)
 {
     struct curl_header *header;
-    return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+    return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value
+                                                                                   : NULL;
 }
 
-/* A date in Retry-After is measured from the answer's own Date, so that a skewed clock does no harm. */
+/* A date in Retry-After is measured from the answer's own Date, so that a skewed clock does no
+ * harm. */
 static int64_t retry_after_of(CURL *easy)
 {
     const char *text = header_text(easy, "Retry-After");
@@ -129,8 +134,9 @@ static const char *error_words(const struct transfer *t, CURLcode code)
     return t->words[0] ? t->words : curl_easy_strerror(code);
 }
 
-/* The window counts from the last byte written; where the connection was opened for this request the
- * server may have taken the request up later than that, so it counts from the answer or the abort. */
+/* The window counts from the last byte written; where the connection was opened for this request
+ * the server may have taken the request up later than that, so it counts from the answer or the
+ * abort. */
 static int64_t charge_instant(const struct transfer *t, int64_t now_ms)
 {
     long opened = 0;
@@ -219,7 +225,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void 
         event_free(ev);
     ev = NULL;
     if (what != CURL_POLL_REMOVE) {
-        int events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0);
+        int events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
+                     (what & CURL_POLL_OUT ? EV_WRITE : 0);
         ev = event_new(h->base, fd, (short)events, on_socket_event, h);
         if (!ev || event_add(ev, NULL))
             return -1;
@@ -354,7 +361,8 @@ static CURLcode set_request(struct transfer *t, const struct http_request *r)
     const curl_version_info_data *v = t->http->version;
     CURL *e = t->easy;
     bool tls = strncasecmp(r->url, "https:", 6) == 0;
-    uint64_t connect_ms = r->timeout_ms < HTTP_CONNECT_TIMEOUT_MS ? r->timeout_ms : HTTP_CONNECT_TIMEOUT_MS;
+    uint64_t connect_ms =
+        r->timeout_ms < HTTP_CONNECT_TIMEOUT_MS ? r->timeout_ms : HTTP_CONNECT_TIMEOUT_MS;
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     /* Only TLS can turn out to be HTTP/2: there, rather share a connection that is being made. */
@@ -367,7 +375,8 @@ static CURLcode set_request(struct transfer *t, const struct http_request *r)
     return curl_easy_setopt(e, CURLOPT_URL, r->url);
 }
 
-enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb, void *ctx, struct err *err)
+enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb, void *ctx,
+                        struct err *err)
 {
     struct transfer *t = transfer_take(h);
     if (!t)

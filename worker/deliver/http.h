@@ -1,9 +1,9 @@
 /*
  * HTTP requests on the event loop: libcurl's multi interface over libevent.
  *
- * Connections are kept and reused, HTTP/2 is used where a TLS server has it. A request is sent at most
- * once: libcurl's silent resend on a dead connection is stopped. Redirects are not followed. An answer's
- * body is kept up to HTTP_BODY_MAX bytes. One thread: the loop's.
+ * Connections are kept and reused, HTTP/2 is used where a TLS server has it. A request is sent at
+ * most once: libcurl's silent resend on a dead connection is stopped. Redirects are not followed.
+ * An answer's body is kept up to HTTP_BODY_MAX bytes. One thread: the loop's.
  */
 #ifndef SLUICE_DELIVER_HTTP_H
 #define SLUICE_DELIVER_HTTP_H
@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 enum {
-    HTTP_BODY_MAX = 1 << 20,          /* bytes of an answer that are kept */
-    HTTP_CONNECT_TIMEOUT_MS = 10000,  /* or the request's own timeout where that is shorter */
+    HTTP_BODY_MAX = 1 << 20,         /* bytes of an answer that are kept */
+    HTTP_CONNECT_TIMEOUT_MS = 10000, /* or the request's own timeout where that is shorter */
 };
 
 struct event_base;
@@ -25,9 +25,9 @@ struct http_request {
     const char *url;
     const char *const *headers; /* "Name: value" */
     size_t header_count;
-    struct slice body;          /* borrowed until the callback */
-    uint64_t timeout_ms;        /* of the whole exchange, name resolution and connecting included */
-    const char *ca_file;        /* authorities for https; NULL: the system's */
+    struct slice body;   /* borrowed until the callback */
+    uint64_t timeout_ms; /* of the whole exchange, name resolution and connecting included */
+    const char *ca_file; /* authorities for https; NULL: the system's */
 };
 
 struct http_answer {
@@ -39,7 +39,7 @@ struct http_answer {
     int64_t retry_after_ms; /* -1: the answer named none */
     const char *location;   /* where a redirect points; NULL: nowhere */
     uint64_t body_bytes_sent;
-    int64_t charge_at_ms;   /* clock_mono_ms from which a rate limit's window counts this request */
+    int64_t charge_at_ms; /* clock_mono_ms from which a rate limit's window counts this request */
     uint64_t duration_ms;
 };
 
@@ -51,13 +51,14 @@ struct http *http_new(struct event_base *base, size_t connections);
 /** Drops what is in flight without calling back. Accepts NULL. */
 void http_free(struct http *h);
 
-/** POSTs. Everything but the body is copied. cb is called exactly once, later, unless this fails. */
+/** POSTs. Everything but the body is copied. cb is called exactly once, later, unless this fails.
+ */
 enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb, void *ctx,
                         struct err *err) MUST_CHECK;
 
 /**
- * Retry-After (RFC 9110 section 10.2.3): seconds or an HTTP date, the latter measured from now_wall_ms.
- * Gives milliseconds, at least 0 and at most a day; -1 when the text is neither.
+ * Retry-After (RFC 9110 section 10.2.3): seconds or an HTTP date, the latter measured from
+ * now_wall_ms. Gives milliseconds, at least 0 and at most a day; -1 when the text is neither.
  */
 int64_t http_retry_after_ms(const char *text, int64_t now_wall_ms);
 

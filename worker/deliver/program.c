@@ -59,10 +59,12 @@ static size_t first_alike(const struct batch_head *head, size_t i, size_t levels
     return k;
 }
 
-static enum err_code name_text(struct compiler *c, struct slice name, bool open, struct slice *ret_text)
+static enum err_code name_text(struct compiler *c, struct slice name, bool open,
+                               struct slice *ret_text)
 {
     buf_reset(&c->text);
-    if (buf_putc(&c->text, ',') || json_put_string(&c->text, name) || buf_puts(&c->text, open ? ":{" : ":"))
+    if (buf_putc(&c->text, ',') || json_put_string(&c->text, name) ||
+        buf_puts(&c->text, open ? ":{" : ":"))
         return ERR_NOMEM;
     char *copy = arena_str(&c->program->arena, buf_slice(&c->text));
     if (!copy)
@@ -95,7 +97,8 @@ static enum err_code add_step(struct compiler *c, enum step_kind kind, size_t fi
 
 static enum err_code given_twice(struct slice name, struct err *err)
 {
-    return err_set(err, ERR_CONFIG, "field %.*s is given twice, or once as a value and once as an object",
+    return err_set(err, ERR_CONFIG,
+                   "field %.*s is given twice, or once as a value and once as an object",
                    (int)name.n, name.p);
 }
 
@@ -152,7 +155,8 @@ static enum err_code compile(struct compiler *c, struct err *err)
     return compile_object(c, 0, 0, err);
 }
 
-enum err_code program_new(const struct batch_head *head, struct program **ret_program, struct err *err)
+enum err_code program_new(const struct batch_head *head, struct program **ret_program,
+                          struct err *err)
 {
     struct program *p = calloc(1, sizeof *p);
     if (!p)
@@ -267,15 +271,19 @@ static size_t value_bytes_max(const struct value *values, size_t count)
 enum err_code program_put(const struct program *p, struct buf *out, const struct record *r)
 {
     static const struct slice heads[] = {
-        [OP_UPSERT] = SLICE_LIT("{\"op\":\"upsert\",\"key\":{"), [OP_INSERT] = SLICE_LIT("{\"op\":\"insert\",\"key\":{"),
-        [OP_UPDATE] = SLICE_LIT("{\"op\":\"update\",\"key\":{"), [OP_DELETE] = SLICE_LIT("{\"op\":\"delete\",\"key\":{"),
-        [OP_CLEAR] = SLICE_LIT("{\"op\":\"clear\",\"key\":{"),   [OP_APPEND] = SLICE_LIT("{\"op\":\"append\",\"key\":{"),
+        [OP_UPSERT] = SLICE_LIT("{\"op\":\"upsert\",\"key\":{"),
+        [OP_INSERT] = SLICE_LIT("{\"op\":\"insert\",\"key\":{"),
+        [OP_UPDATE] = SLICE_LIT("{\"op\":\"update\",\"key\":{"),
+        [OP_DELETE] = SLICE_LIT("{\"op\":\"delete\",\"key\":{"),
+        [OP_CLEAR] = SLICE_LIT("{\"op\":\"clear\",\"key\":{"),
+        [OP_APPEND] = SLICE_LIT("{\"op\":\"append\",\"key\":{"),
     };
     if ((size_t)r->op >= ARRAY_LEN(heads))
         return ERR_INVALID;
     bool values = r->fields && r->op != OP_DELETE;
     size_t most = RECORD_FIXED_BYTES + p->text_bytes + NULL_BYTES * (p->step_count + p->key_count) +
-                  value_bytes_max(r->keys, p->key_count) + (values ? value_bytes_max(r->fields, p->field_count) : 0);
+                  value_bytes_max(r->keys, p->key_count) +
+                  (values ? value_bytes_max(r->fields, p->field_count) : 0);
     enum err_code rc = buf_reserve(out, most);
     if (rc)
         return rc;

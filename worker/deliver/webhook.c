@@ -13,8 +13,8 @@ enum {
     PROGRAMS_KEPT = 16,
     PROGRAM_KEY_MAX = 16 << 20,
     HEADERS_MAX_BYTES = 1 << 20,
-    DYNAMIC_HEADERS = 2, /* Idempotency-Key, X-Sluice-Signature */
-    GZIP_LEVEL = 3,      /* most of the gain on JSON at a third of the default level's time */
+    DYNAMIC_HEADERS = 2,   /* Idempotency-Key, X-Sluice-Signature */
+    GZIP_LEVEL = 3,        /* most of the gain on JSON at a third of the default level's time */
     GZIP_WINDOW = 15 + 16, /* zlib's way to ask for the gzip form */
 };
 
@@ -46,21 +46,25 @@ static bool is_clean(const char *s)
     return true;
 }
 
-static enum err_code add_header(struct webhook *w, const char *name, const char *value, struct err *err)
+static enum err_code add_header(struct webhook *w, const char *name, const char *value,
+                                struct err *err)
 {
     if (!is_clean(name) || !is_clean(value) || !*name || strpbrk(name, ": "))
-        return err_set(err, ERR_CONFIG, "destination %s: header %s has a name or value that HTTP does not allow",
+        return err_set(err, ERR_CONFIG,
+                       "destination %s: header %s has a name or value that HTTP does not allow",
                        w->destination->name, is_clean(name) ? name : "(unreadable)");
     struct buf line;
     buf_init(&line, HEADERS_MAX_BYTES);
     /* libcurl's form for a header without a value ends in a semicolon. */
-    enum err_code rc = *value ? buf_printf(&line, "%s: %s", name, value) : buf_printf(&line, "%s;", name);
+    enum err_code rc =
+        *value ? buf_printf(&line, "%s: %s", name, value) : buf_printf(&line, "%s;", name);
     char *copy = rc ? NULL : arena_str(&w->arena, buf_slice(&line));
     if (line.p)
         OPENSSL_cleanse(line.p, line.len);
     buf_done(&line);
     if (!copy)
-        return err_set(err, ERR_NOMEM, "no memory for the headers of destination %s", w->destination->name);
+        return err_set(err, ERR_NOMEM, "no memory for the headers of destination %s",
+                       w->destination->name);
     w->headers[w->header_count++] = copy;
     return ERR_OK;
 }
@@ -86,7 +90,8 @@ static enum err_code add_basic(struct webhook *w, struct err *err)
     if (!rc)
         rc = buf_reserve(&header, plain.len / 3 * 4 + 5);
     if (!rc) {
-        int n = EVP_EncodeBlock((unsigned char *)header.p + header.len, (unsigned char *)plain.p, (int)plain.len);
+        int n = EVP_EncodeBlock((unsigned char *)header.p + header.len, (unsigned char *)plain.p,
+                                (int)plain.len);
         header.len += (size_t)n;
         rc = add_header(w, "Authorization", header.p, err);
         OPENSSL_cleanse(header.p, header.len);
@@ -165,8 +170,11 @@ static enum err_code webhook_open(const struct destination *d, void **ret_state,
         buf_init(&w->programs[i].key, PROGRAM_KEY_MAX);
     enum err_code rc = add_headers(w, err);
     if (!rc && d->gzip) {
-        w->deflating = deflateInit2(&w->deflate, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) == Z_OK;
-        rc = w->deflating ? ERR_OK : err_set(err, ERR_NOMEM, "no memory to compress for destination %s", d->name);
+        w->deflating = deflateInit2(&w->deflate, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8,
+                                    Z_DEFAULT_STRATEGY) == Z_OK;
+        rc = w->deflating
+                 ? ERR_OK
+                 : err_set(err, ERR_NOMEM, "no memory to compress for destination %s", d->name);
     }
     if (rc)
         webhook_close(w);
@@ -177,8 +185,8 @@ static enum err_code webhook_open(const struct destination *d, void **ret_state,
 
 /* ---- rendering ---- */
 
-static enum err_code find_program(struct webhook *w, const struct batch_head *head, const struct program **ret_program,
-                                  struct err *err)
+static enum err_code find_program(struct webhook *w, const struct batch_head *head,
+                                  const struct program **ret_program, struct err *err)
 {
     buf_reset(&w->key);
     if (program_key(&w->key, head))
@@ -220,8 +228,8 @@ static enum err_code put_opening(struct buf *b, const struct batch_head *head, u
     return rc ? rc : buf_printf(b, ",\"attempt\":%u,\"records\":[", attempt);
 }
 
-static enum err_code put_records(const struct program *p, struct batch_reader *reader, struct rendered *out,
-                                 struct err *err)
+static enum err_code put_records(const struct program *p, struct batch_reader *reader,
+                                 struct rendered *out, struct err *err)
 {
     uint32_t n = 0;
     for (;;) {
@@ -285,7 +293,8 @@ static enum err_code put_signature(struct rendered *out, const char *secret)
     unsigned char mac[EVP_MAX_MD_SIZE];
     char hex[2 * EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    if (!HMAC(EVP_sha256(), secret, (int)strlen(secret), (unsigned char *)out->text.p, out->text.len, mac, &n))
+    if (!HMAC(EVP_sha256(), secret, (int)strlen(secret), (unsigned char *)out->text.p,
+              out->text.len, mac, &n))
         return ERR_NOMEM;
     for (unsigned i = 0; i < n; i++) {
         hex[2 * i] = digits[mac[i] >> 4];
@@ -294,9 +303,11 @@ static enum err_code put_signature(struct rendered *out, const char *secret)
     return put_line(out, "X-Sluice-Signature: sha256=", slice_of(hex, 2 * n));
 }
 
-static enum err_code put_headers(const struct webhook *w, const struct delivery *d, struct rendered *out)
+static enum err_code put_headers(const struct webhook *w, const struct delivery *d,
+                                 struct rendered *out)
 {
-    const char **lines = arena_alloc(&out->arena, (w->header_count + DYNAMIC_HEADERS) * sizeof *lines);
+    const char **lines =
+        arena_alloc(&out->arena, (w->header_count + DYNAMIC_HEADERS) * sizeof *lines);
     if (!lines)
         return ERR_NOMEM;
     memcpy(lines, w->headers, w->header_count * sizeof *lines);
@@ -308,7 +319,8 @@ static enum err_code put_headers(const struct webhook *w, const struct delivery 
     return rc;
 }
 
-static enum err_code webhook_render(void *state, const struct delivery *d, struct rendered *out, struct err *err)
+static enum err_code webhook_render(void *state, const struct delivery *d, struct rendered *out,
+                                    struct err *err)
 {
     struct webhook *w = state;
     const struct batch_head *head = batch_reader_head(d->reader);
@@ -332,8 +344,9 @@ static enum err_code webhook_render(void *state, const struct delivery *d, struc
     return w->deflating ? compress_body(w, out, err) : ERR_OK;
 }
 
-static enum err_code webhook_classify(void *state, struct rendered *r, const struct http_answer *answer,
-                                      struct outcome *ret_outcome, struct err *err)
+static enum err_code webhook_classify(void *state, struct rendered *r,
+                                      const struct http_answer *answer, struct outcome *ret_outcome,
+                                      struct err *err)
 {
     (void)state;
     return classify(&r->arena, answer, r->ops, r->records, ret_outcome, err);

@@ -52,8 +52,8 @@ struct slice words_clean(struct arena *a, struct slice text)
 /* The words in v: itself when it is text, otherwise what one of the usual members holds. */
 static const json_t *find_words(const json_t *v, int depth)
 {
-    static const char *const members[] = {"message", "error",  "error_description", "detail",
-                                          "reason",  "title",  "description",       "errors"};
+    static const char *const members[] = {"message", "error", "error_description", "detail",
+                                          "reason",  "title", "description",       "errors"};
     if (json_is_string(v))
         return json_string_length(v) ? v : NULL;
     if (depth == 0)
@@ -73,7 +73,8 @@ struct slice words_of_body(struct arena *a, struct slice body)
     enum { DEPTH_MAX = 4 };
     json_t *root = body.n ? json_loadb(body.p, body.n, JSON_ALLOW_NUL, NULL) : NULL;
     const json_t *found = find_words(root, DEPTH_MAX);
-    struct slice words = words_clean(a, found ? slice_of(json_string_value(found), json_string_length(found)) : body);
+    struct slice words = words_clean(
+        a, found ? slice_of(json_string_value(found), json_string_length(found)) : body);
     json_decref(root);
     return words;
 }

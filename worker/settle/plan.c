@@ -52,7 +52,8 @@ static uint64_t backoff_ms(const struct retry_policy *policy, uint32_t times)
     return ms < policy->max_ms ? ms : policy->max_ms;
 }
 
-/* Full jitter: anything up to the backoff, so that batches that failed together do not return together. */
+/* Full jitter: anything up to the backoff, so that batches that failed together do not return
+ * together. */
 static uint64_t retry_delay_ms(const struct settle_facts *f)
 {
     return random_below(backoff_ms(f->policy, f->attempts) + 1);
@@ -64,23 +65,27 @@ static uint64_t throttle_delay_ms(const struct settle_facts *f, int64_t retry_af
     if (retry_after_ms >= 0)
         ms = (uint64_t)retry_after_ms;
     else
-        ms = backoff_ms(f->policy, f->throttled) / 2 + random_below(backoff_ms(f->policy, f->throttled) / 2 + 1);
+        ms = backoff_ms(f->policy, f->throttled) / 2 +
+             random_below(backoff_ms(f->policy, f->throttled) / 2 + 1);
     return ms > SETTLE_THROTTLE_MIN_MS ? ms : SETTLE_THROTTLE_MIN_MS;
 }
 
 /* ---- parts ---- */
 
-static enum err_code add_part(struct settle_plan *p, const struct settle_facts *f, struct batch_reader *reader,
-                              const uint8_t *keep, const uint32_t *ordinals, size_t count, struct err *err)
+static enum err_code add_part(struct settle_plan *p, const struct settle_facts *f,
+                              struct batch_reader *reader, const uint8_t *keep,
+                              const uint32_t *ordinals, size_t count, struct err *err)
 {
     size_t i = p->part_count;
     buf_reset(&p->ordsets[i]);
     buf_reset(&p->payloads[i]);
     enum err_code rc = ordset_put(&p->ordsets[i], ordinals, count, f->planned);
     if (!rc)
-        rc = batch_part_id(f->batch, buf_slice(&p->ordsets[i]), p->part_ids[i], sizeof p->part_ids[i]);
+        rc = batch_part_id(f->batch, buf_slice(&p->ordsets[i]), p->part_ids[i],
+                           sizeof p->part_ids[i]);
     if (rc)
-        return err_set(err, rc, "the name of a part of batch %.*s: %s", (int)f->batch.n, f->batch.p, err_name(rc));
+        return err_set(err, rc, "the name of a part of batch %.*s: %s", (int)f->batch.n, f->batch.p,
+                       err_name(rc));
     rc = batch_reader_subset(reader, keep, &p->payloads[i], err);
     if (rc)
         return rc;
@@ -95,8 +100,9 @@ static enum err_code add_part(struct settle_plan *p, const struct settle_facts *
 }
 
 /* One part of those records whose keep byte is set. ordinals: of all of them. */
-static enum err_code add_kept(struct settle_plan *p, const struct settle_facts *f, struct batch_reader *reader,
-                              const uint8_t *keep, const uint32_t *ordinals, struct err *err)
+static enum err_code add_kept(struct settle_plan *p, const struct settle_facts *f,
+                              struct batch_reader *reader, const uint8_t *keep,
+                              const uint32_t *ordinals, struct err *err)
 {
     uint32_t records = batch_reader_count(reader);
     uint32_t *kept = malloc((records + 1) * sizeof *kept);
@@ -111,8 +117,9 @@ static enum err_code add_kept(struct settle_plan *p, const struct settle_facts *
     return rc;
 }
 
-static enum err_code add_halves(struct settle_plan *p, const struct settle_facts *f, struct batch_reader *reader,
-                                const uint32_t *ordinals, struct err *err)
+static enum err_code add_halves(struct settle_plan *p, const struct settle_facts *f,
+                                struct batch_reader *reader, const uint32_t *ordinals,
+                                struct err *err)
 {
     uint32_t records = batch_reader_count(reader);
     uint32_t middle = (records + 1) / 2;
@@ -158,8 +165,8 @@ static uint32_t doubt_flag(bool doubt)
 
 /* ---- by outcome ---- */
 
-static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts *f, const struct outcome *o,
-                                struct err *err)
+static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts *f,
+                                const struct outcome *o, struct err *err)
 {
     struct result result = start_result(f);
     result.message = o->message;
@@ -176,8 +183,9 @@ static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts
     return put_result(p, &result, err);
 }
 
-static enum err_code plan_refused(struct settle_plan *p, const struct settle_facts *f, const struct rendered *r,
-                                  const struct outcome *o, struct batch_reader *reader, struct err *err)
+static enum err_code plan_refused(struct settle_plan *p, const struct settle_facts *f,
+                                  const struct rendered *r, const struct outcome *o,
+                                  struct batch_reader *reader, struct err *err)
 {
     struct result result = start_result(f);
     result.message = o->message;
@@ -192,9 +200,11 @@ static enum err_code plan_refused(struct settle_plan *p, const struct settle_fac
     return rc ? rc : put_result(p, &result, err);
 }
 
-/* The entries as verdicts; marks in keep those that stay open. With last, none stays: they failed. */
-static size_t fill_entries(const struct settle_facts *f, const struct rendered *r, const struct outcome *o, bool last,
-                           struct verdict_entry *entries, uint8_t *keep)
+/* The entries as verdicts; marks in keep those that stay open. With last, none stays: they failed.
+ */
+static size_t fill_entries(const struct settle_facts *f, const struct rendered *r,
+                           const struct outcome *o, bool last, struct verdict_entry *entries,
+                           uint8_t *keep)
 {
     size_t open = 0;
     for (size_t i = 0; i < o->entry_count; i++) {
@@ -211,8 +221,9 @@ static size_t fill_entries(const struct settle_facts *f, const struct rendered *
     return last ? 0 : open;
 }
 
-static enum err_code plan_answered(struct settle_plan *p, const struct settle_facts *f, const struct rendered *r,
-                                   const struct outcome *o, struct batch_reader *reader, struct err *err)
+static enum err_code plan_answered(struct settle_plan *p, const struct settle_facts *f,
+                                   const struct rendered *r, const struct outcome *o,
+                                   struct batch_reader *reader, struct err *err)
 {
     struct result result = start_result(f);
     result.rest = VERDICT_OK;
@@ -243,8 +254,8 @@ out:
     return rc;
 }
 
-static enum err_code plan_throttled(struct settle_plan *p, const struct settle_facts *f, const struct outcome *o,
-                                    struct err *err)
+static enum err_code plan_throttled(struct settle_plan *p, const struct settle_facts *f,
+                                    const struct outcome *o, struct err *err)
 {
     struct result result = start_result(f);
     result.message = o->message;
@@ -254,8 +265,9 @@ static enum err_code plan_throttled(struct settle_plan *p, const struct settle_f
     return put_result(p, &result, err);
 }
 
-enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_facts *f, const struct rendered *r,
-                                  const struct outcome *o, struct batch_reader *reader, struct err *err)
+enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_facts *f,
+                                  const struct rendered *r, const struct outcome *o,
+                                  struct batch_reader *reader, struct err *err)
 {
     plan_reset(p, SETTLE_DONE);
     p->keep_throttle = f->status == 0;
@@ -296,12 +308,14 @@ static enum err_code read_ordinals(struct batch_reader *reader, uint32_t *ordina
     return ERR_OK;
 }
 
-enum err_code settle_plan_unsent(struct settle_plan *p, const struct settle_facts *f, struct slice words, bool doubt,
-                                 struct batch_reader *reader, struct err *err)
+enum err_code settle_plan_unsent(struct settle_plan *p, const struct settle_facts *f,
+                                 struct slice words, bool doubt, struct batch_reader *reader,
+                                 struct err *err)
 {
     uint32_t records = batch_reader_count(reader);
     if (records <= 1)
-        return settle_plan_all(p, f, doubt ? VERDICT_FAILED : VERDICT_REJECTED, doubt_flag(doubt), words, err);
+        return settle_plan_all(p, f, doubt ? VERDICT_FAILED : VERDICT_REJECTED, doubt_flag(doubt),
+                               words, err);
     plan_reset(p, SETTLE_SPLIT);
     p->message = words;
     uint32_t *ordinals = malloc(records * sizeof *ordinals);
@@ -314,8 +328,9 @@ enum err_code settle_plan_unsent(struct settle_plan *p, const struct settle_fact
     return rc;
 }
 
-enum err_code settle_plan_all(struct settle_plan *p, const struct settle_facts *f, enum verdict verdict,
-                              uint32_t flags, struct slice words, struct err *err)
+enum err_code settle_plan_all(struct settle_plan *p, const struct settle_facts *f,
+                              enum verdict verdict, uint32_t flags, struct slice words,
+                              struct err *err)
 {
     plan_reset(p, SETTLE_DONE);
     p->message = words;

@@ -80,15 +80,19 @@ static void take_request(struct connection *c)
     size_t head_bytes = (size_t)(end - bytes) + 4;
     char *head = strndup(bytes, head_bytes), length[32];
     ensure(head != NULL);
-    size_t body = http_server_header(head, "Content-Length", length, sizeof length) ? strtoul(length, NULL, 10) : 0;
+    size_t body = http_server_header(head, "Content-Length", length, sizeof length)
+                      ? strtoul(length, NULL, 10)
+                      : 0;
     bool whole = n >= head_bytes + body;
     if (whole) {
         struct http_server *s = c->server;
-        struct http_server_request r = {++s->requests, ++c->requests, head, slice_of(bytes + head_bytes, body)};
+        struct http_server_request r = {++s->requests, ++c->requests, head,
+                                        slice_of(bytes + head_bytes, body)};
         c->reply = (struct http_server_reply){0};
         s->cb(s->ctx, &r, &c->reply);
         evbuffer_drain(in, head_bytes + body); /* the request's bytes are gone from here on */
-        struct timeval tv = {(time_t)(c->reply.delay_ms / 1000), (suseconds_t)(c->reply.delay_ms % 1000 * 1000)};
+        struct timeval tv = {(time_t)(c->reply.delay_ms / 1000),
+                             (suseconds_t)(c->reply.delay_ms % 1000 * 1000)};
         if (c->reply.delay_ms)
             event_add(c->later, &tv);
         else
@@ -117,7 +121,8 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
     connection_free(ctx);
 }
 
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n, void *ctx)
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int n,
+                      void *ctx)
 {
     (void)l, (void)sa, (void)n;
     struct http_server *s = ctx;
@@ -140,8 +145,9 @@ struct http_server *http_server_new(struct event_base *base, http_server_cb cb, 
     ensure(s != NULL);
     *s = (struct http_server){.base = base, .cb = cb, .ctx = ctx};
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    s->listener = evconnlistener_new_bind(base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 64,
-                                          (struct sockaddr *)&a, sizeof a);
+    s->listener =
+        evconnlistener_new_bind(base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 64,
+                                (struct sockaddr *)&a, sizeof a);
     ensure(s->listener != NULL);
     socklen_t n = sizeof a;
     ensure(getsockname(evconnlistener_get_fd(s->listener), (struct sockaddr *)&a, &n) == 0);

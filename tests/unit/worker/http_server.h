@@ -15,9 +15,9 @@ struct event_base;
 struct http_server;
 
 struct http_server_request {
-    unsigned number;            /* of all, from 1 */
-    unsigned number_here;       /* on this connection, from 1 */
-    const char *head;           /* NUL-terminated, as received */
+    unsigned number;      /* of all, from 1 */
+    unsigned number_here; /* on this connection, from 1 */
+    const char *head;     /* NUL-terminated, as received */
     struct slice body;
 };
 
@@ -30,7 +30,8 @@ struct http_server_reply {
     enum http_server_after after;
 };
 
-typedef void (*http_server_cb)(void *ctx, const struct http_server_request *r, struct http_server_reply *ret_reply);
+typedef void (*http_server_cb)(void *ctx, const struct http_server_request *r,
+                               struct http_server_reply *ret_reply);
 
 struct http_server *http_server_new(struct event_base *base, http_server_cb cb, void *ctx);
 void http_server_free(struct http_server *s);

@@ -18,7 +18,7 @@
 enum { PERMIT_MS = 60000, CAP_BYTES = 64 << 20, PAYLOAD_MAX = 8 << 20, PATH_BYTES = 128 };
 
 static const char STATE_ID[] = "00112233445566778899aabbccddeeff";
-static const char QUOTA[] = "hook", SYNC[] = "people", RUN[] = "run-1";
+static const char QUOTA[] = "hook", RUN[] = "run-1";
 
 static void must(enum err_code rc, const struct err *err)
 {
@@ -48,8 +48,8 @@ static void check_deadline(const struct lab *l, int64_t start_ms, const char *wh
 {
     if (clock_mono_ms() - start_ms < LAB_WAIT_MS)
         return;
-    fprintf(stderr, "lab: no %s within %d ms (%u settled, %u requests)\n", what, LAB_WAIT_MS, l->settled,
-            http_server_requests(l->http));
+    fprintf(stderr, "lab: no %s within %d ms (%u settled, %u requests)\n", what, LAB_WAIT_MS,
+            l->settled, http_server_requests(l->http));
     ensure(false);
 }
 
@@ -75,7 +75,8 @@ static int64_t finish(struct lab *l, enum err_code rc, const struct err *err)
 
 /* ---- results ---- */
 
-static void take_verdict(struct lab *l, uint64_t batch, uint32_t ordinal, const struct lab_record *said)
+static void take_verdict(struct lab *l, uint64_t batch, uint32_t ordinal,
+                         const struct lab_record *said)
 {
     struct lab_record *r = &l->records[batch][ordinal];
     ensure(ordinal < l->sizes[batch]);
@@ -92,7 +93,7 @@ static void take_result(struct lab *l, const struct queue_result *q)
     struct err err;
     must(result_parse(l->reader, q->body, &r, &err), &err);
     uint64_t batch = strtoull(q->batch.p + strlen("batch-"), NULL, 10);
-    ensure(batch < LAB_BATCHES && slice_eq_str(q->sync, SYNC));
+    ensure(batch < LAB_BATCHES && q->sync.n);
     l->requests += r.requests;
     l->retries += r.retries;
     l->stops += (r.flags & RESULT_STOP) != 0;
@@ -107,8 +108,10 @@ static void take_result(struct lab *l, const struct queue_result *q)
         take_verdict(l, batch, e->ordinal, &said);
         bits[e->ordinal / 8] = (uint8_t)(bits[e->ordinal / 8] & ~(1u << e->ordinal % 8));
     }
-    struct lab_record rest = {.verdict = r.rest, .doubt = r.flags & RESULT_DOUBT, .single = r.flags & RESULT_SINGLE};
-    snprintf(rest.words, sizeof rest.words, "%.*s", (int)r.message.n, r.message.n ? r.message.p : "");
+    struct lab_record rest = {
+        .verdict = r.rest, .doubt = r.flags & RESULT_DOUBT, .single = r.flags & RESULT_SINGLE};
+    snprintf(rest.words, sizeof rest.words, "%.*s", (int)r.message.n,
+             r.message.n ? r.message.p : "");
     for (uint32_t i = 0; i < l->sizes[batch]; i++)
         if (bits[i / 8] & 1u << i % 8)
             take_verdict(l, batch, i, &rest);
@@ -118,7 +121,8 @@ static void take_result(struct lab *l, const struct queue_result *q)
 
 static void read_results(struct lab *l);
 
-static void on_results(void *ctx, const struct queue_result *results, size_t count, const struct err *err)
+static void on_results(void *ctx, const struct queue_result *results, size_t count,
+                       const struct err *err)
 {
     struct lab *l = ctx;
     if (err && err->code == ERR_STOPPED)
@@ -169,6 +173,14 @@ static void load_project(struct lab *l)
     problem_list_done(&problems);
 }
 
+void lab_reconfigure(struct lab *l, const char *destination)
+{
+    project_free(l->project);
+    l->sync = "people-anew";
+    write_project(l, destination);
+    load_project(l);
+}
+
 static void start_epoch(struct lab *l)
 {
     struct err err;
@@ -193,7 +205,7 @@ void lab_open(struct lab *l, const char *destination, http_server_cb cb, void *c
 {
     struct redis_url url;
     struct err err;
-    *l = (struct lab){.base = event_base_new(), .reader = result_reader_new()};
+    *l = (struct lab){.base = event_base_new(), .reader = result_reader_new(), .sync = "people"};
     l->records = calloc(LAB_BATCHES, sizeof *l->records);
     redis_server_start(&l->server, NULL);
     snprintf(l->dir, sizeof l->dir, "%s/project", l->server.dir);
@@ -246,12 +258,13 @@ uint64_t lab_enqueue(struct lab *l, uint32_t records)
     ensure(number < LAB_BATCHES && records <= LAB_BATCH_STEP);
     char id[32];
     snprintf(id, sizeof id, "batch-%llu", (unsigned long long)number);
-    struct sample_head head = {SYNC, RUN, id, "hook", d->fingerprint, names, names, records};
+    struct sample_head head = {l->sync, RUN, id, "hook", d->fingerprint, names, names, records};
     struct buf payload;
     buf_init(&payload, PAYLOAD_MAX);
     sample_ids(&payload, &head, (uint32_t)number * LAB_BATCH_STEP, records);
-    struct queue_batch batch = {.number = number, .id = slice_str(id), .records = records, .payload = buf_slice(&payload)};
-    struct queue_sync sync = {SYNC, RUN, "hook", d->fingerprint, 1, CAP_BYTES};
+    struct queue_batch batch = {
+        .number = number, .id = slice_str(id), .records = records, .payload = buf_slice(&payload)};
+    struct queue_sync sync = {l->sync, RUN, "hook", d->fingerprint, 1, CAP_BYTES};
     struct err err;
     l->sizes[number] = records;
     enum err_code rc = queue_enqueue(l->queue, l->epoch, &sync, &batch, 1, on_done, l, &err);
@@ -295,8 +308,8 @@ int lab_worker(struct lab *l, const char *prefix)
     if (l->workers[i] == 0) {
         if (!getenv("LAB_VERBOSE"))
             dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-        execl(WORKER_PROGRAM, "sluice-worker", "-C", l->dir, "--name", prefix, "--parent", parent, "--redis",
-              l->workers_redis[0] ? l->workers_redis : l->server.url, (char *)NULL);
+        execl(WORKER_PROGRAM, "sluice-worker", "-C", l->dir, "--name", prefix, "--parent", parent,
+              "--redis", l->workers_redis[0] ? l->workers_redis : l->server.url, (char *)NULL);
         _exit(127);
     }
     return i;

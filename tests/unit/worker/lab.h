@@ -1,8 +1,10 @@
 /*
- * A laboratory for the worker: real Redis, the real queue scripts, the built sluice-worker, and a receiving
- * server in the test's own loop. The test plays the scheduler: it enqueues batches and reads results.
+ * A laboratory for the worker: real Redis, the real queue scripts, the built sluice-worker, and a
+ * receiving server in the test's own loop. The test plays the scheduler: it enqueues batches and
+ * reads results.
  *
- * Record i of batch b has the id b * LAB_BATCH_STEP + i. Every wait has a deadline and fails the test.
+ * Record i of batch b has the id b * LAB_BATCH_STEP + i. Every wait has a deadline and fails the
+ * test.
  */
 #ifndef SLUICE_TESTS_WORKER_LAB_H
 #define SLUICE_TESTS_WORKER_LAB_H
@@ -16,7 +18,13 @@
 #include "tests/harness/redis_server.h"
 #include "tests/unit/worker/http_server.h"
 
-enum { LAB_BATCHES = 64, LAB_BATCH_STEP = 1000, LAB_WORKERS = 4, LAB_WORDS = 256, LAB_WAIT_MS = 9000 };
+enum {
+    LAB_BATCHES = 64,
+    LAB_BATCH_STEP = 1000,
+    LAB_WORKERS = 4,
+    LAB_WORDS = 256,
+    LAB_WAIT_MS = 9000
+};
 
 struct lab_record {
     enum verdict verdict; /* OPEN: none yet */
@@ -35,6 +43,7 @@ struct lab {
     struct queue *queue;
     struct project *project;
     char epoch[QUEUE_EPOCH_BYTES];
+    const char *sync; /* a sync's batches are all for one configuration */
     uint64_t next_batch;
     pid_t workers[LAB_WORKERS];
     char workers_redis[64]; /* the URL that workers use; empty: the project's */
@@ -55,6 +64,10 @@ struct lab {
 /** destination: more YAML for destination `hook`, "" or ", key: value…". */
 void lab_open(struct lab *l, const char *destination, http_server_cb cb, void *ctx);
 void lab_close(struct lab *l);
+
+/** Writes the project anew with another destination, and enqueues for that one, under another sync,
+ * from now on. */
+void lab_reconfigure(struct lab *l, const char *destination);
 
 /** Adds a batch of so many upserts; returns its number. */
 uint64_t lab_enqueue(struct lab *l, uint32_t records);

@@ -32,7 +32,8 @@ static size_t split_path(const char *text, struct slice *names)
     }
 }
 
-void sample_seal(struct buf *out, const struct sample_head *h, const struct record *records, uint32_t count)
+void sample_seal(struct buf *out, const struct sample_head *h, const struct record *records,
+                 uint32_t count)
 {
     struct slice keys[NAMES_MAX], names[NAMES_MAX * 4];
     struct field_path fields[NAMES_MAX];

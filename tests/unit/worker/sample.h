@@ -17,7 +17,8 @@ struct sample_head {
 };
 
 /** Appends the sealed batch to out; aborts the test on any failure. */
-void sample_seal(struct buf *out, const struct sample_head *h, const struct record *records, uint32_t count);
+void sample_seal(struct buf *out, const struct sample_head *h, const struct record *records,
+                 uint32_t count);
 
 /** An upsert of integers: ordinal i has key {"id": first + i} and field {"id": …}. */
 void sample_ids(struct buf *out, const struct sample_head *h, uint32_t first, uint32_t count);

@@ -14,7 +14,8 @@ enum { RECORDS = 3, ARENA_BYTES = 8 << 20 };
 
 static const enum record_op OPS[RECORDS] = {OP_UPSERT, OP_UPDATE, OP_DELETE};
 
-static struct outcome classified(struct arena *a, const struct http_answer *answer, uint32_t records)
+static struct outcome classified(struct arena *a, const struct http_answer *answer,
+                                 uint32_t records)
 {
     struct outcome o;
     struct err err;
@@ -43,18 +44,24 @@ static void the_status_decides_what_happens_to_the_batch(void **state)
         enum outcome_kind kind;
         bool unsure;
     } table[] = {
-        {200, OUTCOME_ANSWERED, false}, {201, OUTCOME_ANSWERED, false}, {202, OUTCOME_ANSWERED, false},
-        {204, OUTCOME_ANSWERED, false}, {299, OUTCOME_ANSWERED, false}, {300, OUTCOME_STOP, false},
-        {301, OUTCOME_STOP, false},     {302, OUTCOME_STOP, false},     {304, OUTCOME_STOP, false},
-        {307, OUTCOME_STOP, false},     {308, OUTCOME_STOP, false},     {400, OUTCOME_REFUSED, false},
-        {401, OUTCOME_STOP, false},     {402, OUTCOME_REFUSED, false},  {403, OUTCOME_STOP, false},
-        {404, OUTCOME_STOP, false},     {405, OUTCOME_STOP, false},     {406, OUTCOME_REFUSED, false},
-        {407, OUTCOME_STOP, false},     {408, OUTCOME_RETRY, true},     {409, OUTCOME_REFUSED, false},
-        {410, OUTCOME_STOP, false},     {413, OUTCOME_REFUSED, false},  {415, OUTCOME_REFUSED, false},
-        {422, OUTCOME_REFUSED, false},  {429, OUTCOME_THROTTLE, false}, {451, OUTCOME_REFUSED, false},
-        {499, OUTCOME_REFUSED, false},  {500, OUTCOME_RETRY, true},     {501, OUTCOME_RETRY, true},
-        {502, OUTCOME_RETRY, true},     {503, OUTCOME_THROTTLE, false}, {504, OUTCOME_RETRY, true},
-        {599, OUTCOME_RETRY, true},     {600, OUTCOME_RETRY, true},     {100, OUTCOME_RETRY, true},
+        {200, OUTCOME_ANSWERED, false}, {201, OUTCOME_ANSWERED, false},
+        {202, OUTCOME_ANSWERED, false}, {204, OUTCOME_ANSWERED, false},
+        {299, OUTCOME_ANSWERED, false}, {300, OUTCOME_STOP, false},
+        {301, OUTCOME_STOP, false},     {302, OUTCOME_STOP, false},
+        {304, OUTCOME_STOP, false},     {307, OUTCOME_STOP, false},
+        {308, OUTCOME_STOP, false},     {400, OUTCOME_REFUSED, false},
+        {401, OUTCOME_STOP, false},     {402, OUTCOME_REFUSED, false},
+        {403, OUTCOME_STOP, false},     {404, OUTCOME_STOP, false},
+        {405, OUTCOME_STOP, false},     {406, OUTCOME_REFUSED, false},
+        {407, OUTCOME_STOP, false},     {408, OUTCOME_RETRY, true},
+        {409, OUTCOME_REFUSED, false},  {410, OUTCOME_STOP, false},
+        {413, OUTCOME_REFUSED, false},  {415, OUTCOME_REFUSED, false},
+        {422, OUTCOME_REFUSED, false},  {429, OUTCOME_THROTTLE, false},
+        {451, OUTCOME_REFUSED, false},  {499, OUTCOME_REFUSED, false},
+        {500, OUTCOME_RETRY, true},     {501, OUTCOME_RETRY, true},
+        {502, OUTCOME_RETRY, true},     {503, OUTCOME_THROTTLE, false},
+        {504, OUTCOME_RETRY, true},     {599, OUTCOME_RETRY, true},
+        {600, OUTCOME_RETRY, true},     {100, OUTCOME_RETRY, true},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         CLEANUP(arena_done) struct arena a;
@@ -74,7 +81,8 @@ static void no_answer_is_a_failed_attempt_in_doubt_only_when_it_may_have_reached
     (void)state;
     CLEANUP(arena_done) struct arena a;
     arena_init(&a, ARENA_BYTES);
-    struct http_answer answer = {.error = "could not connect", .reached = false, .retry_after_ms = -1};
+    struct http_answer answer = {
+        .error = "could not connect", .reached = false, .retry_after_ms = -1};
     struct outcome o = classified(&a, &answer, RECORDS);
     assert_int_equal(o.kind, OUTCOME_RETRY);
     assert_false(o.unsure);
@@ -88,7 +96,8 @@ static void an_accepting_answer_that_broke_off_says_nothing_sure(void **state)
     (void)state;
     CLEANUP(arena_done) struct arena a;
     arena_init(&a, ARENA_BYTES);
-    struct http_answer answer = {.status = 200, .error = "cut", .reached = true, .retry_after_ms = -1};
+    struct http_answer answer = {
+        .status = 200, .error = "cut", .reached = true, .retry_after_ms = -1};
     struct outcome o = classified(&a, &answer, RECORDS);
     assert_int_equal(o.kind, OUTCOME_RETRY);
     assert_true(o.unsure);
@@ -101,9 +110,22 @@ static void bodies_without_a_list_of_errors_accept_everything(void **state)
 {
     (void)state;
     static const char *const bodies[] = {
-        "", "{}", "ok", "[]", "null", "\"errors\"", "{\"errors\":[]}", "{\"errors\":null}", "{\"errors\":0}",
-        "{\"errors\":{}}", "{\"errors\":false}", "{\"errors\":\"none\"}", "{\"data\":{\"errors\":[{\"index\":0}]}}",
-        "{\"errors\":[{\"index\":0}]", "<html>errors</html>", "[{\"errors\":[{\"index\":0}]}]",
+        "",
+        "{}",
+        "ok",
+        "[]",
+        "null",
+        "\"errors\"",
+        "{\"errors\":[]}",
+        "{\"errors\":null}",
+        "{\"errors\":0}",
+        "{\"errors\":{}}",
+        "{\"errors\":false}",
+        "{\"errors\":\"none\"}",
+        "{\"data\":{\"errors\":[{\"index\":0}]}}",
+        "{\"errors\":[{\"index\":0}]",
+        "<html>errors</html>",
+        "[{\"errors\":[{\"index\":0}]}]",
     };
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
         CLEANUP(arena_done) struct arena a;
@@ -122,7 +144,8 @@ static void listed_records_get_their_own_verdicts_in_ascending_order(void **stat
     struct outcome o = of(&a, 200,
                           "{\"errors\":[{\"index\":2,\"message\":\"gone\",\"code\":\"not_found\"},"
                           "{\"index\":0,\"message\":\"busy\",\"retryable\":true},"
-                          "{\"index\":1,\"message\":\"no such contact\",\"retryable\":false,\"code\":\"not_found\"}]}");
+                          "{\"index\":1,\"message\":\"no such "
+                          "contact\",\"retryable\":false,\"code\":\"not_found\"}]}");
     assert_int_equal(o.kind, OUTCOME_ANSWERED);
     assert_int_equal(o.entry_count, 3);
     assert_int_equal(o.entries[0].index, 0);
@@ -141,7 +164,9 @@ static void an_entry_without_a_message_is_quoted_whole(void **state)
     (void)state;
     CLEANUP(arena_done) struct arena a;
     arena_init(&a, ARENA_BYTES);
-    struct outcome o = of(&a, 200, "{\"errors\":[{\"index\":0,\"why\":\"x\"},{\"index\":1,\"message\":{\"a\":[1]}}]}");
+    struct outcome o =
+        of(&a, 200,
+           "{\"errors\":[{\"index\":0,\"why\":\"x\"},{\"index\":1,\"message\":{\"a\":[1]}}]}");
     assert_int_equal(o.entry_count, 2);
     assert_int_equal(o.entries[0].verdict, VERDICT_REJECTED);
     assert_true(memmem(o.entries[0].message.p, o.entries[0].message.n, "\"why\"", 5) != NULL);
@@ -152,9 +177,20 @@ static void an_index_that_names_no_record_spoils_the_whole_answer(void **state)
 {
     (void)state;
     static const char *const lists[] = {
-        "[{\"index\":3}]", "[{\"index\":-1}]", "[{\"index\":1.5}]", "[{\"index\":\"0\"}]", "[{\"index\":null}]",
-        "[{\"message\":\"x\"}]", "[0]", "[null]", "[\"x\"]", "[[]]", "[{\"index\":0},{\"index\":0}]",
-        "[{\"index\":99999999999999999999999999}]", "[{\"index\":1e300}]", "[{\"index\":true}]",
+        "[{\"index\":3}]",
+        "[{\"index\":-1}]",
+        "[{\"index\":1.5}]",
+        "[{\"index\":\"0\"}]",
+        "[{\"index\":null}]",
+        "[{\"message\":\"x\"}]",
+        "[0]",
+        "[null]",
+        "[\"x\"]",
+        "[[]]",
+        "[{\"index\":0},{\"index\":0}]",
+        "[{\"index\":99999999999999999999999999}]",
+        "[{\"index\":1e300}]",
+        "[{\"index\":true}]",
     };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         CLEANUP(arena_done) struct arena a;
@@ -190,8 +226,10 @@ static void a_list_too_long_to_be_read_is_not_taken_for_acceptance(void **state)
     (void)state;
     CLEANUP(arena_done) struct arena a;
     arena_init(&a, ARENA_BYTES);
-    struct http_answer answer = {
-        .status = 200, .body = SLICE_LIT("{\"errors\":[{\"index\":0},"), .body_cut = true, .retry_after_ms = -1};
+    struct http_answer answer = {.status = 200,
+                                 .body = SLICE_LIT("{\"errors\":[{\"index\":0},"),
+                                 .body_cut = true,
+                                 .retry_after_ms = -1};
     assert_true(classified(&a, &answer, RECORDS).bug);
     answer.body = SLICE_LIT("{\"everything\":\"is fine");
     assert_int_equal(classified(&a, &answer, RECORDS).kind, OUTCOME_ANSWERED);
@@ -210,7 +248,8 @@ static void the_remotes_words_are_found_and_made_fit_to_keep(void **state)
         {400, "{\"error\":{\"code\":7,\"message\":\"deep\"}}", "HTTP 400: deep"},
         {422, "{\"errors\":[{\"detail\":\"listed\"}]}", "HTTP 422: listed"},
         {422, "{\"errors\":[\"plain\"]}", "HTTP 422: plain"},
-        {401, "{\"error\":\"invalid_token\",\"error_description\":\"expired\"}", "HTTP 401: invalid_token"},
+        {401, "{\"error\":\"invalid_token\",\"error_description\":\"expired\"}",
+         "HTTP 401: invalid_token"},
         {400, "{\"code\":1}", "HTTP 400: {\"code\":1}"},
         {400, "not json\r\n  at all\t", "HTTP 400: not json at all"},
         {400, "caf\xe9", "HTTP 400: caf?"},
@@ -247,10 +286,12 @@ static void a_redirect_says_where_to_but_not_with_what(void **state)
     (void)state;
     CLEANUP(arena_done) struct arena a;
     arena_init(&a, ARENA_BYTES);
-    struct http_answer answer = {.status = 302, .location = "https://else.where/in?token=hidden", .retry_after_ms = -1};
+    struct http_answer answer = {
+        .status = 302, .location = "https://else.where/in?token=hidden", .retry_after_ms = -1};
     struct outcome o = classified(&a, &answer, RECORDS);
     assert_int_equal(o.kind, OUTCOME_STOP);
-    assert_words(o.message, "HTTP 302: redirects are not followed; this one points to https://else.where/in");
+    assert_words(o.message,
+                 "HTTP 302: redirects are not followed; this one points to https://else.where/in");
 }
 
 static void a_throttling_answer_hands_its_delay_on(void **state)
@@ -295,7 +336,8 @@ static void retry_after_is_seconds_or_a_date(void **state)
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         int64_t ms = http_retry_after_ms(table[i].text, now_ms);
         if (ms != table[i].ms)
-            fail_msg("\"%s\" gives %lld ms, not %lld", table[i].text, (long long)ms, (long long)table[i].ms);
+            fail_msg("\"%s\" gives %lld ms, not %lld", table[i].text, (long long)ms,
+                     (long long)table[i].ms);
     }
 }
 

@@ -1,4 +1,5 @@
-/* Requests against a server that keeps, closes, resets, delays and overdoes it; TLS and HTTP/2 by nghttpd. */
+/* Requests against a server that keeps, closes, resets, delays and overdoes it; TLS and HTTP/2 by
+ * nghttpd. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,8 +50,8 @@ static void on_answer(void *ctx, const struct http_answer *a)
     k->at_ms = clock_mono_ms();
     snprintf(k->error, sizeof k->error, "%s", a->error ? a->error : "");
     snprintf(k->location, sizeof k->location, "%s", a->location ? a->location : "");
-    snprintf(k->body, sizeof k->body, "%.*s", (int)(a->body.n < KEPT_BYTES ? a->body.n : KEPT_BYTES),
-             a->body.n ? a->body.p : "");
+    snprintf(k->body, sizeof k->body, "%.*s",
+             (int)(a->body.n < KEPT_BYTES ? a->body.n : KEPT_BYTES), a->body.n ? a->body.p : "");
     if (b->count == b->wanted)
         event_base_loopbreak(b->base);
 }
@@ -78,7 +79,8 @@ static void bench_close(struct bench *b)
     event_base_free(b->base);
 }
 
-static void send_to(struct bench *b, const char *url, struct slice body, uint64_t timeout_ms, const char *ca)
+static void send_to(struct bench *b, const char *url, struct slice body, uint64_t timeout_ms,
+                    const char *ca)
 {
     static const char *const headers[] = {"Content-Type: application/json", "X-Empty;"};
     struct http_request r = {url, headers, 2, body, timeout_ms, ca};
@@ -113,7 +115,8 @@ static void text_reply(struct http_server_reply *ret, const char *text)
 
 /* ---- the ordinary case ---- */
 
-static void check_request(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void check_request(void *ctx, const struct http_server_request *r,
+                          struct http_server_reply *ret)
 {
     (void)ctx;
     char value[64];
@@ -156,7 +159,8 @@ static void connections_are_kept_and_the_window_counts_from_the_last_byte_writte
     bench_close(&b);
 }
 
-static void echo_length(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void echo_length(void *ctx, const struct http_server_request *r,
+                        struct http_server_reply *ret)
 {
     char *text = ctx;
     int n = snprintf(text + 64, 32, "%zu", r->body.n);
@@ -212,7 +216,8 @@ static void many_requests_run_at_the_same_time(void **state)
 
 /* ---- sent once ---- */
 
-static void close_at_second(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void close_at_second(void *ctx, const struct http_server_request *r,
+                            struct http_server_reply *ret)
 {
     const enum http_server_after *how = ctx;
     if (r->number_here == 1)
@@ -241,7 +246,8 @@ static void a_request_on_a_connection_that_dies_is_not_sent_again_unseen(void **
     }
 }
 
-static void answer_and_close(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void answer_and_close(void *ctx, const struct http_server_request *r,
+                             struct http_server_reply *ret)
 {
     (void)ctx, (void)r;
     text_reply(ret, OK_ANSWER);
@@ -268,7 +274,8 @@ static void nobody_listening_is_surely_not_reached(void **state)
     (void)state;
     struct bench b;
     bench_open(&b, answer_ok, NULL);
-    static const char *const urls[] = {"http://127.0.0.1:1/in", "http://no-such-host.invalid/in", "ftp://127.0.0.1/", "http://"};
+    static const char *const urls[] = {"http://127.0.0.1:1/in", "http://no-such-host.invalid/in",
+                                       "ftp://127.0.0.1/", "http://"};
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         send_to(&b, urls[i], SLICE_LIT("{}"), 5000, NULL);
         wait_all(&b);
@@ -280,7 +287,8 @@ static void nobody_listening_is_surely_not_reached(void **state)
     bench_close(&b);
 }
 
-static void stay_silent(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void stay_silent(void *ctx, const struct http_server_request *r,
+                        struct http_server_reply *ret)
 {
     (void)ctx, (void)r, (void)ret;
 }
@@ -298,7 +306,8 @@ static void a_server_that_never_answers_meets_the_timeout(void **state)
     bench_close(&b);
 }
 
-static void answer_half(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void answer_half(void *ctx, const struct http_server_request *r,
+                        struct http_server_reply *ret)
 {
     (void)ctx, (void)r;
     text_reply(ret, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"errors\":[");
@@ -317,7 +326,8 @@ static void an_answer_that_breaks_off_is_not_taken_for_whole(void **state)
     bench_close(&b);
 }
 
-static void answer_much(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void answer_much(void *ctx, const struct http_server_request *r,
+                        struct http_server_reply *ret)
 {
     (void)r;
     ret->bytes = ctx;
@@ -345,7 +355,8 @@ static void an_endless_answer_is_cut(void **state)
     free(text);
 }
 
-static void answer_elsewhere(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void answer_elsewhere(void *ctx, const struct http_server_request *r,
+                             struct http_server_reply *ret)
 {
     (void)ctx, (void)r;
     text_reply(ret, "HTTP/1.1 307 X\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n");
@@ -363,7 +374,8 @@ static void redirects_are_reported_not_followed(void **state)
     bench_close(&b);
 }
 
-static void answer_later(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void answer_later(void *ctx, const struct http_server_request *r,
+                         struct http_server_reply *ret)
 {
     (void)ctx;
     static const char *const answers[] = {
@@ -424,7 +436,8 @@ static void wait_for_port(uint16_t port)
 {
     struct sockaddr_in a = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-    for (int64_t end_ms = clock_mono_ms() + DEADLINE_S * 1000; clock_mono_ms() < end_ms; poll(NULL, 0, 10)) {
+    for (int64_t end_ms = clock_mono_ms() + DEADLINE_S * 1000; clock_mono_ms() < end_ms;
+         poll(NULL, 0, 10)) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         int rc = connect(fd, (struct sockaddr *)&a, sizeof a);
         close(fd);
@@ -442,8 +455,10 @@ static void nghttpd_start(struct nghttpd *s)
     char command[512], key[64], port_text[8];
     snprintf(key, sizeof key, "%s/k.pem", s->dir);
     snprintf(command, sizeof command,
-             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
-             "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout %s -out %s 2>/dev/null", key, s->ca);
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "
+             "/CN=localhost "
+             "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout %s -out %s 2>/dev/null",
+             key, s->ca);
     assert_int_equal(system(command), 0);
     uint16_t port = free_port();
     snprintf(port_text, sizeof port_text, "%u", port);
@@ -451,8 +466,8 @@ static void nghttpd_start(struct nghttpd *s)
     s->pid = fork();
     if (s->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl("/usr/sbin/nghttpd", "nghttpd", "--echo-upload", "-a", "127.0.0.1", "-d", s->dir, port_text, key, s->ca,
-              (char *)NULL);
+        execl("/usr/sbin/nghttpd", "nghttpd", "--echo-upload", "-a", "127.0.0.1", "-d", s->dir,
+              port_text, key, s->ca, (char *)NULL);
         _exit(127);
     }
     wait_for_port(port);

@@ -1,4 +1,5 @@
-/* The built worker against real Redis and a server that misbehaves: every record gets exactly one verdict. */
+/* The built worker against real Redis and a server that misbehaves: every record gets exactly one
+ * verdict. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@
 #include "tests/unit/worker/lab.h"
 
 #define QUICK ", retry: {attempts: 3, base: 10ms, max: 50ms}"
-#define ANSWER(status, length, body) "HTTP/1.1 " status " X\r\nContent-Length: " length "\r\n\r\n" body
+#define ANSWER(status, length, body)                                                               \
+    "HTTP/1.1 " status " X\r\nContent-Length: " length "\r\n\r\n" body
 
 static void reply_text(struct http_server_reply *ret, const char *text)
 {
@@ -26,7 +28,8 @@ static bool holds(const struct http_server_request *r, const char *text)
     return memmem(r->body.p, r->body.n, text, strlen(text)) != NULL;
 }
 
-static void accept_all(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void accept_all(void *ctx, const struct http_server_request *r,
+                       struct http_server_reply *ret)
 {
     (void)ctx, (void)r;
     reply_text(ret, ANSWER("200", "2", "{}"));
@@ -87,7 +90,8 @@ static void bad_records_are_found_by_halving_and_only_they_are_refused(void **st
     lab_close(&l);
 }
 
-static void fail_then_list(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void fail_then_list(void *ctx, const struct http_server_request *r,
+                           struct http_server_reply *ret)
 {
     (void)ctx;
     char attempt[32];
@@ -96,11 +100,13 @@ static void fail_then_list(void *ctx, const struct http_server_request *r, struc
     if (r->number == 1)
         reply_text(ret, ANSWER("500", "0", ""));
     else if (r->number == 2) /* 1 is busy, 3 refused, the others are fine */
-        reply_text(ret, ANSWER("200", "96",
-                               "{\"errors\":[{\"index\":3,\"message\":\"no\"},"
-                               "{\"index\":1,\"message\":\"busy\",\"retryable\":true}          ]}   "));
+        reply_text(ret,
+                   ANSWER("200", "96",
+                          "{\"errors\":[{\"index\":3,\"message\":\"no\"},"
+                          "{\"index\":1,\"message\":\"busy\",\"retryable\":true}          ]}   "));
     else
-        reply_text(ret, ANSWER("200", "52", "{\"errors\":[{\"index\":0,\"retryable\":true}]}           "));
+        reply_text(
+            ret, ANSWER("200", "52", "{\"errors\":[{\"index\":0,\"retryable\":true}]}           "));
 }
 
 static void only_open_records_are_tried_again_until_attempts_are_used_up(void **state)
@@ -111,7 +117,8 @@ static void only_open_records_are_tried_again_until_attempts_are_used_up(void **
     uint64_t batch = lab_enqueue(&l, 5);
     lab_worker(&l, "w");
     lab_wait_settled(&l, 5);
-    static const enum verdict expected[] = {VERDICT_OK, VERDICT_FAILED, VERDICT_OK, VERDICT_REJECTED, VERDICT_OK};
+    static const enum verdict expected[] = {VERDICT_OK, VERDICT_FAILED, VERDICT_OK,
+                                            VERDICT_REJECTED, VERDICT_OK};
     for (uint32_t i = 0; i < 5; i++)
         assert_int_equal(lab_record(&l, batch, i)->verdict, expected[i]);
     /* The first attempt said nothing sure about it, and no later one did. */
@@ -122,7 +129,8 @@ static void only_open_records_are_tried_again_until_attempts_are_used_up(void **
     lab_close(&l);
 }
 
-static void answer_nonsense(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void answer_nonsense(void *ctx, const struct http_server_request *r,
+                            struct http_server_reply *ret)
 {
     (void)ctx, (void)r;
     reply_text(ret, ANSWER("200", "24", "{\"errors\":[{\"index\":7}]}"));
@@ -143,7 +151,8 @@ static void an_answer_that_names_no_record_counts_for_nothing(void **state)
     lab_close(&l);
 }
 
-static void throttle_first(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void throttle_first(void *ctx, const struct http_server_request *r,
+                           struct http_server_reply *ret)
 {
     int64_t *times = ctx;
     times[r->number] = clock_mono_ms();
@@ -192,7 +201,8 @@ static void wrong_credentials_stop_the_run_in_the_remotes_words(void **state)
     lab_close(&l);
 }
 
-static void accept_slowly(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void accept_slowly(void *ctx, const struct http_server_request *r,
+                          struct http_server_reply *ret)
 {
     accept_all(ctx, r, ret);
     ret->delay_ms = 400;
@@ -221,6 +231,52 @@ static void a_worker_told_to_stop_finishes_what_is_in_flight(void **state)
     lab_close(&l);
 }
 
+static void stay_silent(void *ctx, const struct http_server_request *r,
+                        struct http_server_reply *ret)
+{
+    (void)ctx, (void)r, (void)ret;
+}
+
+static void a_second_signal_ends_a_worker_that_waits_for_an_answer(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_open(&l, "", stay_silent, NULL);
+    lab_enqueue(&l, 2);
+    int worker = lab_worker(&l, "w");
+    lab_wait_requests(&l, 1);
+    lab_signal(&l, worker, SIGTERM);
+    lab_signal(&l, worker, SIGINT);
+    assert_int_equal(lab_join(&l, worker), 0);
+    assert_int_equal(lab_leases(&l), 1);
+    lab_close(&l);
+}
+
+static void want_new_header(void *ctx, const struct http_server_request *r,
+                            struct http_server_reply *ret)
+{
+    char value[8] = "";
+    if (r->number > 1)
+        assert_true(http_server_header(r->head, "X-New", value, sizeof value));
+    accept_all(ctx, r, ret);
+}
+
+static void another_configuration_is_waited_for_and_read(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_open(&l, "", want_new_header, NULL);
+    lab_worker(&l, "w");
+    lab_enqueue(&l, 2);
+    lab_wait_settled(&l, 2);
+    /* The worker finds out by itself that its own configuration is not the batch's. */
+    lab_reconfigure(&l, ", headers: {X-New: yes}");
+    lab_enqueue(&l, 2);
+    lab_wait_settled(&l, 4);
+    assert_all(&l, 2, VERDICT_OK);
+    lab_close(&l);
+}
+
 struct keys {
     char key[2][128];
 };
@@ -229,7 +285,8 @@ static void keep_key(void *ctx, const struct http_server_request *r, struct http
 {
     struct keys *k = ctx;
     if (r->number <= 2)
-        assert_true(http_server_header(r->head, "Idempotency-Key", k->key[r->number - 1], sizeof k->key[0]));
+        assert_true(http_server_header(r->head, "Idempotency-Key", k->key[r->number - 1],
+                                       sizeof k->key[0]));
     if (r->number == 1)
         return; /* silence: its worker will be gone */
     accept_all(NULL, r, ret);
@@ -256,7 +313,8 @@ static void the_batch_of_a_killed_worker_is_delivered_by_another_under_the_same_
     lab_close(&l);
 }
 
-static void drop_first(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void drop_first(void *ctx, const struct http_server_request *r,
+                       struct http_server_reply *ret)
 {
     if (r->number <= 2)
         ret->after = SERVER_RESET;
@@ -292,7 +350,8 @@ static void redis_that_cannot_be_reached_ends_the_start(void **state)
 
 /* ---- a connection to Redis that breaks all the time ---- */
 
-static void break_redis(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
+static void break_redis(void *ctx, const struct http_server_request *r,
+                        struct http_server_reply *ret)
 {
     accept_all(NULL, r, ret);
     ret->delay_ms = r->number % 5;
@@ -333,6 +392,8 @@ int main(void)
         cmocka_unit_test(a_throttled_destination_is_left_alone_and_it_is_no_attempt),
         cmocka_unit_test(wrong_credentials_stop_the_run_in_the_remotes_words),
         cmocka_unit_test(a_worker_told_to_stop_finishes_what_is_in_flight),
+        cmocka_unit_test(a_second_signal_ends_a_worker_that_waits_for_an_answer),
+        cmocka_unit_test(another_configuration_is_waited_for_and_read),
         cmocka_unit_test(the_batch_of_a_killed_worker_is_delivered_by_another_under_the_same_key),
         cmocka_unit_test(a_lost_answer_is_asked_for_again),
         cmocka_unit_test(replies_lost_on_the_way_neither_lose_nor_repeat_a_request),

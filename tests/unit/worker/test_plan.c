@@ -1,4 +1,5 @@
-/* Outcomes become settles: every record of a request keeps a place in the queue or gets a verdict, never both. */
+/* Outcomes become settles: every record of a request keeps a place in the queue or gets a verdict,
+ * never both. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@
 
 enum { RECORDS = 10, PLANNED = 20, PAYLOAD_MAX = 1 << 20, ROUNDS = 2000 };
 
-static const struct retry_policy POLICY = {.attempts = 3, .base_ms = 100, .max_ms = 1000, .throttled_max_ms = 1};
+static const struct retry_policy POLICY = {
+    .attempts = 3, .base_ms = 100, .max_ms = 1000, .throttled_max_ms = 1};
 
 struct bench {
     struct buf payload;
@@ -41,8 +43,12 @@ static void bench_open(struct bench *b, uint32_t records)
         b->rendered.ordinals[i] = i;
     settle_plan_init(&b->plan);
     b->results = result_reader_new();
-    b->facts = (struct settle_facts){
-        .policy = &POLICY, .batch = SLICE_LIT("batch-1"), .ordset = SLICE_LIT("0-9"), .planned = PLANNED, .requests = 1, .status = 200};
+    b->facts = (struct settle_facts){.policy = &POLICY,
+                                     .batch = SLICE_LIT("batch-1"),
+                                     .ordset = SLICE_LIT("0-9"),
+                                     .planned = PLANNED,
+                                     .requests = 1,
+                                     .status = 200};
 }
 
 static void bench_close(struct bench *b)
@@ -96,7 +102,10 @@ static void used_up_attempts_fail_in_doubt_where_any_of_them_was(void **state)
         bench_open(&b, RECORDS);
         b.facts.attempts = 2;
         b.facts.was_unsure = bits & 1;
-        struct outcome o = {.kind = OUTCOME_RETRY, .unsure = bits & 2, .retry_after_ms = -1, .message = SLICE_LIT("w")};
+        struct outcome o = {.kind = OUTCOME_RETRY,
+                            .unsure = bits & 2,
+                            .retry_after_ms = -1,
+                            .message = SLICE_LIT("w")};
         struct result r = plan(&b, &o);
         assert_int_equal(b.plan.kind, SETTLE_DONE);
         assert_int_equal(r.rest, VERDICT_FAILED);
@@ -122,7 +131,8 @@ static void throttling_is_no_attempt_and_grows_without_a_named_delay(void **stat
     static const struct {
         uint32_t before;
         uint64_t least, most;
-    } table[] = {{0, 100, 100}, {1, 100, 200}, {2, 200, 400}, {3, 400, 800}, {9, 500, 1000}, {4000000000U, 500, 1000}};
+    } table[] = {{0, 100, 100}, {1, 100, 200},  {2, 200, 400},
+                 {3, 400, 800}, {9, 500, 1000}, {4000000000U, 500, 1000}};
     o.retry_after_ms = -1;
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         b.facts.throttled = table[i].before;
@@ -164,7 +174,8 @@ static void a_stop_cancels_and_says_why(void **state)
     (void)state;
     struct bench b;
     bench_open(&b, RECORDS);
-    struct outcome o = {.kind = OUTCOME_STOP, .retry_after_ms = -1, .message = SLICE_LIT("HTTP 401")};
+    struct outcome o = {
+        .kind = OUTCOME_STOP, .retry_after_ms = -1, .message = SLICE_LIT("HTTP 401")};
     struct result r = plan(&b, &o);
     assert_int_equal(b.plan.kind, SETTLE_DONE);
     assert_true(b.plan.stop);
@@ -184,7 +195,8 @@ static void a_batch_that_lost_its_workers_is_halved_unsent(void **state)
     bench_open(&b, RECORDS);
     b.facts.requests = 0;
     b.facts.kills = 3;
-    assert_int_equal(settle_plan_unsent(&b.plan, &b.facts, SLICE_LIT("lost"), true, b.reader, &err), ERR_OK);
+    assert_int_equal(settle_plan_unsent(&b.plan, &b.facts, SLICE_LIT("lost"), true, b.reader, &err),
+                     ERR_OK);
     assert_int_equal(b.plan.kind, SETTLE_SPLIT);
     assert_int_equal(b.plan.part_count, 2);
     assert_int_equal(b.plan.result.len, 0);
@@ -194,7 +206,8 @@ static void a_batch_that_lost_its_workers_is_halved_unsent(void **state)
     bench_open(&b, 1);
     b.facts.requests = 0;
     b.facts.kills = 3;
-    assert_int_equal(settle_plan_unsent(&b.plan, &b.facts, SLICE_LIT("lost"), true, b.reader, &err), ERR_OK);
+    assert_int_equal(settle_plan_unsent(&b.plan, &b.facts, SLICE_LIT("lost"), true, b.reader, &err),
+                     ERR_OK);
     assert_int_equal(b.plan.kind, SETTLE_DONE);
     assert_int_equal(result_parse(b.results, buf_slice(&b.plan.result), &r, &err), ERR_OK);
     assert_int_equal(r.rest, VERDICT_FAILED);
@@ -250,7 +263,8 @@ static void no_record_is_lost_or_counted_twice_whatever_is_listed(void **state)
         uint32_t density = draw(4);
         for (uint32_t i = 0; i < RECORDS; i++)
             if (draw(3) < density)
-                entries[o.entry_count++] = (struct outcome_entry){i, verdicts[draw(3)], SLICE_LIT("m")};
+                entries[o.entry_count++] =
+                    (struct outcome_entry){i, verdicts[draw(3)], SLICE_LIT("m")};
         b.facts.attempts = draw(3);
         struct result r = plan(&b, &o);
         check_balance(&b, &r, &o);

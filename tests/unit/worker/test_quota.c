@@ -50,7 +50,10 @@ static void at_most_half_while_another_could_run(void **state)
 static void one_slot_is_kept_for_each_that_holds_none(void **state)
 {
     (void)state;
-    struct quota q[3] = {{.held = 29}, {.ask_at_ms = QUOTA_ASK_WHEN_CALLED}, {.ask_at_ms = QUOTA_ASK_WHEN_CALLED}}, *items[3];
+    struct quota q[3] = {{.held = 29},
+                         {.ask_at_ms = QUOTA_ASK_WHEN_CALLED},
+                         {.ask_at_ms = QUOTA_ASK_WHEN_CALLED}},
+                 *items[3];
     struct quota_list list = list_of(q, items, 3);
     assert_true(quota_may_take(&list, &q[0], 29, SLOTS, 3, NOW));
     assert_false(quota_may_take(&list, &q[0], 30, SLOTS, 2, NOW));
@@ -71,7 +74,10 @@ static void there_are_slots_for_every_quota(void **state)
 static void the_next_question_is_due_when_the_answer_said(void **state)
 {
     (void)state;
-    struct quota q[3] = {{.ask_at_ms = NOW - 5}, {.ask_at_ms = NOW + 70}, {.ask_at_ms = QUOTA_ASK_WHEN_CALLED}}, *items[3];
+    struct quota q[3] = {{.ask_at_ms = NOW - 5},
+                         {.ask_at_ms = NOW + 70},
+                         {.ask_at_ms = QUOTA_ASK_WHEN_CALLED}},
+                 *items[3];
     struct quota_list list = list_of(q, items, 3);
     assert_int_equal(quota_wait_ms(&list, NOW), 70);
     assert_int_equal(quota_wait_ms(&list, NOW + 70), -1);

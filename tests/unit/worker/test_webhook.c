@@ -41,25 +41,29 @@ static void bench_close(struct bench *b)
     buf_done(&b->payload);
 }
 
-static enum err_code bench_render(struct bench *b, const struct sample_head *h, const struct record *records,
-                                  uint32_t count, struct err *err)
+static enum err_code bench_render(struct bench *b, const struct sample_head *h,
+                                  const struct record *records, uint32_t count, struct err *err)
 {
     buf_reset(&b->payload);
     sample_seal(&b->payload, h, records, count);
     assert_int_equal(batch_reader_open(b->reader, buf_slice(&b->payload), err), ERR_OK);
-    struct delivery delivery = {.reader = b->reader, .part = SLICE_LIT("batch-7-00ff"), .attempt = 3};
+    struct delivery delivery = {
+        .reader = b->reader, .part = SLICE_LIT("batch-7-00ff"), .attempt = 3};
     return webhook_connector.render(b->state, &delivery, &b->rendered, err);
 }
 
 /* What one record becomes, between the opening and the closing of a body. */
-static void assert_record(struct bench *b, const char *const *fields, const struct record *r, const char *expected)
+static void assert_record(struct bench *b, const char *const *fields, const struct record *r,
+                          const char *expected)
 {
     struct err err;
     struct sample_head h = {"s", "r", "b", "hook", "f", KEY_ID, fields, 0};
     if (bench_render(b, &h, r, 1, &err))
         fail_msg("%s", err.text);
     char whole[2048];
-    snprintf(whole, sizeof whole, "{\"sync\":\"s\",\"run\":\"r\",\"batch\":\"b\",\"attempt\":3,\"records\":[%s]}", expected);
+    snprintf(whole, sizeof whole,
+             "{\"sync\":\"s\",\"run\":\"r\",\"batch\":\"b\",\"attempt\":3,\"records\":[%s]}",
+             expected);
     if (!slice_eq_str(b->rendered.body, whole))
         fail_msg("\n%.*s\nis not\n%s", (int)b->rendered.body.n, b->rendered.body.p, whole);
 }
@@ -86,8 +90,12 @@ static void values_keep_their_types_and_every_digit(void **state)
     bench_open(&b, &PLAIN);
     struct value key = sample_number("9007199254740993");
     struct value values[] = {
-        sample_number("12345678901234567890.123456789"), {.kind = VALUE_TRUE}, {.kind = VALUE_FALSE},
-        {.kind = VALUE_NULL}, sample_json("{\"n\":1.10}"), sample_json("[1,\"x\"]"),
+        sample_number("12345678901234567890.123456789"),
+        {.kind = VALUE_TRUE},
+        {.kind = VALUE_FALSE},
+        {.kind = VALUE_NULL},
+        sample_json("{\"n\":1.10}"),
+        sample_json("[1,\"x\"]"),
     };
     struct record r = {0, OP_UPSERT, &key, values};
     assert_record(&b, fields, &r,
@@ -105,10 +113,14 @@ static void every_operation_has_its_name(void **state)
         enum record_op op;
         const char *text;
     } table[] = {
-        {OP_UPSERT, "{\"op\":\"upsert\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
-        {OP_INSERT, "{\"op\":\"insert\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
-        {OP_UPDATE, "{\"op\":\"update\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
-        {OP_APPEND, "{\"op\":\"append\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
+        {OP_UPSERT,
+         "{\"op\":\"upsert\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
+        {OP_INSERT,
+         "{\"op\":\"insert\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
+        {OP_UPDATE,
+         "{\"op\":\"update\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
+        {OP_APPEND,
+         "{\"op\":\"append\",\"key\":{\"id\":1},\"fields\":{\"id\":1,\"email\":\"a@b.c\"}}"},
         {OP_DELETE, "{\"op\":\"delete\",\"key\":{\"id\":1},\"fields\":{}}"},
         {OP_CLEAR, "{\"op\":\"clear\",\"key\":{\"id\":1},\"fields\":{\"email\":null}}"},
     };
@@ -126,21 +138,25 @@ static void every_operation_has_its_name(void **state)
 static void paths_that_begin_alike_share_an_object(void **state)
 {
     (void)state;
-    static const char *const fields[] = {"address.city", "email", "address.geo.lat", "address.zip", "address.geo.lon", NULL};
+    static const char *const fields[] = {"address.city", "email",           "address.geo.lat",
+                                         "address.zip",  "address.geo.lon", NULL};
     struct bench b;
     bench_open(&b, &PLAIN);
     struct value key = sample_text("k");
-    struct value v[] = {sample_text("Ulm"), sample_text("e"), sample_number("1"), sample_text("89"), sample_number("2")};
+    struct value v[] = {sample_text("Ulm"), sample_text("e"), sample_number("1"), sample_text("89"),
+                        sample_number("2")};
     struct record r = {0, OP_UPSERT, &key, v};
-    assert_record(&b, fields, &r,
-                  "{\"op\":\"upsert\",\"key\":{\"id\":\"k\"},\"fields\":{\"address\":{\"city\":\"Ulm\","
-                  "\"geo\":{\"lat\":1,\"lon\":2},\"zip\":\"89\"},\"email\":\"e\"}}");
+    assert_record(
+        &b, fields, &r,
+        "{\"op\":\"upsert\",\"key\":{\"id\":\"k\"},\"fields\":{\"address\":{\"city\":\"Ulm\","
+        "\"geo\":{\"lat\":1,\"lon\":2},\"zip\":\"89\"},\"email\":\"e\"}}");
     v[0].kind = v[3].kind = VALUE_ABSENT;
     assert_record(&b, fields, &r,
                   "{\"op\":\"upsert\",\"key\":{\"id\":\"k\"},\"fields\":{\"address\":{"
                   "\"geo\":{\"lat\":1,\"lon\":2}},\"email\":\"e\"}}");
     v[2].kind = v[4].kind = VALUE_ABSENT;
-    assert_record(&b, fields, &r, "{\"op\":\"upsert\",\"key\":{\"id\":\"k\"},\"fields\":{\"email\":\"e\"}}");
+    assert_record(&b, fields, &r,
+                  "{\"op\":\"upsert\",\"key\":{\"id\":\"k\"},\"fields\":{\"email\":\"e\"}}");
     v[1].kind = VALUE_ABSENT;
     assert_record(&b, fields, &r, "{\"op\":\"upsert\",\"key\":{\"id\":\"k\"},\"fields\":{}}");
     r.op = OP_CLEAR;
@@ -161,7 +177,8 @@ static void text_is_escaped_and_nothing_more(void **state)
     struct value v[] = {sample_text("\b\f\n\r\t\x01\x1f"), sample_text("{")};
     struct record r = {0, OP_UPSERT, &key, v};
     assert_record(&b, fields, &r,
-                  "{\"op\":\"upsert\",\"key\":{\"id\":\"\\\\ \\\" / \x7f \xc3\xa9 \xf0\x9f\x98\x80\"},\"fields\":{"
+                  "{\"op\":\"upsert\",\"key\":{\"id\":\"\\\\ \\\" / \x7f \xc3\xa9 "
+                  "\xf0\x9f\x98\x80\"},\"fields\":{"
                   "\"a \\\"quoted\\\" name\":\"\\b\\f\\n\\r\\t\\u0001\\u001f\",\"b\":\"{\"}}");
     bench_close(&b);
 }
@@ -178,10 +195,11 @@ static void keys_may_be_of_any_type_and_of_several_parts(void **state)
     struct sample_head h = {"s", "r", "b", "hook", "f", keys, fields, 20};
     struct err err;
     assert_int_equal(bench_render(&b, &h, records, 2, &err), ERR_OK);
-    assert_true(slice_eq_str(b.rendered.body,
-                             "{\"sync\":\"s\",\"run\":\"r\",\"batch\":\"b\",\"attempt\":3,\"records\":["
-                             "{\"op\":\"upsert\",\"key\":{\"n\":-1.5e3,\"t\":\"t\",\"b\":true},\"fields\":{\"x\":0}},"
-                             "{\"op\":\"delete\",\"key\":{\"n\":-1.5e3,\"t\":\"t\",\"b\":true},\"fields\":{}}]}"));
+    assert_true(slice_eq_str(
+        b.rendered.body,
+        "{\"sync\":\"s\",\"run\":\"r\",\"batch\":\"b\",\"attempt\":3,\"records\":["
+        "{\"op\":\"upsert\",\"key\":{\"n\":-1.5e3,\"t\":\"t\",\"b\":true},\"fields\":{\"x\":0}},"
+        "{\"op\":\"delete\",\"key\":{\"n\":-1.5e3,\"t\":\"t\",\"b\":true},\"fields\":{}}]}"));
     assert_int_equal(b.rendered.records, 2);
     assert_int_equal(b.rendered.ordinals[0], 4);
     assert_int_equal(b.rendered.ordinals[1], 9);
@@ -192,7 +210,8 @@ static void keys_may_be_of_any_type_and_of_several_parts(void **state)
 static void a_field_that_stands_inside_another_stops_the_run(void **state)
 {
     (void)state;
-    static const char *const wrong[][3] = {{"a", "a.b", NULL}, {"a.b", "a", NULL}, {"a", "a", NULL}};
+    static const char *const wrong[][3] = {
+        {"a", "a.b", NULL}, {"a.b", "a", NULL}, {"a", "a", NULL}};
     struct bench b;
     bench_open(&b, &PLAIN);
     struct value key = sample_number("1"), v[] = {sample_number("1"), sample_number("2")};
@@ -216,7 +235,8 @@ static void many_heads_take_turns_in_the_cache(void **state)
         char name[16], expected[128];
         snprintf(name, sizeof name, "f%d", i % 40);
         const char *fields[] = {name, NULL};
-        snprintf(expected, sizeof expected, "{\"op\":\"upsert\",\"key\":{\"id\":1},\"fields\":{\"f%d\":2}}", i % 40);
+        snprintf(expected, sizeof expected,
+                 "{\"op\":\"upsert\",\"key\":{\"id\":1},\"fields\":{\"f%d\":2}}", i % 40);
         assert_record(&b, fields, &r, expected);
     }
     bench_close(&b);
@@ -227,7 +247,8 @@ static void many_heads_take_turns_in_the_cache(void **state)
 static void render_one(struct bench *b)
 {
     static const char *const fields[] = {"x", NULL};
-    struct value key = sample_number("1"), v = sample_text("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    struct value key = sample_number("1"),
+                 v = sample_text("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     struct record r = {0, OP_UPSERT, &key, &v};
     struct sample_head h = {"s", "r", "b", "hook", "f", KEY_ID, fields, 0};
     struct err err;
@@ -252,7 +273,8 @@ static void a_request_names_its_records_and_its_type(void **state)
 static void configured_headers_and_credentials_go_with_it(void **state)
 {
     (void)state;
-    static const struct param headers[] = {{"X-Team", "data"}, {"content-type", "application/vnd.x+json"}, {"X-Empty", ""}};
+    static const struct param headers[] = {
+        {"X-Team", "data"}, {"content-type", "application/vnd.x+json"}, {"X-Empty", ""}};
     struct destination d = PLAIN;
     struct bench b;
     d.headers = headers;
@@ -272,14 +294,16 @@ static void configured_headers_and_credentials_go_with_it(void **state)
     d.basic_password = "open sesame";
     bench_open(&b, &d);
     render_one(&b);
-    assert_string_equal(header_of(&b.rendered, "Authorization: "), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    assert_string_equal(header_of(&b.rendered, "Authorization: "),
+                        "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     bench_close(&b);
 }
 
 static void a_header_cannot_smuggle_in_another(void **state)
 {
     (void)state;
-    static const struct param wrong[] = {{"X-A", "1\r\nX-B: 2"}, {"X-A\r\nX-B", "1"}, {"", "x"}, {"X A", "1"}, {"X:A", "1"}};
+    static const struct param wrong[] = {
+        {"X-A", "1\r\nX-B: 2"}, {"X-A\r\nX-B", "1"}, {"", "x"}, {"X A", "1"}, {"X:A", "1"}};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct destination d = PLAIN;
         d.headers = &wrong[i];
@@ -293,8 +317,10 @@ static void a_header_cannot_smuggle_in_another(void **state)
 
 static void unpacked(struct slice body, char *out, size_t room, size_t *ret_n)
 {
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)body.p, .avail_in = (uInt)body.n,
-                  .next_out = (Bytef *)out, .avail_out = (uInt)room};
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)body.p,
+                  .avail_in = (uInt)body.n,
+                  .next_out = (Bytef *)out,
+                  .avail_out = (uInt)room};
     assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
     assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
     *ret_n = z.total_out;
