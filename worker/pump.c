@@ -77,26 +77,28 @@ static bool log_due(int64_t *last_ms, int64_t now_ms)
     return true;
 }
 
-static void on_mismatch(struct engine *e, const struct quota *q, int64_t now_ms)
+/* True when the project was read again, so that asking again may help at once. */
+static bool on_mismatch(struct engine *e, const struct quota *q, int64_t now_ms)
 {
     if (log_due(&e->mismatch_logged_ms, now_ms))
         log_event(&e->log, LOG_WARN, "config_mismatch", LOG_STR("quota", q->name),
                   LOG_STR("reason", "batches wait for another configuration of their destination"));
-    if (now_ms - e->reloaded_ms >= ENGINE_RELOAD_MS)
-        engine_reload(e);
+    if (now_ms - e->reloaded_ms < ENGINE_RELOAD_MS)
+        return false;
+    engine_reload(e);
+    return true;
 }
 
 void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed,
                     int64_t asked_ms)
 {
     int64_t now_ms = clock_mono_ms();
-    if (claimed->mismatch)
-        on_mismatch(e, q, now_ms);
+    bool reloaded = claimed->mismatch && on_mismatch(e, q, now_ms);
     if (claimed->refused && log_due(&e->refused_logged_ms, now_ms))
         log_event(&e->log, LOG_INFO, "claims_refused", LOG_STR("quota", q->name),
                   LOG_STR("reason", "no scheduler holds a permit there now"));
-    if (q->called_ms >= asked_ms) {
-        q->ask_at_ms = now_ms; /* called after the question: the answer may be out of date */
+    if (reloaded || q->called_ms >= asked_ms) {
+        q->ask_at_ms = now_ms; /* the answer may be out of date */
     } else if (claimed->refused || claimed->mismatch) {
         q->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
     } else {

@@ -230,6 +230,13 @@ static void on_settled_claimed(void *ctx, const struct queue_claimed *c, const s
     }
 }
 
+/* How long ago the request counted, rounded so that its tokens are never back too early. */
+static uint64_t charge_age_ms(const struct slot *s, int64_t now_ms)
+{
+    return s->charge_at_ms && now_ms > s->charge_at_ms ? (uint64_t)(now_ms - s->charge_at_ms - 1)
+                                                       : 0;
+}
+
 static void send_settle(struct slot *s)
 {
     int64_t now_ms = clock_mono_ms();
@@ -240,7 +247,7 @@ static void send_settle(struct slot *s)
         .kind = s->plan.kind,
         .delay_ms = s->plan.delay_ms,
         .unsure = s->plan.unsure,
-        .charge_age_ms = s->charge_at_ms ? (uint64_t)(now_ms - s->charge_at_ms) : 0,
+        .charge_age_ms = charge_age_ms(s, now_ms),
         .keep_throttle = s->plan.keep_throttle,
         .result = buf_slice(&s->plan.result),
         .parts = s->plan.parts,

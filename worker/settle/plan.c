@@ -9,6 +9,7 @@ enum {
     RESULT_BYTES_MAX = 128 << 20,
     ORDSET_BYTES_MAX = 1 << 20,
     BACKOFF_SHIFT_MAX = 20,
+    KEPT_BYTES = 4 << 20, /* a buffer that grew beyond this is given back */
 };
 
 void settle_plan_init(struct settle_plan *p)
@@ -30,6 +31,13 @@ void settle_plan_done(struct settle_plan *p)
     }
 }
 
+static void reset_buf(struct buf *b)
+{
+    if (b->cap > KEPT_BYTES)
+        buf_done(b);
+    buf_reset(b);
+}
+
 static void plan_reset(struct settle_plan *p, enum settle_kind kind)
 {
     p->kind = kind;
@@ -40,7 +48,11 @@ static void plan_reset(struct settle_plan *p, enum settle_kind kind)
     p->stop = false;
     p->message = (struct slice){0};
     p->part_count = 0;
-    buf_reset(&p->result);
+    reset_buf(&p->result);
+    for (size_t i = 0; i < ARRAY_LEN(p->payloads); i++) {
+        reset_buf(&p->payloads[i]);
+        reset_buf(&p->ordsets[i]);
+    }
 }
 
 /* ---- delays ---- */
@@ -77,8 +89,6 @@ static enum err_code add_part(struct settle_plan *p, const struct settle_facts *
                               const uint32_t *ordinals, size_t count, struct err *err)
 {
     size_t i = p->part_count;
-    buf_reset(&p->ordsets[i]);
-    buf_reset(&p->payloads[i]);
     enum err_code rc = ordset_put(&p->ordsets[i], ordinals, count, f->planned);
     if (!rc)
         rc = batch_part_id(f->batch, buf_slice(&p->ordsets[i]), p->part_ids[i],
