@@ -1,8 +1,8 @@
 /*
- * Reads and writes: the entry of one record, its identities, its refusal, its line in the error list.
- * Invariant: the accepted part changes only by an answer of the destination; whatever may be there without
- * one stays known, so that it is sent or removed again.
- * A crash here: nothing of the transaction stands; the verdict comes again.
+ * Reads and writes: the entry of one record, its identities, its refusal, its line in the error
+ * list. Invariant: the accepted part changes only by an answer of the destination; whatever may be
+ * there without one stays known, so that it is sent or removed again. A crash here: nothing of the
+ * transaction stands; the verdict comes again.
  */
 #include "scheduler/aggregate/tally.h"
 
@@ -64,16 +64,15 @@ static enum err_code forget_refusal(struct tally *t, struct err *err)
         code = state_refusal_delete(t->o.entries, t->slot, REFUSAL_REMOVAL, err);
     if (!code && (t->entry.flags & ENTRY_LISTED))
         code = state_rejected_clear(t->o.entries, t->r->key, err);
-    t->entry.flags = (uint8_t)(t->entry.flags &
-                               ~(ENTRY_REFUSED | ENTRY_REMOVAL_REFUSED | ENTRY_LISTED));
+    t->entry.flags =
+        (uint8_t)(t->entry.flags & ~(ENTRY_REFUSED | ENTRY_REMOVAL_REFUSED | ENTRY_LISTED));
     return code;
 }
 
 static enum err_code list_it(struct tally *t, enum rejected_kind kind, struct err *err)
 {
     buf_reset(&t->text);
-    enum err_code code =
-        key_json(&t->text, t->r->key, t->o.primary_names, t->o.primary_count, err);
+    enum err_code code = key_json(&t->text, t->r->key, t->o.primary_names, t->o.primary_count, err);
     struct rejected r = {
         .kind = kind,
         .key = t->r->key,
@@ -149,7 +148,8 @@ static enum err_code row_accepted(struct tally *t, struct err *err)
 {
     enum err_code code = forget_refusal(t, err);
     if (!code && t->o.has_identity)
-        code = mark_identity(t, IDENTITY_LIVE | IDENTITY_ACCEPTED, IDENTITY_MAYBE | IDENTITY_REFUSED, err);
+        code = mark_identity(t, IDENTITY_LIVE | IDENTITY_ACCEPTED,
+                             IDENTITY_MAYBE | IDENTITY_REFUSED, err);
     if (code)
         return code;
     t->entry.flags = (uint8_t)((t->entry.flags | ENTRY_ACCEPTED) & ~(ENTRY_DOUBT | ENTRY_ABSENT));
@@ -158,8 +158,8 @@ static enum err_code row_accepted(struct tally *t, struct err *err)
 }
 
 /*
- * The destination refused these values. What an earlier, unanswered attempt left there is not known any
- * better than before: a doubt stays until something is accepted or removed.
+ * The destination refused these values. What an earlier, unanswered attempt left there is not known
+ * any better than before: a doubt stays until something is accepted or removed.
  */
 static enum err_code row_refused(struct tally *t, bool not_found, struct err *err)
 {
@@ -301,8 +301,9 @@ static enum err_code fold_removal(struct tally *t, enum tally_count *ret_count, 
     return err_set(err, ERR_BUG, "tally: a record without a verdict");
 }
 
-enum err_code tally_fold(struct tally *t, const struct tally_record *r, const struct tally_verdict *v,
-                         enum tally_count *ret_count, struct err *err)
+enum err_code tally_fold(struct tally *t, const struct tally_record *r,
+                         const struct tally_verdict *v, enum tally_count *ret_count,
+                         struct err *err)
 {
     bool added;
     t->r = r;

@@ -1,9 +1,9 @@
 /*
  * Tally: folds the verdict of one record into its entry.
  *
- * Pure on top of state: reads the entry, writes what the destination is now known to hold, and says which
- * counter the record belongs to. Not idempotent: the caller asks state_batch_settle first, in the same
- * transaction. A crash here loses nothing: the verdict is drained from Redis again.
+ * Pure on top of state: reads the entry, writes what the destination is now known to hold, and says
+ * which counter the record belongs to. Not idempotent: the caller asks state_batch_settle first, in
+ * the same transaction. A crash here loses nothing: the verdict is drained from Redis again.
  */
 #ifndef SLUICE_AGGREGATE_TALLY_H
 #define SLUICE_AGGREGATE_TALLY_H
@@ -31,7 +31,8 @@ void tally_free(struct tally *t);
 
 /* A planned record as the spool's manifest has it: from diff_decision. */
 struct tally_record {
-    uint32_t slot; /* SLOT_NONE: find it by its key (after a crash, slots may have been given to others) */
+    uint32_t slot; /* SLOT_NONE: find it by its key (after a crash, slots may have been given to
+                      others) */
     enum record_op op;
     uint8_t hash[16];
     struct slice key;
@@ -49,7 +50,8 @@ struct tally_verdict {
 /* Which count grows by one. */
 enum tally_count { TALLY_SUCCEEDED, TALLY_REJECTED, TALLY_FAILED, TALLY_CANCELLED };
 
-enum err_code tally_fold(struct tally *t, const struct tally_record *r, const struct tally_verdict *v,
-                         enum tally_count *ret_count, struct err *err) MUST_CHECK;
+enum err_code tally_fold(struct tally *t, const struct tally_record *r,
+                         const struct tally_verdict *v, enum tally_count *ret_count,
+                         struct err *err) MUST_CHECK;
 
 #endif

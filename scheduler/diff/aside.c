@@ -1,7 +1,7 @@
 /*
- * Reads and writes: a temporary file without a name in the state directory, one record per row whose
- * identity belongs to another key. Invariant: memory holds one of them at a time; the disk is the limit.
- * A crash here: the file is gone with the process, the rows are read again.
+ * Reads and writes: a temporary file without a name in the state directory, one record per row
+ * whose identity belongs to another key. Invariant: memory holds one of them at a time; the disk is
+ * the limit. A crash here: the file is gone with the process, the rows are read again.
  */
 #include "scheduler/diff/core.h"
 
@@ -61,8 +61,13 @@ enum err_code diff_aside_put(struct diff *d, const struct diff_decision *row, st
         code = bits_set(&d->set_aside, d->slot, &was, err);
     if (code)
         return code;
-    struct aside_head h = {d->slot, d->known, (uint32_t)row->key.n, (uint32_t)row->identity.n,
-                           (uint32_t)row->values.n, (uint32_t)row->extra.n, {0}};
+    struct aside_head h = {d->slot,
+                           d->known,
+                           (uint32_t)row->key.n,
+                           (uint32_t)row->identity.n,
+                           (uint32_t)row->values.n,
+                           (uint32_t)row->extra.n,
+                           {0}};
     memcpy(h.hash, row->hash, sizeof h.hash);
     if (fwrite(&h, sizeof h, 1, d->aside) != 1 ||
         fwrite(row->key.p, 1, row->key.n, d->aside) != row->key.n ||

@@ -1,8 +1,8 @@
 /*
  * The inside of a diff, shared by its files: options worked out, bitmaps of slots, scratch memory.
  *
- * diff.c decides rows, identity.c who may have an identity, aside.c keeps rows for the end of the read,
- * removal.c finds what is gone.
+ * diff.c decides rows, identity.c who may have an identity, aside.c keeps rows for the end of the
+ * read, removal.c finds what is gone.
  */
 #ifndef SLUICE_DIFF_CORE_H
 #define SLUICE_DIFF_CORE_H
@@ -42,7 +42,8 @@ struct diff {
     /* the row in hand */
     uint32_t slot;
     struct entry entry;
-    bool known; /* it had an accepted part when its row came; another row may have taken that over since */
+    bool known; /* it had an accepted part when its row came; another row may have taken that over
+                   since */
     struct buf key;
     struct buf identity;
     struct buf values;
@@ -55,11 +56,11 @@ struct diff {
 
     uint64_t expire_at;
     struct state_scan scan;
-    struct buf gone_key;  /* of the slot whose removals are given out */
-    struct buf gone_ids;  /* u16 length, bytes, … */
+    struct buf gone_key; /* of the slot whose removals are given out */
+    struct buf gone_ids; /* u16 length, bytes, … */
     size_t gone_at;
     enum removal_reason gone_why;
-    bool gone_plain;      /* one removal by the primary key */
+    bool gone_plain; /* one removal by the primary key */
     struct value values_of_key[KEY_VALUES_MAX];
 };
 
@@ -106,9 +107,11 @@ enum err_code diff_mark_moved(struct diff *d, struct err *err) MUST_CHECK;
 
 /* ---- aside ---- */
 
-enum err_code diff_aside_put(struct diff *d, const struct diff_decision *row, struct err *err) MUST_CHECK;
+enum err_code diff_aside_put(struct diff *d, const struct diff_decision *row,
+                             struct err *err) MUST_CHECK;
 /** Decides the next of them. */
-enum err_code diff_aside_next(struct diff *d, struct diff_decision *ret, struct err *err) MUST_CHECK;
+enum err_code diff_aside_next(struct diff *d, struct diff_decision *ret,
+                              struct err *err) MUST_CHECK;
 
 /* ---- removal ---- */
 

@@ -1,7 +1,7 @@
 /*
- * Reads: mapped rows, entries. Writes: slots of new keys, live identities, hashes that are taken over,
- * the list of invalid rows. Invariant: the first row of a key decides it; every row is in one count.
- * A crash here: what was written says nothing about the destination, so it may stand or go.
+ * Reads: mapped rows, entries. Writes: slots of new keys, live identities, hashes that are taken
+ * over, the list of invalid rows. Invariant: the first row of a key decides it; every row is in one
+ * count. A crash here: what was written says nothing about the destination, so it may stand or go.
  */
 #include "scheduler/diff/core.h"
 
@@ -124,7 +124,8 @@ enum err_code diff_invalid(struct diff *d, enum rejected_kind kind, struct slice
     ret->reason = reason;
     if (ret->key.n) {
         buf_reset(&d->text);
-        enum err_code code = key_json(&d->text, ret->key, d->o.primary_names, d->o.primary_count, err);
+        enum err_code code =
+            key_json(&d->text, ret->key, d->o.primary_names, d->o.primary_count, err);
         if (code)
             return code;
     }
@@ -229,10 +230,12 @@ static enum err_code take_as_synced(struct diff *d, struct diff_decision *ret, s
     return settle_unchanged(d, ret->hash, ENTRY_ACCEPTED, ret, err);
 }
 
-enum err_code diff_classify(struct diff *d, uint8_t marks, struct diff_decision *ret, struct err *err)
+enum err_code diff_classify(struct diff *d, uint8_t marks, struct diff_decision *ret,
+                            struct err *err)
 {
     bool known = d->known;
-    bool sure = !(d->entry.flags & ENTRY_DOUBT) && (!d->o.has_identity || (marks & IDENTITY_ACCEPTED));
+    bool sure =
+        !(d->entry.flags & ENTRY_DOUBT) && (!d->o.has_identity || (marks & IDENTITY_ACCEPTED));
     if (LIKELY(known && sure && !d->full &&
                memcmp(ret->hash, d->entry.hash, sizeof ret->hash) == 0))
         return settle_unchanged(d, d->entry.hash, 0, ret, err);
@@ -275,10 +278,12 @@ static enum err_code encode_identity(struct diff *d, const struct mapped *mapped
     buf_reset(&d->identity);
     enum err_code code = key_encode(&d->identity, mapped->keys, d->o.key_count, NULL, &d->reason);
     if (!code && d->identity.len > IDENTITY_BYTES_MAX)
-        code = err_set(&d->reason, ERR_INVALID, "identity: longer than %d bytes", IDENTITY_BYTES_MAX);
+        code =
+            err_set(&d->reason, ERR_INVALID, "identity: longer than %d bytes", IDENTITY_BYTES_MAX);
     else if (code == ERR_INVALID)
-        err_set(&d->reason, ERR_INVALID, "identity: the field of identify_by has no value that can "
-                                         "name a record");
+        err_set(&d->reason, ERR_INVALID,
+                "identity: the field of identify_by has no value that can "
+                "name a record");
     return code == ERR_INVALID ? code : code ? err_set(err, code, "diff: out of memory") : ERR_OK;
 }
 
@@ -293,12 +298,12 @@ static enum err_code duplicate(struct diff *d, const struct mapped *mapped, stru
         if (code && code != ERR_INVALID)
             return code;
     }
-    return diff_invalid(d, REJECTED_DUPLICATE, SLICE_LIT("duplicate key: an earlier row has it"), ret,
-                        err);
+    return diff_invalid(d, REJECTED_DUPLICATE, SLICE_LIT("duplicate key: an earlier row has it"),
+                        ret, err);
 }
 
-static enum err_code hash_row(struct diff *d, const struct mapped *mapped, struct diff_decision *ret,
-                              struct err *err)
+static enum err_code hash_row(struct diff *d, const struct mapped *mapped,
+                              struct diff_decision *ret, struct err *err)
 {
     buf_reset(&d->values);
     enum err_code code = batch_put_values(&d->values, mapped->fields, d->o.field_count);
@@ -317,8 +322,8 @@ static enum err_code hash_row(struct diff *d, const struct mapped *mapped, struc
 }
 
 /* insert and append: a change of a known row is not sent, and neither is one of its identity. */
-static enum err_code keep_known(struct diff *d, const struct mapped *mapped, struct diff_decision *ret,
-                                struct err *err)
+static enum err_code keep_known(struct diff *d, const struct mapped *mapped,
+                                struct diff_decision *ret, struct err *err)
 {
     if (d->o.has_identity) {
         enum err_code code = encode_identity(d, mapped, err);
@@ -426,8 +431,8 @@ static enum err_code expire(struct diff *d, enum diff_step *ret_step, struct err
 {
     bool more;
     *ret_step = DIFF_STEP_MORE;
-    enum err_code code = state_rejected_expire(d->o.entries, slice_str(d->o.run), &d->expire_at, 1000,
-                                               &more, err);
+    enum err_code code =
+        state_rejected_expire(d->o.entries, slice_str(d->o.run), &d->expire_at, 1000, &more, err);
     if (!code && !more)
         d->phase = PHASE_SCAN;
     return code;

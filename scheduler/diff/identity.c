@@ -1,7 +1,8 @@
 /*
- * Reads and writes: identities of entries. Invariant: an identity has one owner; while rows are read only
- * identities that nobody owns are given away, all other decisions wait for a read that reached its end.
- * A crash here: a claim without a record behind it is never removed and goes with its row.
+ * Reads and writes: identities of entries. Invariant: an identity has one owner; while rows are
+ * read only identities that nobody owns are given away, all other decisions wait for a read that
+ * reached its end. A crash here: a claim without a record behind it is never removed and goes with
+ * its row.
  */
 #include "scheduler/diff/core.h"
 
@@ -41,8 +42,8 @@ static enum err_code claim_list(struct diff *d, const struct identity_list *old,
 }
 
 /* d->identity is the row's from now on. */
-static enum err_code claim(struct diff *d, uint8_t marks, enum identity_answer *ret, uint8_t *ret_marks,
-                           struct err *err)
+static enum err_code claim(struct diff *d, uint8_t marks, enum identity_answer *ret,
+                           uint8_t *ret_marks, struct err *err)
 {
     struct identity items[IDENTITY_MAX];
     struct identity_list old, list = {.items = items};
@@ -116,7 +117,8 @@ static enum err_code owner_robbed(struct diff *d, uint32_t owner, struct err *er
     return state_entry_put(d->o.entries, owner, &e, err);
 }
 
-enum err_code diff_identity_decide(struct diff *d, bool *ret_taken, uint8_t *ret_marks, struct err *err)
+enum err_code diff_identity_decide(struct diff *d, bool *ret_taken, uint8_t *ret_marks,
+                                   struct err *err)
 {
     struct identity_owner o;
     enum identity_answer answer;

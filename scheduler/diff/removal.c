@@ -1,8 +1,8 @@
 /*
- * Reads: the keys whose slots no row has named, the identities that rows have left. Writes: absent marks;
- * entries that were never accepted go. Invariant: runs only after a read that reached its end; gives out
- * each removal once; never one of an identity that a live row has.
- * A crash here: the next read finds the same rows gone.
+ * Reads: the keys whose slots no row has named, the identities that rows have left. Writes: absent
+ * marks; entries that were never accepted go. Invariant: runs only after a read that reached its
+ * end; gives out each removal once; never one of an identity that a live row has. A crash here: the
+ * next read finds the same rows gone.
  */
 #include "scheduler/diff/core.h"
 
@@ -20,7 +20,8 @@ static enum err_code put_pending(struct diff *d, struct slice identity, struct e
 }
 
 /* A removal that was refused under this mapping is not sent again. */
-static enum err_code refused_removal(struct diff *d, enum refusal_kind kind, bool *ret, struct err *err)
+static enum err_code refused_removal(struct diff *d, enum refusal_kind kind, bool *ret,
+                                     struct err *err)
 {
     struct refusal r;
     enum err_code code = state_refusal_get(d->o.entries, d->slot, kind, &r, err);
@@ -28,9 +29,10 @@ static enum err_code refused_removal(struct diff *d, enum refusal_kind kind, boo
     return code == ERR_NOTFOUND ? ERR_OK : code;
 }
 
-/* Collects the identities to remove: all of a row that is gone, else those its row does not have. */
-static enum err_code collect(struct diff *d, const struct identity_list *list, bool gone, bool *ret_there,
-                             struct err *err)
+/* Collects the identities to remove: all of a row that is gone, else those its row does not have.
+ */
+static enum err_code collect(struct diff *d, const struct identity_list *list, bool gone,
+                             bool *ret_there, struct err *err)
 {
     enum err_code code = ERR_OK;
     *ret_there = false;

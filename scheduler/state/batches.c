@@ -44,7 +44,8 @@ static enum err_code find(struct state *s, struct slice key, uint32_t planned, c
 }
 
 enum err_code state_batch_settle(struct state *s, const char *run, uint64_t batch, uint32_t planned,
-                                 uint8_t *bits, uint32_t *ret_new, uint32_t *ret_settled, struct err *err)
+                                 uint8_t *bits, uint32_t *ret_new, uint32_t *ret_settled,
+                                 struct err *err)
 {
     enum err_code code = check(run, planned, err);
     if (code)
@@ -75,8 +76,9 @@ enum err_code state_batch_settle(struct state *s, const char *run, uint64_t batc
     return store_put(s, TABLE_BATCHES, key, slice_of(value, HEAD_BYTES + n), err);
 }
 
-enum err_code state_batch_settled(struct state *s, const char *run, uint64_t batch, uint32_t planned,
-                                  uint8_t *bits, uint32_t *ret_settled, struct err *err)
+enum err_code state_batch_settled(struct state *s, const char *run, uint64_t batch,
+                                  uint32_t planned, uint8_t *bits, uint32_t *ret_settled,
+                                  struct err *err)
 {
     enum err_code code = check(run, planned, err);
     if (code)

@@ -1,9 +1,9 @@
 /*
  * Entries of one sync at one target: per primary key what the destination accepted and refused.
  *
- * A key has a slot, a small number by which bitmaps and manifests name it; slots freed in a run are given
- * out again only by a later run. Works inside the state's one transaction. No call on the path of a row
- * allocates. What the parts mean is decided by diff and tally, not here.
+ * A key has a slot, a small number by which bitmaps and manifests name it; slots freed in a run are
+ * given out again only by a later run. Works inside the state's one transaction. No call on the
+ * path of a row allocates. What the parts mean is decided by diff and tally, not here.
  */
 #ifndef SLUICE_STATE_ENTRIES_H
 #define SLUICE_STATE_ENTRIES_H
@@ -46,14 +46,16 @@ enum err_code state_sync_open(struct state *s, const char *sync, struct state_sy
                               struct err *err) MUST_CHECK;
 /**
  * Opens the entries that a held run plans against while the sync's own stay: those of a new target.
- * Made empty where there are none; those that exist are given again (state_sync_drop_fresh starts over).
+ * Made empty where there are none; those that exist are given again (state_sync_drop_fresh starts
+ * over).
  */
 enum err_code state_sync_open_fresh(struct state *s, const char *sync, struct state_sync **ret_sync,
                                     struct err *err) MUST_CHECK;
 /** Does the sync have fresh entries that wait for approval? */
 enum err_code state_sync_has_fresh(struct state *s, const char *sync, bool *ret_has,
                                    struct err *err) MUST_CHECK;
-/** Approval: the fresh entries become the sync's; the old ones go (state_sweep). None may be open. */
+/** Approval: the fresh entries become the sync's; the old ones go (state_sweep). None may be open.
+ */
 enum err_code state_sync_adopt_fresh(struct state *s, const char *sync, struct err *err) MUST_CHECK;
 /** The hold was replaced: the fresh entries go (state_sweep). Not while open. */
 enum err_code state_sync_drop_fresh(struct state *s, const char *sync, struct err *err) MUST_CHECK;
@@ -89,8 +91,8 @@ uint32_t state_sync_slots(const struct state_sync *ss);
 enum err_code state_key_find(struct state_sync *ss, struct slice key, uint32_t *ret_slot,
                              struct err *err) MUST_CHECK;
 /** Finds the key or gives it a slot with an empty entry. */
-enum err_code state_key_take(struct state_sync *ss, struct slice key, uint32_t *ret_slot, bool *ret_new,
-                             struct err *err) MUST_CHECK;
+enum err_code state_key_take(struct state_sync *ss, struct slice key, uint32_t *ret_slot,
+                             bool *ret_new, struct err *err) MUST_CHECK;
 
 enum err_code state_entry_get(struct state_sync *ss, uint32_t slot, struct entry *ret_entry,
                               struct err *err) MUST_CHECK;
@@ -107,15 +109,17 @@ struct state_scan {
     size_t after_bytes;
     bool ended;
 };
-/** Returns false to stop after this key: the scan goes on behind it. key is borrowed for the call. */
+/** Returns false to stop after this key: the scan goes on behind it. key is borrowed for the call.
+ */
 typedef bool (*state_scan_cb)(void *ctx, uint32_t slot, struct slice key);
 /**
- * Goes on where the scan stands (all zero: at the start) over at most max keys, and calls back for those
- * whose bit in seen is not set. seen has state_sync_slots() bits at least; NULL: none is set. The callback
- * must not write.
+ * Goes on where the scan stands (all zero: at the start) over at most max keys, and calls back for
+ * those whose bit in seen is not set. seen has state_sync_slots() bits at least; NULL: none is set.
+ * The callback must not write.
  */
 enum err_code state_scan_unseen(struct state_sync *ss, struct state_scan *scan, const uint8_t *seen,
-                                size_t max, state_scan_cb cb, void *ctx, struct err *err) MUST_CHECK;
+                                size_t max, state_scan_cb cb, void *ctx,
+                                struct err *err) MUST_CHECK;
 
 /* ---- refusals ---- */
 
@@ -123,8 +127,8 @@ enum refusal_kind { REFUSAL_ROW, REFUSAL_REMOVAL, REFUSAL_IDENTITY };
 enum { REFUSAL_REASON_MAX = 1024 };
 
 struct refusal {
-    uint8_t hash[16];    /* row: row hash mixed with the mapping's fingerprint; else the fingerprint */
-    int64_t due_ms;      /* wall clock; 0: not by time */
+    uint8_t hash[16]; /* row: row hash mixed with the mapping's fingerprint; else the fingerprint */
+    int64_t due_ms;   /* wall clock; 0: not by time */
     struct slice reason; /* borrowed until the next call */
 };
 /** ERR_NOTFOUND where there is none. */
@@ -142,7 +146,8 @@ enum identity_mark {
     IDENTITY_LIVE = 1,     /* the entry's row had it when last read; at most one per entry */
     IDENTITY_ACCEPTED = 2, /* the destination accepted a record of this name */
     IDENTITY_MAYBE = 4,    /* it may have */
-    IDENTITY_REFUSED = 8,  /* its removal was refused: REFUSAL_IDENTITY of the slot says under which mapping */
+    IDENTITY_REFUSED =
+        8, /* its removal was refused: REFUSAL_IDENTITY of the slot says under which mapping */
 };
 enum { IDENTITY_MAX = 32, IDENTITY_BYTES_MAX = 1024 };
 
@@ -151,7 +156,7 @@ struct identity {
     struct slice bytes; /* key.h */
 };
 struct identity_list {
-    struct slice key; /* key bytes of the entry: for messages */
+    struct slice key;       /* key bytes of the entry: for messages */
     struct identity *items; /* IDENTITY_MAX at most */
     size_t count;
 };
@@ -164,17 +169,19 @@ struct identity_owner {
 /** Whose is it? */
 enum err_code state_identity_find(struct state_sync *ss, struct slice bytes,
                                   struct identity_owner *ret, struct err *err) MUST_CHECK;
-/** All of a slot's; borrowed from ss until the next call of this function. Items may be changed in place. */
+/** All of a slot's; borrowed from ss until the next call of this function. Items may be changed in
+ * place. */
 enum err_code state_identity_list(struct state_sync *ss, uint32_t slot, struct identity_list *ret,
                                   struct err *err) MUST_CHECK;
 /**
- * Replaces the slot's list (which may be the one last given) and moves ownership with it: an identity that
- * another slot has is taken from that slot's list. Sets ENTRY_IDENTITY and ENTRY_STALE of the slots
- * concerned. Errors: ERR_FULL above IDENTITY_MAX or IDENTITY_BYTES_MAX.
+ * Replaces the slot's list (which may be the one last given) and moves ownership with it: an
+ * identity that another slot has is taken from that slot's list. Sets ENTRY_IDENTITY and
+ * ENTRY_STALE of the slots concerned. Errors: ERR_FULL above IDENTITY_MAX or IDENTITY_BYTES_MAX.
  */
 enum err_code state_identity_set(struct state_sync *ss, uint32_t slot,
                                  const struct identity_list *list, struct err *err) MUST_CHECK;
-/** Notes that a row which does not own it has this identity in the present generation; fine for an unknown one. */
+/** Notes that a row which does not own it has this identity in the present generation; fine for an
+ * unknown one. */
 enum err_code state_identity_hold(struct state_sync *ss, struct slice bytes,
                                   struct err *err) MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /*
- * Reads and writes: the tables `ident` (identity to owning slot) and `slotids` (slot to its identities).
- * Invariant: both say the same; an identity has one owner at most; ENTRY_IDENTITY and ENTRY_STALE of an
- * entry follow its list. A crash here: as everywhere in state.
+ * Reads and writes: the tables `ident` (identity to owning slot) and `slotids` (slot to its
+ * identities). Invariant: both say the same; an identity has one owner at most; ENTRY_IDENTITY and
+ * ENTRY_STALE of an entry follow its list. A crash here: as everywhere in state.
  */
 #include "scheduler/state/sync.h"
 
@@ -22,7 +22,8 @@ enum err_code state_identity_find(struct state_sync *ss, struct slice bytes,
     bool hashed;
     struct slice v;
     *ret = (struct identity_owner){.slot = SLOT_NONE};
-    enum err_code code = store_get(ss->state, TABLE_IDENT, ident_key(ss, bytes, key, &hashed), &v, err);
+    enum err_code code =
+        store_get(ss->state, TABLE_IDENT, ident_key(ss, bytes, key, &hashed), &v, err);
     if (code == ERR_NOTFOUND)
         return ERR_OK;
     if (code)
@@ -75,7 +76,8 @@ struct list_space {
     uint8_t bytes[IDENTITY_LIST_BYTES];
 };
 
-/* Form: u16 length of the key, the key; per identity marks, u16 length, bytes. Items borrow from bytes. */
+/* Form: u16 length of the key, the key; per identity marks, u16 length, bytes. Items borrow from
+ * bytes. */
 static enum err_code parse_list(const uint8_t *bytes, size_t n, struct identity_list *ret,
                                 struct err *err)
 {
@@ -117,8 +119,8 @@ enum err_code state_identity_list(struct state_sync *ss, uint32_t slot, struct i
     return read_list(ss, slot, ss->identity_bytes, ret, err);
 }
 
-static enum err_code set_flags(struct state_sync *ss, uint32_t slot, const struct identity_list *list,
-                               struct err *err)
+static enum err_code set_flags(struct state_sync *ss, uint32_t slot,
+                               const struct identity_list *list, struct err *err)
 {
     struct entry e;
     enum err_code code = state_entry_get(ss, slot, &e, err);
@@ -144,8 +146,8 @@ static void pack_short(struct pack *k, size_t n)
     pack_u8(k, (uint8_t)(n >> 8));
 }
 
-static enum err_code write_list(struct state_sync *ss, uint32_t slot, const struct identity_list *list,
-                                struct err *err)
+static enum err_code write_list(struct state_sync *ss, uint32_t slot,
+                                const struct identity_list *list, struct err *err)
 {
     uint8_t key[8], bytes[IDENTITY_LIST_BYTES];
     struct slice at = slice_of(key, sync_slot_key(ss, slot, key));
@@ -214,8 +216,8 @@ static enum err_code check_list(const struct identity_list *list, struct err *er
     return ERR_OK;
 }
 
-enum err_code state_identity_set(struct state_sync *ss, uint32_t slot, const struct identity_list *list,
-                                 struct err *err)
+enum err_code state_identity_set(struct state_sync *ss, uint32_t slot,
+                                 const struct identity_list *list, struct err *err)
 {
     struct list_space space;
     struct identity_list before = {.items = space.items};

@@ -131,7 +131,8 @@ enum err_code key_decode(struct slice key, struct value *values, size_t count, s
 {
     for (size_t i = 0; i < count; i++)
         if (!take_value(&key, &values[i]))
-            return err_set(err, ERR_INVALID, "key bytes: value %zu of %zu is not one", i + 1, count);
+            return err_set(err, ERR_INVALID, "key bytes: value %zu of %zu is not one", i + 1,
+                           count);
     return key.n ? err_set(err, ERR_INVALID, "key bytes: more than %zu values", count) : ERR_OK;
 }
 
@@ -145,8 +146,8 @@ static enum err_code put_member(struct buf *out, struct slice name, struct value
     return code ? code : json_put_value(out, v);
 }
 
-enum err_code key_values_json(struct buf *out, const struct value *values, const struct slice *names,
-                              size_t count, struct err *err)
+enum err_code key_values_json(struct buf *out, const struct value *values,
+                              const struct slice *names, size_t count, struct err *err)
 {
     enum err_code code = buf_putc(out, '{');
     for (size_t i = 0; i < count && !code; i++) {

@@ -1,8 +1,8 @@
 /*
- * Reads and writes: the tables `keys` (key bytes to slot) and `freed` (slots to be given out again).
- * Invariant: a slot belongs to one key at most; a slot freed in a run is taken only by a later run, so that
- * the run's bitmaps and manifests never name two records by one slot.
- * A crash here: uncommitted slots are given out anew; recovery finds entries by key, not by slot.
+ * Reads and writes: the tables `keys` (key bytes to slot) and `freed` (slots to be given out
+ * again). Invariant: a slot belongs to one key at most; a slot freed in a run is taken only by a
+ * later run, so that the run's bitmaps and manifests never name two records by one slot. A crash
+ * here: uncommitted slots are given out anew; recovery finds entries by key, not by slot.
  */
 #include "scheduler/state/sync.h"
 
@@ -12,6 +12,8 @@
 enum {
     SEQUENCE_TRUST = 8,  /* wrong guesses after a right one until guessing is given up */
     SEQUENCE_PROBE = 16, /* then every so many lookups one guess */
+    APPEND_NODE_BYTES = 16,
+    APPEND_COUNTED_BYTES = 1024, /* of them one write is counted */
 };
 
 /* The value of a key: its slot, and where the key was hashed its bytes. */
@@ -69,8 +71,10 @@ enum err_code state_key_find(struct state_sync *ss, struct slice key, uint32_t *
 
 /* ---- slots ---- */
 
-/* The first slot that an earlier run freed, SLOT_NONE when there is none; at: its key in `freed`. */
-static enum err_code freed_slot(struct state_sync *ss, uint8_t *at, uint32_t *ret_slot, struct err *err)
+/* The first slot that an earlier run freed, SLOT_NONE when there is none; at: its key in `freed`.
+ */
+static enum err_code freed_slot(struct state_sync *ss, uint8_t *at, uint32_t *ret_slot,
+                                struct err *err)
 {
     *ret_slot = SLOT_NONE;
     if (ss->no_freed)
@@ -84,8 +88,7 @@ static enum err_code freed_slot(struct state_sync *ss, uint8_t *at, uint32_t *re
         code = store_seek(ss->state, c, slice_of(prefix, n), n, &k, &v, err);
     if (code && code != ERR_NOTFOUND)
         return code;
-    if (code || k.mv_size != 12 ||
-        key_get_u32((uint8_t *)k.mv_data + 4) >= ss->record.generation) {
+    if (code || k.mv_size != 12 || key_get_u32((uint8_t *)k.mv_data + 4) >= ss->record.generation) {
         ss->no_freed = true;
         return ERR_OK;
     }
@@ -103,9 +106,21 @@ static enum err_code put_freed(struct state_sync *ss, uint32_t slot, struct err 
     return store_put(ss->state, TABLE_FREED, slice_of(key, n), SLICE_LIT("-"), err);
 }
 
+/* Keys at the end share their pages: they count as changed pages by their bytes, not each by
+ * itself. */
+static void appended(struct state_sync *ss, size_t key_bytes)
+{
+    ss->keys_sequence = SEQUENCE_TRUST;
+    ss->appended_bytes += key_bytes + APPEND_NODE_BYTES;
+    if (ss->appended_bytes < APPEND_COUNTED_BYTES)
+        ss->state->writes--;
+    else
+        ss->appended_bytes = 0;
+}
+
 /* One search whether the key is there or not. *ret_new says whether slot was used. */
-static enum err_code put_key(struct state_sync *ss, struct slice key, uint32_t slot, uint32_t *ret_slot,
-                             bool *ret_new, struct err *err)
+static enum err_code put_key(struct state_sync *ss, struct slice key, uint32_t slot,
+                             uint32_t *ret_slot, bool *ret_new, struct err *err)
 {
     uint8_t value[4 + 8192];
     bool hashed;
@@ -122,7 +137,7 @@ static enum err_code put_key(struct state_sync *ss, struct slice key, uint32_t s
     if (ss->keys_end) { /* keys that come in order fill their pages instead of half of them */
         rc = mdb_cursor_put(ss->keys, &k, &v, MDB_APPEND);
         if (!rc)
-            ss->keys_sequence = SEQUENCE_TRUST;
+            appended(ss, n);
     }
     if (rc == MDB_KEYEXIST)
         rc = mdb_cursor_put(ss->keys, &k, &v, MDB_NOOVERWRITE);
@@ -134,8 +149,8 @@ static enum err_code put_key(struct state_sync *ss, struct slice key, uint32_t s
     return store_error(ss->state, rc, err, "keys");
 }
 
-enum err_code state_key_take(struct state_sync *ss, struct slice key, uint32_t *ret_slot, bool *ret_new,
-                             struct err *err)
+enum err_code state_key_take(struct state_sync *ss, struct slice key, uint32_t *ret_slot,
+                             bool *ret_new, struct err *err)
 {
     enum err_code code = sync_refresh(ss, err);
     if (UNLIKELY(code))
@@ -168,8 +183,8 @@ enum err_code state_key_take(struct state_sync *ss, struct slice key, uint32_t *
     return code;
 }
 
-static enum err_code drop_parts(struct state_sync *ss, struct slice key, uint32_t slot, uint8_t flags,
-                                struct err *err)
+static enum err_code drop_parts(struct state_sync *ss, struct slice key, uint32_t slot,
+                                uint8_t flags, struct err *err)
 {
     enum err_code code = ERR_OK;
     if (flags & ENTRY_IDENTITY)

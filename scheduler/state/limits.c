@@ -16,8 +16,8 @@ static enum err_code check_name(const char *name, struct err *err)
     size_t n = strlen(name);
     if (n && n <= STATE_NAME_MAX)
         return ERR_OK;
-    return err_set(err, ERR_INVALID, "state: a name must have 1 to %d bytes, not %zu", STATE_NAME_MAX,
-                   n);
+    return err_set(err, ERR_INVALID, "state: a name must have 1 to %d bytes, not %zu",
+                   STATE_NAME_MAX, n);
 }
 
 /* ---- limits ---- */
@@ -120,7 +120,8 @@ enum err_code state_limits_get(struct state *s, const char *quota, struct saved_
 
 /* ---- results ---- */
 
-enum err_code state_results_put(struct state *s, const char *quota, const char *position, struct err *err)
+enum err_code state_results_put(struct state *s, const char *quota, const char *position,
+                                struct err *err)
 {
     enum err_code code = check_name(quota, err);
     if (code)

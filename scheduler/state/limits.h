@@ -1,6 +1,7 @@
 /*
- * What a quota must not forget when Redis does: used-up limits, granted tokens, the results position; and
- * single values of other modules under names of their own. All of it moves in the state's one transaction.
+ * What a quota must not forget when Redis does: used-up limits, granted tokens, the results
+ * position; and single values of other modules under names of their own. All of it moves in the
+ * state's one transaction.
  */
 #ifndef SLUICE_STATE_LIMITS_H
 #define SLUICE_STATE_LIMITS_H
@@ -14,7 +15,8 @@ struct saved_limit {
     uint64_t count;
     uint64_t per_ms;
     uint64_t grant; /* cumulative ceiling; 0: none */
-    uint64_t charged; /* cumulative, of what windows tell; grant - charged may be in use beyond them */
+    uint64_t
+        charged; /* cumulative, of what windows tell; grant - charged may be in use beyond them */
 };
 /* Tokens in use that return left_ms after saved_ms. */
 struct saved_window {
@@ -50,7 +52,8 @@ enum err_code state_misc_put(struct state *s, const char *name, struct slice val
 enum err_code state_misc_get(struct state *s, const char *name, struct buf *out,
                              struct err *err) MUST_CHECK;
 typedef bool (*state_misc_cb)(void *ctx, const char *name, struct slice value);
-/** All names that start with prefix, in order; the callback returns false to stop and must not write. */
+/** All names that start with prefix, in order; the callback returns false to stop and must not
+ * write. */
 enum err_code state_misc_list(struct state *s, const char *prefix, state_misc_cb cb, void *ctx,
                               struct err *err) MUST_CHECK;
 

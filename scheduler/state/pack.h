@@ -1,7 +1,8 @@
 /*
  * Packing: small records as bytes, little endian, fields in a fixed order behind a version byte.
  *
- * A reader that runs out of bytes reads zeros, so that fields can be added at the end. Internal to state.
+ * A reader that runs out of bytes reads zeros, so that fields can be added at the end. Internal to
+ * state.
  */
 #ifndef SLUICE_STATE_PACK_H
 #define SLUICE_STATE_PACK_H

@@ -1,6 +1,7 @@
 /*
  * Reads and writes: the table `refused`, by slot and kind: hash, due time, the destination's words.
- * Invariant: an entry's refusal flags say whether there is one. A crash here: as everywhere in state.
+ * Invariant: an entry's refusal flags say whether there is one. A crash here: as everywhere in
+ * state.
  */
 #include "scheduler/state/sync.h"
 

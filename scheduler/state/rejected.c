@@ -1,7 +1,7 @@
 /*
- * Reads and writes: `rejected` (by sync and sequence number) and `rejkeys` (a key's hash to that number).
- * Invariant: a key has at most one record, and one of its duplicates; the record's count is theirs.
- * A crash here: as everywhere in state.
+ * Reads and writes: `rejected` (by sync and sequence number) and `rejkeys` (a key's hash to that
+ * number). Invariant: a key has at most one record, and one of its duplicates; the record's count
+ * is theirs. A crash here: as everywhere in state.
  */
 #include "scheduler/state/rejected.h"
 
@@ -53,8 +53,8 @@ static struct slice row_key(const struct state_sync *ss, uint64_t sequence, uint
 }
 
 /* By key; a row whose key cannot be read by its text; duplicates apart. */
-static struct slice index_key(const struct state_sync *ss, enum rejected_kind kind, struct slice key,
-                              struct slice text, uint8_t *out)
+static struct slice index_key(const struct state_sync *ss, enum rejected_kind kind,
+                              struct slice key, struct slice text, uint8_t *out)
 {
     size_t n = key_put_u32(out, ss->id);
     out[n++] = kind == REJECTED_DUPLICATE ? 'd' : key.n ? 'k' : 't';
@@ -67,7 +67,8 @@ static struct slice index_key(const struct state_sync *ss, enum rejected_kind ki
 
 /* ---- one record ---- */
 
-static enum err_code drop(struct state_sync *ss, struct slice index, uint64_t sequence, struct err *err)
+static enum err_code drop(struct state_sync *ss, struct slice index, uint64_t sequence,
+                          struct err *err)
 {
     uint8_t row[12];
     enum err_code code = store_delete(ss->state, TABLE_REJECTED, row_key(ss, sequence, row), err);
@@ -135,7 +136,8 @@ enum err_code state_rejected_put(struct state_sync *ss, const struct rejected *r
         code = drop_oldest(ss, err);
     uint64_t number = ss->record.rejected_next;
     if (!code)
-        code = store_put(ss->state, TABLE_REJECTED, row_key(ss, number, row), slice_of(bytes, k.n), err);
+        code = store_put(ss->state, TABLE_REJECTED, row_key(ss, number, row), slice_of(bytes, k.n),
+                         err);
     if (!code)
         code = store_put(ss->state, TABLE_REJKEYS, index,
                          slice_of(sequence, key_put_u64(sequence, number)), err);
@@ -192,8 +194,8 @@ void state_rejected_set_cap(struct state_sync *ss, uint64_t cap)
 
 /* ---- listing ---- */
 
-static enum err_code walk(struct state *s, uint32_t id, size_t limit, state_rejected_cb cb, void *ctx,
-                          struct err *err)
+static enum err_code walk(struct state *s, uint32_t id, size_t limit, state_rejected_cb cb,
+                          void *ctx, struct err *err)
 {
     CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
     uint8_t prefix_bytes[4];
@@ -213,8 +215,8 @@ static enum err_code walk(struct state *s, uint32_t id, size_t limit, state_reje
     return code == ERR_NOTFOUND ? ERR_OK : code;
 }
 
-enum err_code state_rejected_list(struct state *s, const char *sync, size_t limit, state_rejected_cb cb,
-                                  void *ctx, struct err *err)
+enum err_code state_rejected_list(struct state *s, const char *sync, size_t limit,
+                                  state_rejected_cb cb, void *ctx, struct err *err)
 {
     enum err_code code = store_enter(s, err);
     if (code)

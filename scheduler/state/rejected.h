@@ -2,9 +2,9 @@
  * Rejected: per sync the records that were refused, failed or never sent, with the reason in the
  * destination's own words. What `sluice errors` shows and `sluice retry` chooses from.
  *
- * One per key and kind; the newest replaces. At most a cap per sync, the oldest go. A record leaves when
- * its key is accepted, or when a whole read no longer finds it invalid. Lists for people: forgetting one
- * never changes what is sent.
+ * One per key and kind; the newest replaces. At most a cap per sync, the oldest go. A record leaves
+ * when its key is accepted, or when a whole read no longer finds it invalid. Lists for people:
+ * forgetting one never changes what is sent.
  */
 #ifndef SLUICE_STATE_REJECTED_H
 #define SLUICE_STATE_REJECTED_H
@@ -16,7 +16,8 @@ enum rejected_kind {
     REJECTED_NOT_FOUND, /* refused, due again after a day */
     REJECTED_FAILED,    /* attempts used up; the next run sends it */
     REJECTED_INVALID,   /* never sent */
-    REJECTED_DUPLICATE, /* never sent: a second row of a key; beside what is known of the key itself */
+    REJECTED_DUPLICATE, /* never sent: a second row of a key; beside what is known of the key itself
+                         */
     REJECTED_REMOVAL,   /* the removal was refused */
 };
 /** "rejected", "failed" or "invalid". */
@@ -50,7 +51,8 @@ void state_rejected_set_cap(struct state_sync *ss, uint64_t cap);
 
 /** Returns false to stop; r is borrowed for the call. */
 typedef bool (*state_rejected_cb)(void *ctx, const struct rejected *r);
-/** Newest first, at most limit (0: all). Also in a read-only state; no entries: nothing. No writes inside. */
+/** Newest first, at most limit (0: all). Also in a read-only state; no entries: nothing. No writes
+ * inside. */
 enum err_code state_rejected_list(struct state *s, const char *sync, size_t limit,
                                   state_rejected_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
@@ -60,10 +62,12 @@ struct retry_filter {
     const char *key;     /* the key's JSON text as `errors` shows it; NULL: any */
 };
 /**
- * Forgets refusals of rows and of removals, so that the next run sends them; looks at most at max of them
- * per call. *position starts at 0 and is moved; *ret_more: call again. *ret_count is added to.
+ * Forgets refusals of rows and of removals, so that the next run sends them; looks at most at max
+ * of them per call. *position starts at 0 and is moved; *ret_more: call again. *ret_count is added
+ * to.
  */
-enum err_code state_retry(struct state_sync *ss, const struct retry_filter *filter, uint64_t *position,
-                          size_t max, uint64_t *ret_count, bool *ret_more, struct err *err) MUST_CHECK;
+enum err_code state_retry(struct state_sync *ss, const struct retry_filter *filter,
+                          uint64_t *position, size_t max, uint64_t *ret_count, bool *ret_more,
+                          struct err *err) MUST_CHECK;
 
 #endif

@@ -19,7 +19,8 @@ static enum err_code unmark_identities(struct state_sync *ss, uint32_t slot, str
     return state_identity_set(ss, slot, &list, err);
 }
 
-static enum err_code forget(struct state_sync *ss, uint32_t slot, enum refusal_kind kind, struct err *err)
+static enum err_code forget(struct state_sync *ss, uint32_t slot, enum refusal_kind kind,
+                            struct err *err)
 {
     struct entry e;
     enum err_code code = state_refusal_delete(ss, slot, kind, err);
@@ -65,8 +66,8 @@ static bool reason_matches(struct slice reason, const char *want)
     return strcasestr(text, want) != NULL;
 }
 
-static enum err_code retry_key(struct state_sync *ss, const struct retry_filter *f, uint64_t *ret_count,
-                               struct err *err)
+static enum err_code retry_key(struct state_sync *ss, const struct retry_filter *f,
+                               uint64_t *ret_count, struct err *err)
 {
     struct by_text b = {.text = f->key};
     uint32_t slot;
@@ -90,8 +91,8 @@ static enum err_code retry_key(struct state_sync *ss, const struct retry_filter 
 /* ---- all, or those with a message ---- */
 
 /* Looks at the refusal at or behind *position (slot * 4 + kind); ERR_NOTFOUND at the end. */
-static enum err_code retry_next(struct state_sync *ss, const struct retry_filter *f, uint64_t *position,
-                                uint64_t *ret_count, struct err *err)
+static enum err_code retry_next(struct state_sync *ss, const struct retry_filter *f,
+                                uint64_t *position, uint64_t *ret_count, struct err *err)
 {
     CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
     uint8_t from[9];
@@ -116,8 +117,9 @@ static enum err_code retry_next(struct state_sync *ss, const struct retry_filter
     return forget(ss, slot, kind, err);
 }
 
-enum err_code state_retry(struct state_sync *ss, const struct retry_filter *filter, uint64_t *position,
-                          size_t max, uint64_t *ret_count, bool *ret_more, struct err *err)
+enum err_code state_retry(struct state_sync *ss, const struct retry_filter *filter,
+                          uint64_t *position, size_t max, uint64_t *ret_count, bool *ret_more,
+                          struct err *err)
 {
     *ret_more = false;
     enum err_code code = *position ? ERR_OK : state_sync_touch(ss, err);

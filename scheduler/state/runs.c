@@ -1,6 +1,6 @@
 /*
- * Reads and writes: `runs` (by start time and id), `runids` (id to start time), `syncruns` (by sync).
- * Invariant: a run is in all three or in none. A crash here: as everywhere in state.
+ * Reads and writes: `runs` (by start time and id), `runids` (id to start time), `syncruns` (by
+ * sync). Invariant: a run is in all three or in none. A crash here: as everywhere in state.
  */
 #include "scheduler/state/runs.h"
 
@@ -11,8 +11,8 @@ enum { RUN_VERSION = 1, RUN_BYTES = 4096, RUN_KEY_BYTES = 8 + STATE_RUN_ID_MAX }
 enum { PRUNE_STEP = 1000, PRUNE_KEEP = 1000 };
 
 static const char *const status_names[] = {
-    [RUN_READING] = "reading", [RUN_PLANNED] = "planned",     [RUN_HELD] = "held",
-    [RUN_SUCCESS] = "success", [RUN_WARNING] = "warning",     [RUN_FAILED] = "failed",
+    [RUN_READING] = "reading",     [RUN_PLANNED] = "planned",       [RUN_HELD] = "held",
+    [RUN_SUCCESS] = "success",     [RUN_WARNING] = "warning",       [RUN_FAILED] = "failed",
     [RUN_CANCELLED] = "cancelled", [RUN_SUPERSEDED] = "superseded",
 };
 
@@ -31,11 +31,26 @@ bool run_status_ended(enum run_status status)
 static void pack_run(struct pack *k, const struct run_record *r)
 {
     const uint64_t numbers[] = {
-        (uint64_t)r->started_ms, (uint64_t)r->ended_ms, r->duration_ms, r->version, r->batches,
-        r->counts.rows,      r->counts.added,    r->counts.changed,     r->counts.removed,
-        r->counts.unchanged, r->counts.invalid,  r->counts.quarantined, r->counts.planned,
-        r->counts.succeeded, r->counts.rejected, r->counts.failed,      r->counts.cancelled,
-        r->counts.requests,  r->counts.retries,  r->counts.bytes,
+        (uint64_t)r->started_ms,
+        (uint64_t)r->ended_ms,
+        r->duration_ms,
+        r->version,
+        r->batches,
+        r->counts.rows,
+        r->counts.added,
+        r->counts.changed,
+        r->counts.removed,
+        r->counts.unchanged,
+        r->counts.invalid,
+        r->counts.quarantined,
+        r->counts.planned,
+        r->counts.succeeded,
+        r->counts.rejected,
+        r->counts.failed,
+        r->counts.cancelled,
+        r->counts.requests,
+        r->counts.retries,
+        r->counts.bytes,
     };
     pack_u8(k, RUN_VERSION);
     pack_u8(k, (uint8_t)r->status);
@@ -66,11 +81,12 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     r->started_ms = (int64_t)unpack_u64(&u);
     r->ended_ms = (int64_t)unpack_u64(&u);
     uint64_t *numbers[] = {
-        &r->duration_ms, &r->version, &r->batches,
-        &r->counts.rows,      &r->counts.added,    &r->counts.changed,     &r->counts.removed,
-        &r->counts.unchanged, &r->counts.invalid,  &r->counts.quarantined, &r->counts.planned,
-        &r->counts.succeeded, &r->counts.rejected, &r->counts.failed,      &r->counts.cancelled,
-        &r->counts.requests,  &r->counts.retries,  &r->counts.bytes,
+        &r->duration_ms,        &r->version,          &r->batches,
+        &r->counts.rows,        &r->counts.added,     &r->counts.changed,
+        &r->counts.removed,     &r->counts.unchanged, &r->counts.invalid,
+        &r->counts.quarantined, &r->counts.planned,   &r->counts.succeeded,
+        &r->counts.rejected,    &r->counts.failed,    &r->counts.cancelled,
+        &r->counts.requests,    &r->counts.retries,   &r->counts.bytes,
     };
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         *numbers[i] = unpack_u64(&u);
@@ -127,10 +143,13 @@ enum err_code state_run_put(struct state *s, const struct run_record *r, struct 
     code = store_put(s, TABLE_RUNS, run, slice_of(bytes, k.n), err);
     if (!code)
         code = store_put(s, TABLE_RUNIDS, slice_str(r->id), slice_of(started, n), err);
-    return code ? code : store_put(s, TABLE_SYNCRUNS, sync_key(r->sync, run, by_sync), SLICE_LIT("-"), err);
+    return code
+               ? code
+               : store_put(s, TABLE_SYNCRUNS, sync_key(r->sync, run, by_sync), SLICE_LIT("-"), err);
 }
 
-static enum err_code find_run(struct state *s, const char *id, struct run_record *ret, struct err *err)
+static enum err_code find_run(struct state *s, const char *id, struct run_record *ret,
+                              struct err *err)
 {
     struct slice v;
     size_t n = strlen(id);
@@ -143,7 +162,8 @@ static enum err_code find_run(struct state *s, const char *id, struct run_record
     return code ? code : unpack_run(v, ret, err);
 }
 
-enum err_code state_run_get(struct state *s, const char *id, struct run_record *ret, struct err *err)
+enum err_code state_run_get(struct state *s, const char *id, struct run_record *ret,
+                            struct err *err)
 {
     enum err_code code = store_enter(s, err);
     if (code)
@@ -159,7 +179,8 @@ static bool take_first(void *ctx, const struct run_record *r)
     return false;
 }
 
-enum err_code state_run_last(struct state *s, const char *sync, struct run_record *ret, struct err *err)
+enum err_code state_run_last(struct state *s, const char *sync, struct run_record *ret,
+                             struct err *err)
 {
     ret->id[0] = '\0';
     enum err_code code = state_run_list(s, sync, 1, take_first, ret, err);
@@ -169,8 +190,8 @@ enum err_code state_run_last(struct state *s, const char *sync, struct run_recor
 }
 
 /* Walks the newest first; sync NULL: of all. */
-static enum err_code walk(struct state *s, const char *sync, size_t limit, state_run_cb cb, void *ctx,
-                          struct err *err)
+static enum err_code walk(struct state *s, const char *sync, size_t limit, state_run_cb cb,
+                          void *ctx, struct err *err)
 {
     CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
     uint8_t prefix_bytes[STATE_NAME_MAX + 1];
@@ -198,8 +219,8 @@ static enum err_code walk(struct state *s, const char *sync, size_t limit, state
     return code == ERR_NOTFOUND ? ERR_OK : code;
 }
 
-enum err_code state_run_list(struct state *s, const char *sync, size_t limit, state_run_cb cb, void *ctx,
-                             struct err *err)
+enum err_code state_run_list(struct state *s, const char *sync, size_t limit, state_run_cb cb,
+                             void *ctx, struct err *err)
 {
     enum err_code code = store_enter(s, err);
     if (code)

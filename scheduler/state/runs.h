@@ -1,8 +1,9 @@
 /*
  * Runs: one record per run of a sync, and for a run under way the bits of its settled records.
  *
- * Works inside the state's one transaction, so that a verdict, its bit and the counters move together.
- * Records are packed in a versioned form; fields added later read as zero from older records.
+ * Works inside the state's one transaction, so that a verdict, its bit and the counters move
+ * together. Records are packed in a versioned form; fields added later read as zero from older
+ * records.
  */
 #ifndef SLUICE_STATE_RUNS_H
 #define SLUICE_STATE_RUNS_H
@@ -35,24 +36,25 @@ struct run_record {
     char id[STATE_RUN_ID_MAX + 1];
     char sync[STATE_NAME_MAX + 1];
     enum run_status status;
-    int64_t started_ms; /* wall clock */
-    int64_t ended_ms;   /* 0: not ended */
+    int64_t started_ms;   /* wall clock */
+    int64_t ended_ms;     /* 0: not ended */
     uint64_t duration_ms; /* on the monotonic clock */
     struct run_counts counts;
-    bool read_ended;    /* the query ran to its end */
-    bool published;     /* something may have reached a destination */
-    bool fresh;         /* planned against the sync's fresh entries */
-    char spool[256];    /* file name inside state_dir; empty: none */
+    bool read_ended; /* the query ran to its end */
+    bool published;  /* something may have reached a destination */
+    bool fresh;      /* planned against the sync's fresh entries */
+    char spool[256]; /* file name inside state_dir; empty: none */
     uint8_t mapping[16];
     uint8_t target[16];
-    uint64_t version;   /* state_sync_version at the hold */
-    uint64_t batches;   /* planned */
+    uint64_t version;              /* state_sync_version at the hold */
+    uint64_t batches;              /* planned */
     char reason[RUN_TEXT_MAX + 1]; /* why held */
     char error[RUN_TEXT_MAX + 1];  /* why failed */
 };
 
 /** Adds or replaces the record of r->id. started_ms must not change afterwards. */
-enum err_code state_run_put(struct state *s, const struct run_record *r, struct err *err) MUST_CHECK;
+enum err_code state_run_put(struct state *s, const struct run_record *r,
+                            struct err *err) MUST_CHECK;
 /** ERR_NOTFOUND. */
 enum err_code state_run_get(struct state *s, const char *id, struct run_record *ret,
                             struct err *err) MUST_CHECK;
@@ -74,16 +76,19 @@ enum err_code state_run_prune(struct state *s, const char *sync, size_t keep,
 enum { BATCH_BITS_BYTES_MAX = 8192 }; /* one bit per ordinal below BATCH_RECORDS_MAX */
 
 /**
- * Marks the ordinals whose bit is set in bits as settled, and leaves set in bits only those that were not
- * before: the verdicts that count. Bit i is bits[i / 8] >> (i % 8) & 1; planned is the number of records
- * of the planned batch, always the same. *ret_new: how many stay set; *ret_settled: settled in all.
+ * Marks the ordinals whose bit is set in bits as settled, and leaves set in bits only those that
+ * were not before: the verdicts that count. Bit i is bits[i / 8] >> (i % 8) & 1; planned is the
+ * number of records of the planned batch, always the same. *ret_new: how many stay set;
+ * *ret_settled: settled in all.
  */
 enum err_code state_batch_settle(struct state *s, const char *run, uint64_t batch, uint32_t planned,
                                  uint8_t *bits, uint32_t *ret_new, uint32_t *ret_settled,
                                  struct err *err) MUST_CHECK;
-/** The settled ordinals of a batch: fills (planned + 7) / 8 bytes of bits, all zero where none is. */
-enum err_code state_batch_settled(struct state *s, const char *run, uint64_t batch, uint32_t planned,
-                                  uint8_t *bits, uint32_t *ret_settled, struct err *err) MUST_CHECK;
+/** The settled ordinals of a batch: fills (planned + 7) / 8 bytes of bits, all zero where none is.
+ */
+enum err_code state_batch_settled(struct state *s, const char *run, uint64_t batch,
+                                  uint32_t planned, uint8_t *bits, uint32_t *ret_settled,
+                                  struct err *err) MUST_CHECK;
 /** The run has ended: forgets its bits, at most max batches per call. */
 enum err_code state_batch_drop(struct state *s, const char *run, size_t max, bool *ret_more,
                                struct err *err) MUST_CHECK;

@@ -16,8 +16,9 @@ size_t sync_slot_key(const struct state_sync *ss, uint32_t slot, uint8_t *out)
 }
 
 /*
- * Where a chunk lies in the map. A committed page stays as it is for the whole transaction, whatever is
- * written, so the place of a chunk holds until that chunk is written or the transaction ends.
+ * Where a chunk lies in the map. A committed page stays as it is for the whole transaction,
+ * whatever is written, so the place of a chunk holds until that chunk is written or the transaction
+ * ends.
  */
 enum err_code sync_forget_chunks(struct state_sync *ss, struct err *err)
 {

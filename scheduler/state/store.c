@@ -1,8 +1,8 @@
 /*
  * Reads: state_dir/state.lmdb. Writes: the same, one transaction at a time.
- * Invariant: a transaction is only begun with room for it in the map, and only committed with room for it
- * on the disk, because LMDB drops a transaction that runs into either.
- * A crash here: LMDB's last commit stands; the file may be longer than it needs to be.
+ * Invariant: a transaction is only begun with room for it in the map, and only committed with room
+ * for it on the disk, because LMDB drops a transaction that runs into either. A crash here: LMDB's
+ * last commit stands; the file may be longer than it needs to be.
  */
 #include "scheduler/state/store.h"
 
@@ -15,27 +15,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-enum {
-    STORE_VERSION = 1,
-    STORE_PAGES_PER_WRITE = 3, /* a leaf, a share of the branches above it and of a split */
-    STORE_SLACK_PAGES = 64,
-    STORE_CHECK_WRITES = 4096,
-    STORE_DUE_PAGES = 24576, /* 96 MiB of changed pages in memory are enough */
-};
+enum { STORE_VERSION = 1, STORE_OPEN_BYTES = 256 << 10 };
 
 static const uint64_t map_default_bytes = 16ull << 30;
 static const uint64_t map_least_bytes = 1ull << 20;
 
 static const char *const table_names[TABLE_COUNT] = {
-    [TABLE_META] = "meta",         [TABLE_SYNCS] = "syncs",       [TABLE_KEYS] = "keys",
-    [TABLE_FREED] = "freed",       [TABLE_SLOTS] = "slots",       [TABLE_REFUSED] = "refused",
-    [TABLE_SLOTIDS] = "slotids",   [TABLE_IDENT] = "ident",       [TABLE_REJECTED] = "rejected",
-    [TABLE_REJKEYS] = "rejkeys",   [TABLE_RUNS] = "runs",         [TABLE_RUNIDS] = "runids",
-    [TABLE_SYNCRUNS] = "syncruns", [TABLE_BATCHES] = "batches",   [TABLE_RESULTS] = "results",
+    [TABLE_META] = "meta",         [TABLE_SYNCS] = "syncs",     [TABLE_KEYS] = "keys",
+    [TABLE_FREED] = "freed",       [TABLE_SLOTS] = "slots",     [TABLE_REFUSED] = "refused",
+    [TABLE_SLOTIDS] = "slotids",   [TABLE_IDENT] = "ident",     [TABLE_REJECTED] = "rejected",
+    [TABLE_REJKEYS] = "rejkeys",   [TABLE_RUNS] = "runs",       [TABLE_RUNIDS] = "runids",
+    [TABLE_SYNCRUNS] = "syncruns", [TABLE_BATCHES] = "batches", [TABLE_RESULTS] = "results",
     [TABLE_LIMITS] = "limits",     [TABLE_MISC] = "misc",
 };
 
@@ -47,7 +40,7 @@ enum err_code store_error(struct state *s, int rc, struct err *err, const char *
         return err_set(err, ERR_NOTFOUND, "state: %s: not there", what);
     enum err_code code = ERR_IO; /* a full disk too: ERR_FULL says that nothing was lost */
     if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
-             rc == MDB_VERSION_MISMATCH || rc == MDB_PANIC)
+        rc == MDB_VERSION_MISMATCH || rc == MDB_PANIC)
         code = ERR_INVALID;
     else if (rc == ENOMEM)
         code = ERR_NOMEM;
@@ -56,98 +49,13 @@ enum err_code store_error(struct state *s, int rc, struct err *err, const char *
     return err_set(err, code, "state: %s: %s", what, mdb_strerror(rc));
 }
 
-/* ---- room ---- */
+/* ---- transactions ---- */
 
-/* Pages of all tables as this transaction sees them: none can have been changed that is not among them. */
-static uint64_t live_pages(struct state *s)
-{
-    uint64_t pages = 0;
-    for (int i = 0; i < TABLE_COUNT; i++) {
-        MDB_stat st;
-        if (mdb_stat(s->txn, s->tables[i], &st) == 0)
-            pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
-    }
-    return pages;
-}
-
-/* An upper bound of the pages that a commit writes, its own free list among them. */
-static uint64_t changed_pages(struct state *s)
-{
-    uint64_t live = live_pages(s) + s->held_pages;
-    uint64_t most = s->writes * STORE_PAGES_PER_WRITE;
-    uint64_t pages = live < most ? live : most;
-    return pages + pages / 128 + STORE_SLACK_PAGES;
-}
-
-static uint64_t committed_bytes(struct state *s)
-{
-    MDB_envinfo info;
-    return mdb_env_info(s->env, &info) == 0 ? ((uint64_t)info.me_last_pgno + 1) * s->page_bytes : 0;
-}
-
-/* The file gets its blocks before LMDB writes to them, so that a full disk is met here, with nothing lost. */
-static enum err_code disk_room(struct state *s, uint64_t need_bytes, struct err *err)
-{
-    int fd;
-    struct stat st;
-    struct statvfs vfs;
-    if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0 || fstatvfs(fd, &vfs) != 0)
-        return err_errno(err, errno, "state: cannot look at %s", s->dir);
-    uint64_t free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-    uint64_t size = (uint64_t)st.st_size;
-    uint64_t more = need_bytes > size ? need_bytes - size : 0;
-    if (free_bytes < s->reserve_bytes || free_bytes - s->reserve_bytes < more)
-        return err_set(err, ERR_FULL,
-                       "state: the disk of %s has %llu MiB free, %llu MiB are to stay free and %llu "
-                       "MiB are needed: make room",
-                       s->dir, (unsigned long long)(free_bytes >> 20),
-                       (unsigned long long)(s->reserve_bytes >> 20),
-                       (unsigned long long)((more >> 20) + 1));
-    if (!more)
-        return ERR_OK;
-    int rc = posix_fallocate(fd, (off_t)size, (off_t)more);
-    if (rc == EOPNOTSUPP || rc == EINVAL)
-        rc = ftruncate(fd, (off_t)need_bytes) == 0 ? 0 : errno;
-    if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG)
-        return err_set(err, ERR_FULL, "state: the disk of %s is full: make room", s->dir);
-    return rc ? err_errno(err, rc, "state: cannot make room in %s", s->dir) : ERR_OK;
-}
-
-static enum err_code check_room(struct state *s, struct err *err)
-{
-    uint64_t pages = changed_pages(s);
-    uint64_t need = committed_bytes(s) + pages * s->page_bytes;
-    uint64_t left = s->map_bytes > need ? (s->map_bytes - need) / s->page_bytes : 0;
-    if (pages > STORE_DUE_PAGES || left < s->map_bytes / s->page_bytes / 4)
-        s->due = true;
-    if (left < STORE_SLACK_PAGES)
-        return err_set(err, ERR_FULL, "state: too many changes since the last commit: commit first");
-    uint64_t step = (left - STORE_SLACK_PAGES) / STORE_PAGES_PER_WRITE / 2;
-    s->next_check = s->writes + (step < STORE_CHECK_WRITES ? step : STORE_CHECK_WRITES) + 1;
-    /* LMDB may write pages out before the commit when there are many. */
-    uint64_t ahead = STORE_CHECK_WRITES * STORE_PAGES_PER_WRITE * s->page_bytes;
-    return pages > STORE_DUE_PAGES ? disk_room(s, need + ahead, err) : ERR_OK;
-}
-
-enum err_code store_room(struct state *s, size_t bytes, struct err *err)
-{
-    if (UNLIKELY(s->broken || s->read_only))
-        return err_set(err, s->broken ? ERR_IO : ERR_BUG, "state: %s",
-                       s->broken ? "lost its transaction: open it again" : "opened for reading only");
-    s->writes += 1 + bytes / 4096;
-    s->dirty = true;
-    if (LIKELY(s->writes < s->next_check || s->committing))
-        return ERR_OK;
-    enum err_code rc = check_room(s, err);
-    if (rc)
-        s->writes--; /* the write does not happen */
-    return rc;
-}
-
-/* Only between transactions: the map is twice what is used, and never without a transaction's room. */
+/* Only between transactions: the map is twice what is used, and never without a transaction's room.
+ */
 static enum err_code grow_map(struct state *s, struct err *err)
 {
-    uint64_t used = committed_bytes(s);
+    uint64_t used = store_committed_bytes(s);
     uint64_t want = used + (used > s->room_bytes ? used : s->room_bytes);
     if (want <= s->map_bytes)
         return ERR_OK;
@@ -158,8 +66,6 @@ static enum err_code grow_map(struct state *s, struct err *err)
     s->map_bytes = want;
     return ERR_OK;
 }
-
-/* ---- transactions ---- */
 
 static enum err_code begin(struct state *s, struct err *err)
 {
@@ -249,7 +155,8 @@ enum err_code store_cursor(struct state *s, enum store_table t, MDB_cursor **ret
 
 static bool starts_with(MDB_val key, struct slice prefix)
 {
-    return prefix.n == 0 || (key.mv_size >= prefix.n && memcmp(key.mv_data, prefix.p, prefix.n) == 0);
+    return prefix.n == 0 ||
+           (key.mv_size >= prefix.n && memcmp(key.mv_data, prefix.p, prefix.n) == 0);
 }
 
 enum err_code store_seek(struct state *s, MDB_cursor *c, struct slice from, size_t prefix_bytes,
@@ -321,10 +228,11 @@ static enum err_code read_meta(struct state *s, struct err *err)
     struct unpack u = {(const uint8_t *)v.p, v.n};
     uint8_t version = unpack_u8(&u);
     if (version != STORE_VERSION)
-        return err_set(err, ERR_INVALID,
-                       "state: %s/state.lmdb has version %u, this program reads version %d: use the "
-                       "program that wrote it",
-                       s->dir, version, STORE_VERSION);
+        return err_set(
+            err, ERR_INVALID,
+            "state: %s/state.lmdb has version %u, this program reads version %d: use the "
+            "program that wrote it",
+            s->dir, version, STORE_VERSION);
     s->commit = unpack_u64(&u);
     unpack_str(&u, s->id, sizeof s->id);
     return strlen(s->id) == STATE_ID_BYTES - 1
@@ -382,11 +290,12 @@ static enum err_code check_size(struct state *s, struct err *err)
     struct stat st;
     if (mdb_env_get_fd(s->env, &fd) != 0 || fstat(fd, &st) != 0)
         return err_errno(err, errno, "state: cannot look at %s", s->dir);
-    if (st.st_size && (uint64_t)st.st_size < committed_bytes(s))
-        return err_set(err, ERR_INVALID,
-                       "state: %s/state.lmdb is damaged: %lld bytes long, %llu are in use; restore it "
-                       "from a backup",
-                       s->dir, (long long)st.st_size, (unsigned long long)committed_bytes(s));
+    if (st.st_size && (uint64_t)st.st_size < store_committed_bytes(s))
+        return err_set(
+            err, ERR_INVALID,
+            "state: %s/state.lmdb is damaged: %lld bytes long, %llu are in use; restore it "
+            "from a backup",
+            s->dir, (long long)st.st_size, (unsigned long long)store_committed_bytes(s));
     return ERR_OK;
 }
 
@@ -442,7 +351,7 @@ static enum err_code open_state(struct state *s, struct err *err)
     s->page_bytes = st.ms_psize;
     code = check_size(s, err);
     if (!code && !s->read_only)
-        code = disk_room(s, committed_bytes(s) + STORE_SLACK_PAGES * s->page_bytes, err);
+        code = store_disk_room(s, store_committed_bytes(s) + STORE_OPEN_BYTES, err);
     if (!code)
         code = open_tables(s, err);
     if (code)
@@ -461,8 +370,8 @@ static enum err_code open_state(struct state *s, struct err *err)
     return code ? code : read_meta(s, err);
 }
 
-enum err_code state_open(const char *dir, const struct state_options *opts, struct state **ret_state,
-                         struct err *err)
+enum err_code state_open(const char *dir, const struct state_options *opts,
+                         struct state **ret_state, struct err *err)
 {
     struct state *s = calloc(1, sizeof *s);
     if (!s || !(s->dir = strdup(dir))) {
@@ -526,7 +435,7 @@ enum err_code state_commit(struct state *s, struct err *err)
     if (!s->dirty)
         return ERR_OK;
     enum err_code code =
-        disk_room(s, committed_bytes(s) + changed_pages(s) * s->page_bytes, err);
+        store_disk_room(s, store_committed_bytes(s) + store_changed_pages(s) * s->page_bytes, err);
     if (code)
         return code;
     s->committing = true; /* room was made: what is held back may be written */

@@ -1,8 +1,8 @@
 /*
  * The store behind state: LMDB's environment, its one write transaction and the tables in it.
  *
- * Internal to scheduler/state. Every other file there reads and writes through these calls, so that room
- * in map and disk is checked in one place and an LMDB error is told in one way.
+ * Internal to scheduler/state. Every other file there reads and writes through these calls, so that
+ * room in map and disk is checked in one place and an LMDB error is told in one way.
  */
 #ifndef SLUICE_STATE_STORE_H
 #define SLUICE_STATE_STORE_H
@@ -43,20 +43,20 @@ struct state {
     char *dir;
     char id[STATE_ID_BYTES];
     uint64_t commit;
-    uint64_t txn_number;  /* of this process: cursors and caches of an older one are void */
-    uint64_t writes;      /* in this transaction, in pages at most STORE_PAGES_PER_WRITE each */
-    uint64_t next_check;  /* value of writes at which room is looked at again */
-    uint64_t held_pages;  /* changed, but still with open syncs */
-    uint64_t room_bytes;  /* what a transaction gets at least */
+    uint64_t txn_number; /* of this process: cursors and caches of an older one are void */
+    uint64_t writes;     /* in this transaction, each of a few pages at most */
+    uint64_t next_check; /* value of writes at which room is looked at again */
+    uint64_t held_pages; /* changed, but still with open syncs */
+    uint64_t room_bytes; /* what a transaction gets at least */
     uint64_t map_bytes;
-    const uint8_t *map;   /* where it is, in this transaction */
+    const uint8_t *map; /* where it is, in this transaction */
     uint64_t reserve_bytes;
     uint64_t page_bytes;
     bool read_only;
     bool dirty;
     bool due;
     bool committing;
-    bool broken; /* LMDB dropped the transaction: only closing is left */
+    bool broken;              /* LMDB dropped the transaction: only closing is left */
     struct state_sync *syncs; /* open ones */
 };
 
@@ -67,8 +67,16 @@ enum err_code store_error(struct state *s, int rc, struct err *err, const char *
 enum err_code store_enter(struct state *s, struct err *err) MUST_CHECK;
 void store_leave(struct state *s);
 
-/** Before each write of that many bytes: is there room in map and disk? Marks the transaction dirty. */
+/** Before each write of that many bytes: is there room in map and disk? Marks the transaction
+ * dirty. */
 enum err_code store_room(struct state *s, size_t bytes, struct err *err) MUST_CHECK;
+
+/** An upper bound of the pages that a commit writes, its own free list among them. */
+uint64_t store_changed_pages(struct state *s);
+/** Length of what the last commit uses. */
+uint64_t store_committed_bytes(struct state *s);
+/** Gives the file its blocks up to need_bytes. Errors: ERR_FULL. */
+enum err_code store_disk_room(struct state *s, uint64_t need_bytes, struct err *err) MUST_CHECK;
 
 static inline MDB_val store_val(const void *p, size_t n)
 {
@@ -110,8 +118,8 @@ enum err_code store_flush_syncs(struct state *s, struct err *err) MUST_CHECK;
 enum err_code store_reload_syncs(struct state *s, struct err *err) MUST_CHECK;
 
 /**
- * Writes sync id and name (or, for a long one, its hash) to out as a key; returns its length. *ret_hashed:
- * the value must hold the full name.
+ * Writes sync id and name (or, for a long one, its hash) to out as a key; returns its length.
+ * *ret_hashed: the value must hold the full name.
  */
 size_t store_named_key(uint32_t sync_id, struct slice name, uint8_t *out, bool *ret_hashed);
 

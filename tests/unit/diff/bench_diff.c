@@ -43,13 +43,21 @@ static void pass(struct bench *b, const char *name, bool fold)
 {
     static const struct slice names[] = {{"id", 2}};
     struct err err;
-    struct diff_options o = {.entries = b->ss, .mode = MODE_UPSERT, .primary_names = names,
-                             .primary_count = 1, .key_count = 1, .field_count = FIELDS, .run = "bench"};
+    struct diff_options o = {.entries = b->ss,
+                             .mode = MODE_UPSERT,
+                             .primary_names = names,
+                             .primary_count = 1,
+                             .key_count = 1,
+                             .field_count = FIELDS,
+                             .run = "bench"};
     struct diff *d;
     struct tally *t;
     check(diff_new(&o, &d, &err), &err);
-    check(tally_new(&(struct tally_options){.entries = b->ss, .run = "bench", .primary_names = names,
-                                            .primary_count = 1}, &t, &err), &err);
+    check(tally_new(
+              &(struct tally_options){
+                  .entries = b->ss, .run = "bench", .primary_names = names, .primary_count = 1},
+              &t, &err),
+          &err);
     struct value values[FIELDS];
     char space[16];
     for (int i = 0; i < FIELDS; i++)
@@ -64,7 +72,8 @@ static void pass(struct bench *b, const char *name, bool fold)
             struct tally_record r = {.slot = got.slot, .op = got.op, .key = got.key};
             memcpy(r.hash, got.hash, sizeof r.hash);
             enum tally_count count;
-            check(tally_fold(t, &r, &(struct tally_verdict){.verdict = VERDICT_OK}, &count, &err), &err);
+            check(tally_fold(t, &r, &(struct tally_verdict){.verdict = VERDICT_OK}, &count, &err),
+                  &err);
         }
         if (i % COMMIT_ROWS == COMMIT_ROWS - 1 || state_commit_due(b->s))
             check(state_commit(b->s, &err), &err);
@@ -79,7 +88,8 @@ static void pass(struct bench *b, const char *name, bool fold)
     struct diff_counts c = diff_counts(d);
     double s = cpu_s() - from;
     printf("%-28s %.2f s CPU for %u rows (%.2f per million): added %llu unchanged %llu\n", name, s,
-           b->rows, s * 1e6 / b->rows, (unsigned long long)c.added, (unsigned long long)c.unchanged);
+           b->rows, s * 1e6 / b->rows, (unsigned long long)c.added,
+           (unsigned long long)c.unchanged);
     diff_free(d);
     tally_free(t);
 }

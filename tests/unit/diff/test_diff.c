@@ -116,7 +116,8 @@ static void a_refused_row_is_tried_again_after_retry(void **state)
     uint64_t position = 0, count = 0;
     bool more;
     world_one(w, 1, "a", "x", VERDICT_REJECTED, false);
-    struct retry_filter other = {.message = "quota"}, same = {.message = "SUCH", .key = "{\"id\":1}"};
+    struct retry_filter other = {.message = "quota"},
+                        same = {.message = "SUCH", .key = "{\"id\":1}"};
     world_check(state_retry(w->ss, &other, &position, 10, &count, &more, &err), &err);
     assert_int_equal(count, 0);
     position = 0;
@@ -173,7 +174,8 @@ static void a_refused_removal_is_sent_again_under_another_mapping_or_after_retry
     assert_int_equal(world_empty(w), 1);
     world_all(w, VERDICT_REJECTED, false);
     assert_int_equal(world_empty(w), 0);
-    world_check(state_retry(w->ss, &(struct retry_filter){0}, &position, 10, &count, &more, &err), &err);
+    world_check(state_retry(w->ss, &(struct retry_filter){0}, &position, 10, &count, &more, &err),
+                &err);
     assert_int_equal(count, 1);
     assert_int_equal(world_empty(w), 1);
 }
@@ -327,8 +329,8 @@ static void a_row_that_cannot_be_batched_counts_as_invalid(void **state)
     struct err err;
     world_begin(w);
     world_row(w, 1, "a", "x");
-    struct diff_decision g = {.class = DIFF_ADDED, .slot = w->planned[0].record.slot,
-                              .key = w->planned[0].record.key};
+    struct diff_decision g = {
+        .class = DIFF_ADDED, .slot = w->planned[0].record.slot, .key = w->planned[0].record.key};
     world_check(diff_refuse(w->d, &g, SLICE_LIT("too large"), &err), &err);
     w->planned_count = 0;
     world_finish(w, true);
@@ -467,7 +469,8 @@ static void a_row_takes_the_identity_of_an_owner_that_is_gone(void **state)
     assert_int_equal(w->planned_count, 1);
     assert_int_equal(w->planned[0].class, DIFF_ADDED);
     world_all(w, VERDICT_CANCELLED, false);
-    assert_int_equal(world_empty(w), 1); /* what the first owner left there is still to be removed */
+    assert_int_equal(world_empty(w),
+                     1); /* what the first owner left there is still to be removed */
     assert_string_equal(w->planned[0].name, "a");
 }
 

@@ -1,6 +1,7 @@
 /*
- * Random histories of runs against a model of a destination. After a clean mirror run with a destination
- * that accepts everything, the destination holds exactly the rows. SEED=n replays one, ROUNDS=n asks for more.
+ * Random histories of runs against a model of a destination. After a clean mirror run with a
+ * destination that accepts everything, the destination holds exactly the rows. SEED=n replays one,
+ * ROUNDS=n asks for more.
  */
 #include "world.h"
 
@@ -175,7 +176,8 @@ static void check_tally(const struct story *s)
     assert_int_equal(sum, s->w.planned_count);
 }
 
-/* A crash after the spool was written: what the diff wrote to state is lost, the verdicts come all the same. */
+/* A crash after the spool was written: what the diff wrote to state is lost, the verdicts come all
+ * the same. */
 static void crash(struct story *s)
 {
     struct err err;
@@ -193,8 +195,8 @@ static void crash(struct story *s)
 
 static void choose_mode(struct story *s)
 {
-    static const enum sync_mode modes[] = {MODE_UPSERT, MODE_MIRROR, MODE_FULL, MODE_UPDATE, MODE_INSERT,
-                                           MODE_APPEND};
+    static const enum sync_mode modes[] = {MODE_UPSERT, MODE_MIRROR, MODE_FULL,
+                                           MODE_UPDATE, MODE_INSERT, MODE_APPEND};
     s->w.o.mode = modes[roll(s, s->all_modes ? 6 : 4)];
     s->w.o.on_removed = (enum on_removed)roll(s, 3);
     s->w.o.full = roll(s, 6) == 0;
@@ -260,8 +262,9 @@ static void forget_refusals(struct story *s)
     uint64_t position = 0, count = 0;
     bool more = true;
     while (more)
-        world_check(state_retry(s->w.ss, &(struct retry_filter){0}, &position, 3, &count, &more, &err),
-                    &err);
+        world_check(
+            state_retry(s->w.ss, &(struct retry_filter){0}, &position, 3, &count, &more, &err),
+            &err);
 }
 
 static void compare(struct story *s)
@@ -276,8 +279,8 @@ static void compare(struct story *s)
         char want[16];
         snprintf(want, sizeof want, "n%d", r->name);
         if (!m->there || m->id != id || strcmp(m->text, want) != 0)
-            fail_msg("row %d (e%c, %s) is not there as it should be: %d %d %s", id, 'a' + r->email, want,
-                     m->there, m->id, m->text);
+            fail_msg("row %d (e%c, %s) is not there as it should be: %d %d %s", id, 'a' + r->email,
+                     want, m->there, m->id, m->text);
     }
     for (size_t i = 0; i < ARRAY_LEN(s->remote); i++)
         remote += s->remote[i].there;
@@ -336,7 +339,8 @@ int main(void)
     uint64_t seed = 0;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate_setup_teardown(
-            after_any_history_a_clean_mirror_run_makes_the_destination_the_rows, NULL, say_seed, &seed),
+            after_any_history_a_clean_mirror_run_makes_the_destination_the_rows, NULL, say_seed,
+            &seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /*
  * A small world for tests of diff and tally: a state in a temporary folder, one sync of rows
- * (id, email, name), and the planned records of the run in hand. Header only; cmocka asserts inside.
+ * (id, email, name), and the planned records of the run in hand. Header only; cmocka asserts
+ * inside.
  */
 #ifndef SLUICE_TESTS_DIFF_WORLD_H
 #define SLUICE_TESTS_DIFF_WORLD_H
@@ -65,7 +66,8 @@ static inline void world_reopen(struct world *w)
     state_close(w->s);
     w->s = NULL;
     w->ss = NULL;
-    world_check(state_open(w->dir, &(struct state_options){.map_bytes = 4 << 20}, &w->s, &err), &err);
+    world_check(state_open(w->dir, &(struct state_options){.map_bytes = 4 << 20}, &w->s, &err),
+                &err);
     world_check(state_sync_open(w->s, "sync", &w->ss, &err), &err);
     w->o.entries = w->ss;
 }
@@ -115,8 +117,11 @@ static inline void world_tally(struct world *w)
 {
     struct err err;
     tally_free(w->t);
-    struct tally_options t = {.entries = w->ss, .run = w->run_id, .has_identity = w->o.has_identity,
-                              .primary_names = world_names, .primary_count = 1,
+    struct tally_options t = {.entries = w->ss,
+                              .run = w->run_id,
+                              .has_identity = w->o.has_identity,
+                              .primary_names = world_names,
+                              .primary_count = 1,
                               .mapping = w->o.mapping};
     world_check(tally_new(&t, &w->t, &err), &err);
 }
@@ -184,8 +189,8 @@ static inline enum diff_class world_row_invalid(struct world *w, int id, const c
 {
     char digits[16];
     snprintf(digits, sizeof digits, "%d", id);
-    struct value primary = id ? value_of(VALUE_NUMBER, slice_str(digits))
-                              : (struct value){.kind = VALUE_NULL};
+    struct value primary =
+        id ? value_of(VALUE_NUMBER, slice_str(digits)) : (struct value){.kind = VALUE_NULL};
     struct value fields[WORLD_FIELDS] = {primary, world_text(email), world_text(name)};
     struct mapped m = {fields, &primary, w->o.has_identity ? &fields[1] : &primary};
     struct diff_decision g;
@@ -195,7 +200,8 @@ static inline enum diff_class world_row_invalid(struct world *w, int id, const c
     return g.class;
 }
 
-static inline enum diff_class world_row(struct world *w, int id, const char *email, const char *name)
+static inline enum diff_class world_row(struct world *w, int id, const char *email,
+                                        const char *name)
 {
     return world_row_invalid(w, id, email, name, NULL);
 }
@@ -218,7 +224,9 @@ static inline void world_verdict(struct world *w, size_t i, enum verdict verdict
 {
     struct err err;
     enum tally_count count;
-    struct tally_verdict v = {.verdict = verdict, .doubt = doubt, .now_ms = w->now_ms,
+    struct tally_verdict v = {.verdict = verdict,
+                              .doubt = doubt,
+                              .now_ms = w->now_ms,
                               .message = slice_str(verdict == VERDICT_OK ? "" : "no such thing")};
     world_check(tally_fold(w->t, &w->planned[i].record, &v, &count, &err), &err);
     w->tallies[count]++;
@@ -233,8 +241,8 @@ static inline void world_all(struct world *w, enum verdict verdict, bool doubt)
 }
 
 /* A whole run with one row, answered alike. */
-static inline enum diff_class world_one(struct world *w, int id, const char *email, const char *name,
-                                        enum verdict verdict, bool doubt)
+static inline enum diff_class world_one(struct world *w, int id, const char *email,
+                                        const char *name, enum verdict verdict, bool doubt)
 {
     world_begin(w);
     enum diff_class class = world_row(w, id, email, name);

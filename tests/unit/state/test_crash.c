@@ -26,7 +26,8 @@ static void write_for_ever(const char *dir, int tell)
             place_accept(ss, from + i);
             char text[16];
             int n = snprintf(text, sizeof text, "t%u", from + i);
-            struct rejected r = {.key = slice_of(text, (size_t)n), .text = slice_of(text, (size_t)n)};
+            struct rejected r = {.key = slice_of(text, (size_t)n),
+                                 .text = slice_of(text, (size_t)n)};
             if (state_rejected_put(ss, &r, NULL))
                 _exit(1);
         }

@@ -19,10 +19,18 @@ static void every_kind_of_key_comes_back_from_its_bytes(void **state)
 {
     (void)state;
     const struct value values[] = {
-        val(VALUE_NUMBER, "0"),    val(VALUE_NUMBER, "7"),     val(VALUE_NUMBER, "-7"),
-        val(VALUE_NUMBER, "7.50"), val(VALUE_NUMBER, "1e300"), val(VALUE_TEXT, ""),
-        val(VALUE_TEXT, "h\xc3\xa9"), val(VALUE_JSON, "{\"a\":1}"), {.kind = VALUE_TRUE},
-        {.kind = VALUE_FALSE},     val(VALUE_NUMBER, "98765432109876543210"), val(VALUE_TEXT, "7"),
+        val(VALUE_NUMBER, "0"),
+        val(VALUE_NUMBER, "7"),
+        val(VALUE_NUMBER, "-7"),
+        val(VALUE_NUMBER, "7.50"),
+        val(VALUE_NUMBER, "1e300"),
+        val(VALUE_TEXT, ""),
+        val(VALUE_TEXT, "h\xc3\xa9"),
+        val(VALUE_JSON, "{\"a\":1}"),
+        {.kind = VALUE_TRUE},
+        {.kind = VALUE_FALSE},
+        val(VALUE_NUMBER, "98765432109876543210"),
+        val(VALUE_TEXT, "7"),
     };
     size_t count = ARRAY_LEN(values);
     struct value got[ARRAY_LEN(values)];
@@ -44,7 +52,8 @@ static void every_kind_of_key_comes_back_from_its_bytes(void **state)
 static void whole_numbers_sort_by_size_and_kinds_differ(void **state)
 {
     (void)state;
-    static const char *const ascending[] = {"0", "1", "9", "10", "99", "100", "12345678901234567890"};
+    static const char *const ascending[] = {
+        "0", "1", "9", "10", "99", "100", "12345678901234567890"};
     struct buf a, b;
     buf_init(&a, 4096);
     buf_init(&b, 4096);
@@ -54,7 +63,8 @@ static void whole_numbers_sort_by_size_and_kinds_differ(void **state)
         assert_true(memcmp(x.p, y.p, x.n < y.n ? x.n : y.n) < 0);
     }
     assert_false(slice_eq(encode(&a, val(VALUE_NUMBER, "7")), encode(&b, val(VALUE_TEXT, "7"))));
-    assert_false(slice_eq(encode(&a, val(VALUE_NUMBER, "7")), encode(&b, val(VALUE_NUMBER, "7.0"))));
+    assert_false(
+        slice_eq(encode(&a, val(VALUE_NUMBER, "7")), encode(&b, val(VALUE_NUMBER, "7.0"))));
     buf_done(&a);
     buf_done(&b);
 }

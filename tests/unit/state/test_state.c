@@ -46,7 +46,8 @@ static void a_rollback_forgets_entries_too(void **state)
     state_sync_close(ss);
 }
 
-/* More chunks than the cache holds, so that chunks are written and read again in one transaction. */
+/* More chunks than the cache holds, so that chunks are written and read again in one transaction.
+ */
 static void entries_of_many_chunks_keep_their_hashes_in_any_order(void **state)
 {
     enum { KEYS = 40000, STEP = 7919 };
@@ -242,8 +243,10 @@ static void of_too_many_rejected_records_the_oldest_go(void **state)
     for (int i = 0; i < 25; i++) {
         char text[16];
         int n = snprintf(text, sizeof text, "t%02d", i);
-        struct rejected r = {.kind = REJECTED_FAILED, .key = slice_of(text, (size_t)n),
-                             .text = slice_of(text, (size_t)n), .run = SLICE_LIT("r")};
+        struct rejected r = {.kind = REJECTED_FAILED,
+                             .key = slice_of(text, (size_t)n),
+                             .text = slice_of(text, (size_t)n),
+                             .run = SLICE_LIT("r")};
         must(state_rejected_put(ss, &r, &err));
         must(state_rejected_put(ss, &r, &err)); /* in the place of the first */
     }
@@ -295,7 +298,8 @@ static void a_reader_beside_sees_each_commit_and_cannot_write(void **state)
         char go;
         if (state_open(p->dir, &(struct state_options){.read_only = true}, &ro, NULL))
             _exit(2);
-        if (state_run_get(ro, "1", &got, NULL) || state_run_get(ro, "2", &got, NULL) != ERR_NOTFOUND)
+        if (state_run_get(ro, "1", &got, NULL) ||
+            state_run_get(ro, "2", &got, NULL) != ERR_NOTFOUND)
             _exit(3);
         if (state_misc_put(ro, "a", SLICE_LIT("b"), NULL) == ERR_OK || read(wanted[0], &go, 1) != 1)
             _exit(4);
@@ -326,7 +330,8 @@ static void identities_have_one_owner(void **state)
     bool added;
     must(state_sync_open(p->s, "x", &ss, &err));
     uint32_t a = place_take(ss, 1, &added), b = place_take(ss, 2, &added);
-    struct identity items[] = {{IDENTITY_LIVE, SLICE_LIT("one")}, {IDENTITY_ACCEPTED, SLICE_LIT("two")}};
+    struct identity items[] = {{IDENTITY_LIVE, SLICE_LIT("one")},
+                               {IDENTITY_ACCEPTED, SLICE_LIT("two")}};
     struct identity_list list = {SLICE_LIT("key"), items, 2}, got;
     must(state_identity_set(ss, a, &list, &err));
     struct entry e;
