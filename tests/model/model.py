@@ -489,7 +489,7 @@ class Model:
             return
         self.closed[d] = max(self.closed.get(d, 0), self.now + delay)
         factor = self.factor_now(self.now)
-        if d not in self.lowered or claimed_at >= self.lowered[d]:
+        if d not in self.lowered or claimed_at > self.lowered[d]:
             factor, self.lowered[d] = max(100, factor * 7 // 10), self.now
         self.factor, self.factor_since = factor, max(self.closed[d], self.factor_since)
 

@@ -5,6 +5,7 @@
     /usr/bin/python3 tests/model/test_queue.py --seed N --steps M     one story again
 """
 import argparse
+import copy
 import hashlib
 import os
 import pathlib
@@ -55,7 +56,7 @@ class Story:
         self.permit_at, self.saved, self.granted = self.true, [], 0
         self.held = {}  # (worker, token) -> what the worker knows
         self.workers, self.tokens, self.zombies = [], {}, []
-        self.in_doubt_lanes = set()
+        self.snapshot = None
         for _ in range(3):
             self.new_worker()
         self.open()
@@ -268,11 +269,15 @@ class Story:
         if loss == "flush":
             self.server.redis.delete(*self.server.redis.keys(f"sluice:{{{self.quota}}}*"))
             self.model, self.lossy, self.position, self.untrimmed = model.Model(), True, "0-0", []
+        elif loss == "restore":
+            self.restore()
         self.number("fence", [], lambda: self.model.fence())
-        for worker in {w for w, _ in self.held}:
+        for worker in sorted({w for w, _ in self.held}):
             self.crash(worker, tell=False)
-        self.advance(self.rng.choice([0, 5000, PERMIT_MS + LEASE_MS]) if not loss else PERMIT_MS + LEASE_MS)
-        self.number("reap", ["w", 1], lambda: self.model.reap("w", True))
+        wait = self.rng.choice([0, 5000, PERMIT_MS + LEASE_MS]) if not loss else PERMIT_MS + LEASE_MS
+        self.advance(wait)
+        if wait < LEASE_MS or self.rng.random() < 0.5:
+            self.number("reap", ["w", 1], lambda: self.model.reap("w", True))
         self.read_results()
         if self.rng.random() < 0.5:
             self.number("clear", [], lambda: (self.model.clear(), 0)[1])
@@ -285,6 +290,20 @@ class Story:
             self.open(windows, changed=bool(loss))
         for sync, plan in self.plans.items():
             self.republish[sync] = list(plan["planned"])
+
+    def save(self):
+        self.read_results()
+        self.server.redis.save()
+        self.snapshot = copy.deepcopy((self.model, self.position, self.untrimmed))
+
+    def restore(self):
+        """The server is killed and comes back with what it once wrote to its disk."""
+        self.server.restart()
+        self.model, self.position, self.untrimmed = copy.deepcopy(self.snapshot)
+        self.lossy = True
+        self.model.tick(self.clock())
+        reply = self.call("claim", "w0", 1, LEASE_MS, self.true, 0)
+        assert reply[0] < 0, "a claim on a server that has lost writes"
 
     def windows_after_loss(self):
         """What may have been sent counts as sent now: all of a short window, the grant of a long one."""
@@ -504,6 +523,8 @@ class Story:
                 return
             self.claim(self.rng.choice(self.workers))
         self.skew += self.rng.choice([-1, 1]) * self.rng.choice([600, 1500, 5000, 9000, 60_000, 3_600_000])
+        if self.rng.random() < 0.3:
+            self.reap()
 
     # ---- the story ----
 
@@ -511,9 +532,13 @@ class Story:
         ops = [(self.claim, 30), (self.settle, 22), (self.send, 30), (lambda: self.enqueue(self.rng.choice("ABCD")), 14),
                (self.pass_time, 25), (self.permit, 2), (self.reap, 3), (self.beat, 2), (self.trim, 3), (self.control, 4),
                (self.zombie, 2), (self.jump, 1), (lambda: self.crash(self.rng.choice(self.workers)), 1),
-               (lambda: self.recover(self.rng.choice([None, None, "flush"])), 0.3)]
+               (self.lose, 0.3), (self.save, 0.1)]
         self.rng.choices([op for op, _ in ops], [weight for _, weight in ops])[0]()
         self.check()
+
+    def lose(self):
+        losses = [None, None, "flush"] + (["restore"] if self.snapshot else [])
+        self.recover(self.rng.choice(losses))
 
     def check(self):
         reply = self.call_queue("audit", self.clock())

@@ -24,7 +24,7 @@ local function throttle(d, delay, claimed_at)
     end
     closed = math.max(closed, now + delay)
     local factor = factor_now()
-    if not lowered or claimed_at >= tonumber(lowered) then
+    if not lowered or claimed_at > tonumber(lowered) then
         factor = math.max(100, math.floor(factor * 7 / 10))
         call('HSET', key, 'la', now)
     end
