@@ -114,11 +114,12 @@ static enum err_code start(struct spool *s, struct event_base *base, struct err 
     s->wake = event_new(base, s->wake_fd, EV_READ | EV_PERSIST, on_synced, s);
     if (!s->wake || event_add(s->wake, NULL))
         return err_set(err, ERR_NOMEM, "spool: no memory for an event");
+    s->stop = false; /* before the thread looks */
     int rc = pthread_create(&s->thread, NULL, sync_thread, s);
-    if (rc)
-        return err_errno(err, rc, "spool: no thread");
-    s->stop = false;
-    return ERR_OK;
+    if (!rc)
+        return ERR_OK;
+    s->stop = true;
+    return err_errno(err, rc, "spool: no thread");
 }
 
 static struct spool *spool_alloc(spool_cb cb, void *ctx)

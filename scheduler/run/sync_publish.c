@@ -155,6 +155,7 @@ static void on_enqueued(void *ctx, int64_t taken, const struct err *err)
         again_later(run);
     else
         sync_run_pump(run);
+    run_check_end(run);
 }
 
 static bool may_publish(const struct sync_run *run)
