@@ -205,6 +205,7 @@ enum err_code queue_claim(struct queue *q, const struct queue_claim *c, queue_cl
 
 enum settle_kind {
     SETTLE_DONE,     /* every record has its verdict */
+    SETTLE_STOP,     /* the same, and the sync is cancelled: nothing more of it is handed out */
     SETTLE_RETRY,    /* an attempt failed: the records still open wait delay_ms */
     SETTLE_THROTTLE, /* the destination waits delay_ms; not an attempt */
     SETTLE_SPLIT,    /* replaced by two parts; not an attempt */

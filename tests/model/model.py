@@ -419,7 +419,7 @@ class Model:
             s.lanes[item[1]].pop(0)
             s.blocked[item[1]] = part
         self.v = max(s.vt, self.v)
-        s.vt, s.active = self.v + 1 / s.weight, bool(s.line)
+        s.vt, s.active = self.v + math.ceil(720720 / s.weight), bool(s.line)
         for limit, cost in zip(self.limits, costs):
             limit.charged += cost
             limit.back = [t for t in limit.back if t > self.now]

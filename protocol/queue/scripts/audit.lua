@@ -1,6 +1,7 @@
 --! uses prelude window place
 -- audit: walks the whole quota and says which invariants of PROTOCOL.md (I1 …) do not hold. Reads only;
 -- its cost grows with what is queued: for tests and for people. ARGV: clock.
+local w, at = windows(), places()
 local broken = {}
 local function need(holds, text, ...)
     if not holds and #broken < 20 then broken[#broken + 1] = string.format(text, ...) end
@@ -13,7 +14,7 @@ local function meet(part, where, s)
     need(not place[part], 'I1: batch %s is %s and %s', part, place[part] or '', where)
     place[part] = where
     local stored = call('GET', P .. ':b:' .. part)
-    local size = call('STRLEN', batch_payload_key(part))
+    local size = call('STRLEN', P .. ':p:' .. part)
     need(stored, 'I1: batch %s is %s but not stored', part, where)
     if not stored then return nil end
     local b = cmsgpack.unpack(stored)
@@ -25,7 +26,7 @@ local function meet(part, where, s)
 end
 
 local function audit_lane(s, lane, blocker, announced)
-    local parts = call('LRANGE', lane_key(s, lane), 0, -1)
+    local parts = call('LRANGE', at.lane(s, lane), 0, -1)
     for _, part in ipairs(parts) do
         local b = meet(part, 'in lane ' .. lane, s)
         need(not b or b[B_LANE] == lane, 'I6: batch %s lies in the wrong lane %s', part, lane)
@@ -41,7 +42,7 @@ end
 
 local function audit_sync(s)
     local announced = {}
-    for _, item in ipairs(call('LRANGE', list_key(s), 0, -1)) do
+    for _, item in ipairs(call('LRANGE', P .. ':q:' .. s, 0, -1)) do
         local name = string.sub(item, 2)
         if string.byte(item) == 108 then
             announced[name] = (announced[name] or 0) + 1
@@ -50,13 +51,13 @@ local function audit_sync(s)
             need(not b or b[B_LANE] == '', 'I6: batch %s of a lane lies in the unordered list', name)
         end
     end
-    local lanes = call('HGETALL', lanes_key(s))
+    local lanes = call('HGETALL', P .. ':lanes:' .. s)
     for i = 1, #lanes, 2 do
         audit_lane(s, lanes[i], lanes[i + 1], announced[lanes[i]] or 0)
         announced[lanes[i]] = nil
     end
     for lane in pairs(announced) do need(false, 'I6: lane %s of %s is announced but unknown', lane, s) end
-    for _, part in ipairs(call('SMEMBERS', waiting_key(s))) do
+    for _, part in ipairs(call('SMEMBERS', P .. ':pk:' .. s)) do
         need(call('ZSCORE', PARKED, part), 'I1: batch %s waits without a time', part)
         local b = meet(part, 'parked', s)
         if b and b[B_LANE] ~= '' then
@@ -89,7 +90,7 @@ end
 local function audit_windows()
     for k = 1, LIMITS do
         local limit = CFG[k + 2]
-        local fields, sum, used, late, buckets = call('HGETALL', window_key(limit)), 0, 0, 0, 0
+        local fields, sum, used, late, buckets = call('HGETALL', w.key(limit)), 0, 0, 0, 0
         for i = 1, #fields, 2 do
             local n = tonumber(fields[i + 1])
             if fields[i] == 'u' then
@@ -98,18 +99,18 @@ local function audit_windows()
                 late = n
             elseif tonumber(fields[i]) then
                 sum, buckets = sum + n, buckets + 1
-                need(call('ZSCORE', times_key(limit), fields[i]), 'I4: bucket %s of %s has no time', fields[i], limit[L_KEY])
+                need(call('ZSCORE', w.times(limit), fields[i]), 'I4: bucket %s of %s has no time', fields[i], limit[L_KEY])
             end
         end
-        need(buckets == call('ZCARD', times_key(limit)), 'I4: %s has a time without a bucket', limit[L_KEY])
+        need(buckets == call('ZCARD', w.times(limit)), 'I4: %s has a time without a bucket', limit[L_KEY])
         need(used == sum + late + (flying[k] or 0), 'I4: %s has %d in use: %d in flight, %d late, %d in buckets',
             limit[L_KEY], used, flying[k] or 0, late, sum)
     end
 end
 
 local function audit_active(s)
-    local paused, ended, living, stored, vt = unpack(call('HMGET', sync_key(s), 'p', 'x', 'n', 'pb', 'vt'))
-    local should = call('EXISTS', list_key(s)) == 1 and not paused and not ended
+    local paused, ended, living, stored, vt = unpack(call('HMGET', P .. ':s:' .. s, 'p', 'x', 'n', 'pb', 'vt'))
+    local should = call('EXISTS', P .. ':q:' .. s) == 1 and not paused and not ended
     local active = call('ZSCORE', ACTIVE, s) and true or false
     need(active == should, 'I5: sync %s is %s', s, active and 'active without cause' or 'not active')
     need((tonumber(living) or 0) == (batches[s] or 0), 'I2: sync %s counts %s batches, has %d', s, tostring(living), batches[s] or 0)
@@ -140,7 +141,7 @@ end
 local syncs, parked = call('SMEMBERS', P .. ':syncs'), 0
 for _, s in ipairs(syncs) do
     audit_sync(s)
-    parked = parked + call('SCARD', waiting_key(s))
+    parked = parked + call('SCARD', P .. ':pk:' .. s)
 end
 audit_leases()
 for part, lane in pairs(held_by_lane) do need(false, 'I6: lane %s is blocked by %s, which is elsewhere', lane, part) end

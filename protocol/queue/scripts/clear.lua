@@ -4,9 +4,10 @@
 -- results. ARGV: clock. At most 512 batches a call; says how many batches and syncs are left.
 if epoch and fenced ~= '1' then return {BUSY} end
 local budget = 512
+local w, at = windows(), places()
 
 local function forget(part)
-    call('UNLINK', P .. ':b:' .. part, batch_payload_key(part))
+    call('UNLINK', P .. ':b:' .. part, P .. ':p:' .. part)
     budget = budget - 1
 end
 
@@ -14,7 +15,7 @@ end
 local function clear_leases()
     for _, held in ipairs(call('HVALS', LEASE)) do
         held = cmsgpack.unpack(held)
-        for i = 1, LIMITS do window_charge(CFG[i + 2], held[3][i], nil) end
+        for i = 1, LIMITS do w.charge(CFG[i + 2], held[3][i], nil) end
         forget(held[1])
     end
     call('DEL', LEASE, ENDS)
@@ -35,27 +36,27 @@ end
 local function clear_lanes(s)
     local cursor = '0'
     repeat
-        local page = call('HSCAN', lanes_key(s), cursor, 'COUNT', 64)
+        local page = call('HSCAN', P .. ':lanes:' .. s, cursor, 'COUNT', 64)
         cursor = page[1]
         for i = 1, #page[2], 2 do
             local lane = page[2][i]
-            clear_list(lane_key(s, lane), true)
+            clear_list(at.lane(s, lane), true)
             if budget <= 0 then return end
-            call('HDEL', lanes_key(s), lane)
+            call('HDEL', P .. ':lanes:' .. s, lane)
         end
     until cursor == '0'
 end
 
 local function clear_sync(s)
-    clear_list(list_key(s), false)
+    clear_list(P .. ':q:' .. s, false)
     if budget > 0 then clear_lanes(s) end
     while budget > 0 do
-        local parts = call('SPOP', waiting_key(s), 64)
+        local parts = call('SPOP', P .. ':pk:' .. s, 64)
         if #parts == 0 then break end
         for _, part in ipairs(parts) do forget(part) end
     end
     if budget <= 0 then return end
-    call('DEL', sync_key(s))
+    call('DEL', P .. ':s:' .. s)
     call('SREM', P .. ':syncs', s)
 end
 

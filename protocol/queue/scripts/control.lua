@@ -1,10 +1,11 @@
 --! flags allow-oom
---! uses prelude place say
+--! uses prelude place say verdict
 -- control: pause, resume, cancel, fail, forget. ARGV: clock, epoch, what, name. Says what is left to do.
 -- Cancelling takes at most 64 batches a call.
 local BUDGET = 64
 local what, name = ARGV[3], ARGV[4]
-local key = sync_key(name)
+local key = P .. ':s:' .. name
+local at = places()
 
 local function pause_sync()
     call('SADD', P .. ':paused', name)
@@ -20,7 +21,7 @@ end
 local function resume_sync()
     call('SREM', P .. ':paused', name)
     call('HDEL', key, 'p')
-    activate(name)
+    at.activate(name)
     return 0
 end
 
@@ -45,21 +46,21 @@ end
 -- A lane's batches behind the first come back through the list, each when the one before has gone.
 local function end_queued(budget)
     while budget > 0 do
-        local item = call('LPOP', list_key(name))
+        local item = call('LPOP', P .. ':q:' .. name)
         if not item then return budget end
         local part = string.sub(item, 2)
-        if string.byte(item) == 108 then part = call('LPOP', lane_key(name, part)) end
-        finish(part, batch_load(part))
+        if string.byte(item) == 108 then part = call('LPOP', at.lane(name, part)) end
+        finish(part, at.load(part))
         budget = budget - 1
     end
     return 0
 end
 
 local function end_parked(budget)
-    local parts = budget > 0 and call('SRANDMEMBER', waiting_key(name), budget) or {}
+    local parts = budget > 0 and call('SRANDMEMBER', P .. ':pk:' .. name, budget) or {}
     for _, part in ipairs(parts) do
-        local b = batch_load(part)
-        unpark(part, b)
+        local b = at.load(part)
+        at.unpark(part, b)
         finish(part, b)
     end
 end

@@ -3,8 +3,9 @@
 -- ARGV: clock, epoch, sync, run, destination, fingerprint, weight, cap_bytes, count,
 --       (number, root, part, lane, ordset, records, payload)*
 local WORDS, FIRST = 7, 10
+local at = places()
 local s, run, count = ARGV[3], ARGV[4], tonumber(ARGV[9])
-local key = sync_key(s)
+local key = P .. ':s:' .. s
 
 local refused = refusal(ARGV[2])
 if refused then return {refused} end
@@ -29,12 +30,12 @@ local cap = tonumber(ARGV[8])
 local function fitting()
     local n, sum, highest, seen = living, bytes, top, {}
     for i = 0, count - 1 do
-        local at = FIRST + WORDS * i
-        local number, part, size = tonumber(ARGV[at]), ARGV[at + 2], #ARGV[at + 6]
+        local word = FIRST + WORDS * i
+        local number, part, size = tonumber(ARGV[word]), ARGV[word + 2], #ARGV[word + 6]
         if number > highest then
             local fits = sum + unread + size <= cap or (n < 2 and unread <= cap)
             if not fits then return i end
-            if seen[part] or call('EXISTS', P .. ':b:' .. part) == 1 or tonumber(ARGV[at + 5]) < 1 then
+            if seen[part] or call('EXISTS', P .. ':b:' .. part) == 1 or tonumber(ARGV[word + 5]) < 1 then
                 return nil
             end
             n, sum, highest, seen[part] = n + 1, sum + size, number, true
@@ -43,16 +44,16 @@ local function fitting()
     return count
 end
 
-local function add(at)
-    local part, lane, payload = ARGV[at + 2], ARGV[at + 3], ARGV[at + 6]
-    batch_store(part, {ARGV[at + 1], ARGV[at + 4], tonumber(ARGV[at + 5]), s, lane, 0, 0, 0, #payload})
-    call('SET', batch_payload_key(part), payload)
+local function add(word)
+    local part, lane, payload = ARGV[word + 2], ARGV[word + 3], ARGV[word + 6]
+    at.store(part, {ARGV[word + 1], ARGV[word + 4], tonumber(ARGV[word + 5]), s, lane, 0, 0, 0, #payload})
+    call('SET', P .. ':p:' .. part, payload)
     if lane == '' then
-        call('RPUSH', list_key(s), 'b' .. part)
+        call('RPUSH', P .. ':q:' .. s, 'b' .. part)
         return
     end
-    call('RPUSH', lane_key(s, lane), part)
-    if call('HSETNX', lanes_key(s), lane, '') == 1 then call('RPUSH', list_key(s), 'l' .. lane) end
+    call('RPUSH', at.lane(s, lane), part)
+    if call('HSETNX', P .. ':lanes:' .. s, lane, '') == 1 then call('RPUSH', P .. ':q:' .. s, 'l' .. lane) end
 end
 
 local taken = fitting()
@@ -64,13 +65,13 @@ if had_run ~= run then
     if call('SISMEMBER', P .. ':paused', s) == 1 then call('HSET', key, 'p', 1) end
 end
 for i = 0, taken - 1 do
-    local at = FIRST + WORDS * i
-    local number = tonumber(ARGV[at])
+    local word = FIRST + WORDS * i
+    local number = tonumber(ARGV[word])
     if number > top then
-        add(at)
-        top, living, bytes = number, living + 1, bytes + #ARGV[at + 6]
+        add(word)
+        top, living, bytes = number, living + 1, bytes + #ARGV[word + 6]
     end
 end
 call('HSET', key, 'w', ARGV[7], 'top', top, 'n', living, 'pb', bytes)
-activate(s)
+at.activate(s)
 return {OK, taken}

@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude clock server window
+--! uses prelude clock server window late
 -- open: starts an epoch on a cleared quota. Says the clock.
 -- ARGV: clock, state, epoch, run id ('': this server's), permit_ms, mono_ms, boot, commit, concurrency, slack_ms,
 --       limits, (kind, count, per_ms)*, windows, (limit index, left_ms, count)*, grants, grant*
@@ -10,6 +10,7 @@ if ARGV[4] ~= '' and ARGV[4] ~= run then return {RESTARTED} end
 
 set_clock(ARGV[6], ARGV[7])
 
+local w = windows()
 local at = 11
 local function word()
     at = at + 1
@@ -36,19 +37,19 @@ SLACK = tonumber(ARGV[10])
 local function begin_window(limit, saved, old)
     local tokens = 0
     for _, window in ipairs(saved) do
-        window_return(limit, window.count, now + window.left)
+        w.give_back(limit, window.count, now + window.left)
         tokens = tokens + window.count
     end
     if #saved == 0 then
         for _, other in ipairs(old) do
             if other[L_KIND] == limit[L_KIND] then
-                tokens = math.max(tokens, tonumber(call('HGET', window_key(other), 'u')) or 0)
+                tokens = math.max(tokens, tonumber(call('HGET', w.key(other), 'u')) or 0)
             end
         end
         tokens = math.min(tokens, limit[L_COUNT])
-        window_return(limit, tokens, now + limit[L_PER] + SLACK)
+        w.give_back(limit, tokens, now + limit[L_PER] + SLACK)
     end
-    call('HSET', window_key(limit), 'u', tokens)
+    call('HSET', w.key(limit), 'u', tokens)
 end
 
 -- Windows that a restarted server read back from its disk lack what was charged since it wrote them: the
@@ -64,21 +65,21 @@ local function open_windows(limits)
     end
     for i = 1, LIMITS do
         old[i] = CFG[i + 2]
-        window_settle_late(old[i])
-        while window_sweep(old[i]) > 0 do end
+        settle_late(w, old[i])
+        while w.sweep(old[i]) > 0 do end
     end
     for i, limit in ipairs(limits) do
         kept[limit[L_KEY]] = true
-        if server_changed and saved[i] then call('DEL', window_key(limit), times_key(limit)) end
-        if not call('HGET', window_key(limit), 'u') then begin_window(limit, saved[i] or {}, old) end
-        call('PERSIST', window_key(limit))
-        call('PERSIST', times_key(limit))
-        call('HDEL', window_key(limit), 'g')
+        if server_changed and saved[i] then call('DEL', w.key(limit), w.times(limit)) end
+        if not call('HGET', w.key(limit), 'u') then begin_window(limit, saved[i] or {}, old) end
+        call('PERSIST', w.key(limit))
+        call('PERSIST', w.times(limit))
+        call('HDEL', w.key(limit), 'g')
     end
     for _, limit in ipairs(old) do
         if not kept[limit[L_KEY]] then
-            call('PEXPIRE', window_key(limit), limit[L_PER] + SLACK)
-            call('PEXPIRE', times_key(limit), limit[L_PER] + SLACK)
+            call('PEXPIRE', w.key(limit), limit[L_PER] + SLACK)
+            call('PEXPIRE', w.times(limit), limit[L_PER] + SLACK)
         end
     end
 end
@@ -102,10 +103,7 @@ open_windows(limits)
 open_destinations()
 for i = 1, tonumber(word()) do
     local grant = tonumber(word())
-    if limits[i] and limits[i][L_PER] > 60000 then
-        local charged = tonumber(call('HGET', window_key(limits[i]), 'c')) or 0
-        call('HSET', window_key(limits[i]), 'g', charged + grant)
-    end
+    if limits[i] then raise_grant(w, limits[i], grant) end
 end
 call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[8])
 call('HDEL', META, 'fen', 'v', 'chk')

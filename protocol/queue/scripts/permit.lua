@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude clock server window place
+--! uses prelude clock server window late factor place
 -- permit: renews the permit, keeps the clock from jumping, raises the grants, says how things stand.
 -- ARGV: clock, epoch, permit_ms, mono_ms, boot, commit, grants, grant*
 local GROUPS, BUCKETS_MAX = 250, 4096
@@ -10,6 +10,7 @@ if call('HGET', META, 'rid') ~= server_run() then return {RESTARTED} end
 set_clock(ARGV[4], ARGV[5])
 permit_until = now + tonumber(ARGV[3])
 trusted = true
+local w = windows()
 call('HSET', META, 'pu', permit_until)
 call('HSET', P .. ':owner', 'commit', ARGV[6])
 
@@ -22,15 +23,15 @@ last_end = tonumber(call('ZRANGE', ENDS, -1, -1, 'WITHSCORES')[2]) or now
 
 -- The buckets of a limit, gathered into groups that return late rather than early.
 local function save_window(index, limit, out)
-    local key, gathered, order, sum = window_key(limit), {}, {}, 0
+    local key, gathered, order, sum = w.key(limit), {}, {}, 0
     local used = tonumber(call('HGET', key, 'u')) or 0
     local longest = limit[L_PER] + SLACK
-    if call('ZCARD', times_key(limit)) > BUCKETS_MAX then
+    if call('ZCARD', w.times(limit)) > BUCKETS_MAX then
         if used > 0 then out[#out + 1], out[#out + 2], out[#out + 3] = index, longest, used end
         return used
     end
     local width = math.max(1, math.ceil(limit[L_PER] / GROUPS))
-    for _, time_text in ipairs(call('ZRANGE', times_key(limit), 0, -1)) do
+    for _, time_text in ipairs(call('ZRANGE', w.times(limit), 0, -1)) do
         local group = math.ceil(tonumber(time_text) / width) * width
         local count = tonumber(call('HGET', key, time_text)) or 0
         if not gathered[group] then order[#order + 1] = group end
@@ -49,14 +50,11 @@ end
 local used, windows = {}, {}
 for i = 1, LIMITS do
     local limit, grant = CFG[i + 2], tonumber(ARGV[7 + i])
-    window_settle_late(limit)
+    settle_late(w, limit)
     for _ = 1, 8 do
-        if window_sweep(limit) == 0 then break end
+        if w.sweep(limit) == 0 then break end
     end
-    if i <= tonumber(ARGV[7]) and limit[L_PER] > 60000 then
-        local charged = tonumber(call('HGET', window_key(limit), 'c')) or 0
-        call('HSET', window_key(limit), 'g', charged + grant)
-    end
+    raise_grant(w, limit, i <= tonumber(ARGV[7]) and grant)
     used[i] = save_window(i - 1, limit, windows)
 end
 
@@ -76,8 +74,8 @@ end
 
 local syncs = {}
 for _, s in ipairs(call('SMEMBERS', P .. ':syncs')) do
-    local living, bytes = unpack(call('HMGET', sync_key(s), 'n', 'pb'))
-    local parked, in_flight = call('SCARD', waiting_key(s)), leased[s] or 0
+    local living, bytes = unpack(call('HMGET', P .. ':s:' .. s, 'n', 'pb'))
+    local parked, in_flight = call('SCARD', P .. ':pk:' .. s), leased[s] or 0
     local unread = tonumber(call('HGET', P .. ':rb', s)) or 0
     for _, x in ipairs({s, tonumber(living) - parked - in_flight, parked, in_flight, tonumber(bytes) + unread}) do
         syncs[#syncs + 1] = x

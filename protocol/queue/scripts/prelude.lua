@@ -30,6 +30,3 @@ local function refusal(wanted)
     if fenced == '1' then return FENCED end
     if not trusted then return UNPERMITTED end
 end
-
--- Milliseconds until the clock shows `at`.
-local function wait_until(at) return math.max(1, math.ceil(at - raw)) end

@@ -1,9 +1,10 @@
 --! flags allow-oom
---! uses prelude window place say
+--! uses prelude window place say verdict
 -- reap: ends the leases of workers that are gone. ARGV: clock, worker prefix, all. Says how many are left.
 -- By time it goes by the clock of the last permit, which a jump cannot have moved; with `all` the caller
 -- vouches that those workers are dead, and no permit is needed.
 local KILLS_MAX = 3
+local w, at = windows(), places()
 
 local function candidates()
     if ARGV[3] ~= '1' then
@@ -27,9 +28,9 @@ local function end_lease(id, ends)
     local part, costs, b = held[1], held[3], held[4]
     call('HDEL', LEASE, id)
     call('ZREM', ENDS, id)
-    for i = 1, LIMITS do window_charge(CFG[i + 2], costs[i], trusted and math.min(ends, now) or nil) end
+    for i = 1, LIMITS do w.charge(CFG[i + 2], costs[i], trusted and math.min(ends, now) or nil) end
     b[B_KILLS], b[B_UNSURE] = b[B_KILLS] + 1, 1
-    local ended = call('HGET', sync_key(b[B_SYNC]), 'x')
+    local ended = call('HGET', P .. ':s:' .. b[B_SYNC], 'x')
     if ended then
         say_ended(b, b[B_ORDSET], ended, 1)
         drop(part, b)
@@ -38,9 +39,9 @@ local function end_lease(id, ends)
             'every one of ' .. b[B_KILLS] .. ' workers that tried to send this record was lost')
         drop(part, b)
     else
-        batch_store(part, b)
-        put_first(part, b)
-        activate(b[B_SYNC])
+        at.store(part, b)
+        at.put_first(part, b)
+        at.activate(b[B_SYNC])
     end
 end
 

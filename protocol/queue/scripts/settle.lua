@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude server window place say throttle take
+--! uses prelude window factor place say throttle verdict check take
 -- settle: ends a lease and says what became of its batch; then, if asked, claims the next one.
 -- ARGV: clock, epoch, worker, token, kind, delay_ms, unsure, charge_age_ms, keep_throttle, result,
 --       number of parts, (part, ordset, payload, records)*, [claim: worker, token, lease_ms, mono_ms, n, (dest, print)*]
@@ -17,95 +17,105 @@ held = cmsgpack.unpack(held)
 local part, claimed_at, costs, batch, destination = held[1], held[2], held[3], held[4], held[5]
 local s = batch[B_SYNC]
 local released = kind == 'release'
-local ended = call('HGET', sync_key(s), 'x')
+local ended = kind ~= 'done' and call('HGET', P .. ':s:' .. s, 'x')
 local unsure = (batch[B_UNSURE] == 1 or (ARGV[7] == '1' and not released)) and 1 or 0
 
-local function part_at(i)
-    local at = FIRST_PART + PART_WORDS * (i - 1)
-    return {id = ARGV[at], ordset = ARGV[at + 1], payload = ARGV[at + 2], records = tonumber(ARGV[at + 3])}
-end
-
 -- Everything that can be wrong is found before anything is written.
-local KINDS = {done = 0, retry = 1, throttle = 0, split = 2, release = 0}
-local function sound()
-    local most = KINDS[kind]
-    if not most or part_count > most or (kind == 'split' and part_count ~= 2) then return false end
-    for i = 1, part_count do
-        local p = part_at(i)
-        if not p.records or p.records < 1 then return false end
-        if p.id ~= part and call('EXISTS', P .. ':b:' .. p.id) == 1 then return false end
-    end
-    return part_count < 2 or ARGV[FIRST_PART] ~= ARGV[FIRST_PART + PART_WORDS]
-end
-if not sound() then return {BAD} end
+local KINDS = {done = 0, stop = 0, retry = 1, throttle = 0, split = 2, release = 0}
+local most = KINDS[kind]
+if not most or part_count > most or (kind == 'split' and part_count ~= 2) then return {BAD} end
 
 local function free_lease()
     call('HDEL', LEASE, lease_id)
     call('ZREM', ENDS, lease_id)
-    local since = trusted and now - tonumber(ARGV[8]) or nil
+    if LIMITS == 0 then return end
+    local w, since = windows(), trusted and now - tonumber(ARGV[8]) or nil
     for i = 1, LIMITS do
         if released then
-            window_undo(CFG[i + 2], costs[i])
+            w.undo(CFG[i + 2], costs[i])
         else
-            window_charge(CFG[i + 2], costs[i], since)
+            w.charge(CFG[i + 2], costs[i], since)
         end
     end
 end
 
--- The parts that take the batch's place: same root, same lane. In the lane's own order, the last one first.
-local function replace(attempts, kills)
-    local made = {}
-    call('UNLINK', P .. ':b:' .. part, batch_payload_key(part))
-    local bytes = -batch[B_BYTES]
-    for i = 1, part_count do
-        local p = part_at(i)
-        local b = {batch[B_ROOT], p.ordset, p.records, s, batch[B_LANE], attempts, kills, unsure, #p.payload}
-        batch_store(p.id, b)
-        call('SET', batch_payload_key(p.id), p.payload)
-        bytes = bytes + #p.payload
-        made[i] = {p.id, b}
+-- Everything but the plain end of a batch.
+local function outcomes()
+    local at, to = places(), {}
+
+    local function part_at(i)
+        local word = FIRST_PART + PART_WORDS * (i - 1)
+        return {id = ARGV[word], ordset = ARGV[word + 1], payload = ARGV[word + 2], records = tonumber(ARGV[word + 3])}
     end
-    call('HINCRBY', sync_key(s), 'pb', bytes)
-    if part_count > 1 then call('HINCRBY', sync_key(s), 'n', part_count - 1) end
-    return made
-end
 
-local function put_back()
-    if unsure ~= batch[B_UNSURE] then
-        batch[B_UNSURE] = unsure
-        batch_store(part, batch)
+    function to.sound()
+        for i = 1, part_count do
+            local p = part_at(i)
+            if not p.records or p.records < 1 then return false end
+            if p.id ~= part and call('EXISTS', P .. ':b:' .. p.id) == 1 then return false end
+        end
+        return part_count < 2 or ARGV[FIRST_PART] ~= ARGV[FIRST_PART + PART_WORDS]
     end
-    put_first(part, batch)
-    activate(s)
-end
 
-local function retry()
-    local id, b = part, batch
-    if part_count == 1 then
-        local made = replace(batch[B_ATTEMPTS] + 1, batch[B_KILLS])
-        id, b = made[1][1], made[1][2]
-    else
-        b[B_ATTEMPTS], b[B_UNSURE] = b[B_ATTEMPTS] + 1, unsure
-        batch_store(id, b)
+    -- The parts that take the batch's place: same root, same lane. In the lane's own order, the last one first.
+    local function replace(attempts, kills)
+        local made = {}
+        call('UNLINK', P .. ':b:' .. part, P .. ':p:' .. part)
+        local bytes = -batch[B_BYTES]
+        for i = 1, part_count do
+            local p = part_at(i)
+            local b = {batch[B_ROOT], p.ordset, p.records, s, batch[B_LANE], attempts, kills, unsure, #p.payload}
+            at.store(p.id, b)
+            call('SET', P .. ':p:' .. p.id, p.payload)
+            bytes = bytes + #p.payload
+            made[i] = {p.id, b}
+        end
+        call('HINCRBY', P .. ':s:' .. s, 'pb', bytes)
+        if part_count > 1 then call('HINCRBY', P .. ':s:' .. s, 'n', part_count - 1) end
+        return made
     end
-    park(id, b, (trusted and now or math.min(now, permit_until)) + tonumber(ARGV[6]))
+
+    function to.throttle()
+        if unsure ~= batch[B_UNSURE] then
+            batch[B_UNSURE] = unsure
+            at.store(part, batch)
+        end
+        at.put_first(part, batch)
+        at.activate(s)
+    end
+
+    function to.retry()
+        local id, b = part, batch
+        if part_count == 1 then
+            local made = replace(batch[B_ATTEMPTS] + 1, batch[B_KILLS])
+            id, b = made[1][1], made[1][2]
+        else
+            b[B_ATTEMPTS], b[B_UNSURE] = b[B_ATTEMPTS] + 1, unsure
+            at.store(id, b)
+        end
+        at.park(id, b, (trusted and now or math.min(now, permit_until)) + tonumber(ARGV[6]))
+    end
+
+    function to.split()
+        local made = replace(batch[B_ATTEMPTS], 0)
+        at.put_first(made[2][1], made[2][2])
+        at.put_first(made[1][1], made[1][2])
+        at.activate(s)
+    end
+
+    -- The sync was cancelled or failed meanwhile: what is still open gets that verdict.
+    function to.give_up()
+        if part_count == 0 then say_ended(batch, batch[B_ORDSET], ended, unsure) end
+        for i = 1, part_count do say_ended(batch, part_at(i).ordset, ended, unsure) end
+        drop(part, batch)
+    end
+
+    to.release = to.throttle
+    return to
 end
 
-local function split()
-    local made = replace(batch[B_ATTEMPTS], 0)
-    put_first(made[2][1], made[2][2])
-    put_first(made[1][1], made[1][2])
-    activate(s)
-end
-
--- The sync was cancelled or failed meanwhile: what is still open gets that verdict.
-local function give_up()
-    if part_count == 0 then say_ended(batch, batch[B_ORDSET], ended, unsure) end
-    for i = 1, part_count do say_ended(batch, part_at(i).ordset, ended, unsure) end
-    drop(part, batch)
-end
-
-local DO = {retry = retry, split = split, throttle = put_back, release = put_back}
+local to = kind ~= 'done' and outcomes() or nil
+if to and not to.sound() then return {BAD} end
 
 free_lease()
 if ARGV[10] ~= '' then say(batch[B_ROOT], s, ARGV[10]) end
@@ -114,12 +124,17 @@ if kind == 'throttle' then
 elseif not released and ARGV[9] ~= '1' then
     throttle_ended(destination)
 end
-if kind == 'done' then
+if kind == 'stop' then
+    -- Credentials or address are wrong: nothing more of this sync is handed out.
+    call('HSETNX', sync_key(s), 'x', 'c')
+    call('ZREM', ACTIVE, s)
+end
+if kind == 'done' or kind == 'stop' then
     drop(part, batch)
 elseif ended then
-    give_up()
+    to.give_up()
 else
-    DO[kind]()
+    to[kind]()
 end
 -- The claim that follows reads what throttle() wrote.
 if kind == 'throttle' then fac, fac_since = unpack(call('HMGET', META, 'fac', 'fs')) end

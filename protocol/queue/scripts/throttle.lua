@@ -1,9 +1,7 @@
 -- A destination that asked to be asked less. `tu`: closed until; `ts`: since when nothing but throttling
 -- came back; `la`: when its answers last lowered the limits; `lt`: a delay whose start no permit vouched for.
-local function dest_key(d) return P .. ':d:' .. d end
-
 local function throttle_ended(d)
-    if (tonumber(throttled_count) or 0) > 0 and call('HDEL', dest_key(d), 'ts') == 1 then
+    if (tonumber(throttled_count) or 0) > 0 and call('HDEL', P .. ':d:' .. d, 'ts') == 1 then
         call('HINCRBY', META, 'nth', -1)
     end
 end
@@ -11,7 +9,7 @@ end
 -- Closes the destination for delay. The limits fall once per closure: an answer to a request that was
 -- claimed before the last fall says nothing about the lowered limits.
 local function throttle(d, delay, claimed_at)
-    local key = dest_key(d)
+    local key = P .. ':d:' .. d
     local closed, lowered, late = unpack(call('HMGET', key, 'tu', 'la', 'lt'))
     closed = tonumber(closed) or 0
     call('SADD', P .. ':dests', d)

@@ -1,0 +1,55 @@
+-- Checking limits before a claim; made only where there are limits.
+local FAR = math.huge
+
+local function checks(w, factor)
+    local c = {}
+
+    -- Tokens of the limit that are missing for cost, after what is due was taken back, and those in use.
+    -- A batch that needs more than there may be runs when nothing is in use.
+    local function shortage(limit, used, cost)
+        local allowed = math.max(1, math.floor(limit[L_COUNT] * factor / 1000))
+        while used > 0 and used + cost > allowed do
+            local back = w.sweep(limit)
+            if back == 0 then return math.min(used, used + cost - allowed), used end
+            used = used - back
+        end
+        return 0, used
+    end
+
+    -- When `tokens` more will have come back; FAR when that needs requests in flight to end first.
+    local function back_at(limit, tokens)
+        for from = 0, 128 * 512, 512 do
+            local times = call('ZRANGE', w.times(limit), from, from + 511)
+            if #times == 0 then return FAR end
+            local counts = call('HMGET', w.key(limit), unpack(times))
+            for i = 1, #times do
+                tokens = tokens - (tonumber(counts[i]) or 0)
+                if tokens <= 0 then return tonumber(times[i]) end
+            end
+        end
+        return FAR
+    end
+
+    -- Checks every limit for a batch of that many records. Gives its costs and the counters to be stored;
+    -- the time at which missing tokens are back, 0 when none is missing; and whether only a grant is spent.
+    function c.all(records)
+        local costs, counters, blocked_until, by_grant = {}, {}, 0, false
+        for i = 1, LIMITS do
+            local limit = CFG[i + 2]
+            local used, charged, grant = unpack(call('HMGET', w.key(limit), 'u', 'c', 'g'))
+            local cost = limit[L_KIND] == 'records' and math.min(records, limit[L_COUNT]) or 1
+            local missing
+            missing, used = shortage(limit, tonumber(used) or 0, cost)
+            charged = (tonumber(charged) or 0) + cost
+            if missing > 0 then
+                blocked_until = math.max(blocked_until, back_at(limit, missing))
+            elseif grant and charged > tonumber(grant) then
+                by_grant = true
+            end
+            costs[i], counters[i] = cost, {used + cost, charged}
+        end
+        return costs, counters, blocked_until, by_grant
+    end
+
+    return c
+end
