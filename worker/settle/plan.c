@@ -292,6 +292,7 @@ enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_fac
     case OUTCOME_REFUSED:
         return plan_refused(p, f, r, o, reader, err);
     case OUTCOME_STOP:
+        p->kind = SETTLE_STOP;
         p->stop = true;
         struct result result = start_result(f);
         result.rest = VERDICT_CANCELLED;
@@ -342,7 +343,7 @@ enum err_code settle_plan_all(struct settle_plan *p, const struct settle_facts *
                               enum verdict verdict, uint32_t flags, struct slice words,
                               struct err *err)
 {
-    plan_reset(p, SETTLE_DONE);
+    plan_reset(p, flags & RESULT_STOP ? SETTLE_STOP : SETTLE_DONE);
     p->message = words;
     p->stop = flags & RESULT_STOP;
     struct result result = start_result(f);

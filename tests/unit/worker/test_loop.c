@@ -189,8 +189,10 @@ static void wrong_credentials_stop_the_run_in_the_remotes_words(void **state)
 {
     (void)state;
     struct lab l;
-    lab_open(&l, QUICK, deny, NULL);
+    lab_open(&l, ", concurrency: 1", deny, NULL);
     uint64_t batch = lab_enqueue(&l, 4);
+    lab_enqueue(&l, 4);
+    lab_enqueue(&l, 4);
     lab_worker(&l, "w");
     lab_wait_settled(&l, 4);
     assert_all(&l, batch, VERDICT_CANCELLED);
