@@ -106,6 +106,8 @@ static const char *settle_word(enum settle_kind kind)
     switch (kind) {
     case SETTLE_DONE:
         return "done";
+    case SETTLE_STOP:
+        return "stop";
     case SETTLE_RETRY:
         return "retry";
     case SETTLE_THROTTLE:

@@ -231,10 +231,11 @@ static enum err_code fold_result(struct sync_run *run, const struct frame *f, co
     enum err_code rc = result_bits(run, r, f->records, err);
     if (rc)
         return rc;
-    if (is_provisional(run, r) && !run->stopping)
+    bool provisional = is_provisional(run, r);
+    if (provisional && !run->stopping)
         return hold_back(run, f, r, err);
     struct verdicts v = {.result = r, .rest = {
-        .verdict = r->rest,
+        .verdict = provisional ? VERDICT_FAILED : r->rest, /* the run stops without knowing whose fault it is */
         .doubt = (r->flags & RESULT_DOUBT) != 0,
         .message = r->message,
         .kills = r->kills,
