@@ -60,9 +60,6 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         s->target->throttled++;
     else if (answer->status)
         s->target->throttled = 0;
-    /* The scheduler cancels what is left; until then nothing more is sent against a closed door. */
-    if (s->plan.stop)
-        s->quota->closed_until_ms = clock_mono_ms() + ENGINE_PAUSE_MS;
     /* Words of the remote may quote a record: they go into the result, never into the log. */
     if (s->plan.throttled)
         slot_log(s, LOG_WARN, "throttled", "the destination asked to be asked less");

@@ -63,7 +63,7 @@ void engine_on_pump(evutil_socket_t fd, short what, void *ctx)
 bool engine_may_continue(const struct engine *e, const struct quota *q)
 {
     int64_t now_ms = clock_mono_ms();
-    return !e->draining && q->ability_count && q->closed_until_ms <= now_ms &&
+    return !e->draining && q->ability_count &&
            quota_may_take(&e->quotas, q, q->held - 1, e->slot_count, e->free_count + 1, now_ms);
 }
 

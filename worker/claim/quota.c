@@ -130,9 +130,8 @@ int64_t quota_wait_ms(const struct quota_list *list, int64_t now_ms)
         /* One that is due and was not allowed a slot waits for a slot, not for the clock. */
         if (!q->ability_count || q->ask_at_ms == QUOTA_ASK_WHEN_CALLED || quota_due(q, now_ms))
             continue;
-        int64_t at_ms = q->ask_at_ms > q->closed_until_ms ? q->ask_at_ms : q->closed_until_ms;
-        if (least < 0 || at_ms - now_ms < least)
-            least = at_ms - now_ms;
+        if (least < 0 || q->ask_at_ms - now_ms < least)
+            least = q->ask_at_ms - now_ms;
     }
     return least;
 }

@@ -23,8 +23,7 @@ struct quota {
     bool asking;       /* a claim of its own is on its way */
     int64_t ask_at_ms; /* when something may run there; QUOTA_ASK_WHEN_CALLED: nothing is known */
     int64_t called_ms; /* when the wake list named it last */
-    int64_t closed_until_ms; /* after an answer that ends a run, while the scheduler acts on it */
-    bool pass_on;            /* that call was not used up by this worker */
+    bool pass_on;      /* that call was not used up by this worker */
 };
 
 struct quota_list {
@@ -41,8 +40,7 @@ struct quota *quota_find(const struct quota_list *list, struct slice name);
 
 static inline bool quota_due(const struct quota *q, int64_t now_ms)
 {
-    return q->ability_count && q->ask_at_ms != QUOTA_ASK_WHEN_CALLED && q->ask_at_ms <= now_ms &&
-           q->closed_until_ms <= now_ms;
+    return q->ability_count && q->ask_at_ms != QUOTA_ASK_WHEN_CALLED && q->ask_at_ms <= now_ms;
 }
 
 /**

@@ -11,6 +11,7 @@
 enum {
     UPLOAD_BUFFER_BYTES = 256 << 10,
     RETRY_AFTER_MAX_MS = 86400000,
+    SIGHT_MS = 15, /* see charge_instant: 1.5 % of a window of a second */
 };
 
 /* One request and the easy handle that carries it; handles go back to the pool and are used again.
@@ -134,14 +135,18 @@ static const char *error_words(const struct transfer *t, CURLcode code)
     return t->words[0] ? t->words : curl_easy_strerror(code);
 }
 
-/* The window counts from the last byte written; where the connection was opened for this request
- * the server may have taken the request up later than that, so it counts from the answer or the
- * abort. */
+/* The window counts from the last byte written, and a little later where the answer shows that the
+ * server may have seen it later: a server that stands still for a moment counts from its own sight.
+ * Where the connection was opened for this request that may be much later, so it counts from the
+ * answer or the abort. */
 static int64_t charge_instant(const struct transfer *t, int64_t now_ms)
 {
     long opened = 0;
     curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &opened);
-    return opened == 0 && t->written_ms ? t->written_ms : now_ms;
+    if (opened || !t->written_ms)
+        return now_ms;
+    int64_t seen_ms = t->written_ms + SIGHT_MS;
+    return seen_ms < now_ms ? seen_ms : now_ms;
 }
 
 static void read_answer(const struct transfer *t, CURLcode code, struct http_answer *ret_answer)

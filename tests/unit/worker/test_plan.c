@@ -177,7 +177,7 @@ static void a_stop_cancels_and_says_why(void **state)
     struct outcome o = {
         .kind = OUTCOME_STOP, .retry_after_ms = -1, .message = SLICE_LIT("HTTP 401")};
     struct result r = plan(&b, &o);
-    assert_int_equal(b.plan.kind, SETTLE_DONE);
+    assert_int_equal(b.plan.kind, SETTLE_STOP);
     assert_true(b.plan.stop);
     assert_int_equal(r.rest, VERDICT_CANCELLED);
     assert_int_equal(r.flags, RESULT_STOP);
