@@ -448,7 +448,9 @@ class Model:
             self.throttle(lease["destination"], delay, lease["at"])
         elif kind != "release" and not keep:
             self.since.pop(lease["destination"], None)
-        if kind == "done":
+        if kind == "stop":
+            s.ended, s.active = s.ended or "c", False
+        if kind in ("done", "stop"):
             self.drop(part)
         elif s.ended:
             for _, records, _ in parts or [(part, b.records, 0)]:

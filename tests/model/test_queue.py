@@ -417,6 +417,8 @@ class Story:
             kind = "retry"
         if kind == "split" and len(held["records"]) < 2:
             kind = "done" if sent else "release"
+        if kind == "done" and self.rng.random() < 0.02:
+            kind = "stop"
         worker, token = lease_id
         result, words, parts = self.outcome(held, kind)
         delay = self.rng.choice([0, 100, 700, 4000, 20000])
@@ -433,6 +435,8 @@ class Story:
         reply = self.call("settle", *args)
         settled = self.model.settle(held["epoch"], worker, token, kind, delay, unsure, min(age, 10**15), keep, parts)
         assert reply[:2] == [1, int(settled)], (reply, settled)
+        if settled and kind == "stop":
+            self.cancel_unpublished(held["sync"])
         if next_claim:
             self.judge_claim(reply[2], worker, next_claim[0], next_claim[1])
         else:
@@ -448,7 +452,7 @@ class Story:
         """The worker's result and the parts that stay."""
         p, records = held["planned"], held["records"]
         text = lambda rs: "ok:" + ",".join(map(str, rs))
-        if kind == "done":
+        if kind in ("done", "stop"):
             return text(records), [], []
         if kind == "split":
             cut = self.rng.randrange(1, len(records))

@@ -17,7 +17,8 @@ held = cmsgpack.unpack(held)
 local part, claimed_at, costs, batch, destination = held[1], held[2], held[3], held[4], held[5]
 local s = batch[B_SYNC]
 local released = kind == 'release'
-local ended = kind ~= 'done' and call('HGET', P .. ':s:' .. s, 'x')
+local over = kind == 'done' or kind == 'stop'
+local ended = not over and call('HGET', P .. ':s:' .. s, 'x')
 local unsure = (batch[B_UNSURE] == 1 or (ARGV[7] == '1' and not released)) and 1 or 0
 
 -- Everything that can be wrong is found before anything is written.
@@ -114,7 +115,7 @@ local function outcomes()
     return to
 end
 
-local to = kind ~= 'done' and outcomes() or nil
+local to = not over and outcomes() or nil
 if to and not to.sound() then return {BAD} end
 
 free_lease()
@@ -126,10 +127,10 @@ elseif not released and ARGV[9] ~= '1' then
 end
 if kind == 'stop' then
     -- Credentials or address are wrong: nothing more of this sync is handed out.
-    call('HSETNX', sync_key(s), 'x', 'c')
+    call('HSETNX', P .. ':s:' .. s, 'x', 'c')
     call('ZREM', ACTIVE, s)
 end
-if kind == 'done' or kind == 'stop' then
+if over then
     drop(part, batch)
 elseif ended then
     to.give_up()
