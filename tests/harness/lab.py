@@ -15,7 +15,7 @@ from . import processes
 from .sink import key_text, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RUN_DEADLINE_S = 120
+RUN_DEADLINE_S = int(os.environ.get("SLUICE_DEADLINE_S", "120"))
 
 
 def program_folder():
@@ -69,7 +69,8 @@ class Running:
         self.out_path = pathlib.Path(tempfile.mkstemp(dir=log_folder, suffix=".out")[1])
         self.err_path = self.out_path.with_suffix(".err")
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
-            self.process = subprocess.Popen([str(c) for c in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+            # setpriv becomes the command itself; with it a test run that is killed leaves nothing behind.
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig=KILL", *map(str, command)], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
                                             stdout=out, stderr=err, start_new_session=True)
         self.pid = self.process.pid
 
@@ -167,7 +168,7 @@ class Lab:
             "models": {name: {"source": "warehouse", "primary_key": "id", **model} for name, model in models.items()},
             "destinations": {name: {"type": "webhook", **d} for name, d in destinations.items()},
             "syncs": {name: {"mode": "mirror", "mappings": "all", **sync} for name, sync in syncs.items()},
-        }, indent=1)
+        }, indent=1, ensure_ascii=False)  # YAML knows no surrogate pairs
         self.write(text)
 
     def simple(self, sink, sql="select * from c", model=None, destination=None, settings=None, source=None, **sync):

@@ -37,6 +37,7 @@ def test_a_guard_holds_the_run_and_approval_sends_exactly_what_was_held(lab, sin
     assert approve(lab, done).rc == 0
     lab.assert_same(sink.state, SQL)
     assert len(sink.sent_since(mark)) == done.last["added"] + done.last["changed"] + done.last["removed"]
+    lab.simple(sink, sql=SQL)
     assert lab.good_run().counts("planned") == (0,)
 
 

@@ -157,11 +157,13 @@ def test_several_syncs_of_one_model_cost_one_read(lab, sinks):
     assert reads == [(1, 2000)]
 
 
-def test_the_project_folder_may_be_named(lab, sink, tmp_path):
+@pytest.mark.parametrize("args", [["-C", "DIR", "run", "--json"], ["run", "-C", "DIR", "--json"], ["run", "--json", "-CDIR"]])
+def test_the_project_folder_may_be_named(lab, sink, args):
     lab.customers(50)
     lab.simple(sink)
-    running = lab.start("-C", str(lab.project_dir), "run", "--json")
-    assert running.wait().last["succeeded"] == 50
+    lab.project_dir, folder = lab.root, lab.project_dir
+    done = lab.command(*[a.replace("DIR", str(folder)) for a in args])
+    assert done.last["succeeded"] == 50
 
 
 def test_an_empty_model_on_a_first_run_is_a_success_of_nothing(lab, sink):
