@@ -103,7 +103,7 @@ struct queue_stats {
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**
- * Renews the permit. The script clock is kept from jumping by this process' monotonic clock, which this
+ * Renews the permit and ends the leases that ran out. The script clock is kept from jumping by this process' monotonic clock, which this
  * module reads itself at queue_open and here; elapsed_ms is not needed for it (a caller that lost a reply
  * cannot know it). grants: one per limit in their order, heeded for windows over a minute: the number of
  * tokens that may be charged until the next renewal (saved in state first), never less than the largest

@@ -160,6 +160,8 @@ class Model:
                 limit.grant = limit.charged + grants[i]
         for d in list(self.late_throttle):
             self.closed[d] = max(self.closed.get(d, 0), self.now + self.late_throttle.pop(d))
+        self.trusted = True
+        self.reap("", False)
 
     def fence(self):
         self.fenced = True

@@ -123,6 +123,7 @@ class Story:
         if reply is None:
             return
         self.permit_at, self.granted = self.true, grants[0] if grants else None
+        self.forget_ended()
         m = self.model
         assert reply[1] == m.now
         assert reply[2] == max([0] + [t - m.raw for t in m.closed.values()])

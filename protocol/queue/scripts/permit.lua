@@ -1,6 +1,7 @@
 --! flags allow-oom
---! uses prelude clock server window late factor place
--- permit: renews the permit, keeps the clock from jumping, raises the grants, says how things stand.
+--! uses prelude clock server window late factor place say verdict lost
+-- permit: renews the permit, keeps the clock from jumping, ends leases that ran out, raises the grants,
+-- says how things stand.
 -- ARGV: clock, epoch, permit_ms, mono_ms, boot, commit, grants, grant*
 local GROUPS, BUCKETS_MAX = 250, 4096
 
@@ -13,6 +14,8 @@ trusted = true
 local w = windows()
 call('HSET', META, 'pu', permit_until)
 call('HSET', P .. ':owner', 'commit', ARGV[6])
+
+end_leases_by(w, places(), math.min(now, raw))
 
 local leased, last_end = {}, 0
 for _, held in ipairs(call('HVALS', LEASE)) do
