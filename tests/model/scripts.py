@@ -1,8 +1,21 @@
 """The real Lua scripts, assembled as the build does (protocol/queue/scripts/embed.cmake)."""
 import pathlib
+import re
 
 DIR = pathlib.Path(__file__).resolve().parents[2] / "protocol" / "queue" / "scripts"
 NAMES = ("look fence clear open permit enqueue claim settle beat reap control trim audit").split()
+CONSTANTS = re.compile(r"^local ([A-Z_0-9, ]+) = ([-0-9e, ]+)\n", re.M)
+
+
+def fold(text):
+    """Puts the values of constants in the places of their names."""
+    values = {}
+    for names, numbers in CONSTANTS.findall(text):
+        values.update(zip(names.split(", "), numbers.split(", ")))
+    text = CONSTANTS.sub("", text)
+    for name, value in values.items():
+        text = re.sub(rf"(?<![A-Za-z0-9_]){name}(?![A-Za-z0-9_])", value, text)
+    return text
 
 
 def assemble(name):
@@ -13,7 +26,7 @@ def assemble(name):
             shebang += " flags=" + line[len("--! flags "):]
         elif line.startswith("--! uses ") and line != "--! uses none":
             parts = line[len("--! uses "):].split()
-    return shebang + "\n" + "".join((DIR / f"{p}.lua").read_text() for p in parts) + own
+    return fold(shebang + "\n" + "".join((DIR / f"{p}.lua").read_text() for p in parts) + own)
 
 
 TEXTS = {name: assemble(name) for name in NAMES}

@@ -1,6 +1,8 @@
 # Assembles the Lua scripts and writes them as C byte arrays.
 #   cmake -DDIR=… -DOUT=… -DNAMES=look,fence,… -P embed.cmake
 # A script is: the shebang with its `--! flags`, the parts its `--! uses` names in order, its own text.
+# Lines `local NAME, … = number, …` at the left margin declare constants: their values are put in the names'
+# places, since every local that a function uses costs time at each call of the script.
 # tests/model/scripts.py assembles in the same way.
 string(REPLACE "," ";" names "${NAMES}")
 set(c "/* Made from protocol/queue/scripts by embed.cmake. */\n#include \"protocol/queue/scripts.h\"\n\n")
@@ -16,11 +18,29 @@ foreach(name IN LISTS names)
       string(REPLACE " " ";" parts "${CMAKE_MATCH_1}")
     endif()
   endforeach()
-  string(HEX "${shebang}\n" hex)
+  set(text "${shebang}\n")
+  set(names_found "")
+  set(values_found "")
   foreach(part IN LISTS parts ITEMS ${name})
-    file(READ ${DIR}/${part}.lua bytes HEX)
-    string(APPEND hex "${bytes}")
+    file(READ ${DIR}/${part}.lua lua)
+    string(APPEND text "${lua}")
+    file(STRINGS ${DIR}/${part}.lua constants REGEX "^local [A-Z_0-9, ]+ = [-0-9e, ]+$")
+    foreach(line IN LISTS constants)
+      string(REPLACE "${line}\n" "" text "${text}")
+      string(REGEX MATCH "^local (.+) = (.+)$" line "${line}")
+      string(REPLACE ", " ";" declared "${CMAKE_MATCH_1}")
+      string(REPLACE ", " ";" given "${CMAKE_MATCH_2}")
+      list(APPEND names_found ${declared})
+      list(APPEND values_found ${given})
+    endforeach()
   endforeach()
+  foreach(constant value IN ZIP_LISTS names_found values_found)
+    # Twice: neighbours share the character between them.
+    foreach(turn 1 2)
+      string(REGEX REPLACE "([^A-Za-z0-9_])${constant}([^A-Za-z0-9_])" "\\1${value}\\2" text "${text}")
+    endforeach()
+  endforeach()
+  string(HEX "${text}" hex)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," array "${hex}")
   string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" array "${array}")
   string(APPEND c "static const unsigned char ${name}_text[] = {\n${array}};\n\n")

@@ -7,8 +7,8 @@ local META = P .. ':meta'
 -- First element of every reply: what became of the call.
 local OK, STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED = 1, -1, -2, -3, -4, -5, -6, -7
 
-local epoch, permit_until, fenced, off, last, seen, config, v_now, fac, fac_since, throttled_count =
-    unpack(call('HMGET', META, 'id', 'pu', 'fen', 'off', 'last', 'lr', 'cfg', 'v', 'fac', 'fs', 'nth'))
+local epoch, permit_until, fenced, off, last, seen, config, v_now, fac, fac_since, throttled_count, checked =
+    unpack(call('HMGET', META, 'id', 'pu', 'fen', 'off', 'last', 'lr', 'cfg', 'v', 'fac', 'fs', 'nth', 'chk'))
 permit_until, off, last = tonumber(permit_until) or 0, tonumber(off) or 0, tonumber(last) or 0
 
 -- `raw` follows the server and may jump; `now` never goes back. Neither is believed past the permit, nor
