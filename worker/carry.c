@@ -6,6 +6,7 @@
 #include "worker/slot_parts.h"
 
 #include "protocol/base/clock.h"
+#include "worker/deliver/redact.h"
 
 enum { LEASE_MARGIN_MS = 1000 }; /* a request ends at least this long before its lease */
 
@@ -47,8 +48,10 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     s->charge_at_ms = answer->charge_at_ms;
     struct err err;
     struct outcome outcome;
+    struct http_answer safe = *answer;
+    safe.body = redact_secrets(&s->rendered.arena, s->target->destination, answer->body);
     enum err_code rc =
-        s->target->connector->classify(s->target->state, &s->rendered, answer, &outcome, &err);
+        s->target->connector->classify(s->target->state, &s->rendered, &safe, &outcome, &err);
     if (rc) /* no memory to understand the answer: it may have been anything */
         outcome = (struct outcome){.kind = OUTCOME_RETRY,
                                    .unsure = true,

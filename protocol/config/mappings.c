@@ -100,23 +100,22 @@ static void check_template(struct reader *rd, const struct node *node)
     }
 }
 
-/* Keys that make sense with a column only. */
+/* A constant is written as it is to be sent. */
 static void refuse_extras(struct reader *rd, const struct node *item, const char *kind)
 {
     static const char *const extras[] = {"transform", "if_null", "default"};
     for (size_t i = 0; i < ARRAY_LEN(extras); i++) {
         const struct pair *pair = node_get(item, extras[i]);
         if (pair)
-            mistake(rd, pair->at, "`%s` belongs to `from`, not to `%s`: remove it", extras[i],
+            mistake(rd, pair->at, "`%s` belongs to `from` and `template`, not to `%s`: remove it", extras[i],
                     kind);
     }
 }
 
-static void read_column(struct reader *rd, const struct node *item, const struct mapping_form *f,
-                        struct mapping *m)
+/* What may be done to a value before it is sent. */
+static void read_treatment(struct reader *rd, const struct node *item, const struct mapping_form *f,
+                           struct mapping *m)
 {
-    m->kind = MAPPING_COLUMN;
-    m->from = f->from;
     m->if_null = (enum if_null)f->if_null;
     if (f->fallback)
         m->fallback = json_of(rd, f->fallback, "default");
@@ -138,10 +137,15 @@ static void read_origin(struct reader *rd, const struct node *item, const struct
         return;
     }
     if (from) {
-        read_column(rd, item, f, m);
+        m->kind = MAPPING_COLUMN;
+        m->from = f->from;
+        read_treatment(rd, item, f, m);
         return;
     }
-    refuse_extras(rd, item, value ? "value" : "template");
+    if (template)
+        read_treatment(rd, item, f, m);
+    else
+        refuse_extras(rd, item, "value");
     if (value) {
         m->kind = MAPPING_CONSTANT;
         m->constant = json_of(rd, value->value, "value");

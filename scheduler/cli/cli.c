@@ -127,9 +127,8 @@ static bool take_option(int letter, struct cli_options *o)
     }
 }
 
-static int run_command(const struct command *c, int argc, char **argv)
+static int run_command(const struct command *c, struct cli_options o, int argc, char **argv)
 {
-    struct cli_options o = {.dir = ".", .limit = 20};
     int letter;
     opterr = 0;
     while ((letter = getopt_long(argc, argv, ":C:", long_options, NULL)) != -1) {
@@ -153,9 +152,31 @@ static int run_command(const struct command *c, int argc, char **argv)
     return c->run(&o);
 }
 
+/* -C DIR and --json may also stand before the command. Returns how many words they take. */
+static int take_leading(int argc, char **argv, struct cli_options *o)
+{
+    int at = 1;
+    while (at < argc) {
+        if (strcmp(argv[at], "--json") == 0) {
+            o->json = true;
+            at++;
+        } else if ((strcmp(argv[at], "-C") == 0 || strcmp(argv[at], "--directory") == 0) && at + 1 < argc) {
+            o->dir = argv[at + 1];
+            at += 2;
+        } else {
+            break;
+        }
+    }
+    return at - 1;
+}
+
 int cli_main(int argc, char **argv)
 {
     const char *names[ARRAY_LEN(commands)];
+    struct cli_options o = {.dir = ".", .limit = 20};
+    int leading = take_leading(argc, argv, &o);
+    argc -= leading;
+    argv += leading;
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;
@@ -168,7 +189,7 @@ int cli_main(int argc, char **argv)
         return command_version(&(struct cli_options){0});
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
-            return run_command(&commands[i], argc - 1, argv + 1);
+            return run_command(&commands[i], o, argc - 1, argv + 1);
         names[i] = commands[i].name;
     }
     for (size_t i = 0; i < ARRAY_LEN(later_commands); i++)

@@ -17,13 +17,15 @@ struct session {
     bool held, failed, rejects;
 };
 
-static void on_run(void *ctx, const struct run_record *r)
+static void on_run(void *ctx, const struct run_record *r, bool recovered)
 {
     struct session *s = ctx;
     const struct run_counts *c = &r->counts;
-    s->held |= r->status == RUN_HELD;
-    s->failed |= r->status == RUN_FAILED || r->status == RUN_CANCELLED;
-    s->rejects |= c->rejected + c->failed + c->invalid != 0;
+    if (!recovered) { /* what an earlier command left is told, but is not this command's result */
+        s->held |= r->status == RUN_HELD;
+        s->failed |= r->status == RUN_FAILED || r->status == RUN_CANCELLED;
+        s->rejects |= c->rejected + c->failed + c->invalid != 0;
+    }
     progress_clear(&s->progress);
     if (s->json) {
         print_run_json(r);

@@ -55,8 +55,13 @@ static void on_redis(void *ctx, bool connected, const struct err *err)
 {
     struct engine *e = ctx;
     if (!connected) {
-        if (err && err_class(err->code) != ERR_CLASS_RETRY)
-            engine_fail(e, err);
+        struct err refused;
+        if (err && err_class(err->code) != ERR_CLASS_RETRY) {
+            refused = *err;
+            if (refused.code == ERR_DENIED)
+                refused.code = ERR_UNREACHABLE;
+            engine_fail(e, &refused);
+        }
         else if (e->was_connected)
             log_event(e->opts.log, LOG_WARN, "redis_lost", LOG_STR("reason", err ? err->text : ""));
         return;

@@ -31,8 +31,8 @@ struct engine_options {
     bool full;
     uint32_t workers; /* 0: default */
     const struct log *log;
-    /** A run ended and is durable; recovered ones come first. */
-    void (*on_run)(void *ctx, const struct run_record *record);
+    /** A run ended and is durable; those that an earlier process left unfinished come first (recovered). */
+    void (*on_run)(void *ctx, const struct run_record *record, bool recovered);
     /** About ten times a second. */
     void (*on_progress)(void *ctx, const struct engine_view *views, size_t count);
     /** The first request to stop was heard. */

@@ -36,13 +36,18 @@ enum err_code engine_quota_add(struct engine *e, const struct destination *d, st
 
 /* ---- what the runs ask of the engine ---- */
 
+static enum err_code commit_now(void *ctx, struct err *err)
+{
+    enum err_code rc = engine_commit(ctx, err);
+    return rc == ERR_FULL ? ERR_OK : rc; /* the tick tries again and says so */
+}
+
 static enum err_code commit_if_due(void *ctx, struct err *err)
 {
     struct engine *e = ctx;
     if (!state_commit_due(e->state))
         return ERR_OK;
-    enum err_code rc = engine_commit(e, err);
-    return rc == ERR_FULL ? ERR_OK : rc; /* the tick tries again and says so */
+    return commit_now(e, err);
 }
 
 static struct model_read *read_of(struct engine *e, const struct sync_run *run)
@@ -92,6 +97,7 @@ static void set_host(struct engine *e)
         .project = e->project,
         .log = e->opts.log,
         .ctx = e,
+        .commit = commit_now,
         .commit_if_due = commit_if_due,
         .on_pause = on_pause,
         .on_read_unwanted = on_read_unwanted,
@@ -169,6 +175,17 @@ static enum err_code approve(struct engine *e, struct err *err)
     return rc ? rc : add_run(e, run, err);
 }
 
+static enum err_code unknown_sync(const struct project *p, const char *name, struct err *err)
+{
+    const char **names = calloc(p->sync_count + 1, sizeof *names);
+    for (size_t i = 0; names && i < p->sync_count; i++)
+        names[i] = p->syncs[i].name;
+    const char *near = names ? nearest_name(name, names, p->sync_count) : NULL;
+    free(names);
+    return near ? err_set(err, ERR_USAGE, "the project has no sync %s; did you mean %s?", name, near)
+                : err_set(err, ERR_USAGE, "the project has no sync %s", name);
+}
+
 static enum err_code find_wanted(struct engine *e, struct err *err)
 {
     size_t n = e->opts.sync_count ? e->opts.sync_count : e->project->sync_count;
@@ -178,7 +195,7 @@ static enum err_code find_wanted(struct engine *e, struct err *err)
     for (size_t i = 0; i < n; i++) {
         const struct sync *s = e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
         if (!s)
-            return err_set(err, ERR_USAGE, "the project has no sync %s", e->opts.syncs[i]);
+            return unknown_sync(e->project, e->opts.syncs[i], err);
         bool twice = false;
         for (size_t k = 0; k < e->wanted_count; k++)
             twice |= e->wanted[k] == s;
@@ -309,6 +326,7 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
     char path[PATH_MAX];
     bool more = false;
     if (r->status == RUN_HELD) {
+        sync_run_retire(slot->run);
         slot->cleaned = true;
         return ERR_OK;
     }
@@ -328,6 +346,8 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
         rc = queue_control(quota_queue(slot->quota), quota_epoch(slot->quota), QUEUE_FORGET_SYNC, r->sync, on_forgotten, e,
                            err);
     slot->cleaned = !rc;
+    if (slot->cleaned)
+        sync_run_retire(slot->run);
     return rc;
 }
 
@@ -339,7 +359,7 @@ static void tell(struct engine *e, struct engine_run_slot *slot)
         return; /* told once it is durable */
     }
     slot->told = true;
-    e->opts.on_run(e->opts.ctx, sync_run_record(slot->run));
+    e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), !e->begun && !e->opts.approve);
 }
 
 static bool all_ended(const struct engine *e)

@@ -33,6 +33,10 @@ void run_fold_free(struct sync_run *run)
     result_reader_free(run->results);
     free(run->bits);
     free(run->provisional);
+    run->tally = NULL;
+    run->results = NULL;
+    run->bits = NULL;
+    run->provisional = NULL;
 }
 
 static bool bit(const uint8_t *bits, uint32_t i)

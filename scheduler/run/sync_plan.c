@@ -141,7 +141,10 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
     memcpy(run->record.mapping, mapping.bytes, sizeof run->record.mapping);
     run->waits = *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
     rc = run_fold_ready(run, map_has_identity(run->map), &mapping, err);
-    return rc ? rc : run_save(run, err);
+    if (!rc)
+        rc = run_save(run, err);
+    /* Mapping and target are on disk before anything is published: recovery goes by them. */
+    return rc ? rc : run->host->commit(run->host->ctx, err);
 }
 
 void run_take_counts(struct sync_run *run)

@@ -61,19 +61,29 @@ static enum err_code alloc_run(const struct run_host *host, const struct sync *s
     return ERR_OK;
 }
 
+void sync_run_retire(struct sync_run *run)
+{
+    batcher_free(run->batcher);
+    diff_free(run->diff);
+    run_fold_free(run);
+    spool_close(run->spool);
+    map_free(run->map);
+    state_sync_close(run->entries);
+    run->batcher = NULL;
+    run->diff = NULL;
+    run->spool = NULL;
+    run->map = NULL;
+    run->entries = NULL;
+}
+
 void sync_run_free(struct sync_run *run)
 {
     if (!run)
         return;
     if (run->step)
         event_free(run->step);
-    batcher_free(run->batcher);
-    diff_free(run->diff);
-    run_fold_free(run);
+    sync_run_retire(run);
     run_publish_free(run);
-    spool_close(run->spool);
-    map_free(run->map);
-    state_sync_close(run->entries);
     free(run->primary_names);
     free(run);
 }
@@ -248,7 +258,9 @@ enum err_code sync_run_recover(const struct run_host *host, const struct run_rec
     }
     run->handed = run->open_count;
     run->record.published = true;
-    if (!record->read_ended || damaged) {
+    if (!rc && run->spool && spool_ended(run->spool) && !damaged)
+        run->record.read_ended = true; /* the end was spooled, the record was not committed any more */
+    if (!run->record.read_ended || damaged) {
         run->record.status = RUN_PLANNED;
         run->stop_how = RUN_STOP_FAIL;
         snprintf(run->record.error, sizeof run->record.error, "%s", damaged

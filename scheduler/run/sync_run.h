@@ -32,6 +32,8 @@ struct run_host {
     const struct project *project;
     const struct log *log;
     void *ctx;
+    /** Commits now. */
+    enum err_code (*commit)(void *ctx, struct err *err);
     /** Commits when the transaction has grown large. */
     enum err_code (*commit_if_due)(void *ctx, struct err *err);
     /** The run makes rows faster than the disk takes them (true), or may go on (false). */
@@ -57,6 +59,8 @@ enum err_code sync_run_recover(const struct run_host *host, const struct run_rec
 enum err_code sync_run_approve(const struct run_host *host, const struct run_record *record,
                                const struct sync *sync, struct sync_run **ret_run,
                                struct err *err) MUST_CHECK;
+/** Closes everything but the record of a run that has ended, so that another may use its entries. */
+void sync_run_retire(struct sync_run *run);
 /** Accepts NULL. */
 void sync_run_free(struct sync_run *run);
 
