@@ -100,7 +100,9 @@ static void schedule_restart(struct workers *w)
 static void note_death(struct workers *w, struct worker_slot *slot, int status)
 {
     bool quick = clock_mono_ms() - slot->started_ms < QUICK_DEATH_MS;
-    w->quick_deaths = quick ? w->quick_deaths + 1 : 0;
+    /* A batch that kills its workers takes many with it before it stands alone: that is no broken start. */
+    uint32_t weight = WIFSIGNALED(status) ? 1 : WORKERS_KILLED_MAX / WORKERS_START_FAILURES;
+    w->quick_deaths = quick ? w->quick_deaths + weight : 0;
     slot->pid = 0;
     if (w->draining)
         return;
@@ -109,7 +111,7 @@ static void note_death(struct workers *w, struct worker_slot *slot, int status)
     char name[128];
     worker_name(&w->opts, (uint32_t)(slot - w->slots), name, sizeof name);
     w->opts.on_death(w->opts.ctx, name);
-    if (w->quick_deaths < WORKERS_START_FAILURES) {
+    if (w->quick_deaths < WORKERS_KILLED_MAX) {
         schedule_restart(w);
         return;
     }

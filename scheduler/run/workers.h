@@ -2,7 +2,8 @@
  * The workers of a run: starts sluice-worker processes, replaces those that die, stops them at the end.
  *
  * They die with this process (PR_SET_PDEATHSIG, and each checks its parent). A worker that cannot even
- * start is not started for ever: after WORKERS_START_FAILURES quick deaths in a row the run is told.
+ * start is not started for ever: after WORKERS_START_FAILURES quick ends in a row (or WORKERS_KILLED_MAX by a
+ * signal) the run is told.
  */
 #ifndef SLUICE_RUN_WORKERS_H
 #define SLUICE_RUN_WORKERS_H
@@ -16,7 +17,7 @@
 struct event_base;
 struct workers;
 
-enum { WORKERS_MAX = 64, WORKERS_START_FAILURES = 5 };
+enum { WORKERS_MAX = 64, WORKERS_START_FAILURES = 5, WORKERS_KILLED_MAX = 500 };
 
 struct workers_options {
     const char *program;     /* path of sluice-worker */
