@@ -39,7 +39,7 @@ end
 local ended -- c: cancelled, f: failed
 
 local function finish(part, b)
-    say_ended(b, b[B_ORDSET], ended, b[B_UNSURE])
+    verdicts().ended(b, b[B_ORDSET], ended, b[B_UNSURE])
     drop(part, b)
 end
 

@@ -11,10 +11,10 @@ local function end_lease(w, at, id, ends)
     b[B_KILLS], b[B_UNSURE] = b[B_KILLS] + 1, 1
     local ended = call('HGET', P .. ':s:' .. b[B_SYNC], 'x')
     if ended then
-        say_ended(b, b[B_ORDSET], ended, 1)
+        verdicts().ended(b, b[B_ORDSET], ended, 1)
         drop(part, b)
     elseif b[B_N] == 1 and b[B_KILLS] >= KILLS_MAX then
-        say_verdict(b, b[B_ORDSET], VERDICT_FAILED, 1,
+        verdicts().say(b, b[B_ORDSET], VERDICT_FAILED, 1,
             'every one of ' .. b[B_KILLS] .. ' workers that tried to send this record was lost')
         drop(part, b)
     else

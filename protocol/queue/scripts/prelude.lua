@@ -4,12 +4,17 @@ local call = redis.call
 local P = KEYS[1]
 local META = P .. ':meta'
 
+-- Later than any time; the clock's `lr` while it is not believed.
+local NEVER = 9000000000000000
+
 -- First element of every reply: what became of the call.
 local OK, STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED = 1, -1, -2, -3, -4, -5, -6, -7
 
 local epoch, permit_until, fenced, off, last, seen, config, v_now, fac, fac_since, throttled_count, checked =
     unpack(call('HMGET', META, 'id', 'pu', 'fen', 'off', 'last', 'lr', 'cfg', 'v', 'fac', 'fs', 'nth', 'chk'))
-permit_until, off, last = tonumber(permit_until) or 0, tonumber(off) or 0, tonumber(last) or 0
+permit_until, off, last, seen =
+    tonumber(permit_until) or 0, tonumber(off) or 0, tonumber(last) or 0, tonumber(seen) or 0
+if seen > last and seen < NEVER then last = seen end
 
 -- `raw` follows the server and may jump; `now` never goes back. Neither is believed past the permit, nor
 -- once the server's clock was seen to go back, until the next permit sets it right.
@@ -22,7 +27,7 @@ else
 end
 local raw = time + off
 local now = raw > last and raw or last
-local trusted = epoch and now <= permit_until and raw >= (tonumber(seen) or 0)
+local trusted = epoch and now <= permit_until and raw >= seen
 
 -- Why nothing may be handed out or taken in, or nil.
 local function refusal(wanted)

@@ -22,23 +22,7 @@ local ended = not over and call('HGET', P .. ':s:' .. s, 'x')
 local unsure = (batch[B_UNSURE] == 1 or (ARGV[7] == '1' and not released)) and 1 or 0
 
 -- Everything that can be wrong is found before anything is written.
-local KINDS = {done = 0, stop = 0, retry = 1, throttle = 0, split = 2, release = 0}
-local most = KINDS[kind]
-if not most or part_count > most or (kind == 'split' and part_count ~= 2) then return {BAD} end
-
-local function free_lease()
-    call('HDEL', LEASE, lease_id)
-    call('ZREM', ENDS, lease_id)
-    if LIMITS == 0 then return end
-    local w, since = windows(), trusted and now - tonumber(ARGV[8]) or nil
-    for i = 1, LIMITS do
-        if released then
-            w.undo(CFG[i + 2], costs[i])
-        else
-            w.charge(CFG[i + 2], costs[i], since)
-        end
-    end
-end
+if over and part_count > 0 then return {BAD} end
 
 -- Everything but the plain end of a batch.
 local function outcomes()
@@ -50,6 +34,8 @@ local function outcomes()
     end
 
     function to.sound()
+        local most = ({retry = 1, throttle = 0, split = 2, release = 0})[kind]
+        if not most or part_count > most or (kind == 'split' and part_count ~= 2) then return false end
         for i = 1, part_count do
             local p = part_at(i)
             if not p.records or p.records < 1 then return false end
@@ -106,8 +92,8 @@ local function outcomes()
 
     -- The sync was cancelled or failed meanwhile: what is still open gets that verdict.
     function to.give_up()
-        if part_count == 0 then say_ended(batch, batch[B_ORDSET], ended, unsure) end
-        for i = 1, part_count do say_ended(batch, part_at(i).ordset, ended, unsure) end
+        if part_count == 0 then verdicts().ended(batch, batch[B_ORDSET], ended, unsure) end
+        for i = 1, part_count do verdicts().ended(batch, part_at(i).ordset, ended, unsure) end
         drop(part, batch)
     end
 
@@ -118,7 +104,18 @@ end
 local to = not over and outcomes() or nil
 if to and not to.sound() then return {BAD} end
 
-free_lease()
+call('HDEL', LEASE, lease_id)
+call('ZREM', ENDS, lease_id)
+if LIMITS > 0 then
+    local w, since = windows(), trusted and now - tonumber(ARGV[8]) or nil
+    for i = 1, LIMITS do
+        if released then
+            w.undo(CFG[i + 2], costs[i])
+        else
+            w.charge(CFG[i + 2], costs[i], since)
+        end
+    end
+end
 if ARGV[10] ~= '' then say(batch[B_ROOT], s, ARGV[10]) end
 if kind == 'throttle' then
     throttle(destination, tonumber(ARGV[6]), claimed_at)

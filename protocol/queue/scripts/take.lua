@@ -1,7 +1,7 @@
 -- Claiming: promote due retries, choose the fairest runnable sync, check every limit, only then take.
 -- Limits are checked for that sync's first batch alone: a smaller batch of another sync never overtakes
 -- a large one that waits for its tokens.
-local NEVER, WORKER_MS, STRIDE = 9e15, 86400000, 720720
+local WORKER_MS, STRIDE = 86400000, 720720
 
 -- Answers of a claim that gets nothing.
 local function idle()
@@ -83,10 +83,11 @@ local function claimed(part, b, destination)
         call('GET', P .. ':p:' .. part), b[B_N], b[B_ATTEMPTS], b[B_KILLS], b[B_UNSURE]}
 end
 
--- Takes the first batch of the chosen sync if the limits allow it. who: worker, token, lease_ms, mono_ms.
+-- Takes the first batch of the chosen sync if the limits allow it. who: worker, token, lease_ms, mono_ms,
+-- whether it is known.
 local function take(chosen, who, opens)
     local s, vt, destination, weight = chosen[1], chosen[2], chosen[3], chosen[4]
-    local now_text, raw_text = string.format('%d', now), string.format('%d', raw)
+    local raw_text = string.format('%d', raw)
     local factor, factor_next = 1000, nil
     if fac then factor, factor_next = factor_now() end
     local concurrency = CFG[1]
@@ -108,7 +109,7 @@ local function take(chosen, who, opens)
         local counters, blocked_until, by_grant
         costs, counters, blocked_until, by_grant = check.all(b[B_N])
         if blocked_until > 0 or by_grant then
-            call('HSET', META, 'last', now_text, 'lr', raw_text)
+            call('HSET', META, 'lr', raw_text)
             if blocked_until > 0 then return idle().tokens(check, blocked_until, opens, factor_next) end
             return idle().nothing(math.max(1, math.min(1000, permit_until - now)))
         end
@@ -133,8 +134,13 @@ local function take(chosen, who, opens)
     local id = who[2] .. ':' .. who[1]
     call('HSET', LEASE, id, cmsgpack.pack({part, now, costs, b, destination}))
     call('ZADD', ENDS, string.format('%d', now + who[3]), id)
-    call('SET', P .. ':w:' .. who[1], who[2] .. ' ' .. raw_text .. ' ' .. who[4], 'PX', WORKER_MS)
-    call('HSET', META, 'last', now_text, 'lr', raw_text, 'v', string.format('%d', start))
+    local last_claim = who[2] .. ' ' .. raw_text .. ' ' .. who[4]
+    if who[5] then
+        call('SET', P .. ':w:' .. who[1], last_claim, 'KEEPTTL')
+    else
+        call('SET', P .. ':w:' .. who[1], last_claim, 'PX', WORKER_MS)
+    end
+    call('HSET', META, 'lr', raw_text, 'v', string.format('%d', start))
     return claimed(part, b, destination)
 end
 
@@ -150,23 +156,16 @@ end
 
 -- A clock that was seen to jump stays unbelieved, whatever it shows next, until a permit sets it right.
 local function disbelieve(worker, top)
-    call('HSET', META, 'lr', NEVER)
+    call('HSET', META, 'last', last, 'lr', NEVER)
     if top then call('SET', P .. ':w:' .. worker, top, 'PX', WORKER_MS) end
     return {UNPERMITTED}
-end
-
--- Whether the server's clock has moved as far as the worker's monotonic one since its last claim.
-local function clocks_agree(top_raw, top_mono, mono)
-    if top_raw == '' then return true end
-    local passed = mono - top_mono
-    return math.abs(raw - top_raw - passed) <= 500 + passed / 1000
 end
 
 -- at: index in ARGV of worker, token, lease_ms, mono_ms, number of abilities, (destination, fingerprint)*.
 local function claim(at)
     local worker, token, lease_ms, mono = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
     local refused = refusal()
-    if refused == UNPERMITTED and raw < (tonumber(seen) or 0) then return disbelieve(worker, nil) end
+    if refused == UNPERMITTED and raw < seen then return disbelieve(worker, nil) end
     if not refused and not same_server() then refused = RESTARTED end
     if refused then return {refused} end
     -- token [clock, the worker's monotonic clock] of its last claim
@@ -174,7 +173,11 @@ local function claim(at)
     if last_claim then
         local top_raw, top_mono
         top, top_raw, top_mono = string.match(last_claim, '^(%d+) ?(%-?%d*) ?(%d*)$')
-        if not clocks_agree(top_raw, top_mono, mono) then return disbelieve(worker, top) end
+        -- The server's clock must have moved as far as the worker's monotonic one since then.
+        local passed = top_raw ~= '' and mono - top_mono
+        if passed and math.abs(raw - top_raw - passed) > 500 + passed / 1000 then
+            return disbelieve(worker, top)
+        end
     end
     local held = call('HGET', LEASE, token .. ':' .. worker)
     if held then
@@ -189,7 +192,7 @@ local function claim(at)
     local abilities = {}
     for i = at + 5, at + 3 + 2 * tonumber(ARGV[at + 4]), 2 do abilities[ARGV[i]] = ARGV[i + 1] end
     local chosen, mismatch, opens = choose(abilities)
-    if chosen then return take(chosen, {worker, token, lease_ms, mono}, opens) end
+    if chosen then return take(chosen, {worker, token, lease_ms, mono, last_claim}, opens) end
     local no = idle()
     local at_ms = math.min(opens, no.next_retry())
     if at_ms == math.huge then return no.nothing(-1, mismatch) end
