@@ -61,18 +61,32 @@ def test_a_run_that_a_crash_left_is_finished_and_printed_before_the_new_one(lab,
     assert_clean(sink)
 
 
+def test_a_run_killed_after_parts_of_it_were_committed_still_balances(lab, sink):
+    lab.customers(4000)
+    lab.simple(sink, batch_size=20, destination={"rate_limits": [{"requests": 10, "per": "250ms"}]})
+    running = lab.start_run()
+    sink.wait_requests(120)
+    running.kill_everything()
+    done = lab.good_run()
+    assert done.runs[0]["planned"] == done.runs[0]["succeeded"] == 4000
+    assert done.runs[0]["requests"] >= 200
+    lab.assert_same(sink.state)
+    assert_clean(sink)
+
+
 def test_killed_while_reading_the_old_run_ends_failed_without_removals(lab, sink):
     lab.customers(2000)
-    lab.simple(sink)
+    off = {"max_removed": "off"}  # with a guard nothing is sent before the read has ended
+    lab.simple(sink, guard=off)
     lab.good_run()
     lab.sql("delete from c where id > 1990; update c set amount = -1 where id <= 1000")
     slow = "select * from c union all select 1000000 + g, '', '', 0, pg_sleep(0.2) is null from generate_series(1, 400) g"
-    lab.simple(sink, sql=slow, batch_size=50)
+    lab.simple(sink, sql=slow, batch_size=50, guard=off)
     mark = len(sink.log)
     running = lab.start_run()
     sink.wait_requests(mark + 2)
     running.kill_everything()
-    lab.simple(sink, batch_size=50)
+    lab.simple(sink, batch_size=50, guard=off)
     done = lab.run()
     assert done.runs[0]["status"] == "failed" and done.runs[0]["removed"] == 0, done
     assert done.last["removed"] >= 10
