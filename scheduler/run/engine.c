@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum {
-    TICK_MS = 50,
+    TICK_MS = 10,
     COMMIT_EVERY_MS = 250,
     CONNECT_DEADLINE_MS = 10000,
     PRIVATE_REDIS_READY_MS = 10000,
