@@ -219,7 +219,7 @@ size_t store_named_key(uint32_t sync_id, struct slice name, uint8_t *out, bool *
 
 static enum err_code read_meta(struct state *s, struct err *err)
 {
-    struct slice v;
+    struct slice v = {0};
     enum err_code code = store_get(s, TABLE_META, SLICE_LIT("head"), &v, err);
     if (code == ERR_NOTFOUND)
         return err_set(err, ERR_INVALID, "state: %s/state.lmdb is not a state of Sluice", s->dir);
