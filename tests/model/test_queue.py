@@ -18,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import model  # noqa: E402
 import world  # noqa: E402
 
-PERMIT_MS, LEASE_MS, SLACK_MS, CAP = 10000, 20000, 20, 400
+PERMIT_MS, LEASE_MS, SLACK_MS, CAP = 10000, 6000, 20, 400
 FINGERPRINTS = {"d1": "f1", "d2": "f2"}
 LIMITS = [
     [],
