@@ -1,4 +1,5 @@
-/* What the files of the engine share: opening and the loop (engine.c), its runs (engine_runs.c). */
+/* What the files of the engine share: opening and the loop (engine.c), what it begins with
+ * (engine_load.c), its runs (engine_runs.c). */
 #ifndef SLUICE_RUN_ENGINE_PRIVATE_H
 #define SLUICE_RUN_ENGINE_PRIVATE_H
 
@@ -65,8 +66,13 @@ struct quota *engine_quota(struct engine *e, const struct destination *d);
 /** Everything has ended: shuts quotas, drains workers, leaves the loop. */
 void engine_all_ended(struct engine *e);
 
-/* engine_runs.c */
+/* engine_load.c */
 enum err_code engine_runs_load(struct engine *e, struct err *err) MUST_CHECK;
+
+/* engine_runs.c */
+void engine_runs_set_host(struct engine *e);
+/** Takes the run, and opens its quota. */
+enum err_code engine_run_add(struct engine *e, struct sync_run *run, struct err *err) MUST_CHECK;
 enum err_code engine_quota_add(struct engine *e, const struct destination *d, struct err *err) MUST_CHECK;
 /** Quotas are ready: publishes, and begins what has not begun. */
 void engine_runs_go(struct engine *e);

@@ -89,7 +89,7 @@ static uint64_t window_share(void *ctx)
     return share > WINDOW_LEAST_BYTES ? share : WINDOW_LEAST_BYTES;
 }
 
-static void set_host(struct engine *e)
+void engine_runs_set_host(struct engine *e)
 {
     e->run_host = (struct run_host){
         .base = e->base,
@@ -106,7 +106,7 @@ static void set_host(struct engine *e)
     };
 }
 
-static enum err_code add_run(struct engine *e, struct sync_run *run, struct err *err)
+enum err_code engine_run_add(struct engine *e, struct sync_run *run, struct err *err)
 {
     struct engine_run_slot *runs = realloc(e->runs, (e->run_count + 1) * sizeof *runs);
     if (!runs) {
@@ -120,101 +120,6 @@ static enum err_code add_run(struct engine *e, struct sync_run *run, struct err 
     e->runs[e->run_count].quota = sync ? engine_quota(e, sync->destination) : NULL;
     e->run_count++;
     return rc;
-}
-
-/* ---- loading: what a crash left, what was asked for ---- */
-
-struct unfinished {
-    struct run_record *items;
-    size_t count;
-    bool no_memory;
-};
-
-static bool take_unfinished(void *ctx, const struct run_record *r)
-{
-    struct unfinished *u = ctx;
-    if (run_status_ended(r->status) || r->status == RUN_HELD)
-        return true;
-    struct run_record *items = realloc(u->items, (u->count + 1) * sizeof *items);
-    if (!items) {
-        u->no_memory = true;
-        return false;
-    }
-    u->items = items;
-    u->items[u->count++] = *r;
-    return true;
-}
-
-static enum err_code recover(struct engine *e, struct err *err)
-{
-    struct unfinished u = {0};
-    enum err_code rc = state_run_list(e->state, NULL, 0, take_unfinished, &u, err);
-    if (!rc && u.no_memory)
-        rc = err_set(err, ERR_NOMEM, "no memory for unfinished runs");
-    for (size_t i = u.count; i > 0 && !rc; i--) { /* oldest first */
-        struct sync_run *run = NULL;
-        const struct run_record *r = &u.items[i - 1];
-        log_event(e->opts.log, LOG_INFO, "run_recovers", LOG_STR("run", r->id), LOG_STR("sync", r->sync));
-        rc = sync_run_recover(&e->run_host, r, project_sync(e->project, r->sync), &run, err);
-        if (!rc)
-            rc = add_run(e, run, err);
-    }
-    free(u.items);
-    return rc;
-}
-
-static enum err_code approve(struct engine *e, struct err *err)
-{
-    struct run_record record;
-    struct sync_run *run;
-    enum err_code rc = state_run_get(e->state, e->opts.approve, &record, err);
-    if (rc == ERR_NOTFOUND)
-        return err_set(err, ERR_USAGE, "there is no run %s; sluice runs lists them", e->opts.approve);
-    if (!rc)
-        rc = sync_run_approve(&e->run_host, &record, project_sync(e->project, record.sync), &run, err);
-    return rc ? rc : add_run(e, run, err);
-}
-
-static enum err_code unknown_sync(const struct project *p, const char *name, struct err *err)
-{
-    const char **names = calloc(p->sync_count + 1, sizeof *names);
-    for (size_t i = 0; names && i < p->sync_count; i++)
-        names[i] = p->syncs[i].name;
-    const char *near = names ? nearest_name(name, names, p->sync_count) : NULL;
-    free(names);
-    return near ? err_set(err, ERR_USAGE, "the project has no sync %s; did you mean %s?", name, near)
-                : err_set(err, ERR_USAGE, "the project has no sync %s", name);
-}
-
-static enum err_code find_wanted(struct engine *e, struct err *err)
-{
-    size_t n = e->opts.sync_count ? e->opts.sync_count : e->project->sync_count;
-    e->wanted = calloc(n ? n : 1, sizeof(struct sync *));
-    if (!e->wanted)
-        return err_set(err, ERR_NOMEM, "no memory for syncs");
-    for (size_t i = 0; i < n; i++) {
-        const struct sync *s = e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
-        if (!s)
-            return unknown_sync(e->project, e->opts.syncs[i], err);
-        bool twice = false;
-        for (size_t k = 0; k < e->wanted_count; k++)
-            twice |= e->wanted[k] == s;
-        if (!twice)
-            e->wanted[e->wanted_count++] = s;
-    }
-    enum err_code rc = ERR_OK;
-    for (size_t i = 0; i < e->wanted_count && !rc; i++)
-        rc = engine_quota_add(e, e->wanted[i]->destination, err);
-    return rc;
-}
-
-enum err_code engine_runs_load(struct engine *e, struct err *err)
-{
-    set_host(e);
-    enum err_code rc = recover(e, err);
-    if (!rc)
-        rc = e->opts.approve ? approve(e, err) : find_wanted(e, err);
-    return rc ? rc : engine_commit(e, err);
 }
 
 /* ---- beginning ---- */
@@ -292,7 +197,7 @@ static enum err_code begin_wanted(struct engine *e, struct err *err)
         if (!rc)
             rc = sync_run_new(&e->run_host, e->wanted[i], e->opts.full, lost, &run, err);
         if (!rc)
-            rc = add_run(e, run, err);
+            rc = engine_run_add(e, run, err);
         if (!rc && e->runs[e->run_count - 1].quota && quota_is_broken(e->runs[e->run_count - 1].quota))
             sync_run_stop(run, RUN_STOP_FAIL, quota_error(e->runs[e->run_count - 1].quota));
         if (!rc)

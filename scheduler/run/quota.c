@@ -2,12 +2,9 @@
  * state. Invariant: while READY, Redis holds our epoch and every result up to `position` was handed
  * on. A crash here: the permit runs out, workers claim nothing more, the next engine starts at
  * LOOK. */
-#include "scheduler/run/quota.h"
+#include "scheduler/run/quota_private.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/random.h"
-#include "scheduler/run/windows.h"
-#include "scheduler/state/limits.h"
 #include "scheduler/state/state.h"
 
 #include <event2/event.h>
@@ -15,65 +12,25 @@
 #include <stdlib.h>
 
 enum {
-    PERMIT_MS = 10000,
     PERMIT_RENEW_MS = 500,
-    WAIT_POLL_MS = 100,
-    RETRY_MS = 500,
     RESULTS_COUNT = 256,
     RESULTS_PAUSE_MS = 2,
     RESULTS_PAUSE_MAX_MS = 50,
 };
 
-enum quota_stage {
-    STAGE_LOOK,
-    STAGE_FENCE,
-    STAGE_WAIT,
-    STAGE_DRAIN,
-    STAGE_CLEAR,
-    STAGE_OPEN,
-    STAGE_READY,
-    STAGE_BROKEN
-};
-
-struct quota {
-    const struct quota_host *host;
-    const struct destination *destination;
-    struct queue *queue;
-    enum quota_stage stage;
-    struct event *step;    /* runs the stage's next step */
-    struct event *results; /* asks for results */
-    bool results_busy;
-    uint32_t results_pause_ms;
-    bool drained;
-    bool was_ready;
-    bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
-    int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
-    int64_t fenced_ms;       /* own monotonic clock */
-    int64_t permit_ms; /* when the permit was last renewed */
-    char epoch[QUEUE_EPOCH_BYTES];
-    char position[STATE_POSITION_BYTES];  /* last result handed on */
-    char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
-    struct windows windows;
-    struct quota_summary summary;
-    bool permit_busy;
-    struct err error; /* why it is broken */
-    void (*shut_done)(void *ctx);
-    void *shut_ctx;
-};
-
-static void step_soon(struct quota *q, uint32_t ms)
+void quota_step_soon(struct quota *q, uint32_t ms)
 {
     struct timeval t = {ms / 1000, (ms % 1000) * 1000};
     event_add(q->step, &t);
 }
 
-static void go(struct quota *q, enum quota_stage stage)
+void quota_go(struct quota *q, enum quota_stage stage)
 {
     q->stage = stage;
-    step_soon(q, 0);
+    quota_step_soon(q, 0);
 }
 
-static void broken(struct quota *q, const struct err *err)
+void quota_break(struct quota *q, const struct err *err)
 {
     q->stage = STAGE_BROKEN;
     q->error = *err;
@@ -81,32 +38,20 @@ static void broken(struct quota *q, const struct err *err)
 }
 
 /* Redis away for a moment: the same step again. Anything that will not pass ends the quota. */
-static bool passes(struct quota *q, const struct err *err)
+bool quota_passes(struct quota *q, const struct err *err)
 {
     if (!err)
         return true;
     if (err_class(err->code) == ERR_CLASS_RETRY)
-        step_soon(q, RETRY_MS);
+        quota_step_soon(q, RETRY_MS);
     else
-        broken(q, err);
+        quota_break(q, err);
     return false;
-}
-
-/* The longest a worker may still be busy with a batch it claimed before the fence. */
-static int64_t lease_max_ms(const struct quota *q)
-{
-    uint64_t timeout = 0;
-    for (size_t i = 0; i < q->host->project->destination_count; i++) {
-        const struct destination *d = &q->host->project->destinations[i];
-        if (strcmp(d->quota, q->destination->quota) == 0 && d->timeout_ms > timeout)
-            timeout = d->timeout_ms;
-    }
-    return (int64_t)timeout + QUEUE_LEASE_MARGIN_MS;
 }
 
 /* ---- results ---- */
 
-static void ask_results(struct quota *q, uint32_t pause_ms)
+void quota_ask_results(struct quota *q, uint32_t pause_ms)
 {
     struct timeval t = {0, pause_ms * 1000};
     if (!q->results_busy)
@@ -127,26 +72,26 @@ static void on_results(void *ctx, const struct queue_result *results, size_t cou
     q->results_busy = false;
     if (err || q->stage == STAGE_BROKEN) {
         if (q->stage == STAGE_DRAIN)
-            step_soon(q, RETRY_MS);
+            quota_step_soon(q, RETRY_MS);
         else if (q->stage == STAGE_READY)
-            ask_results(q, RETRY_MS);
+            quota_ask_results(q, RETRY_MS);
         return;
     }
     if (count) {
         take_position(q, &results[count - 1]);
         q->host->on_results(q->host->ctx, q, results, count);
         q->results_pause_ms = RESULTS_PAUSE_MS;
-        ask_results(q, 0);
+        quota_ask_results(q, 0);
         return;
     }
     if (q->stage == STAGE_DRAIN) {
         q->drained = true;
-        go(q, STAGE_CLEAR);
+        quota_go(q, STAGE_CLEAR);
         return;
     }
     q->results_pause_ms = q->results_pause_ms * 2 > RESULTS_PAUSE_MAX_MS ? RESULTS_PAUSE_MAX_MS
                                                                          : q->results_pause_ms * 2;
-    ask_results(q, q->results_pause_ms);
+    quota_ask_results(q, q->results_pause_ms);
 }
 
 static void on_results_due(evutil_socket_t fd, short what, void *arg)
@@ -160,7 +105,7 @@ static void on_results_due(evutil_socket_t fd, short what, void *arg)
     q->results_busy = true;
     if (queue_results(q->queue, q->position, RESULTS_COUNT, 0, on_results, q, &err)) {
         q->results_busy = false;
-        ask_results(q, RETRY_MS);
+        quota_ask_results(q, RETRY_MS);
     }
 }
 
@@ -186,126 +131,6 @@ void quota_committed(struct quota *q)
         memcpy(q->committed, q->position, sizeof q->committed);
 }
 
-/* ---- opening ---- */
-
-static void on_looked(void *ctx, const struct queue_opened *o, const struct err *err)
-{
-    struct quota *q = ctx;
-    if (!passes(q, err))
-        return;
-    if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
-        struct err busy;
-        err_set(
-            &busy, ERR_BUSY,
-            "destination %s on this Redis is in use by another Sluice (state %s): give one of them "
-            "another Redis database or another quota name",
-            q->destination->name, o->other_state);
-        broken(q, &busy);
-        return;
-    }
-    bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
-    if (restored || (!o->same_state && *o->other_state))
-        q->host->on_state_lost(q->host->ctx, q);
-    if (o->fresh)
-        *q->position = *q->committed = '\0';
-    /* An empty Redis has forgotten the leases of workers that are not ours: they may still be at work. */
-    q->lease_left_unknown = o->fresh && q->was_ready && q->host->has_other_workers(q->host->ctx);
-    q->lease_left_ms = q->lease_left_unknown ? lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
-    go(q, STAGE_FENCE);
-}
-
-static void on_fenced(void *ctx, int64_t number, const struct err *err)
-{
-    (void)number;
-    struct quota *q = ctx;
-    if (!passes(q, err))
-        return;
-    q->fenced_ms = clock_mono_ms();
-    go(q, STAGE_WAIT);
-}
-
-static bool leases_over(const struct quota *q)
-{
-    return clock_mono_ms() - q->fenced_ms > q->lease_left_ms;
-}
-
-static void on_reaped(void *ctx, int64_t left, const struct err *err)
-{
-    struct quota *q = ctx;
-    if (!passes(q, err))
-        return;
-    if (left > 0 || (q->lease_left_unknown && !leases_over(q))) {
-        step_soon(q, WAIT_POLL_MS);
-        return;
-    }
-    q->drained = false;
-    go(q, STAGE_DRAIN);
-}
-
-/* Own dead workers first; after the longest lease everybody's, by our own clock. */
-static enum err_code reap_fenced(struct quota *q, struct err *err)
-{
-    bool over = leases_over(q);
-    bool dead = q->host->local_workers_gone(q->host->ctx);
-    return queue_reap(q->queue,
-                      over   ? ""
-                      : dead ? q->host->worker_prefix
-                             : "",
-                      over || dead, on_reaped, q, err);
-}
-
-static void on_cleared(void *ctx, int64_t left, const struct err *err)
-{
-    struct quota *q = ctx;
-    if (passes(q, err))
-        go(q, left > 0 ? STAGE_CLEAR : STAGE_OPEN);
-}
-
-static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
-{
-    (void)now_ms;
-    struct quota *q = ctx;
-    if (!passes(q, err))
-        return;
-    q->permit_ms = clock_mono_ms();
-    q->was_ready = true;
-    q->stage = STAGE_READY;
-    step_soon(q, 0);
-    ask_results(q, 0);
-    q->host->on_ready(q->host->ctx, q);
-}
-
-static enum err_code open_epoch(struct quota *q, struct err *err)
-{
-    const struct queue_window *saved;
-    size_t count;
-    enum err_code rc =
-        windows_load(&q->windows, q->host->state, q->destination, &saved, &count, err);
-    if (!rc)
-        rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
-    if (!rc)
-        rc = q->host->commit(q->host->ctx, err);
-    if (rc)
-        return rc;
-    random_hex(q->epoch, 32);
-    struct queue_epoch e = {
-        .state_id = state_id(q->host->state),
-        .epoch = q->epoch,
-        .run_id = "",
-        .permit_ms = PERMIT_MS,
-        .commit = state_commit_number(q->host->state),
-        .limits = q->destination->limits,
-        .limit_count = q->destination->limit_count,
-        .concurrency = q->destination->concurrency,
-        .slack_ms = q->host->project->settings.limit_slack_ms,
-        .windows = saved,
-        .window_count = count,
-        .grants = q->windows.grant,
-        .grant_count = q->windows.limit_count,
-    };
-    return queue_open(q->queue, &e, on_opened, q, err);
-}
-
 /* ---- ready ---- */
 
 static void lost(struct quota *q, const struct err *err)
@@ -316,7 +141,7 @@ static void lost(struct quota *q, const struct err *err)
     q->drained = false;
     q->stage = STAGE_LOOK;
     q->host->on_lost(q->host->ctx, q);
-    step_soon(q, WAIT_POLL_MS);
+    quota_step_soon(q, WAIT_POLL_MS);
 }
 
 static void summarise(struct quota *q, const struct queue_stats *stats)
@@ -364,7 +189,7 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         lost(q, err);
         return;
     }
-    step_soon(q, PERMIT_RENEW_MS);
+    quota_step_soon(q, PERMIT_RENEW_MS);
     if (err)
         return; /* Redis is away: workers stop by themselves when the permit runs out */
     q->permit_ms = clock_mono_ms();
@@ -407,22 +232,22 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     enum err_code rc = ERR_OK;
     switch (q->stage) {
     case STAGE_LOOK:
-        rc = queue_look(q->queue, state_id(q->host->state), on_looked, q, &err);
+        rc = quota_look(q, &err);
         break;
     case STAGE_FENCE:
-        rc = queue_fence(q->queue, on_fenced, q, &err);
+        rc = quota_fence(q, &err);
         break;
     case STAGE_WAIT:
-        rc = reap_fenced(q, &err);
+        rc = quota_reap_fenced(q, &err);
         break;
     case STAGE_DRAIN:
-        ask_results(q, 0);
+        quota_ask_results(q, 0);
         break;
     case STAGE_CLEAR:
-        rc = queue_clear(q->queue, on_cleared, q, &err);
+        rc = quota_clear(q, &err);
         break;
     case STAGE_OPEN:
-        rc = open_epoch(q, &err);
+        rc = quota_open_epoch(q, &err);
         break;
     case STAGE_READY:
         rc = renew(q, &err);
@@ -431,7 +256,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
         break;
     }
     if (rc)
-        passes(q, &err);
+        quota_passes(q, &err);
 }
 
 enum err_code quota_new(const struct quota_host *host, const struct destination *destination,
@@ -455,7 +280,7 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
         quota_free(q);
         return rc;
     }
-    go(q, STAGE_LOOK);
+    quota_go(q, STAGE_LOOK);
     *ret_quota = q;
     return ERR_OK;
 }

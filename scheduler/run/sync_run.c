@@ -5,7 +5,6 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
 #include "scheduler/map/map.h"
-#include "scheduler/run/approval.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -27,7 +26,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
     sync_run_pump(arg);
 }
 
-static void on_spool(void *ctx, const struct err *err)
+void run_on_spool(void *ctx, const struct err *err)
 {
     struct sync_run *run = ctx;
     if (err)
@@ -36,7 +35,8 @@ static void on_spool(void *ctx, const struct err *err)
         sync_run_pump(run);
 }
 
-static enum err_code alloc_run(const struct run_host *host, const struct sync *sync, struct sync_run **ret, struct err *err)
+enum err_code run_alloc(const struct run_host *host, const struct sync *sync, struct sync_run **ret,
+                         struct err *err)
 {
     struct sync_run *run = calloc(1, sizeof *run);
     if (!run)
@@ -100,7 +100,7 @@ static void make_id(char *out, size_t n, int64_t wall_ms)
     snprintf(out + len, n - len, "%s", random);
 }
 
-static void spool_path(const struct sync_run *run, char *out)
+void run_spool_path(const struct sync_run *run, char *out)
 {
     snprintf(out, PATH_MAX, "%s/%s", run->host->project->settings.state_dir, run->record.spool);
 }
@@ -129,7 +129,7 @@ enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
     char path[PATH_MAX];
     enum err_code rc = supersede(host->state, sync->name, host->project->settings.state_dir, err);
     if (!rc)
-        rc = alloc_run(host, sync, &run, err);
+        rc = run_alloc(host, sync, &run, err);
     if (rc)
         return rc;
     run->full = full || state_lost;
@@ -139,169 +139,14 @@ enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
     make_id(run->record.id, sizeof run->record.id, run->record.started_ms);
     snprintf(run->record.sync, sizeof run->record.sync, "%s", sync->name);
     snprintf(run->record.spool, sizeof run->record.spool, "spool/%s", run->record.id);
-    spool_path(run, path);
+    run_spool_path(run, path);
     rc = run_save(run, err);
     if (!rc)
-        rc = spool_create(host->base, path, on_spool, run, &run->spool, err);
+        rc = spool_create(host->base, path, run_on_spool, run, &run->spool, err);
     if (rc) {
         sync_run_free(run);
         return rc;
     }
-    *ret_run = run;
-    return ERR_OK;
-}
-
-/* ---- going on with a spool ---- */
-
-/* Brings counters and open records in line with frames and settled bits. */
-static enum err_code recount(struct sync_run *run, bool *ret_identity, struct err *err)
-{
-    struct run_counts *c = &run->record.counts;
-    c->added = c->changed = c->removed = 0;
-    *ret_identity = false;
-    for (uint64_t i = 0; i < spool_count(run->spool); i++) {
-        struct frame f;
-        uint32_t settled = 0;
-        enum err_code rc = spool_read(run->spool, i, &f, err);
-        if (!rc)
-            rc = state_batch_settled(run->host->state, run->record.id, i, f.records, run->bits, &settled, err);
-        struct slice rest = f.manifest;
-        for (uint32_t k = 0; k < f.records && !rc; k++) {
-            struct manifest_entry e = {0};
-            rc = manifest_next(&rest, &e, err);
-            c->added += e.class == RECORD_ADDED;
-            c->changed += e.class == RECORD_CHANGED;
-            c->removed += e.class == RECORD_REMOVED;
-            *ret_identity |= e.identity.n != 0;
-        }
-        if (rc)
-            return rc;
-        run->open[i] -= settled;
-        run->open_total -= settled;
-    }
-    c->planned = c->added + c->changed + c->removed;
-    return ERR_OK;
-}
-
-static enum err_code open_spool(struct sync_run *run, bool *ret_damaged, struct err *err)
-{
-    char path[PATH_MAX];
-    struct frame_counts counts = {0};
-    spool_path(run, path);
-    enum err_code rc = spool_open(run->host->base, path, on_spool, run, &run->spool, ret_damaged, err);
-    if (!rc)
-        rc = spool_last_counts(run->spool, &counts, err);
-    if (!rc)
-        rc = run_batches_grow(run, err);
-    if (rc)
-        return rc;
-    struct run_counts *c = &run->record.counts;
-    c->unchanged = counts.unchanged;
-    c->invalid = counts.invalid;
-    c->quarantined = counts.quarantined;
-    return ERR_OK;
-}
-
-/* Entries, tally and counters of a run whose rows were planned by an earlier process. */
-static enum err_code resume(struct sync_run *run, bool *ret_damaged, struct err *err)
-{
-    struct map_digest mapping;
-    bool identity;
-    memcpy(mapping.bytes, run->record.mapping, sizeof mapping.bytes);
-    enum err_code rc = open_spool(run, ret_damaged, err);
-    if (!rc)
-        rc = run->record.fresh && run->record.status != RUN_HELD
-                 ? state_sync_open_fresh(run->host->state, run->record.sync, &run->entries, err)
-                 : state_sync_open(run->host->state, run->record.sync, &run->entries, err);
-    if (!rc && !run->bits)
-        run->bits = calloc(1, BATCH_BITS_BYTES_MAX);
-    if (!rc && !run->bits)
-        rc = err_set(err, ERR_NOMEM, "run: no memory");
-    if (!rc)
-        rc = recount(run, &identity, err);
-    free(run->bits);
-    run->bits = NULL;
-    if (!rc)
-        rc = run_fold_ready(run, identity, &mapping, err);
-    struct run_counts *c = &run->record.counts;
-    c->rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined;
-    run->stage = RUN_STAGE_SENDING;
-    run->record.batches = rc ? 0 : spool_count(run->spool);
-    return rc;
-}
-
-static bool same_target(const struct sync_run *run)
-{
-    uint8_t target[16];
-    return run->sync && !run_target(run->sync, target) && memcmp(target, run->record.target, sizeof target) == 0;
-}
-
-enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record, const struct sync *sync,
-                               struct sync_run **ret_run, struct err *err)
-{
-    struct sync_run *run;
-    bool damaged = false;
-    enum err_code rc = alloc_run(host, sync, &run, err);
-    if (rc)
-        return rc;
-    run->record = *record;
-    run->recovered = true;
-    rc = resume(run, &damaged, err);
-    if (rc == ERR_NOTFOUND) { /* it died before its spool was made: nothing was planned */
-        run->record.error[0] = '\0';
-        rc = ERR_OK;
-        run->stage = RUN_STAGE_SENDING;
-    }
-    if (rc) {
-        sync_run_free(run);
-        return rc;
-    }
-    run->handed = run->open_count;
-    run->record.published = true;
-    if (!rc && run->spool && spool_ended(run->spool) && !damaged)
-        run->record.read_ended = true; /* the end was spooled, the record was not committed any more */
-    if (!run->record.read_ended || damaged) {
-        run->record.status = RUN_PLANNED;
-        run->stop_how = RUN_STOP_FAIL;
-        snprintf(run->record.error, sizeof run->record.error, "%s", damaged
-                 ? "interrupted, and its spool is damaged: the next run sends every row again"
-                 : "interrupted while the warehouse was being read");
-    }
-    if (damaged)
-        rc = resync_mark(host->state, record->sync, "spool damaged", err);
-    if (!rc && run->open_total && !same_target(run))
-        sync_run_stop(run, RUN_STOP_CANCEL, "interrupted, and the sync or its target is no longer what it was");
-    *ret_run = run;
-    run_step_soon(run, 0);
-    return rc;
-}
-
-enum err_code sync_run_approve(const struct run_host *host, const struct run_record *record, const struct sync *sync,
-                               struct sync_run **ret_run, struct err *err)
-{
-    struct sync_run *run;
-    bool damaged = false;
-    enum err_code rc = approval_check(host->state, record, sync, err);
-    if (!rc && record->fresh)
-        rc = state_sync_adopt_fresh(host->state, sync->name, err);
-    if (!rc)
-        rc = alloc_run(host, sync, &run, err);
-    if (rc)
-        return rc;
-    run->record = *record;
-    run->record.fresh = false;
-    rc = resume(run, &damaged, err);
-    if (!rc && damaged)
-        rc = err_set(err, ERR_USAGE, "run %s cannot be approved: its spool is damaged; run the sync again", record->id);
-    run->record.status = RUN_PLANNED;
-    run->record.reason[0] = '\0';
-    if (!rc)
-        rc = run_save(run, err);
-    if (rc) {
-        sync_run_free(run);
-        return rc;
-    }
-    run_step_soon(run, 0);
     *ret_run = run;
     return ERR_OK;
 }

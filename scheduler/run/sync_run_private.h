@@ -83,6 +83,12 @@ struct sync_run {
     enum run_stop stop_how;
 };
 
+enum err_code run_alloc(const struct run_host *host, const struct sync *sync, struct sync_run **ret,
+                         struct err *err) MUST_CHECK;
+/** Path of its spool; out has PATH_MAX bytes. */
+void run_spool_path(const struct sync_run *run, char *out);
+/** For spool_create and spool_open. */
+void run_on_spool(void *ctx, const struct err *err);
 /** An error that ends the run; NULL err texts are not allowed. */
 void run_fail(struct sync_run *run, const struct err *err);
 /** Ends the run when nothing is open any more. */

@@ -1,0 +1,141 @@
+/* What the engine begins with: runs that a crash left, a held run to be approved, syncs that were asked for. */
+#include "scheduler/run/engine_private.h"
+
+#include "scheduler/batch/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DROP_BATCHES = 1000 };
+
+struct unfinished {
+    struct run_record *items;
+    size_t count;
+    bool no_memory;
+};
+
+static bool take_unfinished(void *ctx, const struct run_record *r)
+{
+    struct unfinished *u = ctx;
+    if (run_status_ended(r->status) || r->status == RUN_HELD)
+        return true;
+    struct run_record *items = realloc(u->items, (u->count + 1) * sizeof *items);
+    if (!items) {
+        u->no_memory = true;
+        return false;
+    }
+    u->items = items;
+    u->items[u->count++] = *r;
+    return true;
+}
+
+static enum err_code recover(struct engine *e, struct err *err)
+{
+    struct unfinished u = {0};
+    enum err_code rc = state_run_list(e->state, NULL, 0, take_unfinished, &u, err);
+    if (!rc && u.no_memory)
+        rc = err_set(err, ERR_NOMEM, "no memory for unfinished runs");
+    for (size_t i = u.count; i > 0 && !rc; i--) { /* oldest first */
+        struct sync_run *run = NULL;
+        const struct run_record *r = &u.items[i - 1];
+        log_event(e->opts.log, LOG_INFO, "run_recovers", LOG_STR("run", r->id), LOG_STR("sync", r->sync));
+        rc = sync_run_recover(&e->run_host, r, project_sync(e->project, r->sync), &run, err);
+        if (!rc)
+            rc = engine_run_add(e, run, err);
+    }
+    free(u.items);
+    return rc;
+}
+
+static enum err_code approve(struct engine *e, struct err *err)
+{
+    struct run_record record;
+    struct sync_run *run;
+    enum err_code rc = state_run_get(e->state, e->opts.approve, &record, err);
+    if (rc == ERR_NOTFOUND)
+        return err_set(err, ERR_USAGE, "there is no run %s; sluice runs lists them", e->opts.approve);
+    if (!rc)
+        rc = sync_run_approve(&e->run_host, &record, project_sync(e->project, record.sync), &run, err);
+    return rc ? rc : engine_run_add(e, run, err);
+}
+
+static enum err_code unknown_sync(const struct project *p, const char *name, struct err *err)
+{
+    const char **names = calloc(p->sync_count + 1, sizeof *names);
+    for (size_t i = 0; names && i < p->sync_count; i++)
+        names[i] = p->syncs[i].name;
+    const char *near = names ? nearest_name(name, names, p->sync_count) : NULL;
+    free(names);
+    return near ? err_set(err, ERR_USAGE, "the project has no sync %s; did you mean %s?", name, near)
+                : err_set(err, ERR_USAGE, "the project has no sync %s", name);
+}
+
+static enum err_code find_wanted(struct engine *e, struct err *err)
+{
+    size_t n = e->opts.sync_count ? e->opts.sync_count : e->project->sync_count;
+    e->wanted = calloc(n ? n : 1, sizeof(struct sync *));
+    if (!e->wanted)
+        return err_set(err, ERR_NOMEM, "no memory for syncs");
+    for (size_t i = 0; i < n; i++) {
+        const struct sync *s = e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
+        if (!s)
+            return unknown_sync(e->project, e->opts.syncs[i], err);
+        bool twice = false;
+        for (size_t k = 0; k < e->wanted_count; k++)
+            twice |= e->wanted[k] == s;
+        if (!twice)
+            e->wanted[e->wanted_count++] = s;
+    }
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < e->wanted_count && !rc; i++)
+        rc = engine_quota_add(e, e->wanted[i]->destination, err);
+    return rc;
+}
+
+/* Spools of runs that ended, or that never got a record: a crash came between the two. */
+static enum err_code drop_orphan(struct engine *e, const char *folder, const char *name, struct err *err)
+{
+    struct run_record r;
+    char path[PATH_MAX];
+    enum err_code rc = strlen(name) <= STATE_RUN_ID_MAX ? state_run_get(e->state, name, &r, err) : ERR_NOTFOUND;
+    if (rc && rc != ERR_NOTFOUND)
+        return rc;
+    if (!rc && !run_status_ended(r.status))
+        return ERR_OK;
+    bool more = true;
+    rc = ERR_OK;
+    while (more && !rc)
+        rc = state_batch_drop(e->state, name, DROP_BATCHES, &more, err);
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return rc;
+    return rc ? rc : spool_remove(path, err);
+}
+
+static enum err_code drop_orphans(struct engine *e, struct err *err)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s/spool", e->project->settings.state_dir);
+    DIR *d = opendir(folder);
+    if (!d)
+        return err_errno(err, errno, "%s cannot be read", folder);
+    enum err_code rc = ERR_OK;
+    for (struct dirent *entry = readdir(d); entry && !rc; entry = readdir(d))
+        if (*entry->d_name != '.')
+            rc = drop_orphan(e, folder, entry->d_name, err);
+    closedir(d);
+    return rc;
+}
+
+enum err_code engine_runs_load(struct engine *e, struct err *err)
+{
+    engine_runs_set_host(e);
+    enum err_code rc = drop_orphans(e, err);
+    if (!rc)
+        rc = recover(e, err);
+    if (!rc)
+        rc = e->opts.approve ? approve(e, err) : find_wanted(e, err);
+    return rc ? rc : engine_commit(e, err);
+}

@@ -1,0 +1,153 @@
+/* Opening a quota, step by step: look, fence, wait, (drain: quota.c), clear, open. Writes: the epoch in Redis.
+ * Invariant: an epoch begins only when no lease of the one before can still be alive. A crash here: the next
+ * engine begins at LOOK again. */
+#include "scheduler/run/quota_private.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/random.h"
+#include "scheduler/state/state.h"
+
+/* The longest a worker may still be busy with a batch it claimed before the fence. */
+static int64_t lease_max_ms(const struct quota *q)
+{
+    uint64_t timeout = 0;
+    for (size_t i = 0; i < q->host->project->destination_count; i++) {
+        const struct destination *d = &q->host->project->destinations[i];
+        if (strcmp(d->quota, q->destination->quota) == 0 && d->timeout_ms > timeout)
+            timeout = d->timeout_ms;
+    }
+    return (int64_t)timeout + QUEUE_LEASE_MARGIN_MS;
+}
+
+static void on_looked(void *ctx, const struct queue_opened *o, const struct err *err)
+{
+    struct quota *q = ctx;
+    if (!quota_passes(q, err))
+        return;
+    if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
+        struct err busy;
+        err_set(
+            &busy, ERR_BUSY,
+            "destination %s on this Redis is in use by another Sluice (state %s): give one of them "
+            "another Redis database or another quota name",
+            q->destination->name, o->other_state);
+        quota_break(q, &busy);
+        return;
+    }
+    bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
+    if (restored || (!o->same_state && *o->other_state))
+        q->host->on_state_lost(q->host->ctx, q);
+    if (o->fresh)
+        *q->position = *q->committed = '\0';
+    /* An empty Redis has forgotten the leases of workers that are not ours: they may still be at work. */
+    q->lease_left_unknown = o->fresh && q->was_ready && q->host->has_other_workers(q->host->ctx);
+    q->lease_left_ms = q->lease_left_unknown ? lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
+    quota_go(q, STAGE_FENCE);
+}
+
+enum err_code quota_look(struct quota *q, struct err *err)
+{
+    return queue_look(q->queue, state_id(q->host->state), on_looked, q, err);
+}
+
+static void on_fenced(void *ctx, int64_t number, const struct err *err)
+{
+    (void)number;
+    struct quota *q = ctx;
+    if (!quota_passes(q, err))
+        return;
+    q->fenced_ms = clock_mono_ms();
+    quota_go(q, STAGE_WAIT);
+}
+
+enum err_code quota_fence(struct quota *q, struct err *err)
+{
+    return queue_fence(q->queue, on_fenced, q, err);
+}
+
+static bool leases_over(const struct quota *q)
+{
+    return clock_mono_ms() - q->fenced_ms > q->lease_left_ms;
+}
+
+static void on_reaped(void *ctx, int64_t left, const struct err *err)
+{
+    struct quota *q = ctx;
+    if (!quota_passes(q, err))
+        return;
+    if (left > 0 || (q->lease_left_unknown && !leases_over(q))) {
+        quota_step_soon(q, WAIT_POLL_MS);
+        return;
+    }
+    q->drained = false;
+    quota_go(q, STAGE_DRAIN);
+}
+
+/* Own dead workers first; after the longest lease everybody's, by our own clock. */
+enum err_code quota_reap_fenced(struct quota *q, struct err *err)
+{
+    bool over = leases_over(q);
+    bool dead = q->host->local_workers_gone(q->host->ctx);
+    return queue_reap(q->queue,
+                      over   ? ""
+                      : dead ? q->host->worker_prefix
+                             : "",
+                      over || dead, on_reaped, q, err);
+}
+
+static void on_cleared(void *ctx, int64_t left, const struct err *err)
+{
+    struct quota *q = ctx;
+    if (quota_passes(q, err))
+        quota_go(q, left > 0 ? STAGE_CLEAR : STAGE_OPEN);
+}
+
+enum err_code quota_clear(struct quota *q, struct err *err)
+{
+    return queue_clear(q->queue, on_cleared, q, err);
+}
+
+static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
+{
+    (void)now_ms;
+    struct quota *q = ctx;
+    if (!quota_passes(q, err))
+        return;
+    q->permit_ms = clock_mono_ms();
+    q->was_ready = true;
+    q->stage = STAGE_READY;
+    quota_step_soon(q, 0);
+    quota_ask_results(q, 0);
+    q->host->on_ready(q->host->ctx, q);
+}
+
+enum err_code quota_open_epoch(struct quota *q, struct err *err)
+{
+    const struct queue_window *saved;
+    size_t count;
+    enum err_code rc =
+        windows_load(&q->windows, q->host->state, q->destination, &saved, &count, err);
+    if (!rc)
+        rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
+    if (!rc)
+        rc = q->host->commit(q->host->ctx, err);
+    if (rc)
+        return rc;
+    random_hex(q->epoch, 32);
+    struct queue_epoch e = {
+        .state_id = state_id(q->host->state),
+        .epoch = q->epoch,
+        .run_id = "",
+        .permit_ms = PERMIT_MS,
+        .commit = state_commit_number(q->host->state),
+        .limits = q->destination->limits,
+        .limit_count = q->destination->limit_count,
+        .concurrency = q->destination->concurrency,
+        .slack_ms = q->host->project->settings.limit_slack_ms,
+        .windows = saved,
+        .window_count = count,
+        .grants = q->windows.grant,
+        .grant_count = q->windows.limit_count,
+    };
+    return queue_open(q->queue, &e, on_opened, q, err);
+}

@@ -1,0 +1,66 @@
+/* What the files of quota share: opening (quota_open.c), and everything once it is open (quota.c). */
+#ifndef SLUICE_RUN_QUOTA_PRIVATE_H
+#define SLUICE_RUN_QUOTA_PRIVATE_H
+
+#include "scheduler/run/quota.h"
+#include "scheduler/run/windows.h"
+#include "scheduler/state/limits.h"
+
+struct event;
+
+enum { PERMIT_MS = 10000, WAIT_POLL_MS = 100, RETRY_MS = 500 };
+
+enum quota_stage {
+    STAGE_LOOK,
+    STAGE_FENCE,
+    STAGE_WAIT,
+    STAGE_DRAIN,
+    STAGE_CLEAR,
+    STAGE_OPEN,
+    STAGE_READY,
+    STAGE_BROKEN
+};
+
+struct quota {
+    const struct quota_host *host;
+    const struct destination *destination;
+    struct queue *queue;
+    enum quota_stage stage;
+    struct event *step;    /* runs the stage's next step */
+    struct event *results; /* asks for results */
+    bool results_busy;
+    uint32_t results_pause_ms;
+    bool drained;
+    bool was_ready;
+    bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
+    int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
+    int64_t fenced_ms;       /* own monotonic clock */
+    int64_t permit_ms; /* when the permit was last renewed */
+    char epoch[QUEUE_EPOCH_BYTES];
+    char position[STATE_POSITION_BYTES];  /* last result handed on */
+    char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
+    struct windows windows;
+    struct quota_summary summary;
+    bool permit_busy;
+    struct err error; /* why it is broken */
+    void (*shut_done)(void *ctx);
+    void *shut_ctx;
+};
+
+/** Runs the stage's step after ms. */
+void quota_step_soon(struct quota *q, uint32_t ms);
+void quota_go(struct quota *q, enum quota_stage stage);
+/** True without an error. Redis away for a moment: the same step again. Anything that will not pass breaks the quota. */
+bool quota_passes(struct quota *q, const struct err *err);
+/** It cannot go on: tells the host. */
+void quota_break(struct quota *q, const struct err *err);
+void quota_ask_results(struct quota *q, uint32_t pause_ms);
+
+/* quota_open.c: one step each; its reply leads to the next stage. */
+enum err_code quota_look(struct quota *q, struct err *err) MUST_CHECK;
+enum err_code quota_fence(struct quota *q, struct err *err) MUST_CHECK;
+enum err_code quota_reap_fenced(struct quota *q, struct err *err) MUST_CHECK;
+enum err_code quota_clear(struct quota *q, struct err *err) MUST_CHECK;
+enum err_code quota_open_epoch(struct quota *q, struct err *err) MUST_CHECK;
+
+#endif
