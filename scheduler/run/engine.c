@@ -39,6 +39,8 @@ enum err_code engine_commit(struct engine *e, struct err *err)
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < e->quota_count && !rc; i++)
         rc = quota_save_position(e->quotas[i], err);
+    for (size_t i = 0; i < e->run_count && !rc; i++)
+        rc = sync_run_before_commit(e->runs[i].run, err);
     if (!rc)
         rc = state_commit(e->state, err);
     if (rc)

@@ -52,6 +52,7 @@ static void clear_bit(uint8_t *bits, uint32_t i)
 static void count(struct sync_run *run, enum tally_count what)
 {
     struct run_counts *c = &run->record.counts;
+    run->dirty = true;
     switch (what) {
     case TALLY_SUCCEEDED:
         c->succeeded++;
@@ -265,6 +266,7 @@ enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice
     run->record.counts.requests += r.requests;
     run->record.counts.retries += r.retries;
     run->record.counts.bytes += r.bytes;
+    run->dirty = true;
     if (r.rest != VERDICT_OPEN || r.entry_count) {
         rc = spool_read(run->spool, batch, &f, err);
         if (!rc)

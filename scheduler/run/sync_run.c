@@ -155,7 +155,13 @@ enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
 
 enum err_code run_save(struct sync_run *run, struct err *err)
 {
+    run->dirty = false;
     return state_run_put(run->host->state, &run->record, err);
+}
+
+enum err_code sync_run_before_commit(struct sync_run *run, struct err *err)
+{
+    return run->dirty && run->stage != RUN_STAGE_ENDED ? run_save(run, err) : ERR_OK;
 }
 
 void run_step_soon(struct sync_run *run, uint32_t ms)

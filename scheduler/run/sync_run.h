@@ -93,6 +93,8 @@ enum run_stop {
  */
 void sync_run_stop(struct sync_run *run, enum run_stop how, const char *why);
 bool sync_run_ended(const struct sync_run *run);
+/** Before every commit: verdicts and counters become durable together. */
+enum err_code sync_run_before_commit(struct sync_run *run, struct err *err) MUST_CHECK;
 
 const struct run_record *sync_run_record(const struct sync_run *run);
 const struct sync *sync_run_sync(const struct sync_run *run);

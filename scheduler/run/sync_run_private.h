@@ -42,6 +42,7 @@ struct sync_run {
     struct run_record record;
     enum run_stage stage;
     bool full, state_lost;
+    bool dirty;           /* the record's counters moved since it was last put into state */
     bool recovered;
     int64_t started_mono_ms;
 
