@@ -52,13 +52,23 @@ static void worker_name(const struct workers_options *o, uint32_t index, char *o
     snprintf(out, n, "%s%u.", o->name_prefix, index);
 }
 
-/* In the child: nothing but exec on the way. */
+/* The loop's handlers write to a pipe that is the parent's too: a signal meant for this child would be taken
+ * for one of the parent's own. */
+static void default_signals(void)
+{
+    static const int handled[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+    sigset_t none;
+    for (size_t i = 0; i < ARRAY_LEN(handled); i++)
+        signal(handled[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child, signals blocked: nothing but exec on the way. */
 static NORETURN void become_worker(const struct workers_options *o, uint32_t index, pid_t parent)
 {
     char name[128], parent_text[32];
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    default_signals();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
@@ -82,11 +92,16 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
 
 static enum err_code start_one(struct workers *w, uint32_t index, struct err *err)
 {
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
     pid_t parent = getpid(), pid = fork();
-    if (pid < 0)
-        return err_errno(err, errno, "a worker cannot be started");
     if (pid == 0)
         become_worker(&w->opts, index, parent);
+    int failed = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0)
+        return err_errno(err, failed, "a worker cannot be started");
     w->slots[index] = (struct worker_slot){.pid = pid, .started_ms = clock_mono_ms()};
     return ERR_OK;
 }
