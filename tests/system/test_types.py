@@ -40,7 +40,7 @@ EXACT = [
 LOOSE = [
     # (SQL expression, value after parsing: order or spacing is free)
     ("'{\"b\": [1, null, \"x\"], \"a\": {\"c\": 1.0}}'::jsonb", {"b": [1, None, "x"], "a": {"c": 1.0}}),
-    ("'{\"a,b\",\"c\\\\\"d\",NULL,\"NULL\",\"\"}'::text[]", ["a,b", 'c"d', None, "NULL", ""]),
+    ("'{\"a,b\",\"c\\\"d\",NULL,\"NULL\",\"\"}'::text[]", ["a,b", 'c"d', None, "NULL", ""]),
     ("array['2026-01-02'::date]", ["2026-01-02"]),
     ("array['{\"k\": 1}'::jsonb]", [{"k": 1}]),
     ("E'q\"\\\\ \\n\\t\\r \\u0001 é 漢 😀 </script> \\u2028'", 'q"\\ \n\t\r \u0001 é 漢 😀 </script> \u2028'),
