@@ -3,13 +3,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define ROUNDING 1e-6
+
 /* Is part above the limit, where percentages are of whole? */
 static bool above(struct guard_limit limit, uint64_t part, uint64_t whole)
 {
     if (!limit.set)
         return false;
     double value = limit.percent ? limit.value / 100.0 * (double)whole : limit.value;
-    return (double)part > value;
+    return (double)part > value + ROUNDING; /* 333 of 1000 are 33.3 % */
 }
 
 static void say(char *out, size_t n, const char *name, struct guard_limit limit, uint64_t part,
