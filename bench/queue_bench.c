@@ -1,6 +1,6 @@
 /*
- * How many batches a second go through claim and settle with empty payloads: pipelined workers on one
- * connection against a redis-server of its own, once without limits and once with two.
+ * How many batches a second go through claim and settle with empty payloads: pipelined workers on
+ * one connection against a redis-server of its own, once without limits and once with two.
  *
  *     queue_bench [batches] [workers]
  */
@@ -68,8 +68,11 @@ static void on_claimed(void *ctx, const struct queue_claimed *got, const struct 
 
 static struct queue_claim next_claim(struct chain *c)
 {
-    return (struct queue_claim){
-        .worker = c->name, .token = ++c->token, .lease_ms = LEASE_MS, .abilities = ABLE, .ability_count = 1};
+    return (struct queue_claim){.worker = c->name,
+                                .token = ++c->token,
+                                .lease_ms = LEASE_MS,
+                                .abilities = ABLE,
+                                .ability_count = 1};
 }
 
 static void on_claimed(void *ctx, const struct queue_claimed *got, const struct err *err)
@@ -82,8 +85,12 @@ static void on_claimed(void *ctx, const struct queue_claimed *got, const struct 
             event_base_loopbreak(c->run->base);
         return;
     }
-    struct queue_settle s = {.epoch = slice_str(EPOCH), .worker = c->name, .token = c->token, .kind = SETTLE_DONE,
-                             .charge_age_ms = 5, .result = SLICE_LIT("result")};
+    struct queue_settle s = {.epoch = slice_str(EPOCH),
+                             .worker = c->name,
+                             .token = c->token,
+                             .kind = SETTLE_DONE,
+                             .charge_age_ms = 5,
+                             .result = SLICE_LIT("result")};
     struct queue_claim claim = next_claim(c);
     if (queue_settle(c->run->q, &s, on_settled, &claim, on_claimed, c, &own))
         stop_on(&own);
@@ -92,9 +99,13 @@ static void on_claimed(void *ctx, const struct queue_claimed *got, const struct 
 static void open_epoch(struct run *r, const struct rate_limit *limits, size_t limit_count)
 {
     struct err err;
-    struct queue_epoch e = {
-        .state_id = EPOCH, .epoch = EPOCH, .permit_ms = PERMIT_MS, .limits = limits, .limit_count = limit_count,
-        .concurrency = (uint32_t)r->workers, .slack_ms = 20};
+    struct queue_epoch e = {.state_id = EPOCH,
+                            .epoch = EPOCH,
+                            .permit_ms = PERMIT_MS,
+                            .limits = limits,
+                            .limit_count = limit_count,
+                            .concurrency = (uint32_t)r->workers,
+                            .slack_ms = 20};
     if (queue_open(r->q, &e, on_done, r, &err))
         stop_on(&err);
     event_base_dispatch(r->base);
@@ -102,8 +113,12 @@ static void open_epoch(struct run *r, const struct rate_limit *limits, size_t li
 
 static void publish(struct run *r)
 {
-    static const struct queue_sync sync = {.sync = "customers", .run = "r1", .destination = "crm", .fingerprint = "f1",
-                                           .weight = 1, .cap_bytes = 1 << 30};
+    static const struct queue_sync sync = {.sync = "customers",
+                                           .run = "r1",
+                                           .destination = "crm",
+                                           .fingerprint = "f1",
+                                           .weight = 1,
+                                           .cap_bytes = 1 << 30};
     r->published = 0;
     while (r->published < r->batches) {
         struct err err;
@@ -112,7 +127,8 @@ static void publish(struct run *r)
         size_t n = 0;
         for (; n < QUEUE_ENQUEUE_MAX && r->published + n < r->batches; n++) {
             snprintf(ids[n], sizeof ids[n], "r1-%zu", r->published + n + 1);
-            b[n] = (struct queue_batch){.number = r->published + n + 1, .id = slice_str(ids[n]), .records = 500};
+            b[n] = (struct queue_batch){
+                .number = r->published + n + 1, .id = slice_str(ids[n]), .records = 500};
         }
         if (queue_enqueue(r->q, EPOCH, &sync, b, n, on_done, r, &err))
             stop_on(&err);
@@ -150,7 +166,8 @@ static double server_cpu(const struct redis_server *server)
     return seconds;
 }
 
-static void measure(size_t batches, size_t workers, const struct rate_limit *limits, size_t limit_count)
+static void measure(size_t batches, size_t workers, const struct rate_limit *limits,
+                    size_t limit_count)
 {
     struct redis_server server;
     struct redis_url url;
@@ -171,8 +188,10 @@ static void measure(size_t batches, size_t workers, const struct rate_limit *lim
     double cpu = server_cpu(&server);
     double seconds = work(&r);
     cpu = server_cpu(&server) - cpu;
-    printf("%zu batches, %zu workers, %zu limits: %.0f batches/s, Redis %.1f us of processor each\n", r.settled, workers,
-           limit_count, (double)r.settled / seconds, cpu * 1e6 / (double)r.settled);
+    printf(
+        "%zu batches, %zu workers, %zu limits: %.0f batches/s, Redis %.1f us of processor each\n",
+        r.settled, workers, limit_count, (double)r.settled / seconds,
+        cpu * 1e6 / (double)r.settled);
     redis_free(redis);
     queue_free(r.q);
     free(r.chains);
@@ -182,7 +201,8 @@ static void measure(size_t batches, size_t workers, const struct rate_limit *lim
 
 int main(int argc, char **argv)
 {
-    static const struct rate_limit limits[] = {{RATE_REQUESTS, 100000000, 1000}, {RATE_RECORDS, 100000000000, 86400000}};
+    static const struct rate_limit limits[] = {{RATE_REQUESTS, 100000000, 1000},
+                                               {RATE_RECORDS, 100000000000, 86400000}};
     size_t batches = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
     size_t workers = argc > 2 ? strtoul(argv[2], NULL, 10) : 64;
     signal(SIGPIPE, SIG_IGN);

@@ -1,10 +1,11 @@
 /*
- * A receiving server for measurements: takes POSTs as fast as it can, counts their records, answers 200.
+ * A receiving server for measurements: takes POSTs as fast as it can, counts their records, answers
+ * 200.
  *
- * Reads HTTP/1.1 requests with Content-Length on loopback, keep-alive; gives figures at GET /stats, arrival
- * times in microseconds at GET /times, and forgets both at POST /reset. A record is one occurrence of
- * "op": in a body: no JSON is parsed. One thread, one epoll loop. Built by bench/run and deploy/demo alone:
- *   cc -O2 -o sink sink.c && ./sink 0     prints the port it got
+ * Reads HTTP/1.1 requests with Content-Length on loopback, keep-alive; gives figures at GET /stats,
+ * arrival times in microseconds at GET /times, and forgets both at POST /reset. A record is one
+ * occurrence of "op": in a body: no JSON is parsed. One thread, one epoll loop. Built by bench/run
+ * and deploy/demo alone: cc -O2 -o sink sink.c && ./sink 0     prints the port it got
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -54,7 +55,8 @@ static uint64_t count_records(const char *body, size_t bytes)
     static const char mark[] = "\"op\":";
     uint64_t n = 0;
     const char *end = body + bytes;
-    for (const char *p = body; (p = memmem(p, (size_t)(end - p), mark, sizeof mark - 1)); p += sizeof mark - 1)
+    for (const char *p = body; (p = memmem(p, (size_t)(end - p), mark, sizeof mark - 1));
+         p += sizeof mark - 1)
         n++;
     return n;
 }
@@ -84,7 +86,9 @@ static bool send_all(int fd, const char *p, size_t n)
 static bool answer(int fd, const char *body, size_t bytes)
 {
     char head[160];
-    int n = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", bytes);
+    int n = snprintf(
+        head, sizeof head,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", bytes);
     if (bytes > 4096)
         return send_all(fd, head, (size_t)n) && send_all(fd, body, bytes);
     char all[160 + 4096];
@@ -96,9 +100,11 @@ static bool answer(int fd, const char *body, size_t bytes)
 static bool answer_stats(struct server *s, int fd)
 {
     char text[256];
-    int n = snprintf(text, sizeof text, "{\"posts\":%llu,\"records\":%llu,\"bytes\":%llu,\"first_us\":%lld,\"last_us\":%lld}\n",
-                     (unsigned long long)s->posts, (unsigned long long)s->records, (unsigned long long)s->bytes,
-                     (long long)s->first_us, (long long)s->last_us);
+    int n = snprintf(
+        text, sizeof text,
+        "{\"posts\":%llu,\"records\":%llu,\"bytes\":%llu,\"first_us\":%lld,\"last_us\":%lld}\n",
+        (unsigned long long)s->posts, (unsigned long long)s->records, (unsigned long long)s->bytes,
+        (long long)s->first_us, (long long)s->last_us);
     return answer(fd, text, (size_t)n);
 }
 
@@ -152,10 +158,12 @@ static bool read_head(struct connection *c)
     if (!end)
         return c->in_bytes < HEAD_MAX;
     size_t length = 0;
-    for (const char *line = c->in; line < end; line = (const char *)memmem(line, (size_t)(end + 2 - line), "\r\n", 2) + 2) {
+    for (const char *line = c->in; line < end;
+         line = (const char *)memmem(line, (size_t)(end + 2 - line), "\r\n", 2) + 2) {
         if (strncasecmp(line, "content-length:", 15) == 0)
             length = strtoull(line + 15, NULL, 10);
-        else if (strncasecmp(line, "expect:", 7) == 0 && !send_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25))
+        else if (strncasecmp(line, "expect:", 7) == 0 &&
+                 !send_all(c->fd, "HTTP/1.1 100 Continue\r\n\r\n", 25))
             return false;
     }
     c->head_bytes = (size_t)(end - c->in) + 4;
@@ -227,7 +235,9 @@ static void accept_all(struct server *s)
 
 static int listen_on(struct server *s, int port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t at_bytes = sizeof at;
     int one = 1;
     s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -255,7 +265,8 @@ static void serve(struct server *s)
 
 int main(int argc, char **argv)
 {
-    struct server s = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC), .times_us = calloc(TIMES_MAX, sizeof(int64_t))};
+    struct server s = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
+                       .times_us = calloc(TIMES_MAX, sizeof(int64_t))};
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     int port = listen_on(&s, argc > 1 ? atoi(argv[1]) : 0);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};

@@ -1,8 +1,8 @@
 /*
  * A growing byte buffer with a ceiling.
  *
- * Reads nothing, gives contiguous bytes. Invariant: len <= cap <= max. An append that would pass max, or
- * an allocation that fails, returns an error and leaves the buffer as it was. One thread.
+ * Reads nothing, gives contiguous bytes. Invariant: len <= cap <= max. An append that would pass
+ * max, or an allocation that fails, returns an error and leaves the buffer as it was. One thread.
  */
 #ifndef SLUICE_BASE_BUF_H
 #define SLUICE_BASE_BUF_H

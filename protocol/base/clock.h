@@ -1,4 +1,5 @@
-/* Time in milliseconds: monotonic for intervals, wall clock for people and for what outlives the process. */
+/* Time in milliseconds: monotonic for intervals, wall clock for people and for what outlives the
+ * process. */
 #ifndef SLUICE_BASE_CLOCK_H
 #define SLUICE_BASE_CLOCK_H
 
@@ -9,7 +10,8 @@ int64_t clock_mono_ms(void);
 int64_t clock_wall_ms(void);
 
 enum { CLOCK_TEXT_BYTES = 32 };
-/** Writes wall_ms as RFC 3339 in UTC with milliseconds into out (CLOCK_TEXT_BYTES) and returns out. */
+/** Writes wall_ms as RFC 3339 in UTC with milliseconds into out (CLOCK_TEXT_BYTES) and returns out.
+ */
 const char *clock_text(int64_t wall_ms, char *out);
 
 #endif

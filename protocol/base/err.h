@@ -1,9 +1,9 @@
 /*
  * Errors: one list of codes, each with a class, and a sentence with facts.
  *
- * A fallible function returns an enum err_code (0 is fine) and takes a struct err * last. The sentence
- * says what went wrong with which thing, in the remote's own words where there are any; never row
- * contents, never a secret. Whoever decides what to do next reads the class only.
+ * A fallible function returns an enum err_code (0 is fine) and takes a struct err * last. The
+ * sentence says what went wrong with which thing, in the remote's own words where there are any;
+ * never row contents, never a secret. Whoever decides what to do next reads the class only.
  */
 #ifndef SLUICE_BASE_ERR_H
 #define SLUICE_BASE_ERR_H
@@ -50,7 +50,8 @@ struct err {
     char text[ERR_TEXT_BYTES];
 };
 
-/** Sets code and sentence and returns code, so that `return err_set(…)` reads well. err may be NULL. */
+/** Sets code and sentence and returns code, so that `return err_set(…)` reads well. err may be
+ * NULL. */
 enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /** Like err_set with strerror(errno_value) appended. */

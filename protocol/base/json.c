@@ -2,11 +2,11 @@
 
 /* 0: as it is; 'u': \u00XX; anything else: backslash and that letter. */
 static const char escapes[256] = {
-    [0] = 'u',    [1] = 'u',  [2] = 'u',    [3] = 'u',  [4] = 'u',  [5] = 'u',  [6] = 'u',  [7] = 'u',
-    ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', [11] = 'u', ['\f'] = 'f', ['\r'] = 'r', [14] = 'u', [15] = 'u',
-    [16] = 'u',   [17] = 'u', [18] = 'u',   [19] = 'u', [20] = 'u', [21] = 'u', [22] = 'u', [23] = 'u',
-    [24] = 'u',   [25] = 'u', [26] = 'u',   [27] = 'u', [28] = 'u', [29] = 'u', [30] = 'u', [31] = 'u',
-    ['"'] = '"',  ['\\'] = '\\',
+    [0] = 'u',  [1] = 'u',    [2] = 'u',    [3] = 'u',    [4] = 'u',   [5] = 'u',     [6] = 'u',
+    [7] = 'u',  ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', [11] = 'u',  ['\f'] = 'f',  ['\r'] = 'r',
+    [14] = 'u', [15] = 'u',   [16] = 'u',   [17] = 'u',   [18] = 'u',  [19] = 'u',    [20] = 'u',
+    [21] = 'u', [22] = 'u',   [23] = 'u',   [24] = 'u',   [25] = 'u',  [26] = 'u',    [27] = 'u',
+    [28] = 'u', [29] = 'u',   [30] = 'u',   [31] = 'u',   ['"'] = '"', ['\\'] = '\\',
 };
 
 /* The caller has room for JSON_ESCAPE_BYTES. */
@@ -24,8 +24,9 @@ static char *put_escape(char *o, unsigned char c)
     return o;
 }
 
-/* Not 0 when one of the eight bytes must be escaped: below space, a quote or a backslash. It never misses
- * one; a borrow out of such a byte may make it name a neighbour too, which is then looked at by itself. */
+/* Not 0 when one of the eight bytes must be escaped: below space, a quote or a backslash. It never
+ * misses one; a borrow out of such a byte may make it name a neighbour too, which is then looked at
+ * by itself. */
 static uint64_t must_escape(uint64_t w)
 {
     const uint64_t ones = 0x0101010101010101U, tops = 0x8080808080808080U;

@@ -18,7 +18,8 @@ static inline size_t json_string_max(size_t n)
     return n * JSON_ESCAPE_BYTES + 2;
 }
 
-/** Writes s as a JSON string with its quotes to out, which has room for json_string_max; returns the end. */
+/** Writes s as a JSON string with its quotes to out, which has room for json_string_max; returns
+ * the end. */
 char *json_write_string(char *out, struct slice s);
 
 /** Appends s as a JSON string with its quotes. */
@@ -27,7 +28,8 @@ enum err_code json_put_string(struct buf *b, struct slice s) MUST_CHECK;
 /** Appends v; ABSENT and BAD are ERR_BUG. */
 enum err_code json_put_value(struct buf *b, struct value v) MUST_CHECK;
 
-/** Appends text without the white space between its tokens; text is JSON that its source validated. */
+/** Appends text without the white space between its tokens; text is JSON that its source validated.
+ */
 enum err_code json_put_compact(struct buf *b, struct slice text) MUST_CHECK;
 
 /** True when s is a JSON number literal. */

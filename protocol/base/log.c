@@ -14,7 +14,8 @@ static bool is_plain(const char *s)
     if (!*s)
         return false;
     for (; *s; s++)
-        if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' || (unsigned char)*s >= 0x7F)
+        if ((unsigned char)*s <= ' ' || *s == '"' || *s == '=' || *s == '\\' ||
+            (unsigned char)*s >= 0x7F)
             return false;
     return true;
 }
@@ -29,7 +30,8 @@ static enum err_code put_field(struct buf *b, const struct log_field *f)
     return is_plain(f->text) ? buf_puts(b, f->text) : json_put_string(b, slice_str(f->text));
 }
 
-void log_write(const struct log *log, enum log_level level, const char *event, const struct log_field *fields)
+void log_write(const struct log *log, enum log_level level, const char *event,
+               const struct log_field *fields)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     if (level < log->level)
@@ -37,7 +39,8 @@ void log_write(const struct log *log, enum log_level level, const char *event, c
     CLEANUP(buf_done) struct buf b;
     buf_init(&b, LOG_LINE_BYTES);
     char now[CLOCK_TEXT_BYTES];
-    if (buf_printf(&b, "%s %s %s %s", clock_text(clock_wall_ms(), now), names[level], log->program, event))
+    if (buf_printf(&b, "%s %s %s %s", clock_text(clock_wall_ms(), now), names[level], log->program,
+                   event))
         return;
     for (; fields->key; fields++)
         if (put_field(&b, fields))

@@ -1,8 +1,8 @@
 /*
  * Structured log lines on standard error: one line per event, `time level event key=value …`.
  *
- * Only programs log, and only where an error is handled; libraries return errors. Never row contents,
- * never a secret. Values are quoted when they hold anything but plain characters.
+ * Only programs log, and only where an error is handled; libraries return errors. Never row
+ * contents, never a secret. Values are quoted when they hold anything but plain characters.
  */
 #ifndef SLUICE_BASE_LOG_H
 #define SLUICE_BASE_LOG_H
@@ -14,7 +14,7 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 struct log_field {
-    const char *key; /* NULL ends the list */
+    const char *key;  /* NULL ends the list */
     const char *text; /* NULL: the number is meant */
     int64_t number;
 };
@@ -30,12 +30,19 @@ static inline const char *log_text(const char *text)
     return text ? text : "";
 }
 
-#define LOG_STR(k, v) {.key = (k), .text = log_text(v)}
-#define LOG_INT(k, v) {.key = (k), .number = (int64_t)(v)}
+#define LOG_STR(k, v)                                                                              \
+    {                                                                                              \
+        .key = (k), .text = log_text(v)                                                            \
+    }
+#define LOG_INT(k, v)                                                                              \
+    {                                                                                              \
+        .key = (k), .number = (int64_t)(v)                                                         \
+    }
 /** log_event(log, LOG_INFO, "run_end", LOG_STR("run", id), LOG_INT("rows", n)) */
-#define log_event(log, level, event, ...) \
-    log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ) {0}})
+#define log_event(log, level, event, ...)                                                          \
+    log_write((log), (level), (event), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 
-void log_write(const struct log *log, enum log_level level, const char *event, const struct log_field *fields);
+void log_write(const struct log *log, enum log_level level, const char *event,
+               const struct log_field *fields);
 
 #endif

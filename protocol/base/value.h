@@ -1,9 +1,9 @@
 /*
  * A value on its way from the warehouse to a destination, in the form in which it will be sent.
  *
- * Sources give values, mappings turn them into other values, the wire carries them, connectors render
- * them. Text is valid UTF-8; a number keeps every digit the warehouse printed; JSON is compact. The
- * bytes are borrowed from whoever made the row.
+ * Sources give values, mappings turn them into other values, the wire carries them, connectors
+ * render them. Text is valid UTF-8; a number keeps every digit the warehouse printed; JSON is
+ * compact. The bytes are borrowed from whoever made the row.
  */
 #ifndef SLUICE_BASE_VALUE_H
 #define SLUICE_BASE_VALUE_H
@@ -47,11 +47,11 @@ enum column_type {
     COLUMN_BOOL,
     COLUMN_TEXT,
     COLUMN_JSON,
-    COLUMN_DATE,        /* text YYYY-MM-DD */
-    COLUMN_TIMESTAMP,   /* text RFC 3339, UTC: with or without a zone in the warehouse */
-    COLUMN_BYTES,       /* text base64 */
-    COLUMN_ARRAY,       /* JSON array */
-    COLUMN_OTHER,       /* the warehouse's own text form */
+    COLUMN_DATE,      /* text YYYY-MM-DD */
+    COLUMN_TIMESTAMP, /* text RFC 3339, UTC: with or without a zone in the warehouse */
+    COLUMN_BYTES,     /* text base64 */
+    COLUMN_ARRAY,     /* JSON array */
+    COLUMN_OTHER,     /* the warehouse's own text form */
 };
 
 struct column {

@@ -107,8 +107,8 @@ static void refuse_extras(struct reader *rd, const struct node *item, const char
     for (size_t i = 0; i < ARRAY_LEN(extras); i++) {
         const struct pair *pair = node_get(item, extras[i]);
         if (pair)
-            mistake(rd, pair->at, "`%s` belongs to `from` and `template`, not to `%s`: remove it", extras[i],
-                    kind);
+            mistake(rd, pair->at, "`%s` belongs to `from` and `template`, not to `%s`: remove it",
+                    extras[i], kind);
     }
 }
 

@@ -117,12 +117,13 @@ void args_i64(struct args *a, int64_t n)
 
 /* ---- calls ---- */
 
-enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb, void *ctx,
-                         struct err *err)
+enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb,
+                         void *ctx, struct err *err)
 {
     if (a->failed)
         return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);
-    return redis_eval(q->redis, &q->scripts[script], slice_str(q->key), a->v, a->n, 0, cb, ctx, err);
+    return redis_eval(q->redis, &q->scripts[script], slice_str(q->key), a->v, a->n, 0, cb, ctx,
+                      err);
 }
 
 struct number_call {
@@ -151,8 +152,8 @@ static void on_number(void *ctx, const struct redisReply *reply, const struct er
         call.cb(call.ctx, err ? 0 : number, err);
 }
 
-enum err_code queue_eval_number(struct queue *q, enum queue_script script, struct args *a, queue_done_cb cb,
-                                void *ctx, struct err *err)
+enum err_code queue_eval_number(struct queue *q, enum queue_script script, struct args *a,
+                                queue_done_cb cb, void *ctx, struct err *err)
 {
     struct number_call *call = malloc(sizeof *call);
     if (!call)
@@ -168,7 +169,8 @@ enum err_code queue_refusal(struct err *err, int64_t status)
 {
     switch (status) {
     case STATUS_STALE:
-        return err_set(err, ERR_STALE, "Redis has no such epoch: it was emptied, restarted or taken over");
+        return err_set(err, ERR_STALE,
+                       "Redis has no such epoch: it was emptied, restarted or taken over");
     case STATUS_FENCED:
         return err_set(err, ERR_STALE, "the queue is fenced: a scheduler is taking it over");
     case STATUS_UNPERMITTED:

@@ -1,8 +1,8 @@
 /*
  * What the calls of this folder share: the queue itself, argument lists, and reading of replies.
  *
- * An argument list remembers that memory was out, so that a call checks once. A reply is read in order;
- * anything foreign or short turns the reader bad, and the call fails with ERR_REMOTE.
+ * An argument list remembers that memory was out, so that a call checks once. A reply is read in
+ * order; anything foreign or short turns the reader bad, and the call fails with ERR_REMOTE.
  */
 #ifndef SLUICE_QUEUE_CALL_H
 #define SLUICE_QUEUE_CALL_H
@@ -38,11 +38,11 @@ void args_u64(struct args *a, uint64_t n);
 void args_i64(struct args *a, int64_t n);
 
 /** Runs a script; ctx is taken on success only. */
-enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb, void *ctx,
-                         struct err *err) MUST_CHECK;
+enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb,
+                         void *ctx, struct err *err) MUST_CHECK;
 /** Runs a script whose reply is {status, number}. */
-enum err_code queue_eval_number(struct queue *q, enum queue_script script, struct args *a, queue_done_cb cb,
-                                void *ctx, struct err *err) MUST_CHECK;
+enum err_code queue_eval_number(struct queue *q, enum queue_script script, struct args *a,
+                                queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 /** The error of a script that refused: a status below zero. */
 enum err_code queue_refusal(struct err *err, int64_t status);
 

@@ -1,8 +1,10 @@
 /*
- * The queue of one quota in Redis: typed calls of the Lua scripts, which are the only writers of its keys.
+ * The queue of one quota in Redis: typed calls of the Lua scripts, which are the only writers of
+ * its keys.
  *
- * Every call is one atomic script and one round trip; the reply is decoded and handed to a callback. Keys,
- * fields and contracts are in protocol/PROTOCOL.md. All times are milliseconds. One thread: the loop's.
+ * Every call is one atomic script and one round trip; the reply is decoded and handed to a
+ * callback. Keys, fields and contracts are in protocol/PROTOCOL.md. All times are milliseconds. One
+ * thread: the loop's.
  */
 #ifndef SLUICE_QUEUE_QUEUE_H
 #define SLUICE_QUEUE_QUEUE_H
@@ -14,15 +16,16 @@
 #include <stdint.h>
 
 enum {
-    QUEUE_EPOCH_BYTES = 33,   /* 32 hex digits */
+    QUEUE_EPOCH_BYTES = 33, /* 32 hex digits */
     QUEUE_NAME_MAX = 200,
-    QUEUE_ENQUEUE_MAX = 32,   /* batches in one enqueue */
+    QUEUE_ENQUEUE_MAX = 32,        /* batches in one enqueue */
     QUEUE_LEASE_MARGIN_MS = 10000, /* lease = request timeout + this */
 };
 
 struct queue; /* a quota: its name, its Redis connection, its scripts */
 
-/** Borrows the connection, which must go (or have answered every call) before the queue. Returns NULL when memory is out. */
+/** Borrows the connection, which must go (or have answered every call) before the queue. Returns
+ * NULL when memory is out. */
 struct queue *queue_new(struct redis *redis, const char *quota);
 void queue_free(struct queue *q);
 const char *queue_quota(const struct queue *q);
@@ -32,18 +35,21 @@ const char *queue_quota(const struct queue *q);
 /* What Redis knew when the scheduler opened a quota. */
 struct queue_opened {
     int64_t now_ms;
-    bool fresh;           /* there was no epoch: an empty, restarted or new Redis */
-    bool same_state;      /* the epoch was this state's: its batches and leases are still there */
-    char other_state[33]; /* the owner otherwise */
+    bool fresh;             /* there was no epoch: an empty, restarted or new Redis */
+    bool same_state;        /* the epoch was this state's: its batches and leases are still there */
+    char other_state[33];   /* the owner otherwise */
     int64_t permit_left_ms; /* of that owner; > 0: it is alive */
-    uint64_t commit;      /* the owner's last commit number that Redis has seen */
-    uint64_t leases;      /* held, ended or not */
-    int64_t lease_left_ms; /* until the last of them ends */
-    bool restarted;       /* the epoch's server has been started again or replaced: it may have lost writes */
+    uint64_t commit;        /* the owner's last commit number that Redis has seen */
+    uint64_t leases;        /* held, ended or not */
+    int64_t lease_left_ms;  /* until the last of them ends */
+    bool restarted; /* the epoch's server has been started again or replaced: it may have lost
+                       writes */
 };
-typedef void (*queue_opened_cb)(void *ctx, const struct queue_opened *opened, const struct err *err);
+typedef void (*queue_opened_cb)(void *ctx, const struct queue_opened *opened,
+                                const struct err *err);
 /** Looks, changes nothing. */
-enum err_code queue_look(struct queue *q, const char *state_id, queue_opened_cb cb, void *ctx, struct err *err) MUST_CHECK;
+enum err_code queue_look(struct queue *q, const char *state_id, queue_opened_cb cb, void *ctx,
+                         struct err *err) MUST_CHECK;
 
 typedef void (*queue_done_cb)(void *ctx, int64_t number, const struct err *err);
 
@@ -51,8 +57,9 @@ typedef void (*queue_done_cb)(void *ctx, int64_t number, const struct err *err);
 enum err_code queue_fence(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /**
- * Removes everything of a fenced quota but its limit windows, its owner's commit number, closed destinations
- * and its results stream; number: syncs left (call again while > 0). Errors: ERR_BUSY without a fence.
+ * Removes everything of a fenced quota but its limit windows, its owner's commit number, closed
+ * destinations and its results stream; number: syncs left (call again while > 0). Errors: ERR_BUSY
+ * without a fence.
  */
 enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
@@ -78,16 +85,18 @@ struct queue_epoch {
     const uint64_t *grants; /* as in queue_permit, until the first renewal */
     size_t grant_count;
 };
-/** Starts an epoch after look, fence, drain and clear. number: the script clock. Errors: ERR_BUSY without a clear. */
-enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
+/** Starts an epoch after look, fence, drain and clear. number: the script clock. Errors: ERR_BUSY
+ * without a clear. */
+enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_done_cb cb, void *ctx,
+                         struct err *err) MUST_CHECK;
 
 /* What a permit renewal tells: enough for progress, policy and the saved windows. */
 struct queue_sync_stats {
     struct slice sync;
-    uint64_t queued;    /* batches that could be claimed or wait for a limit */
-    uint64_t parked;    /* waiting for a retry */
+    uint64_t queued; /* batches that could be claimed or wait for a limit */
+    uint64_t parked; /* waiting for a retry */
     uint64_t leased;
-    uint64_t bytes;     /* payloads and unread results that count against the cap */
+    uint64_t bytes; /* payloads and unread results that count against the cap */
 };
 struct queue_stats {
     int64_t now_ms;
@@ -103,20 +112,23 @@ struct queue_stats {
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**
- * Renews the permit and ends the leases that ran out. The script clock is kept from jumping by this process' monotonic clock, which this
- * module reads itself at queue_open and here; elapsed_ms is not needed for it (a caller that lost a reply
- * cannot know it). grants: one per limit in their order, heeded for windows over a minute: the number of
- * tokens that may be charged until the next renewal (saved in state first), never less than the largest
- * batch takes; NULL where there are none.
+ * Renews the permit and ends the leases that ran out. The script clock is kept from jumping by this
+ * process' monotonic clock, which this module reads itself at queue_open and here; elapsed_ms is
+ * not needed for it (a caller that lost a reply cannot know it). grants: one per limit in their
+ * order, heeded for windows over a minute: the number of tokens that may be charged until the next
+ * renewal (saved in state first), never less than the largest batch takes; NULL where there are
+ * none.
  */
-enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms, uint64_t elapsed_ms, uint64_t commit,
-                           const uint64_t *grants, size_t grant_count, queue_stats_cb cb, void *ctx, struct err *err) MUST_CHECK;
+enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms,
+                           uint64_t elapsed_ms, uint64_t commit, const uint64_t *grants,
+                           size_t grant_count, queue_stats_cb cb, void *ctx,
+                           struct err *err) MUST_CHECK;
 
 struct queue_batch {
-    uint64_t number;      /* from 1, ascending in a sync's run; a number already taken is ignored */
+    uint64_t number; /* from 1, ascending in a sync's run; a number already taken is ignored */
     struct slice id;
-    struct slice lane;    /* empty: unordered */
-    struct slice ordset;  /* the records it holds; empty: all */
+    struct slice lane;   /* empty: unordered */
+    struct slice ordset; /* the records it holds; empty: all */
     uint32_t records;
     struct slice payload;
 };
@@ -125,45 +137,59 @@ struct queue_sync {
     const char *run;
     const char *destination;
     const char *fingerprint;
-    uint32_t weight;     /* of its priority */
-    uint64_t cap_bytes;  /* its share of the window, never less than two batches */
+    uint32_t weight;    /* of its priority */
+    uint64_t cap_bytes; /* its share of the window, never less than two batches */
 };
 /**
- * number: how many of the batches were taken or had been (fewer: the cap is reached). Errors: ERR_STALE
- * (epoch, fence), ERR_STOPPED (the sync was cancelled or failed), ERR_BUSY (no permit, or the sync's last run
- * still holds batches: later).
+ * number: how many of the batches were taken or had been (fewer: the cap is reached). Errors:
+ * ERR_STALE (epoch, fence), ERR_STOPPED (the sync was cancelled or failed), ERR_BUSY (no permit, or
+ * the sync's last run still holds batches: later).
  */
-enum err_code queue_enqueue(struct queue *q, const char *epoch, const struct queue_sync *sync, const struct queue_batch *batches,
-                            size_t count, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
-
-enum queue_control { QUEUE_PAUSE_SYNC, QUEUE_RESUME_SYNC, QUEUE_PAUSE_DESTINATION, QUEUE_RESUME_DESTINATION,
-                     QUEUE_CANCEL_SYNC, /* what is not leased gets the verdict; leased batches when they settle without one */
-                     QUEUE_FAIL_SYNC,   /* the same with `failed` */
-                     QUEUE_FORGET_SYNC  /* after its last verdict: drops the sync's own keys */ };
-/** Bounded: number is what is left to do (batches, leased ones too); call again while > 0. */
-enum err_code queue_control(struct queue *q, const char *epoch, enum queue_control what, const char *name, queue_done_cb cb,
+enum err_code queue_enqueue(struct queue *q, const char *epoch, const struct queue_sync *sync,
+                            const struct queue_batch *batches, size_t count, queue_done_cb cb,
                             void *ctx, struct err *err) MUST_CHECK;
 
+enum queue_control {
+    QUEUE_PAUSE_SYNC,
+    QUEUE_RESUME_SYNC,
+    QUEUE_PAUSE_DESTINATION,
+    QUEUE_RESUME_DESTINATION,
+    QUEUE_CANCEL_SYNC, /* what is not leased gets the verdict; leased batches when they settle
+                          without one */
+    QUEUE_FAIL_SYNC,   /* the same with `failed` */
+    QUEUE_FORGET_SYNC  /* after its last verdict: drops the sync's own keys */
+};
+/** Bounded: number is what is left to do (batches, leased ones too); call again while > 0. */
+enum err_code queue_control(struct queue *q, const char *epoch, enum queue_control what,
+                            const char *name, queue_done_cb cb, void *ctx,
+                            struct err *err) MUST_CHECK;
+
 /**
- * Ends leases that had run out at the last permit; under a fence or without a permit none. With all: every
- * lease of the workers whose name starts with prefix, which the caller knows to be dead. number: leases left.
+ * Ends leases that had run out at the last permit; under a fence or without a permit none. With
+ * all: every lease of the workers whose name starts with prefix, which the caller knows to be dead.
+ * number: leases left.
  */
-enum err_code queue_reap(struct queue *q, const char *worker_prefix, bool all, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
+enum err_code queue_reap(struct queue *q, const char *worker_prefix, bool all, queue_done_cb cb,
+                         void *ctx, struct err *err) MUST_CHECK;
 
 /* One entry of the results stream. */
 struct queue_result {
     struct slice stream_id;
     struct slice batch; /* id of the planned batch */
     struct slice sync;
-    struct slice body;  /* result.h */
+    struct slice body; /* result.h */
 };
 /** Returns false to stop reading. */
-typedef void (*queue_results_cb)(void *ctx, const struct queue_result *results, size_t count, const struct err *err);
-/** Entries after the position (empty: from the start), at most count; waits up to block_ms where there is none (needs a connection of its own then). */
-enum err_code queue_results(struct queue *q, const char *after, uint32_t count, uint64_t block_ms, queue_results_cb cb, void *ctx,
-                            struct err *err) MUST_CHECK;
-/** Forgets entries up to and including position: only what is committed to disk. number: 1 if some are left. */
-enum err_code queue_trim(struct queue *q, const char *epoch, const char *position, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
+typedef void (*queue_results_cb)(void *ctx, const struct queue_result *results, size_t count,
+                                 const struct err *err);
+/** Entries after the position (empty: from the start), at most count; waits up to block_ms where
+ * there is none (needs a connection of its own then). */
+enum err_code queue_results(struct queue *q, const char *after, uint32_t count, uint64_t block_ms,
+                            queue_results_cb cb, void *ctx, struct err *err) MUST_CHECK;
+/** Forgets entries up to and including position: only what is committed to disk. number: 1 if some
+ * are left. */
+enum err_code queue_trim(struct queue *q, const char *epoch, const char *position, queue_done_cb cb,
+                         void *ctx, struct err *err) MUST_CHECK;
 
 /* ---- worker ---- */
 
@@ -174,8 +200,9 @@ struct queue_ability {
 };
 
 struct queue_claim {
-    const char *worker;  /* unique per process */
-    uint64_t token;      /* ascending per worker and quota, below 2^53; the same token gets the same answer */
+    const char *worker; /* unique per process */
+    uint64_t
+        token; /* ascending per worker and quota, below 2^53; the same token gets the same answer */
     uint64_t lease_ms;
     const struct queue_ability *abilities;
     size_t ability_count;
@@ -184,24 +211,26 @@ struct queue_claimed {
     bool got;
     /* when got: */
     struct slice epoch;
-    struct slice batch;   /* id of the planned batch */
-    struct slice part;    /* id in the queue */
+    struct slice batch; /* id of the planned batch */
+    struct slice part;  /* id in the queue */
     struct slice ordset;
     struct slice sync;
     struct slice destination;
     struct slice payload;
     uint32_t records;
-    uint32_t attempts;    /* failed ones before this */
+    uint32_t attempts; /* failed ones before this */
     uint32_t kills;
-    bool unsure;          /* an earlier attempt may have reached the destination */
+    bool unsure; /* an earlier attempt may have reached the destination */
     /* otherwise: */
-    int64_t wait_ms;      /* until something may run; -1: nothing is known to come */
-    bool mismatch;        /* work is there, but for another configuration */
-    bool refused;         /* fenced, no permit or no epoch: ask again later */
-    bool stale;           /* the token was used before and its lease is gone: take a new one */
+    int64_t wait_ms; /* until something may run; -1: nothing is known to come */
+    bool mismatch;   /* work is there, but for another configuration */
+    bool refused;    /* fenced, no permit or no epoch: ask again later */
+    bool stale;      /* the token was used before and its lease is gone: take a new one */
 };
-typedef void (*queue_claimed_cb)(void *ctx, const struct queue_claimed *claimed, const struct err *err);
-enum err_code queue_claim(struct queue *q, const struct queue_claim *c, queue_claimed_cb cb, void *ctx, struct err *err) MUST_CHECK;
+typedef void (*queue_claimed_cb)(void *ctx, const struct queue_claimed *claimed,
+                                 const struct err *err);
+enum err_code queue_claim(struct queue *q, const struct queue_claim *c, queue_claimed_cb cb,
+                          void *ctx, struct err *err) MUST_CHECK;
 
 enum settle_kind {
     SETTLE_DONE,     /* every record has its verdict */
@@ -223,31 +252,38 @@ struct queue_settle {
     uint64_t token;
     enum settle_kind kind;
     uint64_t delay_ms;
-    bool unsure;          /* this attempt may have reached the destination without an answer */
-    uint64_t charge_age_ms; /* since the instant from which the window counts; UINT64_MAX: nothing was sent */
-    bool keep_throttle;   /* an answer that was not a throttling one clears it */
-    struct slice result;  /* result.h; empty: nothing to tell */
+    bool unsure;            /* this attempt may have reached the destination without an answer */
+    uint64_t charge_age_ms; /* since the instant from which the window counts; UINT64_MAX: nothing
+                               was sent */
+    bool keep_throttle;     /* an answer that was not a throttling one clears it */
+    struct slice result;    /* result.h; empty: nothing to tell */
     const struct settle_part *parts; /* RETRY: 0 (all as it was) or 1; SPLIT: 2 */
     size_t part_count;
 };
 /**
- * number: 1 settled, 0 the token was stale and nothing changed. claim may be NULL; otherwise both happen in
- * one script, in this order, and both callbacks are called. Whoever settles without claiming should wake.
+ * number: 1 settled, 0 the token was stale and nothing changed. claim may be NULL; otherwise both
+ * happen in one script, in this order, and both callbacks are called. Whoever settles without
+ * claiming should wake.
  */
-enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_done_cb cb, const struct queue_claim *claim,
-                           queue_claimed_cb claimed_cb, void *ctx, struct err *err) MUST_CHECK;
+enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_done_cb cb,
+                           const struct queue_claim *claim, queue_claimed_cb claimed_cb, void *ctx,
+                           struct err *err) MUST_CHECK;
 
-/** Renews leases; number: how many of the tokens are still valid. Errors: ERR_STALE (fence), ERR_BUSY (permit): none was renewed. */
-enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *tokens, size_t count, uint64_t lease_ms,
-                         queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
+/** Renews leases; number: how many of the tokens are still valid. Errors: ERR_STALE (fence),
+ * ERR_BUSY (permit): none was renewed. */
+enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *tokens, size_t count,
+                         uint64_t lease_ms, queue_done_cb cb, void *ctx,
+                         struct err *err) MUST_CHECK;
 
 /* ---- wake list, one for all quotas ---- */
 
-/** Tells idle workers that this quota has work: after enqueue, resume, a reap, or a permit that raised a spent grant. */
+/** Tells idle workers that this quota has work: after enqueue, resume, a reap, or a permit that
+ * raised a spent grant. */
 enum err_code queue_wake(struct queue *q, struct err *err) MUST_CHECK;
 typedef void (*queue_woken_cb)(void *ctx, struct slice quota, const struct err *err);
 /** Waits on its own connection for at most wait_ms; quota is empty when nobody called. */
-enum err_code queue_wait(struct redis *redis, uint64_t wait_ms, queue_woken_cb cb, void *ctx, struct err *err) MUST_CHECK;
+enum err_code queue_wait(struct redis *redis, uint64_t wait_ms, queue_woken_cb cb, void *ctx,
+                         struct err *err) MUST_CHECK;
 
 /** Checks the invariants of PROTOCOL.md; number: how many are broken, err says which. */
 enum err_code queue_audit(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;

@@ -1,4 +1,5 @@
-/* The scheduler's calls. Reads: replies. Writes: nothing of its own. A crash between two calls: PROTOCOL.md. */
+/* The scheduler's calls. Reads: replies. Writes: nothing of its own. A crash between two calls:
+ * PROTOCOL.md. */
 #include "protocol/queue/call.h"
 
 #include "protocol/base/clock.h"
@@ -29,7 +30,8 @@ static void on_look(void *ctx, const struct redisReply *reply, const struct err 
     o.fresh = reply_int(&r) != 0;
     o.same_state = reply_int(&r) != 0;
     struct slice other = reply_slice(&r);
-    snprintf(o.other_state, sizeof o.other_state, "%.*s", (int)(other.n < 32 ? other.n : 32), other.p);
+    snprintf(o.other_state, sizeof o.other_state, "%.*s", (int)(other.n < 32 ? other.n : 32),
+             other.p);
     o.permit_left_ms = reply_int(&r);
     struct slice commit = reply_slice(&r);
     char digits[24];
@@ -43,7 +45,8 @@ static void on_look(void *ctx, const struct redisReply *reply, const struct err 
     call.cb(call.ctx, r.bad ? NULL : &o, r.bad ? &own : NULL);
 }
 
-enum err_code queue_look(struct queue *q, const char *state_id, queue_opened_cb cb, void *ctx, struct err *err)
+enum err_code queue_look(struct queue *q, const char *state_id, queue_opened_cb cb, void *ctx,
+                         struct err *err)
 {
     struct look_call *call = malloc(sizeof *call);
     if (!call)
@@ -129,7 +132,8 @@ static void put_epoch(struct args *a, const struct queue_epoch *e)
     put_grants(a, e->grants, e->grant_count);
 }
 
-enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_done_cb cb, void *ctx, struct err *err)
+enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_done_cb cb, void *ctx,
+                         struct err *err)
 {
     struct args a;
     args_init(&a);
@@ -190,7 +194,8 @@ static enum err_code read_syncs(struct reply_reader r, struct arena *arena, stru
     return r.bad ? ERR_REMOTE : ERR_OK;
 }
 
-static enum err_code read_stats(struct reply_reader *r, struct arena *arena, struct queue_stats *s, struct err *err)
+static enum err_code read_stats(struct reply_reader *r, struct arena *arena, struct queue_stats *s,
+                                struct err *err)
 {
     if (!reply_status(r, err))
         return err->code;
@@ -223,8 +228,9 @@ static void on_permit(void *ctx, const struct redisReply *reply, const struct er
     call.cb(call.ctx, err ? NULL : &stats, err);
 }
 
-enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms, uint64_t elapsed_ms, uint64_t commit,
-                           const uint64_t *grants, size_t grant_count, queue_stats_cb cb, void *ctx, struct err *err)
+enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms,
+                           uint64_t elapsed_ms, uint64_t commit, const uint64_t *grants,
+                           size_t grant_count, queue_stats_cb cb, void *ctx, struct err *err)
 {
     (void)elapsed_ms;
     struct permit_call *call = malloc(sizeof *call);
@@ -264,11 +270,13 @@ static enum err_code put_batch(struct args *a, const struct queue_batch *b, stru
     return ERR_OK;
 }
 
-enum err_code queue_enqueue(struct queue *q, const char *epoch, const struct queue_sync *sync, const struct queue_batch *batches,
-                            size_t count, queue_done_cb cb, void *ctx, struct err *err)
+enum err_code queue_enqueue(struct queue *q, const char *epoch, const struct queue_sync *sync,
+                            const struct queue_batch *batches, size_t count, queue_done_cb cb,
+                            void *ctx, struct err *err)
 {
     if (count > QUEUE_ENQUEUE_MAX)
-        return err_set(err, ERR_BUG, "%zu batches in one call, at most %d", count, QUEUE_ENQUEUE_MAX);
+        return err_set(err, ERR_BUG, "%zu batches in one call, at most %d", count,
+                       QUEUE_ENQUEUE_MAX);
     CLEANUP(args_done) struct args a;
     args_init(&a);
     args_str(&a, epoch);
@@ -310,8 +318,8 @@ static const char *control_word(enum queue_control what)
     ensure(false);
 }
 
-enum err_code queue_control(struct queue *q, const char *epoch, enum queue_control what, const char *name, queue_done_cb cb,
-                            void *ctx, struct err *err)
+enum err_code queue_control(struct queue *q, const char *epoch, enum queue_control what,
+                            const char *name, queue_done_cb cb, void *ctx, struct err *err)
 {
     struct args a;
     args_init(&a);
@@ -323,7 +331,8 @@ enum err_code queue_control(struct queue *q, const char *epoch, enum queue_contr
     return rc;
 }
 
-enum err_code queue_reap(struct queue *q, const char *worker_prefix, bool all, queue_done_cb cb, void *ctx, struct err *err)
+enum err_code queue_reap(struct queue *q, const char *worker_prefix, bool all, queue_done_cb cb,
+                         void *ctx, struct err *err)
 {
     struct args a;
     args_init(&a);
@@ -334,7 +343,8 @@ enum err_code queue_reap(struct queue *q, const char *worker_prefix, bool all, q
     return rc;
 }
 
-enum err_code queue_trim(struct queue *q, const char *epoch, const char *position, queue_done_cb cb, void *ctx, struct err *err)
+enum err_code queue_trim(struct queue *q, const char *epoch, const char *position, queue_done_cb cb,
+                         void *ctx, struct err *err)
 {
     struct args a;
     args_init(&a);

@@ -68,8 +68,8 @@ static struct slice number_text(char *out, size_t n, uint64_t value)
     return slice_of(out, (size_t)len);
 }
 
-enum err_code queue_results(struct queue *q, const char *after, uint32_t count, uint64_t block_ms, queue_results_cb cb, void *ctx,
-                            struct err *err)
+enum err_code queue_results(struct queue *q, const char *after, uint32_t count, uint64_t block_ms,
+                            queue_results_cb cb, void *ctx, struct err *err)
 {
     char key[QUEUE_NAME_MAX + 32], count_text[24], block_text[24];
     int key_bytes = snprintf(key, sizeof key, "%s:results", q->key);
@@ -91,7 +91,8 @@ enum err_code queue_results(struct queue *q, const char *after, uint32_t count, 
     if (!call)
         return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);
     *call = (struct results_call){cb, ctx};
-    enum err_code rc = redis_command(q->redis, argv, n, block_ms + PATIENCE_MS, on_results, call, err);
+    enum err_code rc =
+        redis_command(q->redis, argv, n, block_ms + PATIENCE_MS, on_results, call, err);
     if (rc)
         free(call);
     return rc;
@@ -104,7 +105,8 @@ enum err_code queue_wake(struct queue *q, struct err *err)
     char last[24];
     snprintf(last, sizeof last, "-%d", WAKE_ENTRIES_MAX);
     const struct slice push[] = {SLICE_LIT("RPUSH"), slice_str(WAKE_KEY), slice_str(q->quota)};
-    const struct slice trim[] = {SLICE_LIT("LTRIM"), slice_str(WAKE_KEY), slice_str(last), SLICE_LIT("-1")};
+    const struct slice trim[] = {SLICE_LIT("LTRIM"), slice_str(WAKE_KEY), slice_str(last),
+                                 SLICE_LIT("-1")};
     enum err_code rc = redis_command(q->redis, push, ARRAY_LEN(push), 0, NULL, NULL, err);
     return rc ? rc : redis_command(q->redis, trim, ARRAY_LEN(trim), 0, NULL, NULL, err);
 }
@@ -132,18 +134,21 @@ static void on_woken(void *ctx, const struct redisReply *reply, const struct err
     call.cb(call.ctx, quota, err);
 }
 
-enum err_code queue_wait(struct redis *redis, uint64_t wait_ms, queue_woken_cb cb, void *ctx, struct err *err)
+enum err_code queue_wait(struct redis *redis, uint64_t wait_ms, queue_woken_cb cb, void *ctx,
+                         struct err *err)
 {
     /* 0 would wait for ever. */
     uint64_t ms = wait_ms ? wait_ms : 1;
     char seconds[40];
     int n = snprintf(seconds, sizeof seconds, "%" PRIu64 ".%03" PRIu64, ms / 1000, ms % 1000);
-    const struct slice argv[] = {SLICE_LIT("BLPOP"), slice_str(WAKE_KEY), slice_of(seconds, (size_t)n)};
+    const struct slice argv[] = {SLICE_LIT("BLPOP"), slice_str(WAKE_KEY),
+                                 slice_of(seconds, (size_t)n)};
     struct wait_call *call = malloc(sizeof *call);
     if (!call)
         return err_set(err, ERR_NOMEM, "no memory for a call");
     *call = (struct wait_call){cb, ctx};
-    enum err_code rc = redis_command(redis, argv, ARRAY_LEN(argv), ms + PATIENCE_MS, on_woken, call, err);
+    enum err_code rc =
+        redis_command(redis, argv, ARRAY_LEN(argv), ms + PATIENCE_MS, on_woken, call, err);
     if (rc)
         free(call);
     return rc;

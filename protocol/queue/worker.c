@@ -1,4 +1,5 @@
-/* The worker's calls: claim, settle, beat. Reads: replies. A crash between two calls: PROTOCOL.md. */
+/* The worker's calls: claim, settle, beat. Reads: replies. A crash between two calls: PROTOCOL.md.
+ */
 #include "protocol/queue/call.h"
 
 #include "protocol/base/clock.h"
@@ -80,7 +81,8 @@ static void on_claim(void *ctx, const struct redisReply *reply, const struct err
     call.claimed(call.ctx, err ? NULL : &c, err);
 }
 
-enum err_code queue_claim(struct queue *q, const struct queue_claim *c, queue_claimed_cb cb, void *ctx, struct err *err)
+enum err_code queue_claim(struct queue *q, const struct queue_claim *c, queue_claimed_cb cb,
+                          void *ctx, struct err *err)
 {
     enum err_code rc = check_token(c->token, err);
     if (rc)
@@ -169,8 +171,9 @@ static void on_settle(void *ctx, const struct redisReply *reply, const struct er
         call.claimed(call.ctx, claim_err ? NULL : &c, claim_err);
 }
 
-enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_done_cb cb, const struct queue_claim *claim,
-                           queue_claimed_cb claimed_cb, void *ctx, struct err *err)
+enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_done_cb cb,
+                           const struct queue_claim *claim, queue_claimed_cb claimed_cb, void *ctx,
+                           struct err *err)
 {
     enum err_code rc = check_token(claim ? claim->token : 0, err);
     if (rc)
@@ -193,8 +196,8 @@ enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_
 
 /* ---- beat ---- */
 
-enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *tokens, size_t count, uint64_t lease_ms,
-                         queue_done_cb cb, void *ctx, struct err *err)
+enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *tokens, size_t count,
+                         uint64_t lease_ms, queue_done_cb cb, void *ctx, struct err *err)
 {
     struct args a;
     args_init(&a);

@@ -1,13 +1,13 @@
 /*
  * One connection to Redis on the event loop: hiredis' reader over a libevent bufferevent.
  *
- * Commands go out in order, replies come back in order, each with its own deadline. A lost connection
- * fails every command that was sent (ERR_UNREACHABLE: it may or may not have been carried out) and is
- * made again with growing pauses (50 ms … 2 s); commands given meanwhile wait for it until their
- * deadline. A late reply (ERR_TIMEOUT) leaves the stream out of step: the connection is closed and made
- * again, which fails the commands behind it, so long waits need a connection of their own.
- * Pending bytes have a ceiling. TCP, TLS (rediss://) and unix sockets. One thread, in a program that
- * ignores SIGPIPE.
+ * Commands go out in order, replies come back in order, each with its own deadline. A lost
+ * connection fails every command that was sent (ERR_UNREACHABLE: it may or may not have been
+ * carried out) and is made again with growing pauses (50 ms … 2 s); commands given meanwhile wait
+ * for it until their deadline. A late reply (ERR_TIMEOUT) leaves the stream out of step: the
+ * connection is closed and made again, which fails the commands behind it, so long waits need a
+ * connection of their own. Pending bytes have a ceiling. TCP, TLS (rediss://) and unix sockets. One
+ * thread, in a program that ignores SIGPIPE.
  */
 #ifndef SLUICE_REDIS_REDIS_H
 #define SLUICE_REDIS_REDIS_H
@@ -23,13 +23,15 @@ struct redis;
 struct redisReply; /* hiredis' plain reply tree */
 
 /*
- * What a URL says: redis://user:pass@host:port/db, rediss://…, unix:///path?db=0 or unix://user:pass@/path.
- * User, password and path may be percent-encoded. The port is 6379 where none is given.
+ * What a URL says: redis://user:pass@host:port/db, rediss://…, unix:///path?db=0 or
+ * unix://user:pass@/path. User, password and path may be percent-encoded. The port is 6379 where
+ * none is given.
  */
 struct redis_url {
     bool tls;
     char host[256];
-    char path[4096]; /* unix socket; empty: TCP. May be longer than sun_path: reached through its folder */
+    char path[4096]; /* unix socket; empty: TCP. May be longer than sun_path: reached through its
+                        folder */
     uint16_t port;
     int db;
     char user[256];
@@ -48,11 +50,12 @@ struct redis_options {
     uint64_t command_timeout_ms; /* default 10 000; per command it can be overridden */
     size_t pending_bytes;        /* ceiling of commands without a reply; default 256 MiB */
     /**
-     * Called at every change: connected, or lost / not reached (err says why; once per reason). May be
-     * NULL. err is NULL when connected, except where the server hides its maxmemory-policy: then it
-     * names that (ERR_DENIED), and the connection is in use all the same.
-     * Codes: ERR_UNREACHABLE; ERR_REMOTE (loading, too many clients); ERR_DENIED (user, password,
-     * certificate); ERR_CONFIG (policy, database, authorities file). Tried again after each of them.
+     * Called at every change: connected, or lost / not reached (err says why; once per reason). May
+     * be NULL. err is NULL when connected, except where the server hides its maxmemory-policy: then
+     * it names that (ERR_DENIED), and the connection is in use all the same. Codes:
+     * ERR_UNREACHABLE; ERR_REMOTE (loading, too many clients); ERR_DENIED (user, password,
+     * certificate); ERR_CONFIG (policy, database, authorities file). Tried again after each of
+     * them.
      */
     void (*on_state)(void *ctx, bool connected, const struct err *err);
     void *ctx;
@@ -73,11 +76,11 @@ void redis_free(struct redis *r);
 bool redis_connected(const struct redis *r);
 
 /**
- * Exactly one of reply and err is not NULL. Both are borrowed for the call, which may give new commands.
- * An error reply of Redis is an err with its words: ERR_STALE (NOSCRIPT), ERR_FULL (OOM), ERR_DENIED
- * (NOAUTH, NOPERM), ERR_REMOTE (any other). Without a reply: ERR_UNREACHABLE, ERR_TIMEOUT,
- * ERR_STOPPED; ERR_DENIED and ERR_CONFIG where the deadline of a command that was not sent passed while
- * such a reason kept the connection from standing.
+ * Exactly one of reply and err is not NULL. Both are borrowed for the call, which may give new
+ * commands. An error reply of Redis is an err with its words: ERR_STALE (NOSCRIPT), ERR_FULL (OOM),
+ * ERR_DENIED (NOAUTH, NOPERM), ERR_REMOTE (any other). Without a reply: ERR_UNREACHABLE,
+ * ERR_TIMEOUT, ERR_STOPPED; ERR_DENIED and ERR_CONFIG where the deadline of a command that was not
+ * sent passed while such a reason kept the connection from standing.
  */
 typedef void (*redis_cb)(void *ctx, const struct redisReply *reply, const struct err *err);
 
@@ -100,8 +103,8 @@ struct redis_script {
 void redis_script_init(struct redis_script *s, const char *name, struct slice text);
 
 /**
- * EVALSHA with key and argv; on NOSCRIPT the text is sent once (EVAL) in its place, behind what was sent
- * since: the order among evals may change then. Otherwise like redis_command.
+ * EVALSHA with key and argv; on NOSCRIPT the text is sent once (EVAL) in its place, behind what was
+ * sent since: the order among evals may change then. Otherwise like redis_command.
  */
 enum err_code redis_eval(struct redis *r, const struct redis_script *s, struct slice key,
                          const struct slice *argv, size_t argc, uint64_t deadline_ms, redis_cb cb,

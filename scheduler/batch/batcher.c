@@ -38,8 +38,8 @@ static uint64_t frame_bytes_of(const struct batcher_options *o)
     return n;
 }
 
-enum err_code batcher_new(const struct batcher_options *opts, struct spool *spool, struct batcher **ret_batcher,
-                          struct err *err)
+enum err_code batcher_new(const struct batcher_options *opts, struct spool *spool,
+                          struct batcher **ret_batcher, struct err *err)
 {
     struct batcher *b = calloc(1, sizeof *b);
     if (!b)
@@ -81,7 +81,8 @@ const char *batch_id(const char *run, uint64_t number, char *out)
     return out;
 }
 
-static enum err_code cut(struct batcher *b, size_t which, const struct frame_counts *counts, struct err *err)
+static enum err_code cut(struct batcher *b, size_t which, const struct frame_counts *counts,
+                         struct err *err)
 {
     struct open_batch *o = &b->open[which];
     if (!o->records)
@@ -126,8 +127,9 @@ static enum err_code cut(struct batcher *b, size_t which, const struct frame_cou
     return rc;
 }
 
-enum err_code batcher_add(struct batcher *b, int lane, const struct manifest_entry *entry, const struct value *keys,
-                          struct slice values, const struct frame_counts *counts, struct err *err)
+enum err_code batcher_add(struct batcher *b, int lane, const struct manifest_entry *entry,
+                          const struct value *keys, struct slice values,
+                          const struct frame_counts *counts, struct err *err)
 {
     size_t which = (size_t)(lane + 1);
     struct open_batch *o = &b->open[which];

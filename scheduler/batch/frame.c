@@ -4,9 +4,9 @@
 
 /*
  * Header, little-endian as written by this machine (a spool is never moved to another):
- *   0 magic u32, 4 kind u32, 8 number u64, 16 records u32, 20 lane bytes u32, 24 manifest bytes u32,
- *   28 payload bytes u32, 32 unchanged u64, 40 invalid u64, 48 quarantined u64, 56 zero u64,
- *   64 XXH3-64 of everything after the header, seeded with the XXH3-64 of bytes 0..63
+ *   0 magic u32, 4 kind u32, 8 number u64, 16 records u32, 20 lane bytes u32, 24 manifest bytes
+ * u32, 28 payload bytes u32, 32 unchanged u64, 40 invalid u64, 48 quarantined u64, 56 zero u64, 64
+ * XXH3-64 of everything after the header, seeded with the XXH3-64 of bytes 0..63
  */
 enum { FRAME_MAGIC = 0x31464C53, FRAME_CHECKSUM_AT = 64, MANIFEST_FIXED_BYTES = 26 };
 
@@ -91,7 +91,8 @@ enum err_code frame_put(struct buf *out, const struct frame *f, struct err *err)
 {
     size_t n = FRAME_HEADER_BYTES + f->lane.n + f->manifest.n + f->payload.n;
     if (f->lane.n > FRAME_LANE_MAX || n > FRAME_BYTES_MAX)
-        return err_set(err, ERR_FULL, "spool: a batch of %zu bytes is above the ceiling of a frame", n);
+        return err_set(err, ERR_FULL, "spool: a batch of %zu bytes is above the ceiling of a frame",
+                       n);
     enum err_code rc = buf_reserve(out, n);
     if (rc)
         return err_set(err, rc, "spool: no memory for a frame of %zu bytes", n);
@@ -119,7 +120,8 @@ size_t frame_size(const char *header)
 {
     if (get_u32(header) != FRAME_MAGIC)
         return 0;
-    uint64_t n = (uint64_t)FRAME_HEADER_BYTES + get_u32(header + 20) + get_u32(header + 24) + get_u32(header + 28);
+    uint64_t n = (uint64_t)FRAME_HEADER_BYTES + get_u32(header + 20) + get_u32(header + 24) +
+                 get_u32(header + 28);
     return n > FRAME_BYTES_MAX || get_u32(header + 20) > FRAME_LANE_MAX ? 0 : (size_t)n;
 }
 
@@ -140,7 +142,9 @@ enum err_code frame_parse(struct slice bytes, struct frame *ret_frame, struct er
         .number = get_u64(p + 8),
         .records = get_u32(p + 16),
         .lane = slice_of(body, lane),
-        .counts = {.unchanged = get_u64(p + 32), .invalid = get_u64(p + 40), .quarantined = get_u64(p + 48)},
+        .counts = {.unchanged = get_u64(p + 32),
+                   .invalid = get_u64(p + 40),
+                   .quarantined = get_u64(p + 48)},
         .manifest = slice_of(body + lane, manifest),
         .payload = slice_of(body + lane + manifest, payload),
     };

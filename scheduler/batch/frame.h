@@ -1,8 +1,10 @@
 /*
- * A frame: one planned batch as the spool keeps it, with what is needed to fold its verdicts into state.
+ * A frame: one planned batch as the spool keeps it, with what is needed to fold its verdicts into
+ * state.
  *
- * Reads and writes bytes only. A frame holds its number, its lane, the counters of the read so far, one
- * manifest entry per record and the sealed payload, all under one checksum. Layout: protocol/PROTOCOL.md.
+ * Reads and writes bytes only. A frame holds its number, its lane, the counters of the read so far,
+ * one manifest entry per record and the sealed payload, all under one checksum. Layout:
+ * protocol/PROTOCOL.md.
  */
 #ifndef SLUICE_BATCH_FRAME_H
 #define SLUICE_BATCH_FRAME_H
@@ -38,7 +40,7 @@ struct frame_counts {
 
 struct frame {
     enum frame_kind kind;
-    uint64_t number;  /* of the batch, from 0 */
+    uint64_t number; /* of the batch, from 0 */
     uint32_t records;
     struct slice lane; /* empty: unordered */
     struct frame_counts counts;
@@ -51,10 +53,12 @@ enum { FRAME_HEADER_BYTES = 72, FRAME_LANE_MAX = 64, FRAME_BYTES_MAX = (64 << 20
 /** Appends a manifest entry. Errors: ERR_INVALID when key or identity is above 65535 bytes. */
 enum err_code manifest_put(struct buf *manifest, const struct manifest_entry *e) MUST_CHECK;
 /** Takes the next entry off *rest; ERR_INVALID when the bytes are damaged. */
-enum err_code manifest_next(struct slice *rest, struct manifest_entry *ret_entry, struct err *err) MUST_CHECK;
+enum err_code manifest_next(struct slice *rest, struct manifest_entry *ret_entry,
+                            struct err *err) MUST_CHECK;
 
 enum err_code frame_put(struct buf *out, const struct frame *f, struct err *err) MUST_CHECK;
-/** Bytes of the whole frame whose header starts at header (FRAME_HEADER_BYTES); 0 when it is no header. */
+/** Bytes of the whole frame whose header starts at header (FRAME_HEADER_BYTES); 0 when it is no
+ * header. */
 size_t frame_size(const char *header);
 /** Parses a whole frame, checksum included; the slices borrow from bytes. */
 enum err_code frame_parse(struct slice bytes, struct frame *ret_frame, struct err *err) MUST_CHECK;

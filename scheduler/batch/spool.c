@@ -1,5 +1,6 @@
 /* Reads: frames from diff. Writes: one file per run. Invariant: only durable frames are published.
- * A crash here: the tail that was not synced is gone; it was never published, and the next diff finds it. */
+ * A crash here: the tail that was not synced is gone; it was never published, and the next diff
+ * finds it. */
 #include "scheduler/batch/spool.h"
 
 #include <errno.h>
@@ -163,8 +164,8 @@ void spool_close(struct spool *s)
     free(s);
 }
 
-enum err_code spool_create(struct event_base *base, const char *path, spool_cb cb, void *ctx, struct spool **ret_spool,
-                           struct err *err)
+enum err_code spool_create(struct event_base *base, const char *path, spool_cb cb, void *ctx,
+                           struct spool **ret_spool, struct err *err)
 {
     struct spool *s = spool_alloc(cb, ctx);
     if (!s)
@@ -197,7 +198,8 @@ static enum err_code index_add(struct spool *s, struct span span)
     return ERR_OK;
 }
 
-static enum err_code read_at(struct spool *s, struct span span, struct frame *ret_frame, struct err *err)
+static enum err_code read_at(struct spool *s, struct span span, struct frame *ret_frame,
+                             struct err *err)
 {
     buf_reset(&s->scratch);
     if (buf_reserve(&s->scratch, span.bytes))
@@ -216,18 +218,21 @@ static enum err_code read_at(struct spool *s, struct span span, struct frame *re
     return frame_parse(buf_slice(&s->scratch), ret_frame, err);
 }
 
-/* The span of the frame at offset, bytes 0 where there is no readable header or the file ends before it does. */
+/* The span of the frame at offset, bytes 0 where there is no readable header or the file ends
+ * before it does. */
 static struct span span_at(const struct spool *s, uint64_t at, uint64_t file_bytes)
 {
     char header[FRAME_HEADER_BYTES];
     struct span none = {.at = at};
-    if (file_bytes - at < sizeof header || pread(s->fd, header, sizeof header, (off_t)at) != (ssize_t)sizeof header)
+    if (file_bytes - at < sizeof header ||
+        pread(s->fd, header, sizeof header, (off_t)at) != (ssize_t)sizeof header)
         return none;
     size_t n = frame_size(header);
     return n && n <= file_bytes - at ? (struct span){.at = at, .bytes = (uint32_t)n} : none;
 }
 
-/* Indexes what is readable. The unreadable rest is a torn tail unless the file was whole once: damaged then. */
+/* Indexes what is readable. The unreadable rest is a torn tail unless the file was whole once:
+ * damaged then. */
 static enum err_code scan(struct spool *s, uint64_t file_bytes, bool *ret_damaged, struct err *err)
 {
     uint64_t at = 0;
@@ -257,8 +262,8 @@ static enum err_code scan(struct spool *s, uint64_t file_bytes, bool *ret_damage
     return ERR_OK;
 }
 
-enum err_code spool_open(struct event_base *base, const char *path, spool_cb cb, void *ctx, struct spool **ret_spool,
-                         bool *ret_damaged, struct err *err)
+enum err_code spool_open(struct event_base *base, const char *path, spool_cb cb, void *ctx,
+                         struct spool **ret_spool, bool *ret_damaged, struct err *err)
 {
     struct spool *s = spool_alloc(cb, ctx);
     if (!s)
@@ -283,7 +288,9 @@ enum err_code spool_open(struct event_base *base, const char *path, spool_cb cb,
 
 enum err_code spool_remove(const char *path, struct err *err)
 {
-    return unlink(path) && errno != ENOENT ? err_errno(err, errno, "spool: %s cannot be removed", path) : ERR_OK;
+    return unlink(path) && errno != ENOENT
+               ? err_errno(err, errno, "spool: %s cannot be removed", path)
+               : ERR_OK;
 }
 
 enum err_code spool_flush(struct spool *s, struct err *err)
@@ -359,9 +366,11 @@ uint64_t spool_bytes(const struct spool *s)
 enum err_code spool_read(struct spool *s, uint64_t number, struct frame *ret_frame, struct err *err)
 {
     if (number >= s->count)
-        return err_set(err, ERR_BUG, "spool: batch %llu of %zu was asked for", (unsigned long long)number, s->count);
+        return err_set(err, ERR_BUG, "spool: batch %llu of %zu was asked for",
+                       (unsigned long long)number, s->count);
     if (s->index[number].at + s->index[number].bytes > s->size)
-        return err_set(err, ERR_FULL, "spool: batch %llu is not written yet", (unsigned long long)number);
+        return err_set(err, ERR_FULL, "spool: batch %llu is not written yet",
+                       (unsigned long long)number);
     return read_at(s, s->index[number], ret_frame, err);
 }
 

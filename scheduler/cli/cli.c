@@ -15,9 +15,11 @@ static const struct command commands[] = {
      "", 0, 0, command_check},
     {"run", "[SYNC…]", "run syncs now (all of them when none is named)",
      "Reads each model once, sends what was added, changed or removed since the destination last\n"
-     "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps the\n"
+     "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps "
+     "the\n"
      "rest for the next run; the second stops at once. Neither loses anything.\n\n"
-     "Exit status: 0 all accepted, 1 some records rejected, failed or invalid, 2 a run failed or was\n"
+     "Exit status: 0 all accepted, 1 some records rejected, failed or invalid, 2 a run failed or "
+     "was\n"
      "stopped, 3 a run is held for approval.\n",
      "fw", 0, 1000, command_run},
     {"approve", "RUN", "send exactly what a held run planned",
@@ -29,9 +31,11 @@ static const struct command commands[] = {
      "(of every sync when none is named), or those chosen by --key or --message.\n",
      "km", 0, 1000, command_retry},
     {"runs", "[SYNC…]", "list past runs, newest first", "", "l", 0, 1000, command_runs},
-    {"status", "[SYNC…]", "show each sync, its last run and what waits", "", "", 0, 1000, command_status},
+    {"status", "[SYNC…]", "show each sync, its last run and what waits", "", "", 0, 1000,
+     command_status},
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
-     "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000, command_errors},
+     "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
+     command_errors},
     {"version", "", "print the version", "", "", 0, 0, command_version},
 };
 
@@ -43,7 +47,8 @@ static const struct {
     const char *text;
 } option_help[] = {
     {'f', "      --full           send every row again; removals are handled as always\n"},
-    {'w', "      --workers N      worker processes to start (default: one per processor, at most 4)\n"},
+    {'w',
+     "      --workers N      worker processes to start (default: one per processor, at most 4)\n"},
     {'k', "      --key TEXT       only records whose key contains TEXT, e.g. '\"id\":42'\n"},
     {'m', "      --message TEXT   only records whose message contains TEXT\n"},
     {'r', "      --run RUN        only records of this run\n"},
@@ -53,10 +58,14 @@ static const struct {
 static void print_usage(FILE *out)
 {
     fputs("Usage: sluice COMMAND [OPTION…] [ARGUMENT…]\n\n"
-          "Keeps the tools people work in equal to the models of a warehouse.\n\nCommands:\n", out);
+          "Keeps the tools people work in equal to the models of a warehouse.\n\nCommands:\n",
+          out);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(out, "  %-9s%-9s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
-    fputs("\nEvery command takes -C DIR (the project folder, default the current one), --json and --help.\n", out);
+        fprintf(out, "  %-9s%-9s %s\n", commands[i].name, commands[i].arguments,
+                commands[i].summary);
+    fputs("\nEvery command takes -C DIR (the project folder, default the current one), --json and "
+          "--help.\n",
+          out);
 }
 
 static void print_help(const struct command *c)
@@ -136,7 +145,8 @@ static int run_command(const struct command *c, struct cli_options o, int argc, 
             print_help(c);
             return EXIT_OK;
         }
-        if (letter == '?' || (letter < 256 && letter != 'C' && letter != ':' && !strchr(c->options, letter)))
+        if (letter == '?' ||
+            (letter < 256 && letter != 'C' && letter != ':' && !strchr(c->options, letter)))
             return usage_error(argv[optind - 1], "unknown option");
         if (letter == ':')
             return usage_error(argv[optind - 1], "needs a value");
@@ -160,7 +170,8 @@ static int take_leading(int argc, char **argv, struct cli_options *o)
         if (strcmp(argv[at], "--json") == 0) {
             o->json = true;
             at++;
-        } else if ((strcmp(argv[at], "-C") == 0 || strcmp(argv[at], "--directory") == 0) && at + 1 < argc) {
+        } else if ((strcmp(argv[at], "-C") == 0 || strcmp(argv[at], "--directory") == 0) &&
+                   at + 1 < argc) {
             o->dir = argv[at + 1];
             at += 2;
         } else {
@@ -229,7 +240,8 @@ static void print_problem(const struct problem *p)
 {
     const char *what = p->kind == PROBLEM_NOTE ? "note: " : "";
     if (p->place.line)
-        fprintf(stderr, "%s:%u:%u: %s%s\n", p->place.file, p->place.line, p->place.col, what, p->text);
+        fprintf(stderr, "%s:%u:%u: %s%s\n", p->place.file, p->place.line, p->place.col, what,
+                p->text);
     else if (p->place.file)
         fprintf(stderr, "%s: %s%s\n", p->place.file, what, p->text);
     else

@@ -1,8 +1,8 @@
 /*
  * The `sluice` command: one table of subcommands, each with its own options, help and exit status.
  *
- * People's output goes to standard error when standard output carries JSON, colour only to a terminal.
- * Exit statuses are those of the README.
+ * People's output goes to standard error when standard output carries JSON, colour only to a
+ * terminal. Exit statuses are those of the README.
  */
 #ifndef SLUICE_CLI_CLI_H
 #define SLUICE_CLI_CLI_H
@@ -13,9 +13,9 @@
 
 enum exit_status {
     EXIT_OK = 0,
-    EXIT_REJECTS = 1,     /* finished, but some records were rejected, failed or invalid */
-    EXIT_RUN_FAILED = 2,  /* a run failed or was stopped */
-    EXIT_HELD = 3,        /* a run is held for approval */
+    EXIT_REJECTS = 1,    /* finished, but some records were rejected, failed or invalid */
+    EXIT_RUN_FAILED = 2, /* a run failed or was stopped */
+    EXIT_HELD = 3,       /* a run is held for approval */
     EXIT_USAGE = 64,
     EXIT_UNREACHABLE = 69,
     EXIT_BUSY = 75,
@@ -24,14 +24,14 @@ enum exit_status {
 
 /* What every subcommand understands. */
 struct cli_options {
-    const char *dir;   /* -C, default "." */
-    bool json;         /* --json */
-    bool full;         /* run --full */
-    uint32_t workers;  /* run --workers, 0: default */
-    uint32_t limit;    /* --limit, rows of output */
-    const char *key;     /* --key */
-    const char *message; /* --message */
-    const char *run;     /* --run */
+    const char *dir;          /* -C, default "." */
+    bool json;                /* --json */
+    bool full;                /* run --full */
+    uint32_t workers;         /* run --workers, 0: default */
+    uint32_t limit;           /* --limit, rows of output */
+    const char *key;          /* --key */
+    const char *message;      /* --message */
+    const char *run;          /* --run */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
 };
@@ -41,7 +41,8 @@ struct command {
     const char *arguments; /* "[SYNC…]" */
     const char *summary;   /* one line */
     const char *help;      /* the rest of --help */
-    const char *options;   /* letters of the options it takes besides -C, --json and --help: see cli.c */
+    const char
+        *options; /* letters of the options it takes besides -C, --json and --help: see cli.c */
     size_t names_min, names_max;
     int (*run)(const struct cli_options *opts);
 };
@@ -49,7 +50,8 @@ struct command {
 /** Parses the command line and runs the subcommand; returns the exit status. */
 int cli_main(int argc, char **argv);
 
-/** Loads the project, printing every problem as file:line:col; returns EXIT_OK or the exit status to end with. */
+/** Loads the project, printing every problem as file:line:col; returns EXIT_OK or the exit status
+ * to end with. */
 int cli_load(const struct cli_options *opts, struct project **ret_project);
 /** Prints "sluice: text" and returns the exit status that fits the error. */
 int cli_fail(const struct err *err);

@@ -37,16 +37,19 @@ static void print_text(const struct problem *p)
     if (p->place.line)
         printf("%s:%u:%u: %s%s\n", p->place.file, p->place.line, p->place.col, what, p->text);
     else
-        printf("%s%s%s%s\n", p->place.file ? p->place.file : "", p->place.file ? ": " : "", what, p->text);
+        printf("%s%s%s%s\n", p->place.file ? p->place.file : "", p->place.file ? ": " : "", what,
+               p->text);
 }
 
 static void print_summary(const struct project *p)
 {
     for (size_t i = 0; i < p->skipped_count; i++)
-        printf("note: %s was skipped: it has none of Sluice's top-level words\n", p->skipped_files[i]);
+        printf("note: %s was skipped: it has none of Sluice's top-level words\n",
+               p->skipped_files[i]);
     printf("ok: %zu source%s, %zu model%s, %zu destination%s, %zu sync%s\n", p->source_count,
-           p->source_count == 1 ? "" : "s", p->model_count, p->model_count == 1 ? "" : "s", p->destination_count,
-           p->destination_count == 1 ? "" : "s", p->sync_count, p->sync_count == 1 ? "" : "s");
+           p->source_count == 1 ? "" : "s", p->model_count, p->model_count == 1 ? "" : "s",
+           p->destination_count, p->destination_count == 1 ? "" : "s", p->sync_count,
+           p->sync_count == 1 ? "" : "s");
 }
 
 int command_check(const struct cli_options *opts)

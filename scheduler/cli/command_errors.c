@@ -50,7 +50,9 @@ static void show_json(const struct report *rep, const struct rejected *r)
     rc = rc ? rc : json_put_string(&b, r->message);
     rc = rc ? rc : buf_puts(&b, ",\"run\":");
     rc = rc ? rc : json_put_string(&b, r->run);
-    rc = rc ? rc : buf_printf(&b, ",\"time\":\"%s\",\"kills\":%u}\n", clock_text(r->time_ms, at), r->kills);
+    rc = rc ? rc
+            : buf_printf(&b, ",\"time\":\"%s\",\"kills\":%u}\n", clock_text(r->time_ms, at),
+                         r->kills);
     if (!rc)
         fwrite(b.p, 1, b.len, stdout);
 }
@@ -58,8 +60,8 @@ static void show_json(const struct report *rep, const struct rejected *r)
 static void show_text(const struct report *rep, const struct rejected *r)
 {
     char at[CLOCK_TEXT_BYTES];
-    printf("%s  %-8s %.*s  %s  %.*s\n", clock_text(r->time_ms, at), rejected_kind_name(r->kind), (int)r->text.n, r->text.p,
-           rep->sync, (int)r->message.n, r->message.p);
+    printf("%s  %-8s %.*s  %s  %.*s\n", clock_text(r->time_ms, at), rejected_kind_name(r->kind),
+           (int)r->text.n, r->text.p, rep->sync, (int)r->message.n, r->message.p);
 }
 
 static void add_to_group(struct report *rep, const struct rejected *r)
@@ -85,7 +87,8 @@ static bool take(void *ctx, const struct rejected *r)
 {
     struct report *rep = ctx;
     const struct cli_options *o = rep->opts;
-    if (!contains(r->text, o->key) || !contains(r->message, o->message) || (o->run && !slice_eq_str(r->run, o->run)))
+    if (!contains(r->text, o->key) || !contains(r->message, o->message) ||
+        (o->run && !slice_eq_str(r->run, o->run)))
         return true;
     if (o->json)
         show_json(rep, r);
@@ -109,14 +112,15 @@ static void print_groups(struct report *rep)
     qsort(rep->groups, rep->group_count, sizeof *rep->groups, by_count);
     for (size_t i = 0; i < rep->group_count && i < rep->opts->limit; i++) {
         const struct group *g = &rep->groups[i];
-        printf("%10s  %-8s %s  %s\n            such as %s\n", print_number(g->count, n), g->kind, rep->sync, g->message,
-               g->sample);
+        printf("%10s  %-8s %s  %s\n            such as %s\n", print_number(g->count, n), g->kind,
+               rep->sync, g->message, g->sample);
     }
     if (rep->other)
         printf("%10s  with still other messages\n", print_number(rep->other, n));
 }
 
-static enum err_code report_sync(struct state *state, const char *sync, struct report *rep, struct err *err)
+static enum err_code report_sync(struct state *state, const char *sync, struct report *rep,
+                                 struct err *err)
 {
     rep->sync = sync;
     rep->group_count = 0;
@@ -156,8 +160,9 @@ int command_errors(const struct cli_options *opts)
     if (!status)
         status = check_names(opts, project);
     rep.groups = calloc(GROUPS_MAX, sizeof *rep.groups);
-    enum err_code rc = status ? ERR_OK : rep.groups ? state_open(project->settings.state_dir, &so, &state, &err)
-                                                    : err_set(&err, ERR_NOMEM, "no memory");
+    enum err_code rc = status       ? ERR_OK
+                       : rep.groups ? state_open(project->settings.state_dir, &so, &state, &err)
+                                    : err_set(&err, ERR_NOMEM, "no memory");
     for (size_t i = 0; !status && i < project->sync_count && !rc; i++)
         if (is_named(opts, project->syncs[i].name))
             rc = report_sync(state, project->syncs[i].name, &rep, &err);
@@ -173,8 +178,8 @@ int command_errors(const struct cli_options *opts)
 
 /* ---- retry ---- */
 
-static enum err_code retry_sync(struct state *state, const char *sync, const struct retry_filter *filter, uint64_t *count,
-                                struct err *err)
+static enum err_code retry_sync(struct state *state, const char *sync,
+                                const struct retry_filter *filter, uint64_t *count, struct err *err)
 {
     struct state_sync *ss = NULL;
     uint64_t position = 0;

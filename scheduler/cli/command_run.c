@@ -51,7 +51,9 @@ static void on_stopping(void *ctx)
 {
     struct session *s = ctx;
     progress_clear(&s->progress);
-    fputs("sluice: finishing what is in flight; press Ctrl-C again to stop at once (nothing is lost either way)\n", stderr);
+    fputs("sluice: finishing what is in flight; press Ctrl-C again to stop at once (nothing is "
+          "lost either way)\n",
+          stderr);
 }
 
 static int status_of(const struct session *s)
@@ -70,8 +72,11 @@ static int carry_out(const struct cli_options *opts, struct engine_options *o)
     int status = cli_load(opts, &project);
     if (status)
         return status;
-    struct session s = {.json = opts->json, .draws = isatty(STDERR_FILENO) != 0, .colour = isatty(STDOUT_FILENO) != 0};
-    struct log log = {.program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    struct session s = {.json = opts->json,
+                        .draws = isatty(STDERR_FILENO) != 0,
+                        .colour = isatty(STDOUT_FILENO) != 0};
+    struct log log = {
+        .program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
     progress_init(&s.progress);
     o->project = project;
     o->workers = opts->workers;
@@ -89,7 +94,8 @@ static int carry_out(const struct cli_options *opts, struct engine_options *o)
 
 int command_run(const struct cli_options *opts)
 {
-    struct engine_options o = {.syncs = opts->names, .sync_count = opts->name_count, .full = opts->full};
+    struct engine_options o = {
+        .syncs = opts->names, .sync_count = opts->name_count, .full = opts->full};
     return carry_out(opts, &o);
 }
 

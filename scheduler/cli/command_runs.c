@@ -70,19 +70,21 @@ int command_runs(const struct cli_options *opts)
 
 /* ---- status ---- */
 
-static enum err_code put_status_json(struct buf *b, const struct sync *sync, const struct state_counts *c,
-                                     const struct run_record *last)
+static enum err_code put_status_json(struct buf *b, const struct sync *sync,
+                                     const struct state_counts *c, const struct run_record *last)
 {
     char at[CLOCK_TEXT_BYTES];
     enum err_code rc = buf_puts(b, "{\"sync\":");
     rc = rc ? rc : json_put_string(b, slice_str(sync->name));
     rc = rc ? rc : buf_printf(b, ",\"mode\":\"%s\",\"destination\":", sync_mode_name(sync->mode));
     rc = rc ? rc : json_put_string(b, slice_str(sync->destination->name));
-    rc = rc ? rc : buf_printf(b, ",\"accepted\":%" PRIu64 ",\"quarantined\":%" PRIu64 ",\"doubt\":%" PRIu64, c->accepted,
-                              c->refused, c->doubt);
+    rc = rc ? rc
+            : buf_printf(b,
+                         ",\"accepted\":%" PRIu64 ",\"quarantined\":%" PRIu64 ",\"doubt\":%" PRIu64,
+                         c->accepted, c->refused, c->doubt);
     if (!rc && last)
-        rc = buf_printf(b, ",\"last_run\":\"%s\",\"last_status\":\"%s\",\"last_started\":\"%s\"", last->id,
-                        run_status_name(last->status), clock_text(last->started_ms, at));
+        rc = buf_printf(b, ",\"last_run\":\"%s\",\"last_status\":\"%s\",\"last_started\":\"%s\"",
+                        last->id, run_status_name(last->status), clock_text(last->started_ms, at));
     if (!rc && last && (*last->reason || *last->error)) {
         rc = buf_puts(b, ",\"message\":");
         rc = rc ? rc : json_put_string(b, slice_str(*last->reason ? last->reason : last->error));
@@ -90,17 +92,19 @@ static enum err_code put_status_json(struct buf *b, const struct sync *sync, con
     return rc ? rc : buf_puts(b, "}\n");
 }
 
-static void print_status(const struct sync *sync, const struct state_counts *c, const struct run_record *last)
+static void print_status(const struct sync *sync, const struct state_counts *c,
+                         const struct run_record *last)
 {
     char a[PRINT_NUMBER_BYTES], b[PRINT_NUMBER_BYTES], at[CLOCK_TEXT_BYTES];
-    printf("%s → %s (%s): %s records accepted", sync->name, sync->destination->name, sync_mode_name(sync->mode),
-           print_number(c->accepted, a));
+    printf("%s → %s (%s): %s records accepted", sync->name, sync->destination->name,
+           sync_mode_name(sync->mode), print_number(c->accepted, a));
     if (c->refused)
         printf(", %s quarantined", print_number(c->refused, b));
     if (c->doubt)
         printf(", %s in doubt", print_number(c->doubt, b));
     if (last)
-        printf("\n  last run %s at %s: %s\n", last->id, clock_text(last->started_ms, at), run_status_name(last->status));
+        printf("\n  last run %s at %s: %s\n", last->id, clock_text(last->started_ms, at),
+               run_status_name(last->status));
     else
         puts("\n  no run yet");
     if (last && last->status == RUN_HELD)
@@ -111,7 +115,8 @@ static void print_status(const struct sync *sync, const struct state_counts *c, 
         printf("  %s\n", last->error);
 }
 
-static enum err_code show_status(struct state *state, const struct sync *sync, bool json, struct err *err)
+static enum err_code show_status(struct state *state, const struct sync *sync, bool json,
+                                 struct err *err)
 {
     struct state_counts counts = {0};
     struct run_record last;

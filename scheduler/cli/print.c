@@ -44,16 +44,25 @@ static enum err_code put_run(struct buf *b, const struct run_record *r)
     char started[CLOCK_TEXT_BYTES];
     enum err_code rc = buf_puts(b, "{\"sync\":");
     rc = rc ? rc : json_put_string(b, slice_str(r->sync));
-    rc = rc ? rc : buf_printf(b, ",\"run\":\"%s\",\"status\":\"%s\"", r->id, run_status_name(r->status));
-    rc = rc ? rc : buf_printf(b, ",\"rows\":%" PRIu64 ",\"added\":%" PRIu64 ",\"changed\":%" PRIu64
-                              ",\"removed\":%" PRIu64 ",\"unchanged\":%" PRIu64 ",\"invalid\":%" PRIu64
-                              ",\"quarantined\":%" PRIu64, c->rows, c->added, c->changed, c->removed, c->unchanged,
-                              c->invalid, c->quarantined);
-    rc = rc ? rc : buf_printf(b, ",\"planned\":%" PRIu64 ",\"succeeded\":%" PRIu64 ",\"rejected\":%" PRIu64
-                              ",\"failed\":%" PRIu64 ",\"cancelled\":%" PRIu64, c->planned, c->succeeded, c->rejected,
-                              c->failed, c->cancelled);
-    rc = rc ? rc : buf_printf(b, ",\"requests\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"bytes\":%" PRIu64
-                              ",\"seconds\":%.3f", c->requests, c->retries, c->bytes, (double)r->duration_ms / 1000);
+    rc = rc ? rc
+            : buf_printf(b, ",\"run\":\"%s\",\"status\":\"%s\"", r->id, run_status_name(r->status));
+    rc = rc ? rc
+            : buf_printf(b,
+                         ",\"rows\":%" PRIu64 ",\"added\":%" PRIu64 ",\"changed\":%" PRIu64
+                         ",\"removed\":%" PRIu64 ",\"unchanged\":%" PRIu64 ",\"invalid\":%" PRIu64
+                         ",\"quarantined\":%" PRIu64,
+                         c->rows, c->added, c->changed, c->removed, c->unchanged, c->invalid,
+                         c->quarantined);
+    rc = rc ? rc
+            : buf_printf(b,
+                         ",\"planned\":%" PRIu64 ",\"succeeded\":%" PRIu64 ",\"rejected\":%" PRIu64
+                         ",\"failed\":%" PRIu64 ",\"cancelled\":%" PRIu64,
+                         c->planned, c->succeeded, c->rejected, c->failed, c->cancelled);
+    rc = rc ? rc
+            : buf_printf(b,
+                         ",\"requests\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"bytes\":%" PRIu64
+                         ",\"seconds\":%.3f",
+                         c->requests, c->retries, c->bytes, (double)r->duration_ms / 1000);
     rc = rc ? rc : buf_printf(b, ",\"started\":\"%s\"", clock_text(r->started_ms, started));
     if (!rc && *r->reason)
         rc = put_text_field(b, "reason", r->reason);
@@ -74,8 +83,9 @@ void print_run_json(const struct run_record *r)
 
 void print_run_head(FILE *out)
 {
-    fprintf(out, "%-24s %-24s %-9s %11s %9s %9s %9s %11s %9s %8s %8s %12s\n", "SYNC", "RUN", "STATUS", "ROWS", "ADDED",
-            "CHANGED", "REMOVED", "UNCHANGED", "ACCEPTED", "REJECTED", "FAILED", "TIME");
+    fprintf(out, "%-24s %-24s %-9s %11s %9s %9s %9s %11s %9s %8s %8s %12s\n", "SYNC", "RUN",
+            "STATUS", "ROWS", "ADDED", "CHANGED", "REMOVED", "UNCHANGED", "ACCEPTED", "REJECTED",
+            "FAILED", "TIME");
 }
 
 static const char *colour_of(enum run_status status)
@@ -103,15 +113,19 @@ void print_run_row(FILE *out, const struct run_record *r, bool colour)
     char n[8][PRINT_NUMBER_BYTES], time[PRINT_NUMBER_BYTES];
     fprintf(out, "%-24s %-24s %s%-9s%s %11s %9s %9s %9s %11s %9s %8s %8s %12s\n", r->sync, r->id,
             colour ? colour_of(r->status) : "", run_status_name(r->status), colour ? "\033[0m" : "",
-            print_number(c->rows, n[0]), print_number(c->added, n[1]), print_number(c->changed, n[2]),
-            print_number(c->removed, n[3]), print_number(c->unchanged, n[4]), print_number(c->succeeded, n[5]),
-            print_number(c->rejected, n[6]), print_number(c->failed, n[7]), print_duration(r->duration_ms, time));
+            print_number(c->rows, n[0]), print_number(c->added, n[1]),
+            print_number(c->changed, n[2]), print_number(c->removed, n[3]),
+            print_number(c->unchanged, n[4]), print_number(c->succeeded, n[5]),
+            print_number(c->rejected, n[6]), print_number(c->failed, n[7]),
+            print_duration(r->duration_ms, time));
     if (c->invalid)
         fprintf(out, "  %s invalid (never sent)\n", print_number(c->invalid, n[0]));
     if (c->quarantined)
-        fprintf(out, "  %s quarantined (refused before; sluice errors says why)\n", print_number(c->quarantined, n[0]));
+        fprintf(out, "  %s quarantined (refused before; sluice errors says why)\n",
+                print_number(c->quarantined, n[0]));
     if (c->cancelled)
-        fprintf(out, "  %s cancelled (found again by the next run)\n", print_number(c->cancelled, n[0]));
+        fprintf(out, "  %s cancelled (found again by the next run)\n",
+                print_number(c->cancelled, n[0]));
     if (*r->reason)
         fprintf(out, "  held: %s\n", r->reason);
     if (*r->error)

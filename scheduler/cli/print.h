@@ -1,4 +1,5 @@
-/* What commands print: a run as JSON or as a line of a table, numbers with separators, durations. */
+/* What commands print: a run as JSON or as a line of a table, numbers with separators, durations.
+ */
 #ifndef SLUICE_CLI_PRINT_H
 #define SLUICE_CLI_PRINT_H
 

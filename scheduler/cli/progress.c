@@ -61,8 +61,9 @@ static void measure(struct progress *p, uint64_t verdicts, int64_t now)
 static size_t put_line(const struct progress *p, const struct sums *s, char *line)
 {
     char a[PRINT_NUMBER_BYTES], b[PRINT_NUMBER_BYTES], r[PRINT_NUMBER_BYTES], t[PRINT_NUMBER_BYTES];
-    size_t n = (size_t)snprintf(line, LINE_BYTES, "%s rows %s  sent %s of %s", s->reading ? "reading" : "sending",
-                                print_number(s->rows, a), print_number(s->verdicts, b), print_number(s->planned, r));
+    size_t n = (size_t)snprintf(line, LINE_BYTES, "%s rows %s  sent %s of %s",
+                                s->reading ? "reading" : "sending", print_number(s->rows, a),
+                                print_number(s->verdicts, b), print_number(s->planned, r));
     n += (size_t)snprintf(line + n, LINE_BYTES - n, "  %s/s", print_number((uint64_t)p->rate, a));
     if (s->throttled_ms > 0)
         n += (size_t)snprintf(line + n, LINE_BYTES - n, "  throttled for %s",
@@ -72,8 +73,9 @@ static size_t put_line(const struct progress *p, const struct sums *s, char *lin
     if (s->bad)
         n += (size_t)snprintf(line + n, LINE_BYTES - n, "  errors %s", print_number(s->bad, b));
     if (!s->reading && p->rate > 0 && s->planned > s->verdicts)
-        n += (size_t)snprintf(line + n, LINE_BYTES - n, "  left %s",
-                              print_duration((uint64_t)((double)(s->planned - s->verdicts) * 1000.0 / p->rate), t));
+        n += (size_t)snprintf(
+            line + n, LINE_BYTES - n, "  left %s",
+            print_duration((uint64_t)((double)(s->planned - s->verdicts) * 1000.0 / p->rate), t));
     return n;
 }
 

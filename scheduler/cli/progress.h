@@ -1,4 +1,5 @@
-/* The line that `sluice run` keeps up to date on a terminal. Reads views, writes to standard error. */
+/* The line that `sluice run` keeps up to date on a terminal. Reads views, writes to standard error.
+ */
 #ifndef SLUICE_CLI_PROGRESS_H
 #define SLUICE_CLI_PROGRESS_H
 
@@ -9,7 +10,7 @@ struct progress {
     int64_t started_ms, drawn_ms;
     uint64_t rate_records; /* at the last measurement */
     int64_t rate_ms;
-    double rate;           /* records with a verdict per second */
+    double rate; /* records with a verdict per second */
 };
 
 void progress_init(struct progress *p);

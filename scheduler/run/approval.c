@@ -17,8 +17,8 @@ static enum err_code put_text(struct buf *b, const char *s)
 
 static enum err_code put_transform(struct buf *b, const struct transform *t)
 {
-    enum err_code rc = buf_printf(b, "t%d,%lld,%lld,%d,", (int)t->kind, (long long)t->from, (long long)t->length,
-                                  t->has_fallback);
+    enum err_code rc = buf_printf(b, "t%d,%lld,%lld,%d,", (int)t->kind, (long long)t->from,
+                                  (long long)t->length, t->has_fallback);
     rc = rc ? rc : put_text(b, t->text);
     rc = rc ? rc : put_text(b, t->with);
     rc = rc ? rc : put_text(b, t->fallback);
@@ -45,7 +45,8 @@ static enum err_code digest(const struct sync *sync, XXH128_canonical_t *out)
 {
     CLEANUP(buf_done) struct buf b;
     buf_init(&b, DIGEST_TEXT_MAX);
-    enum err_code rc = buf_printf(&b, "%d,%d,%d,", (int)sync->mode, (int)sync->on_removed, sync->map_all);
+    enum err_code rc =
+        buf_printf(&b, "%d,%d,%d,", (int)sync->mode, (int)sync->on_removed, sync->map_all);
     rc = rc ? rc : put_text(&b, sync->model->name);
     rc = rc ? rc : put_text(&b, sync->destination->name);
     for (size_t i = 0; i < sync->mapping_count && !rc; i++)
@@ -61,13 +62,15 @@ static const char *mark_name(const char *kind, const char *of, char *out)
     return out;
 }
 
-enum err_code approval_note(struct state *state, const char *run, const struct sync *sync, struct err *err)
+enum err_code approval_note(struct state *state, const char *run, const struct sync *sync,
+                            struct err *err)
 {
     XXH128_canonical_t d;
     char name[MARK_NAME_BYTES];
     if (digest(sync, &d))
         return err_set(err, ERR_NOMEM, "run %s: no memory", run);
-    return state_misc_put(state, mark_name("hold", run, name), slice_of(d.digest, sizeof d.digest), err);
+    return state_misc_put(state, mark_name("hold", run, name), slice_of(d.digest, sizeof d.digest),
+                          err);
 }
 
 enum err_code approval_forget(struct state *state, const char *run, struct err *err)
@@ -76,8 +79,8 @@ enum err_code approval_forget(struct state *state, const char *run, struct err *
     return state_misc_put(state, mark_name("hold", run, name), (struct slice){0}, err);
 }
 
-static enum err_code same_mapping(struct state *state, const struct run_record *run, const struct sync *sync,
-                                  struct err *err)
+static enum err_code same_mapping(struct state *state, const struct run_record *run,
+                                  const struct sync *sync, struct err *err)
 {
     XXH128_canonical_t d;
     char name[MARK_NAME_BYTES];
@@ -89,12 +92,16 @@ static enum err_code same_mapping(struct state *state, const struct run_record *
     if (digest(sync, &d))
         return err_set(err, ERR_NOMEM, "run %s: no memory", run->id);
     if (rc || !slice_eq(buf_slice(&kept), slice_of(d.digest, sizeof d.digest)))
-        return err_set(err, ERR_USAGE, "run %s cannot be approved: the mapping or mode of sync %s changed since it was held; "
-                                       "plan again with: sluice run %s", run->id, sync->name, sync->name);
+        return err_set(
+            err, ERR_USAGE,
+            "run %s cannot be approved: the mapping or mode of sync %s changed since it was held; "
+            "plan again with: sluice run %s",
+            run->id, sync->name, sync->name);
     return ERR_OK;
 }
 
-static enum err_code same_state(struct state *state, const struct run_record *run, const struct sync *sync, struct err *err)
+static enum err_code same_state(struct state *state, const struct run_record *run,
+                                const struct sync *sync, struct err *err)
 {
     struct state_sync *ss = NULL;
     enum err_code rc = run->fresh ? state_sync_open_fresh(state, sync->name, &ss, err)
@@ -104,22 +111,32 @@ static enum err_code same_state(struct state *state, const struct run_record *ru
     bool same = state_sync_version(ss) == run->version;
     state_sync_close(ss);
     return same ? ERR_OK
-                : err_set(err, ERR_USAGE, "run %s cannot be approved: the state of sync %s changed since it was held; plan "
-                                          "again with: sluice run %s", run->id, sync->name, sync->name);
+                : err_set(err, ERR_USAGE,
+                          "run %s cannot be approved: the state of sync %s changed since it was "
+                          "held; plan "
+                          "again with: sluice run %s",
+                          run->id, sync->name, sync->name);
 }
 
-enum err_code approval_check(struct state *state, const struct run_record *run, const struct sync *sync, struct err *err)
+enum err_code approval_check(struct state *state, const struct run_record *run,
+                             const struct sync *sync, struct err *err)
 {
     uint8_t target[16];
     if (run->status != RUN_HELD)
-        return err_set(err, ERR_USAGE, "run %s is not held: it is %s", run->id, run_status_name(run->status));
+        return err_set(err, ERR_USAGE, "run %s is not held: it is %s", run->id,
+                       run_status_name(run->status));
     if (!sync)
-        return err_set(err, ERR_USAGE, "run %s cannot be approved: the project has no sync %s any more", run->id, run->sync);
+        return err_set(err, ERR_USAGE,
+                       "run %s cannot be approved: the project has no sync %s any more", run->id,
+                       run->sync);
     if (run_target(sync, target))
         return err_set(err, ERR_NOMEM, "run %s: no memory", run->id);
     if (memcmp(target, run->target, sizeof target) != 0)
-        return err_set(err, ERR_USAGE, "run %s cannot be approved: the target of sync %s changed since it was held; plan again "
-                                       "with: sluice run %s", run->id, sync->name, sync->name);
+        return err_set(err, ERR_USAGE,
+                       "run %s cannot be approved: the target of sync %s changed since it was "
+                       "held; plan again "
+                       "with: sluice run %s",
+                       run->id, sync->name, sync->name);
     enum err_code rc = same_mapping(state, run, sync, err);
     return rc ? rc : same_state(state, run, sync, err);
 }
@@ -130,7 +147,8 @@ enum err_code resync_mark(struct state *state, const char *sync, const char *why
     return state_misc_put(state, mark_name("resync", sync, name), slice_str(why), err);
 }
 
-enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wanted, struct err *err)
+enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wanted,
+                            struct err *err)
 {
     char name[MARK_NAME_BYTES];
     CLEANUP(buf_done) struct buf b;

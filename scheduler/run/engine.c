@@ -1,6 +1,6 @@
-/* Reads: the project. Writes: state, through its runs. Invariant: nothing is published before every quota was
- * opened, nothing is trimmed before it is committed. A crash here: the kernel frees the lock, workers and a
- * private Redis die with us, and the next engine recovers. */
+/* Reads: the project. Writes: state, through its runs. Invariant: nothing is published before every
+ * quota was opened, nothing is trimmed before it is committed. A crash here: the kernel frees the
+ * lock, workers and a private Redis die with us, and the next engine recovers. */
 #include "scheduler/run/engine_private.h"
 
 #include "protocol/base/clock.h"
@@ -63,8 +63,7 @@ static void on_redis(void *ctx, bool connected, const struct err *err)
             if (refused.code == ERR_DENIED)
                 refused.code = ERR_UNREACHABLE;
             engine_fail(e, &refused);
-        }
-        else if (e->was_connected)
+        } else if (e->was_connected)
             log_event(e->opts.log, LOG_WARN, "redis_lost", LOG_STR("reason", err ? err->text : ""));
         return;
     }
@@ -88,7 +87,8 @@ static enum err_code start_redis(struct engine *e, struct err *err)
         rc = redis_url_parse(text, &url, err);
     if (rc)
         return rc;
-    struct redis_options o = {.ca_file = e->project->settings.redis_ca, .on_state = on_redis, .ctx = e};
+    struct redis_options o = {
+        .ca_file = e->project->settings.redis_ca, .on_state = on_redis, .ctx = e};
     e->redis = redis_new(e->base, &url, &o);
     return e->redis ? ERR_OK : err_set(err, ERR_NOMEM, "redis: no memory");
 }
@@ -168,7 +168,8 @@ static void on_quota_ready(void *ctx, struct quota *q)
     engine_runs_go(e);
 }
 
-/* Workers are killed, so that no request of the lost epoch is still under way when its batches go out again. */
+/* Workers are killed, so that no request of the lost epoch is still under way when its batches go
+ * out again. */
 static void on_quota_lost(void *ctx, struct quota *q)
 {
     struct engine *e = ctx;
@@ -249,7 +250,8 @@ static void turn_phase(struct engine *e)
     switch (e->phase) {
     case PHASE_CONNECT:
         if (passed > CONNECT_DEADLINE_MS) {
-            err_set(&err, ERR_UNREACHABLE, "redis: not reached within %d s", CONNECT_DEADLINE_MS / 1000);
+            err_set(&err, ERR_UNREACHABLE, "redis: not reached within %d s",
+                    CONNECT_DEADLINE_MS / 1000);
             engine_fail(e, &err);
         }
         break;
@@ -264,7 +266,8 @@ static void turn_phase(struct engine *e)
         engine_runs_turn(e);
         break;
     case PHASE_SHUT:
-        if ((e->shut_count == e->quota_count && (!e->workers || !workers_alive(e->workers))) || passed > DRAIN_MS)
+        if ((e->shut_count == e->quota_count && (!e->workers || !workers_alive(e->workers))) ||
+            passed > DRAIN_MS)
             e->phase = PHASE_DONE;
         break;
     case PHASE_DONE:
@@ -320,8 +323,8 @@ static enum err_code add_events(struct engine *e, struct err *err)
     e->tick = event_new(e->base, -1, EV_PERSIST, on_tick, e);
     e->sigint = evsignal_new(e->base, SIGINT, on_signal, e);
     e->sigterm = evsignal_new(e->base, SIGTERM, on_signal, e);
-    if (!e->tick || !e->sigint || !e->sigterm || event_add(e->tick, &t) || event_add(e->sigint, NULL) ||
-        event_add(e->sigterm, NULL))
+    if (!e->tick || !e->sigint || !e->sigterm || event_add(e->tick, &t) ||
+        event_add(e->sigint, NULL) || event_add(e->sigterm, NULL))
         return err_set(err, ERR_NOMEM, "no memory for events");
     return ERR_OK;
 }
@@ -410,8 +413,9 @@ enum err_code engine_run(const struct engine_options *opts, struct err *err)
             *err = e->error;
             rc = err->code;
         } else if (e->aborted || e->stopping) {
-            rc = err_set(err, ERR_STOPPED, e->aborted ? "stopped at once; the next run finishes what was under way"
-                                                      : "stopped; what was not sent is found again by the next run");
+            rc = err_set(err, ERR_STOPPED,
+                         e->aborted ? "stopped at once; the next run finishes what was under way"
+                                    : "stopped; what was not sent is found again by the next run");
         }
     }
     engine_close(e);

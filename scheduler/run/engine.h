@@ -1,8 +1,10 @@
 /*
- * The engine: carries out runs of a project's syncs from the lock on the state directory to the last verdict.
+ * The engine: carries out runs of a project's syncs from the lock on the state directory to the
+ * last verdict.
  *
- * Order: lock, state, Redis, recovery of what a crash left, then one read per model feeding every sync that
- * uses it; workers deliver meanwhile; results are folded and committed in groups. One thread, one loop.
+ * Order: lock, state, Redis, recovery of what a crash left, then one read per model feeding every
+ * sync that uses it; workers deliver meanwhile; results are folded and committed in groups. One
+ * thread, one loop.
  *
  *   CONNECT ──▶ OPEN ──▶ RECOVER ──▶ RUN ──▶ SHUT ──▶ done
  */
@@ -31,7 +33,8 @@ struct engine_options {
     bool full;
     uint32_t workers; /* 0: default */
     const struct log *log;
-    /** A run ended and is durable; those that an earlier process left unfinished come first (recovered). */
+    /** A run ended and is durable; those that an earlier process left unfinished come first
+     * (recovered). */
     void (*on_run)(void *ctx, const struct run_record *record, bool recovered);
     /** About ten times a second. */
     void (*on_progress)(void *ctx, const struct engine_view *views, size_t count);
@@ -41,9 +44,9 @@ struct engine_options {
 };
 
 /**
- * Runs until everything asked for has ended. Errors are those that kept the engine from working at all
- * (ERR_BUSY: the state directory is in use; ERR_UNREACHABLE: Redis; ERR_USAGE: no such sync or run).
- * SIGINT and SIGTERM stop it: once gently, twice at once (ERR_STOPPED then).
+ * Runs until everything asked for has ended. Errors are those that kept the engine from working at
+ * all (ERR_BUSY: the state directory is in use; ERR_UNREACHABLE: Redis; ERR_USAGE: no such sync or
+ * run). SIGINT and SIGTERM stop it: once gently, twice at once (ERR_STOPPED then).
  */
 enum err_code engine_run(const struct engine_options *opts, struct err *err) MUST_CHECK;
 

@@ -1,4 +1,5 @@
-/* What the engine begins with: runs that a crash left, a held run to be approved, syncs that were asked for. */
+/* What the engine begins with: runs that a crash left, a held run to be approved, syncs that were
+ * asked for. */
 #include "scheduler/run/engine_private.h"
 
 #include "scheduler/batch/spool.h"
@@ -41,7 +42,8 @@ static enum err_code recover(struct engine *e, struct err *err)
     for (size_t i = u.count; i > 0 && !rc; i--) { /* oldest first */
         struct sync_run *run = NULL;
         const struct run_record *r = &u.items[i - 1];
-        log_event(e->opts.log, LOG_INFO, "run_recovers", LOG_STR("run", r->id), LOG_STR("sync", r->sync));
+        log_event(e->opts.log, LOG_INFO, "run_recovers", LOG_STR("run", r->id),
+                  LOG_STR("sync", r->sync));
         rc = sync_run_recover(&e->run_host, r, project_sync(e->project, r->sync), &run, err);
         if (!rc)
             rc = engine_run_add(e, run, err);
@@ -56,9 +58,11 @@ static enum err_code approve(struct engine *e, struct err *err)
     struct sync_run *run;
     enum err_code rc = state_run_get(e->state, e->opts.approve, &record, err);
     if (rc == ERR_NOTFOUND)
-        return err_set(err, ERR_USAGE, "there is no run %s; sluice runs lists them", e->opts.approve);
+        return err_set(err, ERR_USAGE, "there is no run %s; sluice runs lists them",
+                       e->opts.approve);
     if (!rc)
-        rc = sync_run_approve(&e->run_host, &record, project_sync(e->project, record.sync), &run, err);
+        rc = sync_run_approve(&e->run_host, &record, project_sync(e->project, record.sync), &run,
+                              err);
     return rc ? rc : engine_run_add(e, run, err);
 }
 
@@ -69,8 +73,9 @@ static enum err_code unknown_sync(const struct project *p, const char *name, str
         names[i] = p->syncs[i].name;
     const char *near = names ? nearest_name(name, names, p->sync_count) : NULL;
     free(names);
-    return near ? err_set(err, ERR_USAGE, "the project has no sync %s; did you mean %s?", name, near)
-                : err_set(err, ERR_USAGE, "the project has no sync %s", name);
+    return near
+               ? err_set(err, ERR_USAGE, "the project has no sync %s; did you mean %s?", name, near)
+               : err_set(err, ERR_USAGE, "the project has no sync %s", name);
 }
 
 static enum err_code find_wanted(struct engine *e, struct err *err)
@@ -80,7 +85,8 @@ static enum err_code find_wanted(struct engine *e, struct err *err)
     if (!e->wanted)
         return err_set(err, ERR_NOMEM, "no memory for syncs");
     for (size_t i = 0; i < n; i++) {
-        const struct sync *s = e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
+        const struct sync *s =
+            e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
         if (!s)
             return unknown_sync(e->project, e->opts.syncs[i], err);
         bool twice = false;
@@ -96,11 +102,13 @@ static enum err_code find_wanted(struct engine *e, struct err *err)
 }
 
 /* Spools of runs that ended, or that never got a record: a crash came between the two. */
-static enum err_code drop_orphan(struct engine *e, const char *folder, const char *name, struct err *err)
+static enum err_code drop_orphan(struct engine *e, const char *folder, const char *name,
+                                 struct err *err)
 {
     struct run_record r;
     char path[PATH_MAX];
-    enum err_code rc = strlen(name) <= STATE_RUN_ID_MAX ? state_run_get(e->state, name, &r, err) : ERR_NOTFOUND;
+    enum err_code rc =
+        strlen(name) <= STATE_RUN_ID_MAX ? state_run_get(e->state, name, &r, err) : ERR_NOTFOUND;
     if (rc && rc != ERR_NOTFOUND)
         return rc;
     if (!rc && !run_status_ended(r.status))

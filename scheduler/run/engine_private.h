@@ -73,14 +73,16 @@ enum err_code engine_runs_load(struct engine *e, struct err *err) MUST_CHECK;
 void engine_runs_set_host(struct engine *e);
 /** Takes the run, and opens its quota. */
 enum err_code engine_run_add(struct engine *e, struct sync_run *run, struct err *err) MUST_CHECK;
-enum err_code engine_quota_add(struct engine *e, const struct destination *d, struct err *err) MUST_CHECK;
+enum err_code engine_quota_add(struct engine *e, const struct destination *d,
+                               struct err *err) MUST_CHECK;
 /** Quotas are ready: publishes, and begins what has not begun. */
 void engine_runs_go(struct engine *e);
 /** Tells and cleans up ended runs; moves on to the next phase when all have ended. */
 void engine_runs_turn(struct engine *e);
 void engine_runs_stop(struct engine *e, enum run_stop how, const char *why);
 void engine_runs_free(struct engine *e);
-void engine_on_results(void *ctx, struct quota *q, const struct queue_result *results, size_t count);
+void engine_on_results(void *ctx, struct quota *q, const struct queue_result *results,
+                       size_t count);
 void engine_on_quota_broken(void *ctx, struct quota *q, const struct err *err);
 void engine_on_quota_stats(void *ctx, struct quota *q, const struct queue_stats *stats);
 void engine_on_state_lost(void *ctx, struct quota *q);

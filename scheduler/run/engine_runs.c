@@ -129,10 +129,12 @@ static void on_read_done(void *ctx)
     (void)ctx; /* the turn of the loop frees it */
 }
 
-static enum err_code start_read(struct engine *e, const struct model *model, size_t first_run, struct err *err)
+static enum err_code start_read(struct engine *e, const struct model *model, size_t first_run,
+                                struct err *err)
 {
     struct sync_run **runs = calloc(e->run_count, sizeof(struct sync_run *));
-    struct model_read **reads = realloc(e->reads, (e->read_count + 1) * sizeof(struct model_read *));
+    struct model_read **reads =
+        realloc(e->reads, (e->read_count + 1) * sizeof(struct model_read *));
     size_t n = 0;
     if (reads)
         e->reads = reads;
@@ -143,7 +145,8 @@ static enum err_code start_read(struct engine *e, const struct model *model, siz
     for (size_t i = first_run; i < e->run_count; i++)
         if (sync_run_sync(e->runs[i].run)->model == model && sync_run_reads(e->runs[i].run))
             runs[n++] = e->runs[i].run;
-    enum err_code rc = model_read_start(e->base, model, runs, n, on_read_done, e, &e->reads[e->read_count], err);
+    enum err_code rc =
+        model_read_start(e->base, model, runs, n, on_read_done, e, &e->reads[e->read_count], err);
     for (size_t i = 0; i < n && rc; i++)
         sync_run_read_end(runs[i], err);
     if (!rc)
@@ -198,7 +201,8 @@ static enum err_code begin_wanted(struct engine *e, struct err *err)
             rc = sync_run_new(&e->run_host, e->wanted[i], e->opts.full, lost, &run, err);
         if (!rc)
             rc = engine_run_add(e, run, err);
-        if (!rc && e->runs[e->run_count - 1].quota && quota_is_broken(e->runs[e->run_count - 1].quota))
+        if (!rc && e->runs[e->run_count - 1].quota &&
+            quota_is_broken(e->runs[e->run_count - 1].quota))
             sync_run_stop(run, RUN_STOP_FAIL, quota_error(e->runs[e->run_count - 1].quota));
         if (!rc)
             sync_run_attach(run, e->runs[e->run_count - 1].quota);
@@ -248,8 +252,8 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
     if (!rc)
         rc = spool_remove(path, err);
     if (!rc && slot->quota && quota_is_ready(slot->quota))
-        rc = queue_control(quota_queue(slot->quota), quota_epoch(slot->quota), QUEUE_FORGET_SYNC, r->sync, on_forgotten, e,
-                           err);
+        rc = queue_control(quota_queue(slot->quota), quota_epoch(slot->quota), QUEUE_FORGET_SYNC,
+                           r->sync, on_forgotten, e, err);
     slot->cleaned = !rc;
     if (slot->cleaned)
         sync_run_retire(slot->run);
@@ -360,7 +364,8 @@ void engine_on_results(void *ctx, struct quota *q, const struct queue_result *re
         struct sync_run *run = run_of_batch(e, results[i].batch, &number);
         if (!run || !sync_run_result(run, number, results[i].body, &err))
             continue;
-        log_event(e->opts.log, LOG_ERROR, "result_not_folded", LOG_STR("quota", quota_name(q)), LOG_STR("reason", err.text));
+        log_event(e->opts.log, LOG_ERROR, "result_not_folded", LOG_STR("quota", quota_name(q)),
+                  LOG_STR("reason", err.text));
         if (err_class(err.code) != ERR_CLASS_REJECT) {
             engine_fail(e, &err); /* state cannot take it: it stays in Redis for the next start */
             return;
@@ -388,9 +393,11 @@ void engine_on_quota_stats(void *ctx, struct quota *q, const struct queue_stats 
         const struct sync *sync = sync_run_sync(slot->run);
         if (slot->quota != q || slot->ended || !sync)
             continue;
-        if (stats->throttled_for_ms > 0 && (uint64_t)stats->throttled_for_ms > sync->destination->retry.throttled_max_ms)
-            sync_run_stop(slot->run, RUN_STOP_GIVE_UP, "the destination answered with nothing but throttling for longer than "
-                                                       "retry.throttled_max");
+        if (stats->throttled_for_ms > 0 &&
+            (uint64_t)stats->throttled_for_ms > sync->destination->retry.throttled_max_ms)
+            sync_run_stop(slot->run, RUN_STOP_GIVE_UP,
+                          "the destination answered with nothing but throttling for longer than "
+                          "retry.throttled_max");
         sync_run_pump(slot->run);
     }
 }
@@ -399,8 +406,9 @@ void engine_on_state_lost(void *ctx, struct quota *q)
 {
     struct engine *e = ctx;
     struct err err;
-    log_event(e->opts.log, LOG_WARN, "state_lost", LOG_STR("quota", quota_name(q)),
-              LOG_STR("reason", "Redis knows a later commit or another state: every row is sent again"));
+    log_event(
+        e->opts.log, LOG_WARN, "state_lost", LOG_STR("quota", quota_name(q)),
+        LOG_STR("reason", "Redis knows a later commit or another state: every row is sent again"));
     for (size_t i = 0; i < e->project->sync_count; i++) {
         const struct sync *s = &e->project->syncs[i];
         if (strcmp(s->destination->quota, quota_name(q)) == 0 &&

@@ -45,7 +45,8 @@ static enum err_code say_holder(const struct state_lock *lock, const char *dir, 
     ssize_t n = pread(lock->fd, holder, sizeof holder - 1, 0);
     holder[n > 0 ? n : 0] = '\0';
     holder[strcspn(holder, "\n")] = '\0';
-    return err_set(err, ERR_BUSY, "state directory %s is in use by %s", dir, *holder ? holder : "another process");
+    return err_set(err, ERR_BUSY, "state directory %s is in use by %s", dir,
+                   *holder ? holder : "another process");
 }
 
 enum err_code state_lock_take(struct state_lock *lock, const char *dir, struct err *err)

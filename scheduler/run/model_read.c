@@ -23,7 +23,8 @@ static size_t still_reading(const struct model_read *r)
     return n;
 }
 
-static enum err_code on_columns(void *ctx, const struct column *columns, size_t count, struct err *err)
+static enum err_code on_columns(void *ctx, const struct column *columns, size_t count,
+                                struct err *err)
 {
     struct model_read *r = ctx;
     for (size_t i = 0; i < r->count; i++) {
@@ -31,7 +32,9 @@ static enum err_code on_columns(void *ctx, const struct column *columns, size_t 
         if (sync_run_reads(r->runs[i]) && sync_run_columns(r->runs[i], columns, count, &own))
             sync_run_stop(r->runs[i], RUN_STOP_FAIL, own.text);
     }
-    return still_reading(r) ? ERR_OK : err_set(err, ERR_STOPPED, "no sync wants the rows of model %s", r->model->name);
+    return still_reading(r)
+               ? ERR_OK
+               : err_set(err, ERR_STOPPED, "no sync wants the rows of model %s", r->model->name);
 }
 
 static enum err_code on_row(void *ctx, const struct row *row, struct err *err)
@@ -47,7 +50,8 @@ static enum err_code on_row(void *ctx, const struct row *row, struct err *err)
         else
             wanted = true;
     }
-    return wanted ? ERR_OK : err_set(err, ERR_STOPPED, "no sync wants the rows of model %s", r->model->name);
+    return wanted ? ERR_OK
+                  : err_set(err, ERR_STOPPED, "no sync wants the rows of model %s", r->model->name);
 }
 
 static void on_end(void *ctx, const struct err *err)
@@ -60,8 +64,9 @@ static void on_end(void *ctx, const struct err *err)
     r->on_done(r->ctx);
 }
 
-enum err_code model_read_start(struct event_base *base, const struct model *model, struct sync_run *const *runs,
-                               size_t count, void (*on_done)(void *ctx), void *ctx, struct model_read **ret_read,
+enum err_code model_read_start(struct event_base *base, const struct model *model,
+                               struct sync_run *const *runs, size_t count,
+                               void (*on_done)(void *ctx), void *ctx, struct model_read **ret_read,
                                struct err *err)
 {
     struct model_read *r = calloc(1, sizeof *r);

@@ -1,8 +1,9 @@
 /*
  * One read of a model that feeds every sync of the engine that uses it.
  *
- * Rows go to all its runs in turn; a run that fails drops out, the read goes on while one is left. Pauses
- * while any of its runs cannot take more. A crash here: the read is made again by the next run.
+ * Rows go to all its runs in turn; a run that fails drops out, the read goes on while one is left.
+ * Pauses while any of its runs cannot take more. A crash here: the read is made again by the next
+ * run.
  */
 #ifndef SLUICE_RUN_MODEL_READ_H
 #define SLUICE_RUN_MODEL_READ_H
@@ -11,9 +12,11 @@
 
 struct model_read;
 
-/** Borrows the runs until freed; on_done is called once, when no more rows will come (free it later, not inside). */
-enum err_code model_read_start(struct event_base *base, const struct model *model, struct sync_run *const *runs,
-                               size_t count, void (*on_done)(void *ctx), void *ctx, struct model_read **ret_read,
+/** Borrows the runs until freed; on_done is called once, when no more rows will come (free it
+ * later, not inside). */
+enum err_code model_read_start(struct event_base *base, const struct model *model,
+                               struct sync_run *const *runs, size_t count,
+                               void (*on_done)(void *ctx), void *ctx, struct model_read **ret_read,
                                struct err *err) MUST_CHECK;
 /** Accepts NULL. */
 void model_read_free(struct model_read *r);

@@ -348,8 +348,7 @@ static void on_local_reaped(void *ctx, int64_t number, const struct err *err)
 void quota_reap_dead(struct quota *q, const char *name)
 {
     struct err err;
-    if (q->stage == STAGE_READY &&
-        queue_reap(q->queue, name, true, on_local_reaped, q, &err))
+    if (q->stage == STAGE_READY && queue_reap(q->queue, name, true, on_local_reaped, q, &err))
         return;
 }
 

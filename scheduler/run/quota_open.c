@@ -1,6 +1,6 @@
-/* Opening a quota, step by step: look, fence, wait, (drain: quota.c), clear, open. Writes: the epoch in Redis.
- * Invariant: an epoch begins only when no lease of the one before can still be alive. A crash here: the next
- * engine begins at LOOK again. */
+/* Opening a quota, step by step: look, fence, wait, (drain: quota.c), clear, open. Writes: the
+ * epoch in Redis. Invariant: an epoch begins only when no lease of the one before can still be
+ * alive. A crash here: the next engine begins at LOOK again. */
 #include "scheduler/run/quota_private.h"
 
 #include "protocol/base/clock.h"
@@ -39,7 +39,8 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         q->host->on_state_lost(q->host->ctx, q);
     if (o->fresh)
         *q->position = *q->committed = '\0';
-    /* An empty Redis has forgotten the leases of workers that are not ours: they may still be at work. */
+    /* An empty Redis has forgotten the leases of workers that are not ours: they may still be at
+     * work. */
     q->lease_left_unknown = o->fresh && q->was_ready && q->host->has_other_workers(q->host->ctx);
     q->lease_left_ms = q->lease_left_unknown ? lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
     quota_go(q, STAGE_FENCE);

@@ -1,4 +1,5 @@
-/* What the files of quota share: opening (quota_open.c), and everything once it is open (quota.c). */
+/* What the files of quota share: opening (quota_open.c), and everything once it is open (quota.c).
+ */
 #ifndef SLUICE_RUN_QUOTA_PRIVATE_H
 #define SLUICE_RUN_QUOTA_PRIVATE_H
 
@@ -35,7 +36,7 @@ struct quota {
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
     int64_t fenced_ms;       /* own monotonic clock */
-    int64_t permit_ms; /* when the permit was last renewed */
+    int64_t permit_ms;       /* when the permit was last renewed */
     char epoch[QUEUE_EPOCH_BYTES];
     char position[STATE_POSITION_BYTES];  /* last result handed on */
     char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
@@ -50,7 +51,8 @@ struct quota {
 /** Runs the stage's step after ms. */
 void quota_step_soon(struct quota *q, uint32_t ms);
 void quota_go(struct quota *q, enum quota_stage stage);
-/** True without an error. Redis away for a moment: the same step again. Anything that will not pass breaks the quota. */
+/** True without an error. Redis away for a moment: the same step again. Anything that will not pass
+ * breaks the quota. */
 bool quota_passes(struct quota *q, const struct err *err);
 /** It cannot go on: tells the host. */
 void quota_break(struct quota *q, const struct err *err);

@@ -1,5 +1,6 @@
-/* Reads: results, manifests. Writes: entries, batch bits, counters: one transaction. Invariant: a record's
- * verdict is counted once, whatever Redis repeats. A crash here: the results are drained again. */
+/* Reads: results, manifests. Writes: entries, batch bits, counters: one transaction. Invariant: a
+ * record's verdict is counted once, whatever Redis repeats. A crash here: the results are drained
+ * again. */
 #include "scheduler/run/sync_run_private.h"
 
 #include "protocol/base/clock.h"
@@ -9,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum err_code run_fold_ready(struct sync_run *run, bool has_identity, const struct map_digest *mapping, struct err *err)
+enum err_code run_fold_ready(struct sync_run *run, bool has_identity,
+                             const struct map_digest *mapping, struct err *err)
 {
     struct tally_options o = {
         .entries = run->entries,
@@ -69,8 +71,8 @@ static void count(struct sync_run *run, enum tally_count what)
     }
 }
 
-static enum err_code fold_entry(struct sync_run *run, const struct manifest_entry *e, const struct tally_verdict *v,
-                                struct err *err)
+static enum err_code fold_entry(struct sync_run *run, const struct manifest_entry *e,
+                                const struct tally_verdict *v, struct err *err)
 {
     struct tally_record r = {
         .slot = run->recovered ? SLOT_NONE : e->slot,
@@ -107,11 +109,12 @@ static struct tally_verdict verdict_of(const struct verdicts *v, uint32_t ordina
 }
 
 /* Folds the records whose bit is set in run->bits and was not settled before. */
-static enum err_code fold_bits(struct sync_run *run, const struct frame *f, const struct verdicts *v, struct err *err)
+static enum err_code fold_bits(struct sync_run *run, const struct frame *f,
+                               const struct verdicts *v, struct err *err)
 {
     uint32_t fresh, settled;
-    enum err_code rc = state_batch_settle(run->host->state, run->record.id, f->number, f->records, run->bits, &fresh,
-                                          &settled, err);
+    enum err_code rc = state_batch_settle(run->host->state, run->record.id, f->number, f->records,
+                                          run->bits, &fresh, &settled, err);
     if (rc)
         return rc;
     struct slice rest = f->manifest;
@@ -135,7 +138,8 @@ static enum err_code fold_bits(struct sync_run *run, const struct frame *f, cons
     return ERR_OK;
 }
 
-enum err_code run_fold_rest(struct sync_run *run, uint64_t batch, const struct tally_verdict *v, struct err *err)
+enum err_code run_fold_rest(struct sync_run *run, uint64_t batch, const struct tally_verdict *v,
+                            struct err *err)
 {
     struct frame f;
     enum err_code rc = spool_read(run->spool, batch, &f, err);
@@ -155,13 +159,15 @@ static bool is_provisional(const struct sync_run *run, const struct result *r)
            run->record.counts.succeeded == 0;
 }
 
-static enum err_code settle_one(struct sync_run *run, const struct provisional *p, enum verdict verdict, struct err *err)
+static enum err_code settle_one(struct sync_run *run, const struct provisional *p,
+                                enum verdict verdict, struct err *err)
 {
     struct frame f;
     enum err_code rc = spool_read(run->spool, p->batch, &f, err);
     if (rc)
         return rc;
-    struct verdicts v = {.rest = {.verdict = verdict, .message = slice_str(p->message), .now_ms = clock_wall_ms()}};
+    struct verdicts v = {
+        .rest = {.verdict = verdict, .message = slice_str(p->message), .now_ms = clock_wall_ms()}};
     memset(run->bits, 0, (f.records + 7) / 8);
     run->bits[p->ordinal / 8] = (uint8_t)(1u << (p->ordinal % 8));
     return fold_bits(run, &f, &v, err);
@@ -177,7 +183,8 @@ enum err_code run_provisional_settle(struct sync_run *run, enum verdict verdict,
     return rc;
 }
 
-static enum err_code hold_back(struct sync_run *run, const struct frame *f, const struct result *r, struct err *err)
+static enum err_code hold_back(struct sync_run *run, const struct frame *f, const struct result *r,
+                               struct err *err)
 {
     for (uint32_t i = 0; i < f->records; i++) {
         if (!bit(run->bits, i))
@@ -194,8 +201,9 @@ static enum err_code hold_back(struct sync_run *run, const struct frame *f, cons
     if (run->provisional_count < PROVISIONAL_MAX)
         return ERR_OK;
     char why[RUN_TEXT_MAX];
-    snprintf(why, sizeof why, "the destination refused %d single records in a row and accepted none: %.600s", PROVISIONAL_MAX,
-             run->provisional[PROVISIONAL_MAX - 1].message);
+    snprintf(why, sizeof why,
+             "the destination refused %d single records in a row and accepted none: %.600s",
+             PROVISIONAL_MAX, run->provisional[PROVISIONAL_MAX - 1].message);
     enum err_code rc = run_provisional_settle(run, VERDICT_FAILED, err);
     sync_run_stop(run, RUN_STOP_FAIL, why);
     return rc;
@@ -204,7 +212,8 @@ static enum err_code hold_back(struct sync_run *run, const struct frame *f, cons
 /* ---- results ---- */
 
 /* Sets run->bits for the records with a verdict: the request's, less those that stay open. */
-static enum err_code result_bits(struct sync_run *run, const struct result *r, uint32_t records, struct err *err)
+static enum err_code result_bits(struct sync_run *run, const struct result *r, uint32_t records,
+                                 struct err *err)
 {
     enum err_code rc = ordset_bits(r->ordset, records, run->bits, err);
     size_t at = 0;
@@ -220,8 +229,9 @@ static void judge(struct sync_run *run, const struct result *r)
     struct run_counts *c = &run->record.counts;
     char why[RUN_TEXT_MAX];
     if (r->flags & RESULT_BUG)
-        log_event(run->host->log, LOG_ERROR, "answer_makes_no_sense", LOG_STR("run", run->record.id),
-                  LOG_STR("sync", run->record.sync), LOG_INT("status", r->status));
+        log_event(run->host->log, LOG_ERROR, "answer_makes_no_sense",
+                  LOG_STR("run", run->record.id), LOG_STR("sync", run->record.sync),
+                  LOG_INT("status", r->status));
     if (r->flags & RESULT_STOP) {
         snprintf(why, sizeof why, "%.*s", (int)r->message.n, r->message.p);
         sync_run_stop(run, RUN_STOP_FAIL, why);
@@ -231,7 +241,8 @@ static void judge(struct sync_run *run, const struct result *r)
         sync_run_stop(run, RUN_STOP_FAIL, why);
 }
 
-static enum err_code fold_result(struct sync_run *run, const struct frame *f, const struct result *r, struct err *err)
+static enum err_code fold_result(struct sync_run *run, const struct frame *f,
+                                 const struct result *r, struct err *err)
 {
     enum err_code rc = result_bits(run, r, f->records, err);
     if (rc)
@@ -239,27 +250,32 @@ static enum err_code fold_result(struct sync_run *run, const struct frame *f, co
     bool provisional = is_provisional(run, r);
     if (provisional && !run->stopping)
         return hold_back(run, f, r, err);
-    struct verdicts v = {.result = r, .rest = {
-        .verdict = provisional ? VERDICT_FAILED : r->rest, /* the run stops without knowing whose fault it is */
-        .doubt = (r->flags & RESULT_DOUBT) != 0,
-        .message = r->message,
-        .kills = r->kills,
-        .now_ms = clock_wall_ms(),
-    }};
+    struct verdicts v = {
+        .result = r,
+        .rest = {
+            .verdict = provisional ? VERDICT_FAILED
+                                   : r->rest, /* the run stops without knowing whose fault it is */
+            .doubt = (r->flags & RESULT_DOUBT) != 0,
+            .message = r->message,
+            .kills = r->kills,
+            .now_ms = clock_wall_ms(),
+        }};
     rc = fold_bits(run, f, &v, err);
     if (!rc && run->provisional_count && run->record.counts.succeeded)
         rc = run_provisional_settle(run, VERDICT_REJECTED, err);
     return rc;
 }
 
-enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice body, struct err *err)
+enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice body,
+                              struct err *err)
 {
     struct result r;
     struct frame f;
     if (!run->tally || run->stage == RUN_STAGE_ENDED)
         return ERR_OK;
     if (batch >= run->open_count)
-        return err_set(err, ERR_INVALID, "a result speaks of batch %llu of %zu", (unsigned long long)batch, run->open_count);
+        return err_set(err, ERR_INVALID, "a result speaks of batch %llu of %zu",
+                       (unsigned long long)batch, run->open_count);
     enum err_code rc = result_parse(run->results, body, &r, err);
     if (rc)
         return rc;

@@ -139,7 +139,8 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
                  "again; approval does so");
     struct map_digest mapping = map_fingerprint(run->map);
     memcpy(run->record.mapping, mapping.bytes, sizeof run->record.mapping);
-    run->record.waits = run->waits = *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
+    run->record.waits = run->waits =
+        *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
     rc = run_fold_ready(run, map_has_identity(run->map), &mapping, err);
     if (!rc)
         rc = run_save(run, err);

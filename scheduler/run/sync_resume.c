@@ -1,6 +1,6 @@
-/* Going on with a spool: runs that a crash left, and held runs that were approved. Reads: frames, settled bits.
- * Writes: the record. Invariant: a record without a verdict is sent only where the run had been judged or was
- * free to publish. A crash here: the next start does the same again. */
+/* Going on with a spool: runs that a crash left, and held runs that were approved. Reads: frames,
+ * settled bits. Writes: the record. Invariant: a record without a verdict is sent only where the
+ * run had been judged or was free to publish. A crash here: the next start does the same again. */
 #include "scheduler/run/sync_run_private.h"
 
 #include "scheduler/run/approval.h"
@@ -20,7 +20,8 @@ static enum err_code recount(struct sync_run *run, bool *ret_identity, struct er
         uint32_t settled = 0;
         enum err_code rc = spool_read(run->spool, i, &f, err);
         if (!rc)
-            rc = state_batch_settled(run->host->state, run->record.id, i, f.records, run->bits, &settled, err);
+            rc = state_batch_settled(run->host->state, run->record.id, i, f.records, run->bits,
+                                     &settled, err);
         struct slice rest = f.manifest;
         for (uint32_t k = 0; k < f.records && !rc; k++) {
             struct manifest_entry e = {0};
@@ -44,7 +45,8 @@ static enum err_code open_spool(struct sync_run *run, bool *ret_damaged, struct 
     char path[PATH_MAX];
     struct frame_counts counts = {0};
     run_spool_path(run, path);
-    enum err_code rc = spool_open(run->host->base, path, run_on_spool, run, &run->spool, ret_damaged, err);
+    enum err_code rc =
+        spool_open(run->host->base, path, run_on_spool, run, &run->spool, ret_damaged, err);
     if (!rc)
         rc = spool_last_counts(run->spool, &counts, err);
     if (!rc)
@@ -89,11 +91,12 @@ static enum err_code resume(struct sync_run *run, bool *ret_damaged, struct err 
 static bool same_target(const struct sync_run *run)
 {
     uint8_t target[16];
-    return run->sync && !run_target(run->sync, target) && memcmp(target, run->record.target, sizeof target) == 0;
+    return run->sync && !run_target(run->sync, target) &&
+           memcmp(target, run->record.target, sizeof target) == 0;
 }
 
-enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record, const struct sync *sync,
-                               struct sync_run **ret_run, struct err *err)
+enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record,
+                               const struct sync *sync, struct sync_run **ret_run, struct err *err)
 {
     struct sync_run *run;
     bool damaged = false;
@@ -117,27 +120,31 @@ enum err_code sync_run_recover(const struct run_host *host, const struct run_rec
     run->handed = unjudged ? 0 : run->open_count;
     run->record.published = !unjudged;
     if (!rc && run->spool && spool_ended(run->spool) && !damaged)
-        run->record.read_ended = true; /* the end was spooled, the record was not committed any more */
+        run->record.read_ended =
+            true; /* the end was spooled, the record was not committed any more */
     if (!run->record.read_ended || damaged) {
         run->record.status = RUN_PLANNED;
         run->stop_how = RUN_STOP_FAIL;
-        snprintf(run->record.error, sizeof run->record.error, "%s", damaged
-                 ? "interrupted, and its spool is damaged: the next run sends every row again"
-                 : "interrupted while the warehouse was being read");
+        snprintf(run->record.error, sizeof run->record.error, "%s",
+                 damaged
+                     ? "interrupted, and its spool is damaged: the next run sends every row again"
+                     : "interrupted while the warehouse was being read");
     }
     if (damaged)
         rc = resync_mark(host->state, record->sync, "spool damaged", err);
     if (!rc && unjudged)
-        sync_run_stop(run, RUN_STOP_FAIL, "interrupted before its plan was judged: nothing was sent");
+        sync_run_stop(run, RUN_STOP_FAIL,
+                      "interrupted before its plan was judged: nothing was sent");
     else if (!rc && run->open_total && !same_target(run))
-        sync_run_stop(run, RUN_STOP_CANCEL, "interrupted, and the sync or its target is no longer what it was");
+        sync_run_stop(run, RUN_STOP_CANCEL,
+                      "interrupted, and the sync or its target is no longer what it was");
     *ret_run = run;
     run_step_soon(run, 0);
     return rc;
 }
 
-enum err_code sync_run_approve(const struct run_host *host, const struct run_record *record, const struct sync *sync,
-                               struct sync_run **ret_run, struct err *err)
+enum err_code sync_run_approve(const struct run_host *host, const struct run_record *record,
+                               const struct sync *sync, struct sync_run **ret_run, struct err *err)
 {
     struct sync_run *run;
     bool damaged = false;
@@ -152,7 +159,9 @@ enum err_code sync_run_approve(const struct run_host *host, const struct run_rec
     run->record.fresh = false;
     rc = resume(run, &damaged, err);
     if (!rc && damaged)
-        rc = err_set(err, ERR_USAGE, "run %s cannot be approved: its spool is damaged; run the sync again", record->id);
+        rc = err_set(err, ERR_USAGE,
+                     "run %s cannot be approved: its spool is damaged; run the sync again",
+                     record->id);
     run->record.status = RUN_PLANNED;
     run->record.reason[0] = '\0';
     if (!rc)

@@ -1,5 +1,6 @@
-/* Reads: everything of one run. Writes: its record. Invariant: it ends once, and its totals balance or it says so.
- * A crash here: the record still says reading or planned; the next start goes on with sync_run_recover. */
+/* Reads: everything of one run. Writes: its record. Invariant: it ends once, and its totals balance
+ * or it says so. A crash here: the record still says reading or planned; the next start goes on
+ * with sync_run_recover. */
 #include "scheduler/run/sync_run_private.h"
 
 #include "protocol/base/clock.h"
@@ -36,7 +37,7 @@ void run_on_spool(void *ctx, const struct err *err)
 }
 
 enum err_code run_alloc(const struct run_host *host, const struct sync *sync, struct sync_run **ret,
-                         struct err *err)
+                        struct err *err)
 {
     struct sync_run *run = calloc(1, sizeof *run);
     if (!run)
@@ -106,7 +107,8 @@ void run_spool_path(const struct sync_run *run, char *out)
 }
 
 /* A hold is replaced by whatever runs next. */
-static enum err_code supersede(struct state *state, const char *sync, const char *state_dir, struct err *err)
+static enum err_code supersede(struct state *state, const char *sync, const char *state_dir,
+                               struct err *err)
 {
     struct run_record last;
     char path[PATH_MAX];
@@ -122,8 +124,8 @@ static enum err_code supersede(struct state *state, const char *sync, const char
     return rc ? rc : spool_remove(path, err);
 }
 
-enum err_code sync_run_new(const struct run_host *host, const struct sync *sync, bool full, bool state_lost,
-                           struct sync_run **ret_run, struct err *err)
+enum err_code sync_run_new(const struct run_host *host, const struct sync *sync, bool full,
+                           bool state_lost, struct sync_run **ret_run, struct err *err)
 {
     struct sync_run *run = NULL;
     char path[PATH_MAX];
@@ -220,8 +222,8 @@ void sync_run_stop(struct sync_run *run, enum run_stop how, const char *why)
         return;
     run->stopping = true;
     run->stop_how = how;
-    log_event(run->host->log, how == RUN_STOP_CANCEL ? LOG_INFO : LOG_WARN, "run_stops", LOG_STR("run", run->record.id),
-              LOG_STR("sync", run->record.sync));
+    log_event(run->host->log, how == RUN_STOP_CANCEL ? LOG_INFO : LOG_WARN, "run_stops",
+              LOG_STR("run", run->record.id), LOG_STR("sync", run->record.sync));
     if (run->stage == RUN_STAGE_READING) {
         struct err stopped = {.code = ERR_STOPPED};
         memcpy(stopped.text, run->record.error, sizeof stopped.text);
@@ -254,7 +256,8 @@ static void stop_step(struct sync_run *run)
         return;
     }
     if (run->spool && run->tally && run_cancel_unpublished(run, &err)) {
-        log_event(run->host->log, LOG_ERROR, "cancel_failed", LOG_STR("run", run->record.id), LOG_STR("reason", err.text));
+        log_event(run->host->log, LOG_ERROR, "cancel_failed", LOG_STR("run", run->record.id),
+                  LOG_STR("reason", err.text));
         run_step_soon(run, CANCEL_POLL_MS);
         return;
     }
@@ -262,8 +265,10 @@ static void stop_step(struct sync_run *run)
     if (run->stage == RUN_STAGE_ENDED || run->cancelled_rest || epoch_over)
         return;
     run->cancel_busy = true;
-    enum queue_control what = run->stop_how == RUN_STOP_GIVE_UP ? QUEUE_FAIL_SYNC : QUEUE_CANCEL_SYNC;
-    if (queue_control(quota_queue(run->quota), quota_epoch(run->quota), what, run->record.sync, on_cancelled, run, &err)) {
+    enum queue_control what =
+        run->stop_how == RUN_STOP_GIVE_UP ? QUEUE_FAIL_SYNC : QUEUE_CANCEL_SYNC;
+    if (queue_control(quota_queue(run->quota), quota_epoch(run->quota), what, run->record.sync,
+                      on_cancelled, run, &err)) {
         run->cancel_busy = false;
         run_step_soon(run, CANCEL_POLL_MS);
     }
@@ -297,11 +302,14 @@ static void balance(struct sync_run *run)
         return;
     run->record.status = RUN_FAILED;
     snprintf(run->record.error, sizeof run->record.error,
-             "the run does not balance: rows %" PRIu64 " against %" PRIu64 " (added + changed + unchanged + invalid + "
-             "quarantined); planned %" PRIu64 " against %" PRIu64 " (added + changed + removed) and %" PRIu64
-             " (succeeded + rejected + failed + cancelled)", c->rows, rows, c->planned, planned, verdicts);
-    log_event(run->host->log, LOG_ERROR, "run_unbalanced", LOG_STR("run", run->record.id), LOG_STR("sync", run->record.sync),
-              LOG_STR("reason", run->record.error));
+             "the run does not balance: rows %" PRIu64 " against %" PRIu64
+             " (added + changed + unchanged + invalid + "
+             "quarantined); planned %" PRIu64 " against %" PRIu64
+             " (added + changed + removed) and %" PRIu64
+             " (succeeded + rejected + failed + cancelled)",
+             c->rows, rows, c->planned, planned, verdicts);
+    log_event(run->host->log, LOG_ERROR, "run_unbalanced", LOG_STR("run", run->record.id),
+              LOG_STR("sync", run->record.sync), LOG_STR("reason", run->record.error));
 }
 
 static enum run_status final_status(const struct sync_run *run)
@@ -325,7 +333,8 @@ static void end(struct sync_run *run, enum run_status status)
         balance(run);
     }
     if (run_save(run, &err))
-        log_event(run->host->log, LOG_ERROR, "record_not_saved", LOG_STR("run", run->record.id), LOG_STR("reason", err.text));
+        log_event(run->host->log, LOG_ERROR, "record_not_saved", LOG_STR("run", run->record.id),
+                  LOG_STR("reason", err.text));
     run->host->on_ended(run->host->ctx, run);
 }
 
@@ -345,7 +354,8 @@ void run_check_end(struct sync_run *run)
         return;
     if (run->open_total && run->open_total == run->provisional_count &&
         run_provisional_settle(run, VERDICT_REJECTED, &err)) {
-        log_event(run->host->log, LOG_ERROR, "fold_failed", LOG_STR("run", run->record.id), LOG_STR("reason", err.text));
+        log_event(run->host->log, LOG_ERROR, "fold_failed", LOG_STR("run", run->record.id),
+                  LOG_STR("reason", err.text));
         return;
     }
     if (!run->open_total)

@@ -59,7 +59,8 @@ enum err_code sync_run_recover(const struct run_host *host, const struct run_rec
 enum err_code sync_run_approve(const struct run_host *host, const struct run_record *record,
                                const struct sync *sync, struct sync_run **ret_run,
                                struct err *err) MUST_CHECK;
-/** Closes everything but the record of a run that has ended, so that another may use its entries. */
+/** Closes everything but the record of a run that has ended, so that another may use its entries.
+ */
 void sync_run_retire(struct sync_run *run);
 /** Accepts NULL. */
 void sync_run_free(struct sync_run *run);

@@ -42,7 +42,7 @@ struct sync_run {
     struct run_record record;
     enum run_stage stage;
     bool full, state_lost;
-    bool dirty;           /* the record's counters moved since it was last put into state */
+    bool dirty; /* the record's counters moved since it was last put into state */
     bool recovered;
     int64_t started_mono_ms;
 
@@ -66,7 +66,7 @@ struct sync_run {
     size_t open_count, open_cap;
     uint64_t published;  /* batches below this number were handed to Redis in this epoch */
     uint64_t open_total; /* sum of open */
-    uint64_t handed;      /* batches below this number may have been in Redis in some epoch */
+    uint64_t handed;     /* batches below this number may have been in Redis in some epoch */
     struct publishing out;
     struct batch_reader *reader;
     struct event *again; /* enqueue found the window full */
@@ -85,7 +85,7 @@ struct sync_run {
 };
 
 enum err_code run_alloc(const struct run_host *host, const struct sync *sync, struct sync_run **ret,
-                         struct err *err) MUST_CHECK;
+                        struct err *err) MUST_CHECK;
 /** Path of its spool; out has PATH_MAX bytes. */
 void run_spool_path(const struct sync_run *run, char *out);
 /** For spool_create and spool_open. */

@@ -102,18 +102,20 @@ enum err_code windows_note(struct windows *w, const struct queue_stats *stats, s
     return rc;
 }
 
-/* What the next renewal may grant: all of a short window (an unclean end costs one short wait), a part of a long one. */
+/* What the next renewal may grant: all of a short window (an unclean end costs one short wait), a
+ * part of a long one. */
 static uint64_t grant_of(const struct rate_limit *limit)
 {
-    uint64_t least = limit->kind == RATE_RECORDS ? BATCH_RECORDS_MAX : GRANT_LEAST, part = limit->count / GRANT_PARTS;
+    uint64_t least = limit->kind == RATE_RECORDS ? BATCH_RECORDS_MAX : GRANT_LEAST,
+             part = limit->count / GRANT_PARTS;
     if (limit->per_ms <= WINDOW_SHORT_MS || part > limit->count)
         return limit->count;
     part = part > least ? part : least;
     return part < limit->count ? part : limit->count;
 }
 
-enum err_code windows_save(struct windows *w, struct state *state, const struct destination *d, bool clean,
-                           struct err *err)
+enum err_code windows_save(struct windows *w, struct state *state, const struct destination *d,
+                           bool clean, struct err *err)
 {
     struct saved_limit limits[WINDOWS_LIMITS_MAX];
     if (!w->limit_count)

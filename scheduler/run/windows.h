@@ -16,8 +16,10 @@ enum { WINDOWS_LIMITS_MAX = 16 };
 
 struct windows {
     size_t limit_count;
-    uint64_t grant[WINDOWS_LIMITS_MAX];   /* of the next renewal: tokens that may be charged until the one after */
-    uint64_t unknown[WINDOWS_LIMITS_MAX]; /* granted since Redis told the items: they may be charged by now */
+    uint64_t grant[WINDOWS_LIMITS_MAX]; /* of the next renewal: tokens that may be charged until the
+                                           one after */
+    uint64_t unknown[WINDOWS_LIMITS_MAX]; /* granted since Redis told the items: they may be charged
+                                             by now */
     struct queue_window *items;           /* in use when Redis told last */
     size_t count, cap;
 };

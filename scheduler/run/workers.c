@@ -41,9 +41,12 @@ enum err_code sibling_program(const char *name, char *out, struct err *err)
     if (snprintf(out, PATH_MAX, "%s/%s", self, name) < PATH_MAX && access(out, X_OK) == 0)
         return ERR_OK;
     /* a build tree keeps each program in its own folder */
-    if (snprintf(out, PATH_MAX, "%s/../../worker/%s", self, name) < PATH_MAX && access(out, X_OK) == 0)
+    if (snprintf(out, PATH_MAX, "%s/../../worker/%s", self, name) < PATH_MAX &&
+        access(out, X_OK) == 0)
         return ERR_OK;
-    return err_set(err, ERR_IO, "%s is missing beside %s/sluice: install both programs into one folder", name, self);
+    return err_set(err, ERR_IO,
+                   "%s is missing beside %s/sluice: install both programs into one folder", name,
+                   self);
 }
 
 /* Ends in a dot, so that worker 1 is no prefix of worker 10. */
@@ -52,8 +55,8 @@ static void worker_name(const struct workers_options *o, uint32_t index, char *o
     snprintf(out, n, "%s%u.", o->name_prefix, index);
 }
 
-/* The loop's handlers write to a pipe that is the parent's too: a signal meant for this child would be taken
- * for one of the parent's own. */
+/* The loop's handlers write to a pipe that is the parent's too: a signal meant for this child would
+ * be taken for one of the parent's own. */
 static void default_signals(void)
 {
     static const int handled[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
@@ -85,8 +88,8 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd >= 0)
         dup2(fd, STDERR_FILENO);
-    execl(o->program, "sluice-worker", "-C", o->project_dir, "--name", name, "--parent", parent_text,
-          o->redis_url ? "--redis" : (char *)NULL, o->redis_url, (char *)NULL);
+    execl(o->program, "sluice-worker", "-C", o->project_dir, "--name", name, "--parent",
+          parent_text, o->redis_url ? "--redis" : (char *)NULL, o->redis_url, (char *)NULL);
     _exit(127);
 }
 
@@ -115,13 +118,15 @@ static void schedule_restart(struct workers *w)
 static void note_death(struct workers *w, struct worker_slot *slot, int status)
 {
     bool quick = clock_mono_ms() - slot->started_ms < QUICK_DEATH_MS;
-    /* A batch that kills its workers takes many with it before it stands alone: that is no broken start. */
+    /* A batch that kills its workers takes many with it before it stands alone: that is no broken
+     * start. */
     uint32_t weight = WIFSIGNALED(status) ? 1 : WORKERS_KILLED_MAX / WORKERS_START_FAILURES;
     w->quick_deaths = quick ? w->quick_deaths + weight : 0;
     slot->pid = 0;
     if (w->draining)
         return;
-    log_event(w->opts.log, LOG_WARN, "worker_died", LOG_INT("exit", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
+    log_event(w->opts.log, LOG_WARN, "worker_died",
+              LOG_INT("exit", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
               LOG_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
     char name[128];
     worker_name(&w->opts, (uint32_t)(slot - w->slots), name, sizeof name);
@@ -131,7 +136,8 @@ static void note_death(struct workers *w, struct worker_slot *slot, int status)
         return;
     }
     struct err err;
-    err_set(&err, ERR_BUG, "workers die as soon as they are started (exit status %d); run %s by hand to see why",
+    err_set(&err, ERR_BUG,
+            "workers die as soon as they are started (exit status %d); run %s by hand to see why",
             WIFEXITED(status) ? WEXITSTATUS(status) : -1, w->opts.program);
     w->opts.on_broken(w->opts.ctx, &err);
 }
@@ -162,8 +168,8 @@ static void on_restart(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-enum err_code workers_start(struct event_base *base, const struct workers_options *opts, struct workers **ret_workers,
-                            struct err *err)
+enum err_code workers_start(struct event_base *base, const struct workers_options *opts,
+                            struct workers **ret_workers, struct err *err)
 {
     struct workers *w = calloc(1, sizeof *w);
     if (!w)

@@ -71,10 +71,10 @@ def key_text(key):
 
 
 class Request:
-    """One received request. t: when it was complete; head_t: when its first byte came; end_t: when it was answered."""
+    """One received request. t: when its last byte was read; end_t: when it was answered."""
 
-    def __init__(self, head_t, path, headers, raw):
-        self.head_t, self.t, self.end_t = head_t, time.monotonic(), None
+    def __init__(self, t, path, headers, raw):
+        self.t, self.end_t = t, None
         self.path, self.headers, self.raw = path, headers, raw
         text = gzip.decompress(raw) if headers.get("content-encoding") == "gzip" else raw
         self.text = text
@@ -98,9 +98,9 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, sink):
         self.sink, self.buffer, self.transport = sink, bytearray(), None
-        self.head_t = None
         self.continued = False
-        self.current = None
+        self.busy = False     # a request was read and is not answered yet
+        self.current = None   # that request, once it was taken in
 
     def connection_made(self, transport):
         self.transport = transport
@@ -115,10 +115,8 @@ class Connection(asyncio.Protocol):
             self.current = None
 
     def data_received(self, data):
-        if self.head_t is None:
-            self.head_t = time.monotonic()
         self.buffer += data
-        if self.current is None:
+        if not self.busy:
             self.next_request()
 
     def next_request(self):
@@ -134,10 +132,8 @@ class Connection(asyncio.Protocol):
         if body is None:
             return
         del self.buffer[:used]
-        request = Request(self.head_t, lines[0].split()[1], headers, body)
-        self.head_t, self.continued = None, False
-        self.current = request
-        self.sink.arrived(self, request)
+        self.continued, self.busy = False, True
+        self.sink.queue(self, (time.monotonic(), lines[0].split()[1], headers, body))
 
     def body(self, start, headers):
         """Returns (body, bytes used) or (None, 0) while it is incomplete."""
@@ -163,7 +159,7 @@ class Connection(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self.sink.leave(request)
-        self.current = None
+        self.current, self.busy = None, False
         if answer.cut:
             self.transport.abort()
             return
@@ -191,6 +187,7 @@ class Sink:
         self._keys_in_flight = collections.Counter()
         self._sets = {}
         self._held = None
+        self._waiting = collections.deque()  # requests that were read and not yet taken in
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)
@@ -259,7 +256,24 @@ class Sink:
         for connection in list(self.connections):
             connection.transport.abort()
 
-    def arrived(self, connection, request):
+    def queue(self, connection, parts):
+        """Requests are taken in one per turn of the loop, so that the next one's arrival is noted in time."""
+        self._waiting.append((connection, parts))
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._take_in)
+
+    def _take_in(self):
+        connection, parts = self._waiting[0]
+        request = Request(*parts)
+        connection.current = request
+        self._arrived(connection, request)
+        if connection.transport.is_closing():
+            self.leave(request)
+        self._waiting.popleft()
+        if self._waiting:
+            self._loop.call_soon(self._take_in)
+
+    def _arrived(self, connection, request):
         self._enter(request)
         answer = (self.behave(request) if self.behave else None) or ACCEPT
         request.answer = answer

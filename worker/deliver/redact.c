@@ -39,7 +39,8 @@ static void star_out(struct redaction *r, const char *secret)
 static void star_out_basic(struct redaction *r, const struct destination *d)
 {
     char plain[BASIC_BYTES_MAX], coded[BASIC_BYTES_MAX * 4 / 3 + 8];
-    int n = snprintf(plain, sizeof plain, "%s:%s", d->basic_user, d->basic_password ? d->basic_password : "");
+    int n = snprintf(plain, sizeof plain, "%s:%s", d->basic_user,
+                     d->basic_password ? d->basic_password : "");
     if (n < 0 || (size_t)n >= sizeof plain)
         return;
     EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, n);

@@ -90,7 +90,8 @@ static void number_literals_are_those_of_json(void **state)
 {
     (void)state;
     static const char *const good[] = {"0", "-0", "12", "0.5", "-1.50", "1e20", "1E+5", "1.2e-7"};
-    static const char *const bad[] = {"", "-", "01", "+1", ".5", "1.", "NaN", "Infinity", "1e", "0x1", "1 "};
+    static const char *const bad[] = {"",    "-",        "01", "+1",  ".5", "1.",
+                                      "NaN", "Infinity", "1e", "0x1", "1 "};
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_true(json_is_number(slice_str(good[i])));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -100,10 +101,18 @@ static void number_literals_are_those_of_json(void **state)
 static void utf8_is_checked_by_the_letter_of_rfc_3629(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "ascii only, longer than a word", "é", "漢字", "😀", "\xF4\x8F\xBF\xBF"};
+    static const char *const good[] = {
+        "", "ascii only, longer than a word", "é", "漢字", "😀", "\xF4\x8F\xBF\xBF"};
     static const char *const bad[] = {
-        "\x80", "\xC0\xAF", "\xC3", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xF4\x90\x80\x80",
-        "eight ch\xFF", "\xE6\xBC",
+        "\x80",
+        "\xC0\xAF",
+        "\xC3",
+        "\xE0\x80\xAF",
+        "\xED\xA0\x80",
+        "\xF5\x80\x80\x80",
+        "\xF4\x90\x80\x80",
+        "eight ch\xFF",
+        "\xE6\xBC",
     };
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_true(utf8_valid(slice_str(good[i])));

@@ -193,8 +193,12 @@ static void a_manifest_gives_back_its_entries_and_refuses_damage(void **state)
     struct buf b;
     struct err err;
     buf_init(&b, 1000);
-    struct manifest_entry in = {.slot = 77, .class = RECORD_REMOVED, .op = OP_DELETE, .hash = {1, 2, 3},
-                                .key = SLICE_LIT("key"), .identity = SLICE_LIT("a@b.c")};
+    struct manifest_entry in = {.slot = 77,
+                                .class = RECORD_REMOVED,
+                                .op = OP_DELETE,
+                                .hash = {1, 2, 3},
+                                .key = SLICE_LIT("key"),
+                                .identity = SLICE_LIT("a@b.c")};
     assert_int_equal(manifest_put(&b, &in), ERR_OK);
     assert_int_equal(manifest_put(&b, &in), ERR_OK);
     struct slice rest = buf_slice(&b);
@@ -220,8 +224,16 @@ static struct batcher *new_batcher(struct spool *s, uint32_t records, uint64_t b
 {
     static const struct slice key[] = {{"id", 2}}, name[] = {{"email", 5}};
     static const struct field_path fields[] = {{name, 1}};
-    struct batcher_options o = {.sync = "s", .run = "r", .destination = "d", .fingerprint = "f", .max_records = records,
-                                .max_bytes = bytes, .key_names = key, .key_count = 1, .fields = fields, .field_count = 1};
+    struct batcher_options o = {.sync = "s",
+                                .run = "r",
+                                .destination = "d",
+                                .fingerprint = "f",
+                                .max_records = records,
+                                .max_bytes = bytes,
+                                .key_names = key,
+                                .key_count = 1,
+                                .fields = fields,
+                                .field_count = 1};
     struct batcher *b = NULL;
     struct err err;
     assert_int_equal(batcher_new(&o, s, &b, &err), ERR_OK);
@@ -235,7 +247,8 @@ static void add(struct batcher *b, int lane, const char *id, size_t text_bytes)
     char *text = malloc(text_bytes + 1);
     memset(text, 'x', text_bytes);
     buf_init(&values, 1 << 20);
-    struct value key = value_of(VALUE_NUMBER, slice_str(id)), field = value_of(VALUE_TEXT, slice_of(text, text_bytes));
+    struct value key = value_of(VALUE_NUMBER, slice_str(id)),
+                 field = value_of(VALUE_TEXT, slice_of(text, text_bytes));
     struct manifest_entry e = {.op = OP_UPSERT, .key = slice_str(id)};
     struct frame_counts counts = {0};
     assert_int_equal(batch_put_values(&values, &field, 1), ERR_OK);
@@ -302,13 +315,15 @@ static void records_of_one_lane_share_batches_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(frames_come_back_as_they_went_in_and_are_told_durable, setup, teardown),
+        cmocka_unit_test_setup_teardown(frames_come_back_as_they_went_in_and_are_told_durable,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_tail_of_any_length_is_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(damage_before_the_tail_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(counters_of_the_last_frame_survive, setup, teardown),
         cmocka_unit_test(a_manifest_gives_back_its_entries_and_refuses_damage),
         cmocka_unit_test_setup_teardown(batches_are_cut_by_records_and_by_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(records_of_one_lane_share_batches_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(records_of_one_lane_share_batches_in_order, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* The typed calls against a real redis-server: what goes in comes out, and every refusal has its error. */
+/* The typed calls against a real redis-server: what goes in comes out, and every refusal has its
+ * error. */
 #include "tests/unit/redis/fixture.h"
 
 #include "protocol/queue/queue.h"
@@ -103,7 +104,8 @@ static void on_claimed(void *ctx, const struct queue_claimed *c, const struct er
     keep(s->payload, c->payload);
 }
 
-static void on_results(void *ctx, const struct queue_result *results, size_t count, const struct err *err)
+static void on_results(void *ctx, const struct queue_result *results, size_t count,
+                       const struct err *err)
 {
     struct seen *s = ctx;
     note(s, err);
@@ -163,26 +165,35 @@ static void open_epoch(struct bench *b, const struct rate_limit *limits, size_t 
     assert_true(number(b, queue_open(b->q, &e, on_done, &b->seen, &b->err)) > 0);
 }
 
-static const struct queue_sync SYNC = {
-    .sync = "customers", .run = "r1", .destination = "crm", .fingerprint = "f1", .weight = 1, .cap_bytes = 100};
+static const struct queue_sync SYNC = {.sync = "customers",
+                                       .run = "r1",
+                                       .destination = "crm",
+                                       .fingerprint = "f1",
+                                       .weight = 1,
+                                       .cap_bytes = 100};
 
 static struct queue_batch batch(uint64_t n, const char *id, uint32_t records, const char *payload)
 {
-    return (struct queue_batch){.number = n, .id = slice_str(id), .records = records, .payload = slice_str(payload)};
+    return (struct queue_batch){
+        .number = n, .id = slice_str(id), .records = records, .payload = slice_str(payload)};
 }
 
 static void enqueue_one(struct bench *b, uint64_t n, const char *id)
 {
     struct queue_batch one = batch(n, id, 3, "payload");
-    assert_int_equal(number(b, queue_enqueue(b->q, EPOCH, &SYNC, &one, 1, on_done, &b->seen, &b->err)), 1);
+    assert_int_equal(
+        number(b, queue_enqueue(b->q, EPOCH, &SYNC, &one, 1, on_done, &b->seen, &b->err)), 1);
 }
 
 static const struct queue_ability ABLE[] = {{"crm", "f1"}};
 
 static struct queue_claim claim_of(uint64_t token)
 {
-    return (struct queue_claim){
-        .worker = "w1", .token = token, .lease_ms = LEASE_MS, .abilities = ABLE, .ability_count = ARRAY_LEN(ABLE)};
+    return (struct queue_claim){.worker = "w1",
+                                .token = token,
+                                .lease_ms = LEASE_MS,
+                                .abilities = ABLE,
+                                .ability_count = ARRAY_LEN(ABLE)};
 }
 
 static void claim(struct bench *b, const struct queue_claim *c)
@@ -196,8 +207,11 @@ static void claim(struct bench *b, const struct queue_claim *c)
 
 static struct queue_settle settle_of(uint64_t token, enum settle_kind kind)
 {
-    return (struct queue_settle){
-        .epoch = slice_str(EPOCH), .worker = "w1", .token = token, .kind = kind, .result = slice_str(RESULT)};
+    return (struct queue_settle){.epoch = slice_str(EPOCH),
+                                 .worker = "w1",
+                                 .token = token,
+                                 .kind = kind,
+                                 .result = slice_str(RESULT)};
 }
 
 static int64_t settle(struct bench *b, const struct queue_settle *s)
@@ -255,9 +269,14 @@ static void a_batch_comes_out_as_it_went_in_and_its_result_is_read(void **state)
 {
     struct bench *b = *state;
     open_epoch(b, NULL, 0);
-    struct queue_batch one = {.number = 1, .id = slice_str("b-1"), .lane = slice_str("L"), .ordset = slice_str("0-2,5"),
-                              .records = 4, .payload = slice_of("pay\0load", 8)};
-    assert_int_equal(number(b, queue_enqueue(b->q, EPOCH, &SYNC, &one, 1, on_done, &b->seen, &b->err)), 1);
+    struct queue_batch one = {.number = 1,
+                              .id = slice_str("b-1"),
+                              .lane = slice_str("L"),
+                              .ordset = slice_str("0-2,5"),
+                              .records = 4,
+                              .payload = slice_of("pay\0load", 8)};
+    assert_int_equal(
+        number(b, queue_enqueue(b->q, EPOCH, &SYNC, &one, 1, on_done, &b->seen, &b->err)), 1);
     struct queue_claim c = claim_of(1);
     claim(b, &c);
     struct queue_claimed *got = &b->seen.claimed;
@@ -282,7 +301,8 @@ static void a_batch_comes_out_as_it_went_in_and_its_result_is_read(void **state)
     assert_string_equal(b->seen.batch, "b-1");
     assert_string_equal(b->seen.sync, "customers");
     assert_string_equal(b->seen.body, RESULT);
-    assert_int_equal(number(b, queue_trim(b->q, EPOCH, b->seen.position, on_done, &b->seen, &b->err)), 0);
+    assert_int_equal(
+        number(b, queue_trim(b->q, EPOCH, b->seen.position, on_done, &b->seen, &b->err)), 0);
     answered(b, queue_results(b->q, "", 10, 0, on_results, &b->seen, &b->err));
     assert_int_equal(b->seen.results, 0);
     claim(b, &c);
@@ -303,7 +323,8 @@ static void a_settle_with_a_claim_answers_both(void **state)
     s.delay_ms = 60000;
     s.unsure = true;
     b->seen.claims = 0;
-    assert_int_equal(number(b, queue_settle(b->q, &s, on_done, &next, on_claimed, &b->seen, &b->err)), 1);
+    assert_int_equal(
+        number(b, queue_settle(b->q, &s, on_done, &next, on_claimed, &b->seen, &b->err)), 1);
     assert_int_equal(b->seen.claims, 1);
     assert_true(b->seen.claimed.got);
     assert_string_equal(b->seen.batch, "b2");
@@ -329,7 +350,8 @@ static void a_split_gives_two_parts_and_a_throttle_closes_the_destination(void *
     s.result = slice_str("");
     s.parts = parts;
     s.part_count = 1;
-    assert_int_equal(refused(b, queue_settle(b->q, &s, on_done, NULL, NULL, &b->seen, &b->err)), ERR_BUG);
+    assert_int_equal(refused(b, queue_settle(b->q, &s, on_done, NULL, NULL, &b->seen, &b->err)),
+                     ERR_BUG);
     s.part_count = 2;
     assert_int_equal(settle(b, &s), 1);
     c = claim_of(2);
@@ -353,7 +375,8 @@ static void a_split_gives_two_parts_and_a_throttle_closes_the_destination(void *
 static void a_limit_is_kept_and_told_with_its_windows(void **state)
 {
     struct bench *b = *state;
-    static const struct rate_limit limits[] = {{RATE_REQUESTS, 1, 3600000}, {RATE_RECORDS, 100, 60000}};
+    static const struct rate_limit limits[] = {{RATE_REQUESTS, 1, 3600000},
+                                               {RATE_RECORDS, 100, 60000}};
     open_epoch(b, limits, ARRAY_LEN(limits));
     enqueue_one(b, 1, "b1");
     enqueue_one(b, 2, "b2");
@@ -387,13 +410,20 @@ static void the_cap_refuses_all_but_two_batches(void **state)
     char big[90];
     memset(big, 'x', sizeof big - 1);
     big[sizeof big - 1] = '\0';
-    struct queue_batch all[] = {batch(1, "b1", 1, big), batch(2, "b2", 1, big), batch(3, "b3", 1, big)};
-    assert_int_equal(number(b, queue_enqueue(b->q, EPOCH, &SYNC, all, 3, on_done, &b->seen, &b->err)), 2);
-    assert_int_equal(number(b, queue_enqueue(b->q, EPOCH, &SYNC, all, 3, on_done, &b->seen, &b->err)), 2);
+    struct queue_batch all[] = {batch(1, "b1", 1, big), batch(2, "b2", 1, big),
+                                batch(3, "b3", 1, big)};
+    assert_int_equal(
+        number(b, queue_enqueue(b->q, EPOCH, &SYNC, all, 3, on_done, &b->seen, &b->err)), 2);
+    assert_int_equal(
+        number(b, queue_enqueue(b->q, EPOCH, &SYNC, all, 3, on_done, &b->seen, &b->err)), 2);
     struct queue_sync other = SYNC;
     other.run = "r2";
-    assert_int_equal(refused(b, queue_enqueue(b->q, EPOCH, &other, all, 1, on_done, &b->seen, &b->err)), ERR_BUSY);
-    assert_int_equal(queue_enqueue(b->q, EPOCH, &SYNC, all, QUEUE_ENQUEUE_MAX + 1, on_done, &b->seen, &b->err), ERR_BUG);
+    assert_int_equal(
+        refused(b, queue_enqueue(b->q, EPOCH, &other, all, 1, on_done, &b->seen, &b->err)),
+        ERR_BUSY);
+    assert_int_equal(
+        queue_enqueue(b->q, EPOCH, &SYNC, all, QUEUE_ENQUEUE_MAX + 1, on_done, &b->seen, &b->err),
+        ERR_BUG);
     audit(b);
 }
 
@@ -406,15 +436,22 @@ static void a_dead_worker_is_reaped_and_a_cancelled_sync_takes_nothing_more(void
     struct queue_claim c = claim_of(1);
     claim(b, &c);
     uint64_t tokens[] = {1, 99};
-    assert_int_equal(number(b, queue_beat(b->q, "w1", tokens, 2, LEASE_MS, on_done, &b->seen, &b->err)), 1);
+    assert_int_equal(
+        number(b, queue_beat(b->q, "w1", tokens, 2, LEASE_MS, on_done, &b->seen, &b->err)), 1);
     assert_int_equal(number(b, queue_reap(b->q, "", false, on_done, &b->seen, &b->err)), 1);
-    assert_int_equal(number(b, queue_control(b->q, EPOCH, QUEUE_CANCEL_SYNC, "customers", on_done, &b->seen, &b->err)), 1);
+    assert_int_equal(number(b, queue_control(b->q, EPOCH, QUEUE_CANCEL_SYNC, "customers", on_done,
+                                             &b->seen, &b->err)),
+                     1);
     assert_int_equal(number(b, queue_reap(b->q, "w", true, on_done, &b->seen, &b->err)), 0);
     struct queue_batch third = batch(3, "b3", 1, "");
-    assert_int_equal(refused(b, queue_enqueue(b->q, EPOCH, &SYNC, &third, 1, on_done, &b->seen, &b->err)), ERR_STOPPED);
+    assert_int_equal(
+        refused(b, queue_enqueue(b->q, EPOCH, &SYNC, &third, 1, on_done, &b->seen, &b->err)),
+        ERR_STOPPED);
     answered(b, queue_results(b->q, NULL, 10, 0, on_results, &b->seen, &b->err));
     assert_int_equal(b->seen.results, 2);
-    assert_int_equal(number(b, queue_control(b->q, EPOCH, QUEUE_FORGET_SYNC, "customers", on_done, &b->seen, &b->err)), 0);
+    assert_int_equal(number(b, queue_control(b->q, EPOCH, QUEUE_FORGET_SYNC, "customers", on_done,
+                                             &b->seen, &b->err)),
+                     0);
     audit(b);
 }
 
@@ -424,15 +461,19 @@ static void a_pause_holds_and_another_configuration_is_told(void **state)
     open_epoch(b, NULL, 0);
     enqueue_one(b, 1, "b1");
     struct queue_claim c = claim_of(1);
-    number(b, queue_control(b->q, EPOCH, QUEUE_PAUSE_DESTINATION, "crm", on_done, &b->seen, &b->err));
+    number(b,
+           queue_control(b->q, EPOCH, QUEUE_PAUSE_DESTINATION, "crm", on_done, &b->seen, &b->err));
     claim(b, &c);
     assert_false(b->seen.claimed.got);
     assert_int_equal(b->seen.claimed.wait_ms, -1);
-    number(b, queue_control(b->q, EPOCH, QUEUE_RESUME_DESTINATION, "crm", on_done, &b->seen, &b->err));
-    number(b, queue_control(b->q, EPOCH, QUEUE_PAUSE_SYNC, "customers", on_done, &b->seen, &b->err));
+    number(b,
+           queue_control(b->q, EPOCH, QUEUE_RESUME_DESTINATION, "crm", on_done, &b->seen, &b->err));
+    number(b,
+           queue_control(b->q, EPOCH, QUEUE_PAUSE_SYNC, "customers", on_done, &b->seen, &b->err));
     claim(b, &c);
     assert_false(b->seen.claimed.got);
-    number(b, queue_control(b->q, EPOCH, QUEUE_RESUME_SYNC, "customers", on_done, &b->seen, &b->err));
+    number(b,
+           queue_control(b->q, EPOCH, QUEUE_RESUME_SYNC, "customers", on_done, &b->seen, &b->err));
     static const struct queue_ability old[] = {{"crm", "f0"}};
     c.abilities = old;
     claim(b, &c);

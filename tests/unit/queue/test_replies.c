@@ -1,4 +1,5 @@
-/* Damaged replies: whatever Redis answers, every callback comes exactly once and nothing is read that is not there. */
+/* Damaged replies: whatever Redis answers, every callback comes exactly once and nothing is read
+ * that is not there. */
 #include "protocol/queue/queue.h"
 
 #include <setjmp.h>
@@ -18,8 +19,9 @@ void redis_script_init(struct redis_script *s, const char *name, struct slice te
     *s = (struct redis_script){.name = name, .text = text};
 }
 
-enum err_code redis_eval(struct redis *r, const struct redis_script *s, struct slice key, const struct slice *argv, size_t argc,
-                         uint64_t deadline_ms, redis_cb cb, void *ctx, struct err *err)
+enum err_code redis_eval(struct redis *r, const struct redis_script *s, struct slice key,
+                         const struct slice *argv, size_t argc, uint64_t deadline_ms, redis_cb cb,
+                         void *ctx, struct err *err)
 {
     (void)r, (void)s, (void)key, (void)argv, (void)argc, (void)deadline_ms, (void)err;
     waiting = cb;
@@ -27,8 +29,8 @@ enum err_code redis_eval(struct redis *r, const struct redis_script *s, struct s
     return ERR_OK;
 }
 
-enum err_code redis_command(struct redis *r, const struct slice *argv, size_t argc, uint64_t deadline_ms, redis_cb cb, void *ctx,
-                            struct err *err)
+enum err_code redis_command(struct redis *r, const struct slice *argv, size_t argc,
+                            uint64_t deadline_ms, redis_cb cb, void *ctx, struct err *err)
 {
     return redis_eval(r, NULL, argv[0], argv, argc, deadline_ms, cb, ctx, err);
 }
@@ -142,7 +144,9 @@ static enum err_code call_wait(struct queue *q, struct err *e)
     return queue_wait(NULL, 1, on_woken, NULL, e);
 }
 
-#define BATCH "*13\r\n:1\r\n:1\r\n$1\r\ne\r\n$1\r\nr\r\n$1\r\np\r\n$0\r\n\r\n$1\r\ns\r\n$1\r\nd\r\n$3\r\npay\r\n:3\r\n:0\r\n:0\r\n:1\r\n"
+#define BATCH                                                                                      \
+    "*13\r\n:1\r\n:1\r\n$1\r\ne\r\n$1\r\nr\r\n$1\r\np\r\n$0\r\n\r\n$1\r\ns\r\n$1\r\nd\r\n$"        \
+    "3\r\npay\r\n:3\r\n:0\r\n:0\r\n:1\r\n"
 
 static const struct {
     const char *name;
@@ -150,15 +154,18 @@ static const struct {
     unsigned answers;
     const char *reply;
 } calls[] = {
-    {"look", call_look, 1, "*10\r\n:1\r\n:5\r\n:0\r\n:1\r\n$0\r\n\r\n:5\r\n$1\r\n7\r\n:0\r\n:0\r\n:0\r\n"},
+    {"look", call_look, 1,
+     "*10\r\n:1\r\n:5\r\n:0\r\n:1\r\n$0\r\n\r\n:5\r\n$1\r\n7\r\n:0\r\n:0\r\n:0\r\n"},
     {"fence", call_fence, 1, "*2\r\n:1\r\n:3\r\n"},
     {"permit", call_permit, 1,
-     "*8\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n"},
+     "*8\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"
+     "1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n"},
     {"claim", call_claim, 1, BATCH},
     {"no claim", call_claim, 1, "*5\r\n:1\r\n:0\r\n:-1\r\n:0\r\n:0\r\n"},
     {"settle", call_settle, 2, "*3\r\n:1\r\n:1\r\n" BATCH},
     {"results", call_results, 1,
-     "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*6\r\n$1\r\nb\r\n$1\r\nx\r\n$1\r\ns\r\n$1\r\ny\r\n$1\r\nv\r\n$1\r\nz\r\n"},
+     "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*6\r\n$1\r\nb\r\n$1\r\nx\r\n$1\r\ns\r\n$"
+     "1\r\ny\r\n$1\r\nv\r\n$1\r\nz\r\n"},
     {"audit", call_audit, 1, "*3\r\n:1\r\n:0\r\n$0\r\n\r\n"},
     {"wait", call_wait, 1, "*2\r\n$1\r\nk\r\n$1\r\nq\r\n"},
 };
@@ -210,7 +217,8 @@ static redisReply *node_at(redisReply *r, size_t *n)
 /* Runs the call with node n shown as another type; the reply is whole again afterwards. */
 static void run_retyped(struct queue *q, size_t i, redisReply *reply, size_t n)
 {
-    static const int types[] = {REDIS_REPLY_NIL, REDIS_REPLY_INTEGER, REDIS_REPLY_STATUS, REDIS_REPLY_ERROR};
+    static const int types[] = {REDIS_REPLY_NIL, REDIS_REPLY_INTEGER, REDIS_REPLY_STATUS,
+                                REDIS_REPLY_ERROR};
     redisReply *node = node_at(reply, &n);
     redisReply whole = *node;
     for (size_t k = 0; k < ARRAY_LEN(types); k++) {

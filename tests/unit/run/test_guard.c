@@ -28,7 +28,8 @@ static bool holds(struct guard g, struct guard_facts f, const char *word)
 static void a_first_run_is_never_held(void **state)
 {
     (void)state;
-    struct guard strict = {.max_removed = number(0), .max_changed = number(0), .min_rows = number(1000)};
+    struct guard strict = {
+        .max_removed = number(0), .max_changed = number(0), .min_rows = number(1000)};
     assert_false(holds(strict, (struct guard_facts){.accepted = 0, .rows = 0, .removed = 9}, ""));
     assert_false(guard_waits(&strict, 0));
     assert_true(guard_waits(&strict, 1));
@@ -52,15 +53,21 @@ static void limits_hold_only_what_is_above_them(void **state)
         uint64_t part, accepted;
         bool held;
     } cases[] = {
-        {"max_removed", true, true, 10, 10, 100, false}, {"max_removed", true, true, 10, 11, 100, true},
-        {"max_removed", true, true, 0, 0, 100, false},   {"max_removed", true, true, 0, 1, 100, true},
-        {"max_removed", true, false, 3, 3, 100, false},  {"max_removed", true, false, 3, 4, 100, true},
-        {"max_changed", false, true, 50, 50, 100, false}, {"max_changed", false, true, 50, 51, 100, true},
-        {"max_changed", false, false, 7, 8, 100, true},  {"max_removed", true, true, 33.3, 333, 1000, false},
+        {"max_removed", true, true, 10, 10, 100, false},
+        {"max_removed", true, true, 10, 11, 100, true},
+        {"max_removed", true, true, 0, 0, 100, false},
+        {"max_removed", true, true, 0, 1, 100, true},
+        {"max_removed", true, false, 3, 3, 100, false},
+        {"max_removed", true, false, 3, 4, 100, true},
+        {"max_changed", false, true, 50, 50, 100, false},
+        {"max_changed", false, true, 50, 51, 100, true},
+        {"max_changed", false, false, 7, 8, 100, true},
+        {"max_removed", true, true, 33.3, 333, 1000, false},
         {"max_removed", true, true, 33.3, 334, 1000, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct guard_limit limit = cases[i].is_percent ? percent(cases[i].limit) : number(cases[i].limit);
+        struct guard_limit limit =
+            cases[i].is_percent ? percent(cases[i].limit) : number(cases[i].limit);
         struct guard g = {0};
         struct guard_facts f = {.accepted = cases[i].accepted, .rows = 50};
         if (cases[i].removed) {
@@ -77,10 +84,14 @@ static void limits_hold_only_what_is_above_them(void **state)
 static void too_few_rows_are_held(void **state)
 {
     (void)state;
-    assert_true(holds((struct guard){.min_rows = number(100)}, (struct guard_facts){.accepted = 1, .rows = 99}, "min_rows"));
-    assert_false(holds((struct guard){.min_rows = number(100)}, (struct guard_facts){.accepted = 1, .rows = 100}, ""));
-    assert_true(holds((struct guard){.min_rows = percent(90)}, (struct guard_facts){.accepted = 100, .rows = 89}, "min_rows"));
-    assert_false(holds((struct guard){.min_rows = percent(90)}, (struct guard_facts){.accepted = 100, .rows = 90}, ""));
+    assert_true(holds((struct guard){.min_rows = number(100)},
+                      (struct guard_facts){.accepted = 1, .rows = 99}, "min_rows"));
+    assert_false(holds((struct guard){.min_rows = number(100)},
+                       (struct guard_facts){.accepted = 1, .rows = 100}, ""));
+    assert_true(holds((struct guard){.min_rows = percent(90)},
+                      (struct guard_facts){.accepted = 100, .rows = 89}, "min_rows"));
+    assert_false(holds((struct guard){.min_rows = percent(90)},
+                       (struct guard_facts){.accepted = 100, .rows = 90}, ""));
 }
 
 static void refusals_are_judged_from_the_200th_verdict_on(void **state)

@@ -97,14 +97,16 @@ static void an_unclean_end_counts_every_granted_token_as_used(void **st)
     struct windows again = {0};
     assert_int_equal(windows_load(&again, *st, &crm, &items, &count, &err), ERR_OK);
     assert_int_equal(tokens(items, count, 0), 100); /* all of the short window */
-    assert_int_equal(tokens(items, count, 1), 100 + 2 * granted); /* this renewal's and the last one's */
+    assert_int_equal(tokens(items, count, 1),
+                     100 + 2 * granted); /* this renewal's and the last one's */
     windows_done(&again);
     windows_done(&w);
 }
 
 static void a_changed_number_keeps_its_window_and_a_changed_length_starts_afresh(void **st)
 {
-    static const struct rate_limit other[] = {{RATE_REQUESTS, 7, 86400000}, {RATE_RECORDS, 9, 86400000}};
+    static const struct rate_limit other[] = {{RATE_REQUESTS, 7, 86400000},
+                                              {RATE_RECORDS, 9, 86400000}};
     struct destination changed = crm;
     changed.limits = other;
     struct windows w = {0}, again = {0};
@@ -126,8 +128,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_saved_is_nothing_used, setup, teardown),
         cmocka_unit_test_setup_teardown(a_clean_end_keeps_exactly_what_was_used, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_unclean_end_counts_every_granted_token_as_used, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_changed_number_keeps_its_window_and_a_changed_length_starts_afresh, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_unclean_end_counts_every_granted_token_as_used, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(
+            a_changed_number_keeps_its_window_and_a_changed_length_starts_afresh, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
