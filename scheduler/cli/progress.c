@@ -26,11 +26,12 @@ struct sums {
     int64_t throttled_ms;
     double limit_used;
     bool reading;
+    bool over; /* every run has ended: the table says the rest */
 };
 
 static struct sums add_up(const struct engine_view *views, size_t count)
 {
-    struct sums s = {0};
+    struct sums s = {.over = true};
     for (size_t i = 0; i < count; i++) {
         const struct run_counts *c = &views[i].record->counts;
         s.rows += c->rows;
@@ -38,6 +39,7 @@ static struct sums add_up(const struct engine_view *views, size_t count)
         s.verdicts += c->succeeded + c->rejected + c->failed + c->cancelled;
         s.bad += c->rejected + c->failed + c->invalid;
         s.reading |= views[i].reading;
+        s.over &= views[i].ended;
         if (views[i].ended || !views[i].quota)
             continue;
         if (views[i].quota->throttled_left_ms > s.throttled_ms)
@@ -88,6 +90,8 @@ void progress_draw(struct progress *p, const struct engine_view *views, size_t c
         return;
     p->drawn_ms = now;
     struct sums s = add_up(views, count);
+    if (s.over)
+        return;
     measure(p, s.verdicts, now);
     size_t n = put_line(p, &s, line);
     (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
