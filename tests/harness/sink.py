@@ -264,14 +264,15 @@ class Sink:
 
     def _take_in(self):
         connection, parts = self._waiting[0]
-        request = Request(*parts)
-        connection.current = request
-        self._arrived(connection, request)
-        if connection.transport.is_closing():
-            self.leave(request)
-        self._waiting.popleft()
-        if self._waiting:
-            self._loop.call_soon(self._take_in)
+        try:
+            request = connection.current = Request(*parts)
+            self._arrived(connection, request)
+            if connection.transport.is_closing():
+                self.leave(request)
+        finally:
+            self._waiting.popleft()
+            if self._waiting:
+                self._loop.call_soon(self._take_in)
 
     def _arrived(self, connection, request):
         self._enter(request)
