@@ -129,6 +129,17 @@ static enum err_code start_workers(struct engine *e, struct err *err)
     return workers_start(e->base, &o, &e->workers, err);
 }
 
+void engine_need_workers(void *ctx)
+{
+    struct engine *e = ctx;
+    struct err err;
+    if (e->workers)
+        return;
+    e->workers_killed = false;
+    if (start_workers(e, &err))
+        engine_fail(e, &err);
+}
+
 static bool local_workers_gone(void *ctx)
 {
     struct engine *e = ctx;
@@ -156,13 +167,10 @@ static void on_quota_ready(void *ctx, struct quota *q)
 {
     (void)q;
     struct engine *e = ctx;
-    struct err err;
     if (!all_ready(e) || e->phase == PHASE_DONE)
         return;
-    if (!e->workers && start_workers(e, &err)) {
-        engine_fail(e, &err);
-        return;
-    }
+    if (e->workers_killed)
+        engine_need_workers(e);
     if (e->phase == PHASE_OPEN)
         e->phase = PHASE_RECOVER;
     engine_runs_go(e);
@@ -173,6 +181,7 @@ static void on_quota_ready(void *ctx, struct quota *q)
 static void on_quota_lost(void *ctx, struct quota *q)
 {
     struct engine *e = ctx;
+    e->workers_killed |= e->workers != NULL;
     workers_free(e->workers);
     e->workers = NULL;
     for (size_t i = 0; i < e->run_count; i++)

@@ -31,7 +31,8 @@ struct engine {
     struct state *state;
     struct redis *redis;
     struct private_redis *private_redis;
-    struct workers *workers;
+    struct workers *workers; /* NULL: nothing was published so far, or an epoch was lost */
+    bool workers_killed;     /* with a lost epoch: other quotas still need them */
     char worker_program[4096];
     char worker_prefix[64];
     enum engine_phase phase;
@@ -59,6 +60,8 @@ struct engine {
 
 /** Ends the engine with an error. */
 void engine_fail(struct engine *e, const struct err *err);
+/** Starts the workers where there are none: a run that finds nothing to send never needs them. */
+void engine_need_workers(void *ctx);
 /** Commits now; used results are trimmed afterwards. */
 enum err_code engine_commit(struct engine *e, struct err *err) MUST_CHECK;
 struct quota *engine_quota(struct engine *e, const struct destination *d);

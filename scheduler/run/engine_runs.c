@@ -97,6 +97,7 @@ void engine_runs_set_host(struct engine *e)
         .project = e->project,
         .log = e->opts.log,
         .ctx = e,
+        .need_workers = engine_need_workers,
         .commit = commit_now,
         .commit_if_due = commit_if_due,
         .on_pause = on_pause,

@@ -189,6 +189,7 @@ void sync_run_pump(struct sync_run *run)
         .cap_bytes = run->host->window_share(run->host->ctx),
     };
     if (!rc) {
+        run->host->need_workers(run->host->ctx);
         run->out.busy = true;
         rc = queue_enqueue(quota_queue(run->quota), quota_epoch(run->quota), &s, run->out.batches,
                            run->out.count, on_enqueued, run, &err);

@@ -32,6 +32,8 @@ struct run_host {
     const struct project *project;
     const struct log *log;
     void *ctx;
+    /** Something is about to be published: somebody must be there to deliver it. */
+    void (*need_workers)(void *ctx);
     /** Commits now. */
     enum err_code (*commit)(void *ctx, struct err *err);
     /** Commits when the transaction has grown large. */
