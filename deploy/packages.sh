@@ -3,11 +3,11 @@
 
 build_packages="gcc cmake ninja-build pkg-config libc6-dev
   libhiredis-dev libcurl4-openssl-dev libpq-dev libmsgpack-dev libevent-dev libyaml-dev libjansson-dev
-  liblmdb-dev libxxhash-dev libssl-dev libpcre2-dev libutf8proc-dev liblz4-dev"
+  liblmdb-dev libxxhash-dev libssl-dev libpcre2-dev libutf8proc-dev liblz4-dev zlib1g-dev"
 run_packages="redis-server ca-certificates"
 demo_packages="postgresql python3"
 test_packages="clang libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
-  redis-server openssl procps util-linux"
+  redis-server nghttp2-server openssl procps util-linux"
 fuzz_packages="libclang-rt-14-dev"
 
 # True where a package, or another one that provides it, is installed.

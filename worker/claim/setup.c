@@ -19,7 +19,7 @@ static enum err_code load_project(const char *dir, const struct log *log,
 {
     struct problem_list problems;
     problem_list_init(&problems);
-    enum err_code rc = project_load(dir, ret_project, &problems, err);
+    enum err_code rc = project_load_worker(dir, ret_project, &problems, err);
     log_problems(log, &problems);
     problem_list_done(&problems);
     return rc;
