@@ -3,6 +3,8 @@ import pytest
 
 from harness.sink import record_errors
 
+pytestmark = pytest.mark.core
+
 SQL = "select id, email, amount from c"
 
 

@@ -1,6 +1,10 @@
 """Records that the destination knows by another field than the primary key."""
+import pytest
+
 from harness.lab import assert_clean
 from harness.sink import refuse
+
+pytestmark = pytest.mark.core
 
 SQL = "select id, email, name from c"
 KEY = ("email",)

@@ -1,6 +1,8 @@
 """What each mode sends for added, changed and vanished rows."""
 import pytest
 
+pytestmark = pytest.mark.core
+
 SQL = "select id, email, amount from c"
 
 

@@ -1,5 +1,9 @@
 """Records that the destination refused for good, and how they come back."""
+import pytest
+
 from harness.sink import record_errors, refuse
+
+pytestmark = pytest.mark.core
 
 
 def refusing(*bad_ids):

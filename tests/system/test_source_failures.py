@@ -3,6 +3,8 @@ import pytest
 
 from harness.sink import wait_until
 
+pytestmark = pytest.mark.core
+
 
 def synced_view(lab, sink, rows=3000):
     lab.customers(rows)

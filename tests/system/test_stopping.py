@@ -7,6 +7,8 @@ import pytest
 from harness.lab import assert_clean
 from harness.sink import wait_until
 
+pytestmark = pytest.mark.core
+
 
 def hanging_run(lab, sink, rows=5000):
     lab.customers(rows)

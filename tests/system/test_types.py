@@ -3,6 +3,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.core
+
 READS = ["copy", "rows"]
 EXACT = [
     # (SQL expression, JSON text that must be sent)
