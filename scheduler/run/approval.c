@@ -147,19 +147,40 @@ enum err_code resync_mark(struct state *state, const char *sync, const char *why
     return state_misc_put(state, mark_name("resync", sync, name), slice_str(why), err);
 }
 
-enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wanted,
-                            struct err *err)
+static enum err_code is_marked(struct state *state, const char *kind, const char *of, bool *ret,
+                               struct err *err)
 {
     char name[MARK_NAME_BYTES];
     CLEANUP(buf_done) struct buf b;
     buf_init(&b, RUN_TEXT_MAX);
-    enum err_code rc = state_misc_get(state, mark_name("resync", sync, name), &b, err);
-    *ret_wanted = !rc;
+    enum err_code rc = state_misc_get(state, mark_name(kind, of, name), &b, err);
+    *ret = !rc;
     return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
+enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wanted,
+                            struct err *err)
+{
+    return is_marked(state, "resync", sync, ret_wanted, err);
 }
 
 enum err_code resync_done(struct state *state, const char *sync, struct err *err)
 {
     char name[MARK_NAME_BYTES];
     return state_misc_put(state, mark_name("resync", sync, name), (struct slice){0}, err);
+}
+
+enum err_code first_run_over(struct state *state, const char *sync, struct err *err)
+{
+    bool over;
+    char name[MARK_NAME_BYTES];
+    enum err_code rc = first_run_is_over(state, sync, &over, err);
+    return rc || over ? rc
+                      : state_misc_put(state, mark_name("begun", sync, name), SLICE_LIT("-"), err);
+}
+
+enum err_code first_run_is_over(struct state *state, const char *sync, bool *ret_over,
+                                struct err *err)
+{
+    return is_marked(state, "begun", sync, ret_over, err);
 }

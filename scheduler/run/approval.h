@@ -1,6 +1,7 @@
 /*
  * Approving a held run: what it was planned under, and whether that still holds. Also the mark by
- * which a sync is sent whole again after state was lost. Reads and writes single values of state.
+ * which a sync is sent whole again after state was lost, and the one that its first run is over.
+ * Reads and writes single values of state.
  */
 #ifndef SLUICE_RUN_APPROVAL_H
 #define SLUICE_RUN_APPROVAL_H
@@ -23,5 +24,10 @@ enum err_code resync_mark(struct state *state, const char *sync, const char *why
 enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wanted,
                             struct err *err) MUST_CHECK;
 enum err_code resync_done(struct state *state, const char *sync, struct err *err) MUST_CHECK;
+
+/** A read of the sync reached its end: first_run says nothing about it any more. */
+enum err_code first_run_over(struct state *state, const char *sync, struct err *err) MUST_CHECK;
+enum err_code first_run_is_over(struct state *state, const char *sync, bool *ret_over,
+                                struct err *err) MUST_CHECK;
 
 #endif

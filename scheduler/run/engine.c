@@ -19,6 +19,7 @@ enum {
     TICK_MS = 10,
     COMMIT_EVERY_MS = 250,
     CONNECT_DEADLINE_MS = 10000,
+    REDIS_AWAY_MAX_MS = 60000,
     PRIVATE_REDIS_READY_MS = 10000,
     WORKERS_DEFAULT_MAX = 4,
     DRAIN_MS = 5000,
@@ -53,21 +54,30 @@ enum err_code engine_commit(struct engine *e, struct err *err)
 
 /* ---- Redis and workers ---- */
 
+static void on_redis_away(struct engine *e, const struct err *err)
+{
+    if (err && err_class(err->code) != ERR_CLASS_RETRY) {
+        struct err refused = *err;
+        if (refused.code == ERR_DENIED)
+            refused.code = ERR_UNREACHABLE;
+        engine_fail(e, &refused);
+        return;
+    }
+    if (!e->redis_away_ms)
+        e->redis_away_ms = clock_mono_ms();
+    if (e->was_connected)
+        log_event(e->opts.log, LOG_WARN, "redis_lost", LOG_STR("reason", err ? err->text : ""));
+}
+
 static void on_redis(void *ctx, bool connected, const struct err *err)
 {
     struct engine *e = ctx;
     if (!connected) {
-        struct err refused;
-        if (err && err_class(err->code) != ERR_CLASS_RETRY) {
-            refused = *err;
-            if (refused.code == ERR_DENIED)
-                refused.code = ERR_UNREACHABLE;
-            engine_fail(e, &refused);
-        } else if (e->was_connected)
-            log_event(e->opts.log, LOG_WARN, "redis_lost", LOG_STR("reason", err ? err->text : ""));
+        on_redis_away(e, err);
         return;
     }
     e->was_connected = true;
+    e->redis_away_ms = 0;
     if (e->phase == PHASE_CONNECT)
         e->phase = PHASE_OPEN;
 }
@@ -184,6 +194,8 @@ static void on_quota_lost(void *ctx, struct quota *q)
     e->workers_killed |= e->workers != NULL;
     workers_free(e->workers);
     e->workers = NULL;
+    for (size_t i = 0; i < e->quota_count; i++) /* what they held of others need not wait */
+        quota_reap_dead(e->quotas[i], e->worker_prefix);
     for (size_t i = 0; i < e->run_count; i++)
         if (e->runs[i].run && sync_run_quota(e->runs[i].run) == q)
             sync_run_queue_lost(e->runs[i].run);
@@ -204,6 +216,19 @@ static void watch_private_redis(struct engine *e)
     log_event(e->opts.log, LOG_WARN, "private_redis_died", LOG_STR("reason", err.text));
     if (private_redis_restart(e->private_redis, &err))
         engine_fail(e, &err);
+}
+
+/* Nothing is lost by giving up: the next start goes on from the spool. */
+static void watch_redis(struct engine *e)
+{
+    struct err err;
+    if (!e->was_connected || !e->redis_away_ms ||
+        clock_mono_ms() - e->redis_away_ms < REDIS_AWAY_MAX_MS)
+        return;
+    err_set(&err, ERR_UNREACHABLE,
+            "redis: lost %d s ago and not reached since; the next run finishes what was under way",
+            REDIS_AWAY_MAX_MS / 1000);
+    engine_fail(e, &err);
 }
 
 static void commit_in_time(struct engine *e)
@@ -290,6 +315,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct engine *e = arg;
     watch_private_redis(e);
+    watch_redis(e);
     if (e->phase != PHASE_DONE)
         turn_phase(e);
     if (e->phase != PHASE_DONE)

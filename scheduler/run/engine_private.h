@@ -40,6 +40,7 @@ struct engine {
     bool failed;
     bool stopping, aborted;
     bool was_connected;
+    int64_t redis_away_ms; /* since when; 0: connected */
     int64_t started_ms, committed_ms;
     struct event *tick, *sigint, *sigterm;
 

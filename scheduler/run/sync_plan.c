@@ -43,6 +43,15 @@ enum err_code run_target(const struct sync *sync, uint8_t *out)
     return ERR_OK;
 }
 
+/* Nothing is at the old target, and what that one refused says nothing about the new one. */
+static enum err_code forget_entries(struct sync_run *run, struct err *err)
+{
+    state_sync_close(run->entries);
+    run->entries = NULL;
+    enum err_code rc = state_sync_drop(run->host->state, run->sync->name, err);
+    return rc ? rc : state_sync_open(run->host->state, run->sync->name, &run->entries, err);
+}
+
 /* Entries of another target are kept until the new plan is approved; it is made against fresh ones.
  */
 static enum err_code open_entries(struct sync_run *run, struct err *err)
@@ -60,11 +69,13 @@ static enum err_code open_entries(struct sync_run *run, struct err *err)
         return rc;
     struct state_counts counts = state_sync_counts(run->entries);
     run->accepted_before = counts.accepted;
-    bool same = state_sync_target(run->entries, known) && memcmp(known, target, sizeof target) == 0;
-    if (same)
+    bool had = state_sync_target(run->entries, known);
+    if (had && memcmp(known, target, sizeof target) == 0)
         return ERR_OK;
-    if (counts.accepted + counts.doubt == 0)
-        return state_sync_set_target(run->entries, target, err);
+    if (counts.accepted + counts.doubt == 0) {
+        rc = had ? forget_entries(run, err) : ERR_OK;
+        return rc ? rc : state_sync_set_target(run->entries, target, err);
+    }
     state_sync_close(run->entries);
     run->entries = NULL;
     run->record.fresh = true;
@@ -81,6 +92,10 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
 {
     const struct sync *sync = run->sync;
     size_t key_count, field_count;
+    bool over;
+    enum err_code rc = first_run_is_over(run->host->state, sync->name, &over, err);
+    if (rc)
+        return rc;
     (void)map_key_names(run->map, &key_count);
     (void)map_fields(run->map, &field_count);
     struct diff_options o = {
@@ -88,8 +103,8 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
         .mode = sync->mode,
         .on_removed = sync->on_removed,
         .full = run->full || sync->mode == MODE_FULL,
-        .skip_first = sync->first_run_set && sync->first_run == FIRST_SKIP &&
-                      run->accepted_before == 0 && !run->record.fresh,
+        .skip_first = sync->first_run_set && sync->first_run == FIRST_SKIP && !over &&
+                      !run->record.fresh && !run->state_lost,
         .has_identity = map_has_identity(run->map),
         .primary_names = run->primary_names,
         .primary_count = run->primary_count,
@@ -243,7 +258,7 @@ void sync_run_read_end(struct sync_run *run, const struct err *err)
     struct err own;
     if (run->stage != RUN_STAGE_READING)
         return;
-    if (!run->diff) { /* it ended before the columns came */
+    if (!run->batcher) { /* it ended before the columns came, or could not begin */
         run->stage = RUN_STAGE_SENDING;
         if (err)
             run_fail(run, err);
@@ -252,6 +267,8 @@ void sync_run_read_end(struct sync_run *run, const struct err *err)
     }
     run->stage = RUN_STAGE_PLANNING;
     run->record.read_ended = !err;
+    if (!diff_counts(run->diff).rows) /* all there may be are removals, and they may be held */
+        run->waits = run->record.waits = run->dirty = true;
     if (err)
         run_fail(run, err);
     if (diff_finish(run->diff, run->record.read_ended, &own))
@@ -283,7 +300,10 @@ static enum err_code finish_plan(struct sync_run *run, struct err *err)
     if (held)
         memcpy(run->record.reason, run->hold, sizeof run->record.reason);
     run->record.version = state_sync_version(run->entries);
-    if (held)
+    run->judged = state_commit_number(run->host->state);
+    if (run->record.read_ended)
+        rc = first_run_over(run->host->state, run->sync->name, err);
+    if (!rc && held)
         rc = approval_note(run->host->state, run->record.id, run->sync, err);
     return rc ? rc : run_save(run, err);
 }
@@ -334,6 +354,9 @@ void run_plan_step(struct sync_run *run)
             run_step_soon(run, 0);
         return;
     }
+    /* A crash must find the judgement once anything was published. */
+    if (run->waits && !run->stopping && run->host->commit(run->host->ctx, &err))
+        run_fail(run, &err);
     if (run->record.status != RUN_HELD)
         sync_run_pump(run);
     run_check_end(run);

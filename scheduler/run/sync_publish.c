@@ -143,8 +143,6 @@ static void on_enqueued(void *ctx, int64_t taken, const struct err *err)
     }
     bool all = (size_t)taken == out->count;
     run->published = all ? out->end : out->batches[taken].number - 1;
-    if (run->published > run->handed)
-        run->handed = run->published;
     if (taken) {
         struct err ignored;
         run->record.published = true;
@@ -164,7 +162,8 @@ static bool may_publish(const struct sync_run *run)
         return false;
     if (run->record.status == RUN_HELD || run->stage == RUN_STAGE_ENDED)
         return false;
-    if (run->waits && run->stage != RUN_STAGE_SENDING)
+    if (run->waits && (run->stage != RUN_STAGE_SENDING ||
+                       run->judged == state_commit_number(run->host->state)))
         return false;
     return run->published < spool_durable(run->spool);
 }
@@ -195,6 +194,8 @@ void sync_run_pump(struct sync_run *run)
                            run->out.count, on_enqueued, run, &err);
         if (rc)
             run->out.busy = false;
+        else if (run->out.end > run->handed)
+            run->handed = run->out.end; /* whatever becomes of the reply */
     }
     if (rc && err_class(rc) == ERR_CLASS_RETRY)
         again_later(run);
@@ -205,6 +206,9 @@ void sync_run_pump(struct sync_run *run)
 void sync_run_queue_lost(struct sync_run *run)
 {
     run->published = 0;
+    run->cancelled_rest = false;
+    if (run->stopping)
+        run_step_soon(run, 0);
 }
 
 enum err_code run_cancel_unpublished(struct sync_run *run, struct err *err)

@@ -95,6 +95,14 @@ static bool same_target(const struct sync_run *run)
            memcmp(target, run->record.target, sizeof target) == 0;
 }
 
+/* A run that had to be judged first has sent nothing, and nobody has judged it. Where there was no
+ * row the record may be older than the plan to remove everything. */
+static bool is_unjudged(const struct sync_run *run, const struct run_record *record)
+{
+    const struct run_counts *c = &run->record.counts;
+    return record->status == RUN_READING && (record->waits || (!c->rows && c->planned));
+}
+
 enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record,
                                const struct sync *sync, struct sync_run **ret_run, struct err *err)
 {
@@ -115,14 +123,12 @@ enum err_code sync_run_recover(const struct run_host *host, const struct run_rec
         sync_run_free(run);
         return rc;
     }
-    /* A run that had to be judged first has sent nothing, and nobody has judged it. */
-    bool unjudged = record->waits && record->status == RUN_READING;
+    bool unjudged = is_unjudged(run, record);
     run->handed = unjudged ? 0 : run->open_count;
     run->record.published = !unjudged;
-    if (!rc && run->spool && spool_ended(run->spool) && !damaged)
-        run->record.read_ended =
-            true; /* the end was spooled, the record was not committed any more */
-    if (!run->record.read_ended || damaged) {
+    /* The spool knows best: its end may be newer than the record, or was never written. */
+    run->record.read_ended = run->spool && spool_ended(run->spool) && !damaged;
+    if (!run->record.read_ended) {
         run->record.status = RUN_PLANNED;
         run->stop_how = RUN_STOP_FAIL;
         snprintf(run->record.error, sizeof run->record.error, "%s",

@@ -242,6 +242,17 @@ static void on_cancelled(void *ctx, int64_t left, const struct err *err)
         run_step_soon(run, CANCEL_POLL_MS);
 }
 
+/* Redis may have verdicts of an earlier epoch, or batches of this one. A broken quota tells no more:
+ * what it was given is in doubt. */
+static bool waits_for_quota(struct sync_run *run)
+{
+    if (!run->quota)
+        return run->recovered && run->sync && run->handed;
+    if (quota_is_broken(run->quota))
+        run->published = 0;
+    return run->published && !quota_is_ready(run->quota);
+}
+
 /* What Redis still has is cancelled there (leased batches may settle); what it never had, here. */
 static void stop_step(struct sync_run *run)
 {
@@ -250,11 +261,11 @@ static void stop_step(struct sync_run *run)
         run_step_soon(run, CANCEL_POLL_MS);
         return;
     }
-    bool epoch_over = !run->published || !run->quota;
-    if (!epoch_over && !quota_is_ready(run->quota)) {
+    if (waits_for_quota(run)) {
         run_step_soon(run, CANCEL_POLL_MS);
         return;
     }
+    bool epoch_over = !run->published || !run->quota;
     if (run->spool && run->tally && run_cancel_unpublished(run, &err)) {
         log_event(run->host->log, LOG_ERROR, "cancel_failed", LOG_STR("run", run->record.id),
                   LOG_STR("reason", err.text));

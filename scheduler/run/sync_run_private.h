@@ -54,7 +54,8 @@ struct sync_run {
     struct slice *primary_names;
     size_t primary_count;
     uint64_t accepted_before;
-    bool waits;                  /* publish nothing before the read has ended */
+    bool waits;                  /* publish nothing before the plan was judged, durably */
+    uint64_t judged;             /* number of the last commit that does not know the judgement */
     char hold[RUN_TEXT_MAX + 1]; /* reason found before planning; empty: none */
     bool disk_full;
     struct event *step; /* planning, flushing, cancelling: whatever is next */

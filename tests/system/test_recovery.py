@@ -86,3 +86,20 @@ def test_the_spool_of_a_held_run_stays_until_it_is_replaced(lab, sink):
     assert held.rc == 3 and spools(lab) == [held.last["run"]]
     again = lab.run()
     assert again.rc == 3 and spools(lab) == [again.last["run"]]
+
+
+@pytest.mark.long
+def test_a_redis_that_stays_away_ends_the_run_with_69_and_the_next_one_finishes_it(lab, sink, redis_servers):
+    server = redis_servers()
+    lab.customers(1000)
+    lab.simple(sink, batch_size=50, settings={"redis": server.url})
+    sink.hold(lambda q: len(sink.log) > 5)
+    running = lab.start_run()
+    wait_until(lambda: sink.count_held() >= 1, 30, "a request that hangs")
+    server.stop()
+    sink.release()
+    assert running.wait(150).rc == 69
+    again = redis_servers()
+    lab.simple(sink, batch_size=50, settings={"redis": again.url})
+    assert lab.run().rc == 0
+    lab.assert_same(sink.state)
