@@ -133,7 +133,8 @@ enum err_code batcher_add(struct batcher *b, int lane, const struct manifest_ent
 {
     size_t which = (size_t)(lane + 1);
     struct open_batch *o = &b->open[which];
-    uint64_t bytes = b->record_bytes + values.n;
+    size_t name_bytes = entry->identity.n ? entry->identity.n : entry->key.n;
+    uint64_t bytes = b->record_bytes + name_bytes + values.n;
     enum err_code full = ERR_OK;
     if (o->records && o->bytes + bytes + BODY_FRAME_BYTES > b->opts.max_bytes)
         full = cut(b, which, counts, err);

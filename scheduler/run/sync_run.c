@@ -242,14 +242,11 @@ static void on_cancelled(void *ctx, int64_t left, const struct err *err)
         run_step_soon(run, CANCEL_POLL_MS);
 }
 
-/* Redis may have verdicts of an earlier epoch, or batches of this one. A broken quota tells no more:
- * what it was given is in doubt. */
-static bool waits_for_quota(struct sync_run *run)
+/* Redis may have verdicts of an earlier epoch, or batches of this one. */
+static bool waits_for_quota(const struct sync_run *run)
 {
     if (!run->quota)
         return run->recovered && run->sync && run->handed;
-    if (quota_is_broken(run->quota))
-        run->published = 0;
     return run->published && !quota_is_ready(run->quota);
 }
 
@@ -261,6 +258,8 @@ static void stop_step(struct sync_run *run)
         run_step_soon(run, CANCEL_POLL_MS);
         return;
     }
+    if (run->quota && quota_is_broken(run->quota))
+        run->published = 0; /* it tells no more: what it was given is in doubt */
     if (waits_for_quota(run)) {
         run_step_soon(run, CANCEL_POLL_MS);
         return;
