@@ -51,11 +51,12 @@ static void become_postgres(void)
         _exit(126);
 }
 
-/* In the child; does not return. */
-static void exec_program(const struct postgres_server *s, const char *const *args, pid_t parent)
+/* In the child; does not return. The programs look for each other beside their own argv[0]. */
+static void exec_program(const struct postgres_server *s, const char **args, pid_t parent)
 {
     char path[128];
     program_path(args[0], path, sizeof path);
+    args[0] = path;
     become_postgres();
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
     if (getppid() != parent || chdir(s->dir))
@@ -67,7 +68,7 @@ static void exec_program(const struct postgres_server *s, const char *const *arg
     _exit(127);
 }
 
-static pid_t launch(const struct postgres_server *s, const char *const *args)
+static pid_t launch(const struct postgres_server *s, const char **args)
 {
     pid_t parent = getpid(), pid = fork();
     if (pid < 0)
