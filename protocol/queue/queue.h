@@ -113,15 +113,13 @@ struct queue_stats {
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**
  * Renews the permit and ends the leases that ran out. The script clock is kept from jumping by this
- * process' monotonic clock, which this module reads itself at queue_open and here; elapsed_ms is
- * not needed for it (a caller that lost a reply cannot know it). grants: one per limit in their
- * order, heeded for windows over a minute: the number of tokens that may be charged until the next
- * renewal (saved in state first), never less than the largest batch takes; NULL where there are
- * none.
+ * process' monotonic clock, which this module reads itself at queue_open and here. grants: one per
+ * limit in their order, heeded for windows over a minute: the number of tokens that may be charged
+ * until the next renewal (saved in state first), never less than the largest batch takes; NULL
+ * where there are none.
  */
-enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms,
-                           uint64_t elapsed_ms, uint64_t commit, const uint64_t *grants,
-                           size_t grant_count, queue_stats_cb cb, void *ctx,
+enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms, uint64_t commit,
+                           const uint64_t *grants, size_t grant_count, queue_stats_cb cb, void *ctx,
                            struct err *err) MUST_CHECK;
 
 struct queue_batch {

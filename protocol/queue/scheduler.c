@@ -228,11 +228,10 @@ static void on_permit(void *ctx, const struct redisReply *reply, const struct er
     call.cb(call.ctx, err ? NULL : &stats, err);
 }
 
-enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms,
-                           uint64_t elapsed_ms, uint64_t commit, const uint64_t *grants,
-                           size_t grant_count, queue_stats_cb cb, void *ctx, struct err *err)
+enum err_code queue_permit(struct queue *q, const char *epoch, uint64_t permit_ms, uint64_t commit,
+                           const uint64_t *grants, size_t grant_count, queue_stats_cb cb, void *ctx,
+                           struct err *err)
 {
-    (void)elapsed_ms;
     struct permit_call *call = malloc(sizeof *call);
     if (!call)
         return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);

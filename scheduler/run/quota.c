@@ -4,7 +4,6 @@
  * LOOK. */
 #include "scheduler/run/quota_private.h"
 
-#include "protocol/base/clock.h"
 #include "scheduler/state/state.h"
 
 #include <event2/event.h>
@@ -85,7 +84,6 @@ static void on_results(void *ctx, const struct queue_result *results, size_t cou
         return;
     }
     if (q->stage == STAGE_DRAIN) {
-        q->drained = true;
         quota_go(q, STAGE_CLEAR);
         return;
     }
@@ -138,7 +136,6 @@ static void lost(struct quota *q, const struct err *err)
     log_event(q->host->log, LOG_WARN, "epoch_lost", LOG_STR("quota", quota_name(q)),
               LOG_STR("reason", err->text));
     *q->position = *q->committed = '\0';
-    q->drained = false;
     q->stage = STAGE_LOOK;
     q->host->on_lost(q->host->ctx, q);
     quota_step_soon(q, WAIT_POLL_MS);
@@ -192,7 +189,6 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
     quota_step_soon(q, PERMIT_RENEW_MS);
     if (err)
         return; /* Redis is away: workers stop by themselves when the permit runs out */
-    q->permit_ms = clock_mono_ms();
     summarise(q, stats);
     struct err noted;
     if (windows_note(&q->windows, stats, &noted))
@@ -214,8 +210,7 @@ static enum err_code renew(struct quota *q, struct err *err)
     if (rc)
         return rc;
     q->permit_busy = true;
-    uint64_t elapsed = (uint64_t)(clock_mono_ms() - q->permit_ms);
-    rc = queue_permit(q->queue, q->epoch, q->shut_done ? 1 : PERMIT_MS, elapsed,
+    rc = queue_permit(q->queue, q->epoch, q->shut_done ? 1 : PERMIT_MS,
                       state_commit_number(q->host->state), q->windows.grant, q->windows.limit_count,
                       on_permit, q, err);
     if (rc)
@@ -326,11 +321,6 @@ bool quota_is_broken(const struct quota *q)
 const char *quota_error(const struct quota *q)
 {
     return q->error.text;
-}
-
-bool quota_is_drained(const struct quota *q)
-{
-    return q->drained;
 }
 
 const struct quota_summary *quota_summary(const struct quota *q)

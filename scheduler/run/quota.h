@@ -60,8 +60,6 @@ bool quota_is_ready(const struct quota *q);
 bool quota_is_broken(const struct quota *q);
 /** Why; empty before. */
 const char *quota_error(const struct quota *q);
-/** True once every result that Redis held at the end of the fence was given to on_results. */
-bool quota_is_drained(const struct quota *q);
 
 /** Writes the position of what was given to on_results into state; part of the engine's next
  * commit. */

@@ -80,7 +80,6 @@ static void on_reaped(void *ctx, int64_t left, const struct err *err)
         quota_step_soon(q, WAIT_POLL_MS);
         return;
     }
-    q->drained = false;
     quota_go(q, STAGE_DRAIN);
 }
 
@@ -114,7 +113,6 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
     struct quota *q = ctx;
     if (!quota_passes(q, err))
         return;
-    q->permit_ms = clock_mono_ms();
     q->was_ready = true;
     q->stage = STAGE_READY;
     quota_step_soon(q, 0);

@@ -31,12 +31,10 @@ struct quota {
     struct event *results; /* asks for results */
     bool results_busy;
     uint32_t results_pause_ms;
-    bool drained;
     bool was_ready;
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
     int64_t fenced_ms;       /* own monotonic clock */
-    int64_t permit_ms;       /* when the permit was last renewed */
     char epoch[QUEUE_EPOCH_BYTES];
     char position[STATE_POSITION_BYTES];  /* last result handed on */
     char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */

@@ -365,7 +365,7 @@ static void a_split_gives_two_parts_and_a_throttle_closes_the_destination(void *
     claim(b, &c);
     assert_false(b->seen.claimed.got);
     assert_in_range(b->seen.claimed.wait_ms, 20000, 30000);
-    answered(b, queue_permit(b->q, EPOCH, PERMIT_MS, 0, 8, NULL, 0, on_stats, &b->seen, &b->err));
+    answered(b, queue_permit(b->q, EPOCH, PERMIT_MS, 8, NULL, 0, on_stats, &b->seen, &b->err));
     assert_in_range(b->seen.stats.throttled_left_ms, 20000, 30000);
     assert_true(b->seen.stats.throttled_for_ms > 0);
     assert_true(b->seen.stats.factor > 0.69 && b->seen.stats.factor < 0.71);
@@ -390,7 +390,7 @@ static void a_limit_is_kept_and_told_with_its_windows(void **state)
     assert_false(b->seen.claimed.got);
     assert_in_range(b->seen.claimed.wait_ms, 3590000, 3602700);
     uint64_t grants[] = {5, 0};
-    answered(b, queue_permit(b->q, EPOCH, PERMIT_MS, 0, 8, grants, 2, on_stats, &b->seen, &b->err));
+    answered(b, queue_permit(b->q, EPOCH, PERMIT_MS, 8, grants, 2, on_stats, &b->seen, &b->err));
     assert_int_equal(b->seen.stats.limit_count, 2);
     assert_int_equal(b->seen.stats.window_count, 2);
     assert_int_equal(b->seen.used, 1);
@@ -498,7 +498,7 @@ static void a_fence_stops_claims_but_not_settles_and_a_clear_needs_it(void **sta
     claim(b, &c);
     assert_false(b->seen.claimed.got);
     assert_true(b->seen.claimed.refused);
-    answered(b, queue_permit(b->q, EPOCH, PERMIT_MS, 0, 8, NULL, 0, on_stats, &b->seen, &b->err));
+    answered(b, queue_permit(b->q, EPOCH, PERMIT_MS, 8, NULL, 0, on_stats, &b->seen, &b->err));
     assert_int_equal(b->seen.err.code, ERR_STALE);
     struct queue_settle s = settle_of(1, SETTLE_DONE);
     assert_int_equal(settle(b, &s), 1);

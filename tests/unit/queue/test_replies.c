@@ -120,7 +120,7 @@ static enum err_code call_fence(struct queue *q, struct err *e)
 }
 static enum err_code call_permit(struct queue *q, struct err *e)
 {
-    return queue_permit(q, "e", 1, 0, 1, NULL, 0, on_stats, NULL, e);
+    return queue_permit(q, "e", 1, 1, NULL, 0, on_stats, NULL, e);
 }
 static enum err_code call_claim(struct queue *q, struct err *e)
 {
