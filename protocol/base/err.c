@@ -40,8 +40,10 @@ enum err_code err_prefix(struct err *err, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(err->text, sizeof err->text, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", rest);
+    /* What does not fit is cut. */
+    if (n >= 0 && (size_t)n < sizeof err->text &&
+        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", rest) < 0)
+        err->text[n] = '\0';
     return err->code;
 }
 
