@@ -68,6 +68,15 @@ def test_records_that_stay_retryable_fail_and_come_back(lab, sink):
     assert lab.good_run().last["succeeded"] == 1 and sink.ids_since(mark) == [5]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_record_named_twice_is_refused_once_and_the_others_are_accepted(lab, sink, again):
+    sink.behave = lambda q: record_errors((3, "no email", again), (3, "no name", False)) if len(q.ids) > 1 else None
+    lab.customers(100)
+    lab.simple(sink, destination=QUICK)
+    done = lab.run()
+    assert done.rc == 1 and done.counts("rejected", "succeeded", "requests") == (1, 99, 1)
+
+
 @pytest.mark.parametrize("errors", [[(100, "who?", False)], [(-1, "who?", False)], [(0, "fine", False), (5000, "who?", True)]])
 def test_an_index_outside_the_batch_accepts_nothing_of_it(lab, sink, errors):
     sink.behave = lambda q: record_errors(*errors)

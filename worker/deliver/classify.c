@@ -65,7 +65,8 @@ static enum verdict entry_verdict(const json_t *entry, enum record_op op)
                                                                      : VERDICT_REJECTED;
 }
 
-/* False when the entry names no record of this request, or one that was named before. */
+/* False when the entry names no record of this request. Of a record named more than once (an entry
+ * for each wrong field, say) the first entry stays, but one that is final wins over retryable. */
 static bool read_entry(struct reading *r, const json_t *entry)
 {
     const json_t *index = json_object_get(entry, "index");
@@ -75,11 +76,15 @@ static bool read_entry(struct reading *r, const json_t *entry)
     if (!(d >= 0 && d < r->records))
         return false;
     uint32_t i = (uint32_t)d;
-    if ((double)i < d || r->by_index[i].index != r->records)
+    if ((double)i < d)
         return false;
-    r->by_index[i] =
-        (struct outcome_entry){i, entry_verdict(entry, r->ops[i]), entry_words(r->arena, entry)};
-    r->listed++;
+    struct outcome_entry *known = &r->by_index[i];
+    bool again = known->index != r->records;
+    enum verdict verdict = entry_verdict(entry, r->ops[i]);
+    if (again && (known->verdict != VERDICT_OPEN || verdict == VERDICT_OPEN))
+        return true;
+    *known = (struct outcome_entry){i, verdict, entry_words(r->arena, entry)};
+    r->listed += !again;
     return true;
 }
 
@@ -126,8 +131,7 @@ static enum err_code classify_accepted(struct reading *r, const struct http_answ
         if (!r->by_index)
             rc = ERR_NOMEM;
         else if (!read_entries(r, errors))
-            make_bug(o, "the answer's list of errors names a record that was not in the request, "
-                        "or one twice");
+            make_bug(o, "the answer's list of errors names a record that was not in the request");
         else
             o->entries = r->by_index, o->entry_count = r->listed;
     }
