@@ -59,7 +59,7 @@ enum err_code state_rejected_list(struct state *s, const char *sync, size_t limi
 /* Which refusals `sluice retry` forgets: the conditions that are set must all hold. */
 struct retry_filter {
     const char *message; /* the reason contains this, upper and lower case alike; NULL: any */
-    const char *key;     /* the key's JSON text as `errors` shows it; NULL: any */
+    const char *key;     /* the key's JSON text, as `errors` shows it, contains this; NULL: any */
 };
 /**
  * Forgets refusals of rows and of removals, so that the next run sends them; looks at most at max

@@ -5,6 +5,7 @@
  */
 #include "scheduler/state/rejected.h"
 
+#include "protocol/base/buf.h"
 #include "scheduler/state/pack.h"
 #include "scheduler/state/sync.h"
 
@@ -35,25 +36,6 @@ static enum err_code forget(struct state_sync *ss, uint32_t slot, enum refusal_k
     return state_entry_put(ss, slot, &e, err);
 }
 
-/* ---- one key ---- */
-
-struct by_text {
-    const char *text;
-    uint8_t key[8192];
-    size_t key_bytes;
-};
-
-static bool find_text(void *ctx, const struct rejected *r)
-{
-    struct by_text *b = ctx;
-    if (!slice_eq_str(r->text, b->text) || !r->key.n || r->key.n > sizeof b->key ||
-        r->kind == REJECTED_DUPLICATE)
-        return true;
-    memcpy(b->key, r->key.p, r->key.n);
-    b->key_bytes = r->key.n;
-    return false;
-}
-
 static bool reason_matches(struct slice reason, const char *want)
 {
     char text[REFUSAL_REASON_MAX + 1];
@@ -66,16 +48,42 @@ static bool reason_matches(struct slice reason, const char *want)
     return strcasestr(text, want) != NULL;
 }
 
-static enum err_code retry_key(struct state_sync *ss, const struct retry_filter *f,
-                               uint64_t *ret_count, struct err *err)
+/* ---- by key: a refusal does not know its key's text, the list for people does ---- */
+
+enum { KEYS_BYTES_MAX = 64 << 20 };
+
+struct matches {
+    const char *text;
+    uint64_t skip; /* matches that earlier calls have handled */
+    size_t left;   /* to be found in this call */
+    struct buf keys;
+    enum err_code code;
+};
+
+static bool collect(void *ctx, const struct rejected *r)
 {
-    struct by_text b = {.text = f->key};
+    struct matches *m = ctx;
+    uint8_t length[4];
+    if (r->kind == REJECTED_DUPLICATE || !r->key.n ||
+        !memmem(r->text.p, r->text.n, m->text, strlen(m->text)))
+        return true;
+    if (m->skip) {
+        m->skip--;
+        return true;
+    }
+    key_put_u32(length, (uint32_t)r->key.n);
+    m->code = buf_put(&m->keys, length, sizeof length);
+    if (!m->code)
+        m->code = buf_put(&m->keys, r->key.p, r->key.n);
+    return !m->code && --m->left;
+}
+
+static enum err_code retry_one(struct state_sync *ss, const struct retry_filter *f,
+                               struct slice key, uint64_t *ret_count, struct err *err)
+{
     uint32_t slot;
-    enum err_code code = state_rejected_list(ss->state, ss->name, 0, find_text, &b, err);
-    if (code || !b.key_bytes)
-        return code;
-    code = state_key_find(ss, slice_of(b.key, b.key_bytes), &slot, err);
     bool any = false;
+    enum err_code code = state_key_find(ss, key, &slot, err);
     for (int kind = REFUSAL_ROW; !code && slot != SLOT_NONE && kind <= REFUSAL_IDENTITY; kind++) {
         struct refusal r;
         enum err_code got = state_refusal_get(ss, slot, (enum refusal_kind)kind, &r, err);
@@ -85,6 +93,29 @@ static enum err_code retry_key(struct state_sync *ss, const struct retry_filter 
         any = true;
     }
     *ret_count += any;
+    return code;
+}
+
+static enum err_code retry_keys(struct state_sync *ss, const struct retry_filter *f,
+                                uint64_t *position, size_t max, uint64_t *ret_count, bool *ret_more,
+                                struct err *err)
+{
+    struct matches m = {.text = f->key, .skip = *position, .left = max};
+    buf_init(&m.keys, KEYS_BYTES_MAX);
+    enum err_code code = state_rejected_list(ss->state, ss->name, 0, collect, &m, err);
+    if (!code && m.code)
+        code = err_set(err, m.code, "state: no memory for keys");
+    const uint8_t *p = (const uint8_t *)m.keys.p;
+    size_t left = m.keys.len;
+    while (!code && left) {
+        size_t n = key_get_u32(p);
+        code = retry_one(ss, f, slice_of(p + 4, n), ret_count, err);
+        p += 4 + n;
+        left -= 4 + n;
+    }
+    buf_done(&m.keys);
+    *position += max - m.left;
+    *ret_more = !m.left;
     return code;
 }
 
@@ -124,7 +155,7 @@ enum err_code state_retry(struct state_sync *ss, const struct retry_filter *filt
     *ret_more = false;
     enum err_code code = *position ? ERR_OK : state_sync_touch(ss, err);
     if (!code && filter->key)
-        return retry_key(ss, filter, ret_count, err);
+        return retry_keys(ss, filter, position, max, ret_count, ret_more, err);
     while (!code && max--)
         code = retry_next(ss, filter, position, ret_count, err);
     if (code == ERR_NOTFOUND)

@@ -152,3 +152,18 @@ def test_the_remotes_words_are_cut_and_cannot_steer_the_terminal(lab, sink):
     lab.run()
     text = lab.command("errors", "s").text
     assert "\u001b" not in text and "x" * 1025 not in text
+
+
+def test_retry_by_key_and_message_takes_only_the_records_that_errors_lists_for_them(lab, sink):
+    sink.behave = lambda q: record_errors(*[(n, "odd" if i % 2 else "even", False) for n, i in enumerate(q.ids)])
+    lab.customers(12)
+    lab.simple(sink)
+    lab.run()
+    for chosen, ids in ((["--key", "1"], [1, 10, 11, 12]), (["--key", '"id":1'], [1, 10, 11, 12]),
+                        (["--key", "1", "--message", "even"], [10, 12]), (["--message", "odd"], [1, 3, 5, 7, 9, 11]), (["--key", "99"], [])):
+        listed = lab.command("errors", *chosen, "--json").lines
+        assert sorted(line["key"]["id"] for line in listed) == ids
+        assert lab.command("retry", *chosen, "--json").lines == [{"forgotten": len(ids)}]
+        mark = len(sink.log)
+        lab.run()
+        assert sink.ids_since(mark) == ids
