@@ -85,7 +85,8 @@ static void search_folder(struct search *s, const char *folder, uint32_t depth)
     }
     DIR *dir = opendir(whole);
     if (!dir) {
-        mistake(s->rd, at, "this folder cannot be read: %s", strerror(errno));
+        mistake(s->rd, at, "%s cannot be read: %s", *folder ? "this folder" : whole,
+                strerror(errno));
         return;
     }
     for (struct dirent *d = readdir(dir); d && !s->full && !s->rd->failed; d = readdir(dir))

@@ -218,3 +218,17 @@ bool form_read(struct reader *rd, const struct form *form, const struct entry *o
                     form->fields[i].name);
     return true;
 }
+
+const struct pair *only_one_of(struct reader *rd, const struct node *node, const char *const *keys)
+{
+    const struct pair *first = NULL;
+    for (; *keys; keys++) {
+        const struct pair *pair = node_get(node, *keys);
+        if (pair && first)
+            mistake(rd, pair->at, "`%s` and `%s` exclude each other: keep one", pair->key,
+                    first->key);
+        else if (pair)
+            first = pair;
+    }
+    return first;
+}

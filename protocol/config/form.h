@@ -56,6 +56,9 @@ void wrong_type(struct reader *rd, const struct node *node, const char *key, con
 const char *text_of(struct reader *rd, const struct node *node, const char *key);
 /** Position in words, -1 and a mistake where it is not among them. */
 int word_of(struct reader *rd, const struct node *node, const char *key, const char *const *words);
+/** The first of these keys that node has, NULL where it has none; each further one is a mistake.
+ * keys: NULL ends them. */
+const struct pair *only_one_of(struct reader *rd, const struct node *node, const char *const *keys);
 /** A number, true or false or text, as it was written; NULL and a mistake for anything else. */
 const char *scalar_of(struct reader *rd, const struct node *node, const char *key);
 

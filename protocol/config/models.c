@@ -87,16 +87,8 @@ static void check_not_blank(struct reader *rd, const struct entry *of, const cha
 
 static void read_query(struct reader *rd, const struct entry *of, struct model_form *f)
 {
-    static const char *const ways[] = {"sql", "sql_file", "table", "dbt"};
-    const struct pair *first = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-        const struct pair *pair = node_get(of->node, ways[i]);
-        if (pair && first)
-            mistake(rd, pair->at, "`%s` and `%s` exclude each other: keep one", pair->key,
-                    first->key);
-        else if (pair)
-            first = pair;
-    }
+    static const char *const ways[] = {"sql", "sql_file", "table", "dbt", NULL};
+    const struct pair *first = only_one_of(rd, of->node, ways);
     if (!first)
         mistake(rd, of->at, "the model %s has no query: add one of sql, sql_file, table and dbt",
                 shown_text(rd, of->name));

@@ -60,8 +60,10 @@ const char *reader_path(struct reader *rd, const char *path)
 }
 
 static void report(struct reader *rd, enum problem_kind kind, struct config_place at,
-                   const char *text)
+                   const char *fmt, va_list ap)
 {
+    char text[TEXT_BYTES];
+    format(text, fmt, ap);
     enum err_code rc = problem_add(rd->problems, kind, at, text);
     if (rc)
         rd->failed = rc;
@@ -69,32 +71,26 @@ static void report(struct reader *rd, enum problem_kind kind, struct config_plac
 
 void mistake(struct reader *rd, struct config_place at, const char *fmt, ...)
 {
-    char text[TEXT_BYTES];
     va_list ap;
     va_start(ap, fmt);
-    format(text, fmt, ap);
+    report(rd, PROBLEM_MISTAKE, at, fmt, ap);
     va_end(ap);
-    report(rd, PROBLEM_MISTAKE, at, text);
 }
 
 void unsupported(struct reader *rd, struct config_place at, const char *fmt, ...)
 {
-    char text[TEXT_BYTES];
     va_list ap;
     va_start(ap, fmt);
-    format(text, fmt, ap);
+    report(rd, PROBLEM_UNSUPPORTED, at, fmt, ap);
     va_end(ap);
-    report(rd, PROBLEM_UNSUPPORTED, at, text);
 }
 
 void note(struct reader *rd, struct config_place at, const char *fmt, ...)
 {
-    char text[TEXT_BYTES];
     va_list ap;
     va_start(ap, fmt);
-    format(text, fmt, ap);
+    report(rd, PROBLEM_NOTE, at, fmt, ap);
     va_end(ap);
-    report(rd, PROBLEM_NOTE, at, text);
 }
 
 const char *shown_text(struct reader *rd, const char *text)

@@ -82,16 +82,8 @@ static enum schedule_kind read_kind(struct reader *rd, const struct schedule_for
 /* Exactly one of the ways; returns the first. */
 static const struct pair *find_way(struct reader *rd, const struct node *node)
 {
-    static const char *const ways[] = {"every", "cron", "after", "on_change", "stream"};
-    const struct pair *first = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-        const struct pair *pair = node_get(node, ways[i]);
-        if (pair && first)
-            mistake(rd, pair->at, "`%s` and `%s` exclude each other: keep one", pair->key,
-                    first->key);
-        else if (pair)
-            first = pair;
-    }
+    static const char *const ways[] = {"every", "cron", "after", "on_change", "stream", NULL};
+    const struct pair *first = only_one_of(rd, node, ways);
     if (!first)
         mistake(rd, node->at,
                 "this schedule says no time: add one of every, cron, after, on_change and stream");

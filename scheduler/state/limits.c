@@ -6,19 +6,11 @@
 
 #include "scheduler/state/pack.h"
 #include "scheduler/state/store.h"
+#include "scheduler/state/sync.h"
 
 #include <stdlib.h>
 
 enum { LIMITS_VERSION = 1, LIMIT_BYTES = 36, WINDOW_BYTES = 20, LIMITS_HEAD_BYTES = 17 };
-
-static enum err_code check_name(const char *name, struct err *err)
-{
-    size_t n = strlen(name);
-    if (n && n <= STATE_NAME_MAX)
-        return ERR_OK;
-    return err_set(err, ERR_INVALID, "state: a name must have 1 to %d bytes, not %zu",
-                   STATE_NAME_MAX, n);
-}
 
 /* ---- limits ---- */
 
@@ -45,7 +37,7 @@ static void pack_limits(struct pack *k, const struct saved_limits *l)
 enum err_code state_limits_put(struct state *s, const char *quota, const struct saved_limits *l,
                                struct err *err)
 {
-    enum err_code code = check_name(quota, err);
+    enum err_code code = sync_check_name(quota, err);
     if (code)
         return code;
     size_t n = LIMITS_HEAD_BYTES + l->limit_count * LIMIT_BYTES + l->window_count * WINDOW_BYTES;
@@ -98,7 +90,7 @@ static enum err_code unpack_limits(struct slice v, struct saved_limits **ret, st
 static enum err_code get(struct state *s, enum store_table t, const char *name, struct slice *ret,
                          struct err *err)
 {
-    enum err_code code = check_name(name, err);
+    enum err_code code = sync_check_name(name, err);
     if (!code)
         code = store_get(s, t, slice_str(name), ret, err);
     return code == ERR_NOTFOUND ? err_set(err, code, "state: nothing is kept for %s", name) : code;
@@ -123,7 +115,7 @@ enum err_code state_limits_get(struct state *s, const char *quota, struct saved_
 enum err_code state_results_put(struct state *s, const char *quota, const char *position,
                                 struct err *err)
 {
-    enum err_code code = check_name(quota, err);
+    enum err_code code = sync_check_name(quota, err);
     if (code)
         return code;
     size_t n = strlen(position);
@@ -160,7 +152,7 @@ enum err_code state_results_get(struct state *s, const char *quota, char *out, s
 
 enum err_code state_misc_put(struct state *s, const char *name, struct slice value, struct err *err)
 {
-    enum err_code code = check_name(name, err);
+    enum err_code code = sync_check_name(name, err);
     if (code)
         return code;
     return value.n ? store_put(s, TABLE_MISC, slice_str(name), value, err)

@@ -26,7 +26,7 @@ struct slice sync_id_key(char kind, uint32_t id, uint8_t *out)
     return slice_of(out, 1 + key_put_u32(out + 1, id));
 }
 
-static enum err_code check_name(const char *name, struct err *err)
+enum err_code sync_check_name(const char *name, struct err *err)
 {
     size_t n = strlen(name);
     if (n && n <= STATE_NAME_MAX)
@@ -38,7 +38,7 @@ static enum err_code check_name(const char *name, struct err *err)
 enum err_code sync_lookup(struct state *s, const char *name, uint32_t *ret_id, uint32_t *ret_fresh,
                           struct err *err)
 {
-    enum err_code code = check_name(name, err);
+    enum err_code code = sync_check_name(name, err);
     if (code)
         return code;
     uint8_t key[STATE_NAME_MAX + 1];
@@ -164,7 +164,7 @@ static enum err_code find_or_make(struct state_sync *ss, struct err *err)
 static enum err_code open_sync(struct state *s, const char *name, bool fresh,
                                struct state_sync **ret_sync, struct err *err)
 {
-    enum err_code code = check_name(name, err);
+    enum err_code code = sync_check_name(name, err);
     if (code)
         return code;
     for (struct state_sync *o = s->syncs; o; o = o->next)

@@ -73,6 +73,8 @@ enum err_code sync_forget_chunks(struct state_sync *ss, struct err *err) MUST_CH
 /** Writes changed chunks. */
 enum err_code sync_flush_chunks(struct state_sync *ss, struct err *err) MUST_CHECK;
 /** Where a sync's entries are: the id, or ERR_NOTFOUND. */
+/** A name of a sync or quota that state can keep. Errors: ERR_INVALID. */
+enum err_code sync_check_name(const char *name, struct err *err) MUST_CHECK;
 enum err_code sync_lookup(struct state *s, const char *name, uint32_t *ret_id, uint32_t *ret_fresh,
                           struct err *err) MUST_CHECK;
 enum err_code sync_put_name(struct state *s, const char *name, uint32_t id, uint32_t fresh,
