@@ -275,6 +275,8 @@ enum err_code project_load_worker(const char *dir, struct project **ret_project,
 void project_free(struct project *project);
 
 const struct sync *project_sync(const struct project *project, const char *name);
+/** Says that there is no such sync, and which one may be meant. Returns ERR_USAGE. */
+enum err_code project_no_sync(const struct project *project, const char *name, struct err *err);
 const struct destination *project_destination(const struct project *project, const char *name);
 
 const char *sync_mode_name(enum sync_mode mode);

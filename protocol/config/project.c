@@ -18,6 +18,17 @@ const struct sync *project_sync(const struct project *project, const char *name)
     return NULL;
 }
 
+enum err_code project_no_sync(const struct project *project, const char *name, struct err *err)
+{
+    const char **names = calloc(project->sync_count + 1, sizeof *names);
+    for (size_t i = 0; names && i < project->sync_count; i++)
+        names[i] = project->syncs[i].name;
+    const char *near = names ? nearest_name(name, names, project->sync_count) : NULL;
+    free(names);
+    return err_set(err, ERR_USAGE, "the project has no sync %s%s%s%s", name,
+                   near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
 const struct destination *project_destination(const struct project *project, const char *name)
 {
     for (size_t i = 0; i < project->destination_count; i++)

@@ -1,7 +1,9 @@
 #include "scheduler/cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,14 +57,20 @@ static const struct {
     {'l', "      --limit N        at most N rows (default 20)\n"},
 };
 
+/* The width to give printf for a column of 8: … is one place wide, but three bytes. */
+static int padded(const char *arguments)
+{
+    return strstr(arguments, "…") ? 10 : 8;
+}
+
 static void print_usage(FILE *out)
 {
     fputs("Usage: sluice COMMAND [OPTION…] [ARGUMENT…]\n\n"
           "Keeps the tools people work in equal to the models of a warehouse.\n\nCommands:\n",
           out);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(out, "  %-9s%-9s %s\n", commands[i].name, commands[i].arguments,
-                commands[i].summary);
+        fprintf(out, "  %-9s%-*s %s\n", commands[i].name, padded(commands[i].arguments),
+                commands[i].arguments, commands[i].summary);
     fputs("\nEvery command takes -C DIR (the project folder, default the current one), --json and "
           "--help.\n",
           out);
@@ -70,19 +78,27 @@ static void print_usage(FILE *out)
 
 static void print_help(const struct command *c)
 {
-    printf("Usage: sluice %s [OPTION…] %s\n\n%s.\n%s%s\nOptions:\n"
+    printf("Usage: sluice %s [OPTION…]%s%s\n\n%c%s.\n%s%s\nOptions:\n"
            "  -C, --directory DIR  the project folder (default: the current one)\n"
            "      --json           one JSON object per line on standard output\n"
            "      --help           this text\n",
-           c->name, c->arguments, c->summary, *c->help ? "\n" : "", c->help);
+           c->name, *c->arguments ? " " : "", c->arguments, toupper((unsigned char)*c->summary),
+           c->summary + 1, *c->help ? "\n" : "", c->help);
     for (size_t i = 0; i < ARRAY_LEN(option_help); i++)
         if (strchr(c->options, option_help[i].letter))
             fputs(option_help[i].text, stdout);
 }
 
-static int usage_error(const char *word, const char *what)
+/* Prints what is wrong and where help is; returns the exit status. */
+PRINTF_LIKE(2, 3)
+static int usage_error(const char *command, const char *fmt, ...)
 {
-    fprintf(stderr, "sluice: %s: %s; see sluice --help\n", word, what);
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("sluice: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "; see sluice %s%s--help\n", command, *command ? " " : "");
     return EXIT_USAGE;
 }
 
@@ -139,26 +155,30 @@ static bool take_option(int letter, struct cli_options *o)
 static int run_command(const struct command *c, struct cli_options o, int argc, char **argv)
 {
     int letter;
+    int index = 0;
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":C:", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":C:", long_options, &index)) != -1) {
         if (letter == OPT_HELP) {
             print_help(c);
             return EXIT_OK;
         }
-        if (letter == '?' ||
-            (letter < 256 && letter != 'C' && letter != ':' && !strchr(c->options, letter)))
-            return usage_error(argv[optind - 1], "unknown option");
+        if (letter == '?')
+            return usage_error(c->name, "%s has no option %s", c->name, argv[optind - 1]);
+        if (letter < 256 && letter != 'C' && letter != ':' && !strchr(c->options, letter))
+            return usage_error(c->name, "%s has no option --%s", c->name, long_options[index].name);
         if (letter == ':')
-            return usage_error(argv[optind - 1], "needs a value");
+            return usage_error(c->name, "%s needs a value", argv[optind - 1]);
         if (!take_option(letter, &o))
-            return usage_error(optarg, "not a value of this option");
+            return usage_error(c->name, "--%s wants a whole number from 1 to %d, not %s",
+                               long_options[index].name,
+                               letter == 'w' ? WORKERS_OPTION_MAX : LIMIT_OPTION_MAX, optarg);
     }
     o.names = (const char *const *)argv + optind;
     o.name_count = (size_t)(argc - optind);
     if (o.name_count < c->names_min)
-        return usage_error(c->name, "needs an argument");
+        return usage_error(c->name, "%s needs a %s", c->name, c->arguments);
     if (o.name_count > c->names_max)
-        return usage_error(c->name, "takes fewer arguments");
+        return usage_error(c->name, "%s does not take %s", c->name, o.names[c->names_max]);
     return c->run(&o);
 }
 
@@ -205,11 +225,10 @@ int cli_main(int argc, char **argv)
     }
     for (size_t i = 0; i < ARRAY_LEN(later_commands); i++)
         if (strcmp(argv[1], later_commands[i]) == 0)
-            return usage_error(argv[1], "not supported by this version");
+            return usage_error("", "%s is not supported by this version", argv[1]);
     const char *near = nearest_name(argv[1], names, ARRAY_LEN(names));
-    if (near)
-        fprintf(stderr, "sluice: did you mean %s?\n", near);
-    return usage_error(argv[1], "unknown command");
+    return usage_error("", "there is no command %s%s%s%s", argv[1], near ? " (did you mean " : "",
+                       near ? near : "", near ? "?)" : "");
 }
 
 int cli_status_of(enum err_code code)
@@ -246,6 +265,25 @@ static void print_problem(const struct problem *p)
         fprintf(stderr, "%s: %s%s\n", p->place.file, what, p->text);
     else
         fprintf(stderr, "%s%s\n", what, p->text);
+}
+
+int cli_check_names(const struct cli_options *opts, const struct project *project)
+{
+    struct err err;
+    for (size_t i = 0; i < opts->name_count; i++)
+        if (!project_sync(project, opts->names[i])) {
+            project_no_sync(project, opts->names[i], &err);
+            return cli_fail(&err);
+        }
+    return EXIT_OK;
+}
+
+bool cli_is_named(const struct cli_options *opts, const char *sync)
+{
+    for (size_t i = 0; i < opts->name_count; i++)
+        if (strcmp(opts->names[i], sync) == 0)
+            return true;
+    return !opts->name_count;
 }
 
 int cli_load(const struct cli_options *opts, struct project **ret_project)

@@ -53,6 +53,10 @@ int cli_main(int argc, char **argv);
 /** Loads the project, printing every problem as file:line:col; returns EXIT_OK or the exit status
  * to end with. */
 int cli_load(const struct cli_options *opts, struct project **ret_project);
+/** EXIT_OK when the project has every sync named on the command line; else says which one not. */
+int cli_check_names(const struct cli_options *opts, const struct project *project);
+/** The command line names this sync, or none at all. */
+bool cli_is_named(const struct cli_options *opts, const char *sync);
 /** Prints "sluice: text" and returns the exit status that fits the error. */
 int cli_fail(const struct err *err);
 int cli_status_of(enum err_code code);

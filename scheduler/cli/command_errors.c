@@ -131,24 +131,6 @@ static enum err_code report_sync(struct state *state, const char *sync, struct r
     return rc;
 }
 
-static bool is_named(const struct cli_options *opts, const char *sync)
-{
-    for (size_t i = 0; i < opts->name_count; i++)
-        if (strcmp(opts->names[i], sync) == 0)
-            return true;
-    return !opts->name_count;
-}
-
-static int check_names(const struct cli_options *opts, const struct project *project)
-{
-    for (size_t i = 0; i < opts->name_count; i++)
-        if (!project_sync(project, opts->names[i])) {
-            fprintf(stderr, "sluice: the project has no sync %s\n", opts->names[i]);
-            return EXIT_USAGE;
-        }
-    return EXIT_OK;
-}
-
 int command_errors(const struct cli_options *opts)
 {
     struct project *project = NULL;
@@ -158,13 +140,13 @@ int command_errors(const struct cli_options *opts)
     struct report rep = {.opts = opts, .single = opts->key || opts->message || opts->run};
     int status = cli_load(opts, &project);
     if (!status)
-        status = check_names(opts, project);
+        status = cli_check_names(opts, project);
     rep.groups = calloc(GROUPS_MAX, sizeof *rep.groups);
     enum err_code rc = status       ? ERR_OK
                        : rep.groups ? state_open(project->settings.state_dir, &so, &state, &err)
                                     : err_set(&err, ERR_NOMEM, "no memory");
     for (size_t i = 0; !status && i < project->sync_count && !rc; i++)
-        if (is_named(opts, project->syncs[i].name))
+        if (cli_is_named(opts, project->syncs[i].name))
             rc = report_sync(state, project->syncs[i].name, &rep, &err);
     if (!status && rc && rc != ERR_NOTFOUND)
         status = cli_fail(&err);
@@ -194,6 +176,17 @@ static enum err_code retry_sync(struct state *state, const char *sync,
     return rc;
 }
 
+static void print_forgotten(uint64_t count)
+{
+    char n[PRINT_NUMBER_BYTES];
+    if (count)
+        printf("%s refused record%s forgiven: the next run sends %s again\n",
+               print_number(count, n), count == 1 ? "" : "s", count == 1 ? "it" : "them");
+    else
+        puts("no refused record fits, nothing to forgive (failed and invalid records are tried "
+             "again by every run)");
+}
+
 int command_retry(const struct cli_options *opts)
 {
     struct project *project = NULL;
@@ -204,7 +197,7 @@ int command_retry(const struct cli_options *opts)
     uint64_t count = 0;
     int status = cli_load(opts, &project);
     if (!status)
-        status = check_names(opts, project);
+        status = cli_check_names(opts, project);
     if (status) {
         project_free(project);
         return status;
@@ -213,14 +206,14 @@ int command_retry(const struct cli_options *opts)
     if (!rc)
         rc = state_open(project->settings.state_dir, NULL, &state, &err);
     for (size_t i = 0; i < project->sync_count && !rc; i++)
-        if (is_named(opts, project->syncs[i].name))
+        if (cli_is_named(opts, project->syncs[i].name))
             rc = retry_sync(state, project->syncs[i].name, &filter, &count, &err);
     if (rc)
         status = cli_fail(&err);
     else if (opts->json)
         printf("{\"forgotten\":%" PRIu64 "}\n", count);
     else
-        printf("%" PRIu64 " refusals forgotten; the next run sends those rows again\n", count);
+        print_forgotten(count);
     state_close(state);
     state_lock_release(&lock);
     project_free(project);

@@ -35,6 +35,8 @@ static void on_run(void *ctx, const struct run_record *r, bool recovered)
         print_run_head(stdout);
     s->head = true;
     print_run_row(stdout, r, s->colour);
+    if (c->rejected + c->failed + c->invalid)
+        puts("  sluice errors says why records were rejected, failed or invalid");
     if (r->status == RUN_HELD)
         printf("  to send it: sluice approve %s\n", r->id);
     fflush(stdout);

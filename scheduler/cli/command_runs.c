@@ -35,16 +35,6 @@ static enum err_code open_state(const struct project *p, struct state **ret, str
     return state_open(p->settings.state_dir, &o, ret, err);
 }
 
-static int check_names(const struct cli_options *opts, const struct project *project)
-{
-    for (size_t i = 0; i < opts->name_count; i++)
-        if (!project_sync(project, opts->names[i])) {
-            fprintf(stderr, "sluice: the project has no sync %s\n", opts->names[i]);
-            return EXIT_USAGE;
-        }
-    return EXIT_OK;
-}
-
 int command_runs(const struct cli_options *opts)
 {
     struct project *project = NULL;
@@ -59,10 +49,12 @@ int command_runs(const struct cli_options *opts)
         rc = state_run_list(state, opts->names[i], opts->limit, show_run, &l, &err);
     if (!rc && !opts->name_count)
         rc = state_run_list(state, NULL, opts->limit, show_run, &l, &err);
-    if ((!rc || rc == ERR_NOTFOUND) && !l.count && !opts->json)
-        puts("no runs yet");
     if (rc && rc != ERR_NOTFOUND)
         status = cli_fail(&err);
+    else if (!l.count) /* a sync that is no longer in the project may still have runs */
+        status = cli_check_names(opts, project);
+    if (!status && !l.count && !opts->json)
+        puts("no runs yet");
     state_close(state);
     project_free(project);
     return status;
@@ -142,7 +134,7 @@ int command_status(const struct cli_options *opts)
     struct err err = {0};
     int status = cli_load(opts, &project);
     if (!status)
-        status = check_names(opts, project);
+        status = cli_check_names(opts, project);
     if (status) {
         project_free(project);
         return status;
@@ -150,13 +142,9 @@ int command_status(const struct cli_options *opts)
     enum err_code rc = open_state(project, &state, &err);
     if (rc == ERR_NOTFOUND)
         rc = ERR_OK;
-    for (size_t i = 0; i < project->sync_count && !rc; i++) {
-        bool wanted = !opts->name_count;
-        for (size_t k = 0; k < opts->name_count; k++)
-            wanted |= strcmp(opts->names[k], project->syncs[i].name) == 0;
-        if (wanted)
+    for (size_t i = 0; i < project->sync_count && !rc; i++)
+        if (cli_is_named(opts, project->syncs[i].name))
             rc = show_status(state, &project->syncs[i], opts->json, &err);
-    }
     if (rc)
         status = cli_fail(&err);
     state_close(state);

@@ -66,18 +66,6 @@ static enum err_code approve(struct engine *e, struct err *err)
     return rc ? rc : engine_run_add(e, run, err);
 }
 
-static enum err_code unknown_sync(const struct project *p, const char *name, struct err *err)
-{
-    const char **names = calloc(p->sync_count + 1, sizeof *names);
-    for (size_t i = 0; names && i < p->sync_count; i++)
-        names[i] = p->syncs[i].name;
-    const char *near = names ? nearest_name(name, names, p->sync_count) : NULL;
-    free(names);
-    return near
-               ? err_set(err, ERR_USAGE, "the project has no sync %s; did you mean %s?", name, near)
-               : err_set(err, ERR_USAGE, "the project has no sync %s", name);
-}
-
 static enum err_code find_wanted(struct engine *e, struct err *err)
 {
     size_t n = e->opts.sync_count ? e->opts.sync_count : e->project->sync_count;
@@ -88,7 +76,7 @@ static enum err_code find_wanted(struct engine *e, struct err *err)
         const struct sync *s =
             e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
         if (!s)
-            return unknown_sync(e->project, e->opts.syncs[i], err);
+            return project_no_sync(e->project, e->opts.syncs[i], err);
         bool twice = false;
         for (size_t k = 0; k < e->wanted_count; k++)
             twice |= e->wanted[k] == s;
