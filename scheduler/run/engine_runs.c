@@ -371,6 +371,7 @@ void engine_on_results(void *ctx, struct quota *q, const struct queue_result *re
             engine_fail(e, &err); /* state cannot take it: it stays in Redis for the next start */
             return;
         }
+        sync_run_result_lost(run, number, &err);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/wire/ordset.h"
+#include "scheduler/run/approval.h"
 #include "scheduler/run/guard.h"
 
 #include <stdio.h>
@@ -293,4 +294,23 @@ enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice
     judge(run, &r);
     run_check_end(run);
     return ERR_OK;
+}
+
+void sync_run_result_lost(struct sync_run *run, uint64_t batch, const struct err *why)
+{
+    struct err err;
+    struct tally_verdict v = {
+        .verdict = VERDICT_FAILED, .doubt = true, .message = slice_str(why->text)};
+    if (run->stage == RUN_STAGE_ENDED || batch >= run->open_count)
+        return;
+    if (resync_mark(run->host->state, run->record.sync, why->text, &err))
+        log_event(run->host->log, LOG_ERROR, "resync_not_marked", LOG_STR("reason", err.text));
+    if (run_fold_rest(run, batch, &v, &err)) {
+        /* Not even its frame can be read: the next run, which sends every row, settles it. */
+        run->record.counts.failed += run->open[batch];
+        run->open_total -= run->open[batch];
+        run->open[batch] = 0;
+        run->dirty = true;
+    }
+    sync_run_stop(run, RUN_STOP_FAIL, why->text);
 }

@@ -83,6 +83,11 @@ void sync_run_pump(struct sync_run *run);
 /** Folds one result; batch is the number behind the dot of the batch's id. */
 enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice body,
                               struct err *err) MUST_CHECK;
+/**
+ * A result of the batch cannot be read or folded: its records end as failed and in doubt, the run
+ * stops, and the sync's next run sends every row.
+ */
+void sync_run_result_lost(struct sync_run *run, uint64_t batch, const struct err *why);
 /** Redis lost its keys: what has no verdict is published again. */
 void sync_run_queue_lost(struct sync_run *run);
 

@@ -103,3 +103,21 @@ def test_a_redis_that_stays_away_ends_the_run_with_69_and_the_next_one_finishes_
     lab.simple(sink, batch_size=50, settings={"redis": again.url})
     assert lab.run().rc == 0
     lab.assert_same(sink.state)
+
+
+def test_a_result_that_cannot_be_read_fails_the_run_and_the_next_one_sends_every_row(lab, sink, redis_servers):
+    server = redis_servers()
+    lab.customers(500)
+    lab.simple(sink, batch_size=50, settings={"redis": server.url})
+    sink.hold(lambda q: len(sink.log) > 2)
+    running = lab.start_run()
+    wait_until(lambda: sink.count_held() >= 1, 30, "a request that hangs")
+    run = sink.log[0].doc["run"]
+    server.client().xadd("sluice:{hook}:results", {"b": f"{run}.9", "s": "s", "v": b"\xc1 not msgpack"})
+    wait_until(lambda: "result_not_folded" in running.err(), 30, "the message")
+    sink.release()
+    done = running.wait()
+    assert done.rc == 2 and done.last["status"] == "failed" and done.last["failed"] >= 50, done
+    again = lab.good_run()
+    assert again.counts("rows", "succeeded") == (500, 500)
+    lab.assert_same(sink.state)
