@@ -316,6 +316,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct engine *e = arg;
     watch_private_redis(e);
     watch_redis(e);
+    engine_watch_project(e);
     if (e->phase != PHASE_DONE)
         turn_phase(e);
     if (e->phase != PHASE_DONE)
@@ -389,7 +390,9 @@ static void set_hosts(struct engine *e)
 static enum err_code engine_open(struct engine *e, struct err *err)
 {
     const struct settings *s = &e->project->settings;
-    enum err_code rc = sibling_program("sluice-worker", e->worker_program, err);
+    enum err_code rc = engine_check_names(e, err);
+    if (!rc)
+        rc = sibling_program("sluice-worker", e->worker_program, err);
     if (!rc)
         rc = state_lock_take(&e->lock, s->state_dir, err);
     struct state_options o = {.reserve_bytes = s->disk_reserve_bytes};

@@ -66,6 +66,14 @@ static enum err_code approve(struct engine *e, struct err *err)
     return rc ? rc : engine_run_add(e, run, err);
 }
 
+enum err_code engine_check_names(struct engine *e, struct err *err)
+{
+    for (size_t i = 0; i < e->opts.sync_count; i++)
+        if (!project_sync(e->project, e->opts.syncs[i]))
+            return project_no_sync(e->project, e->opts.syncs[i], err);
+    return ERR_OK;
+}
+
 static enum err_code find_wanted(struct engine *e, struct err *err)
 {
     size_t n = e->opts.sync_count ? e->opts.sync_count : e->project->sync_count;

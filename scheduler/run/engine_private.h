@@ -39,6 +39,8 @@ struct engine {
     struct err error; /* why the engine as a whole cannot go on */
     bool failed;
     bool stopping, aborted;
+    uint64_t verdicts; /* of all runs, when they last moved */
+    int64_t moved_ms;  /* when they did, or the project was last looked at */
     bool was_connected;
     int64_t redis_away_ms; /* since when; 0: connected */
     int64_t started_ms, committed_ms;
@@ -71,7 +73,13 @@ struct quota *engine_quota(struct engine *e, const struct destination *d);
 void engine_all_ended(struct engine *e);
 
 /* engine_load.c */
+/** ERR_USAGE when a sync that was asked for is not in the project; before anything is touched. */
+enum err_code engine_check_names(struct engine *e, struct err *err) MUST_CHECK;
 enum err_code engine_runs_load(struct engine *e, struct err *err) MUST_CHECK;
+
+/* engine_watch.c */
+/** Once a turn: ends runs whose destination the project folder no longer describes as it did. */
+void engine_watch_project(struct engine *e);
 
 /* engine_runs.c */
 void engine_runs_set_host(struct engine *e);

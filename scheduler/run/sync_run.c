@@ -118,6 +118,7 @@ static enum err_code supersede(struct state *state, const char *sync, const char
     if (rc || last.status != RUN_HELD)
         return rc;
     last.status = RUN_SUPERSEDED;
+    last.counts.cancelled = last.counts.planned; /* none of it was sent */
     last.ended_ms = clock_wall_ms();
     snprintf(path, sizeof path, "%s/%s", state_dir, last.spool);
     rc = state_run_put(state, &last, err);

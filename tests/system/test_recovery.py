@@ -1,5 +1,6 @@
 """What a crash leaves is taken up by the rules of the run that was interrupted, not by those of the next one."""
 import os
+import signal
 
 import pytest
 
@@ -121,3 +122,21 @@ def test_a_result_that_cannot_be_read_fails_the_run_and_the_next_one_sends_every
     again = lab.good_run()
     assert again.counts("rows", "succeeded") == (500, 500)
     lab.assert_same(sink.state)
+
+
+def test_a_project_edited_during_a_run_ends_the_run_with_words(lab, sinks):
+    one, other = sinks(), sinks()
+    lab.customers(500)
+    lab.simple(one, batch_size=20)
+    one.hold(lambda q: len(one.log) > 3)
+    running = lab.start_run()
+    wait_until(lambda: one.count_held() >= 1, 30, "a request that hangs")
+    lab.project({"m": {"sql": "select * from c"}}, {"elsewhere": {"url": other.url}},
+                {"t": {"model": "m", "destination": "elsewhere"}}, settings={"state_dir": str(lab.state_dir)})
+    for pid in running.workers():
+        os.kill(pid, signal.SIGHUP)
+    one.release()
+    done = running.wait()
+    assert done.rc == 2 and "edited during the run" in done.text and done.last["cancelled"] > 0, done
+    assert not other.log
+    assert lab.good_run().counts("succeeded") == (500,)
