@@ -23,6 +23,7 @@ void progress_clear(struct progress *p)
 
 struct sums {
     uint64_t rows, planned, verdicts, bad;
+    uint64_t parked; /* batches that wait for a retry, in the quota that has most */
     int64_t throttled_ms;
     double limit_used;
     bool reading;
@@ -46,6 +47,8 @@ static struct sums add_up(const struct engine_view *views, size_t count)
             s.throttled_ms = views[i].quota->throttled_left_ms;
         if (views[i].quota->limit_used > s.limit_used)
             s.limit_used = views[i].quota->limit_used;
+        if (views[i].quota->parked > s.parked)
+            s.parked = views[i].quota->parked;
     }
     return s;
 }
@@ -72,6 +75,9 @@ static size_t put_line(const struct progress *p, const struct sums *s, char *lin
                               print_duration((uint64_t)s->throttled_ms, t));
     else if (s->limit_used >= 0.9)
         n += (size_t)snprintf(line + n, LINE_BYTES - n, "  waiting for limits");
+    if (s->parked)
+        n += (size_t)snprintf(line + n, LINE_BYTES - n, "  %s batch%s to retry",
+                              print_number(s->parked, b), s->parked == 1 ? "" : "es");
     if (s->bad)
         n += (size_t)snprintf(line + n, LINE_BYTES - n, "  errors %s", print_number(s->bad, b));
     if (!s->reading && p->rate > 0 && s->planned > s->verdicts)

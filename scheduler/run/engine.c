@@ -19,6 +19,7 @@ enum {
     TICK_MS = 10,
     COMMIT_EVERY_MS = 250,
     CONNECT_DEADLINE_MS = 10000,
+    REASON_BYTES = 512,
     REDIS_AWAY_MAX_MS = 60000,
     PRIVATE_REDIS_READY_MS = 10000,
     WORKERS_DEFAULT_MAX = 4,
@@ -63,6 +64,8 @@ static void on_redis_away(struct engine *e, const struct err *err)
         engine_fail(e, &refused);
         return;
     }
+    if (err)
+        e->redis_error = *err;
     if (!e->redis_away_ms)
         e->redis_away_ms = clock_mono_ms();
     if (e->was_connected)
@@ -284,8 +287,8 @@ static void turn_phase(struct engine *e)
     switch (e->phase) {
     case PHASE_CONNECT:
         if (passed > CONNECT_DEADLINE_MS) {
-            err_set(&err, ERR_UNREACHABLE, "redis: not reached within %d s",
-                    CONNECT_DEADLINE_MS / 1000);
+            err_set(&err, ERR_UNREACHABLE, "redis: not reached within %d s: %.*s",
+                    CONNECT_DEADLINE_MS / 1000, REASON_BYTES, e->redis_error.text);
             engine_fail(e, &err);
         }
         break;

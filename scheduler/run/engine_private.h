@@ -42,7 +42,8 @@ struct engine {
     uint64_t verdicts; /* of all runs, when they last moved */
     int64_t moved_ms;  /* when they did, or the project was last looked at */
     bool was_connected;
-    int64_t redis_away_ms; /* since when; 0: connected */
+    int64_t redis_away_ms;  /* since when; 0: connected */
+    struct err redis_error; /* why, as it was last seen */
     int64_t started_ms, committed_ms;
     struct event *tick, *sigint, *sigterm;
 
