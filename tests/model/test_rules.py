@@ -116,7 +116,7 @@ def test_a_batch_above_the_limit_runs_alone_and_is_not_starved(server):
     q = Quota(server, [("records", 10, 1000)])
     q.fill("huge", 1, records=25)
     q.fill("tiny", 50, records=1)
-    seen, tokens = [], []
+    seen = []
     for _ in range(200):
         reply, token = q.claim()
         if reply[1]:

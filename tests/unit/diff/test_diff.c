@@ -1,72 +1,5 @@
 /* Diff and tally, sentence by sentence: which rows are sent, and what a verdict leaves behind. */
-#include "world.h"
-
-static int setup_ids(void **state)
-{
-    struct world *w = malloc(sizeof *w);
-    world_init(w, false);
-    *state = w;
-    return 0;
-}
-
-static int setup_emails(void **state)
-{
-    struct world *w = malloc(sizeof *w);
-    world_init(w, true);
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_done(*state);
-    free(*state);
-    return 0;
-}
-
-static struct entry entry_of(struct world *w, int id)
-{
-    struct err err;
-    struct entry e = {0};
-    struct buf key;
-    char digits[16];
-    uint32_t slot;
-    snprintf(digits, sizeof digits, "%d", id);
-    buf_init(&key, 256);
-    struct value v = value_of(VALUE_NUMBER, slice_str(digits));
-    world_check(key_encode(&key, &v, 1, NULL, &err), &err);
-    world_check(state_key_find(w->ss, buf_slice(&key), &slot, &err), &err);
-    if (slot != SLOT_NONE)
-        world_check(state_entry_get(w->ss, slot, &e, &err), &err);
-    buf_done(&key);
-    return e;
-}
-
-struct listed {
-    size_t count;
-    enum rejected_kind kind;
-    char text[64];
-    char message[128];
-};
-
-static bool on_listed(void *ctx, const struct rejected *r)
-{
-    struct listed *l = ctx;
-    if (!l->count++) {
-        l->kind = r->kind;
-        snprintf(l->text, sizeof l->text, "%.*s", (int)r->text.n, r->text.p);
-        snprintf(l->message, sizeof l->message, "%.*s", (int)r->message.n, r->message.p);
-    }
-    return true;
-}
-
-static struct listed listed(struct world *w)
-{
-    struct err err;
-    struct listed l = {0};
-    world_check(state_rejected_list(w->s, "sync", 0, on_listed, &l, &err), &err);
-    return l;
-}
+#include "tests/unit/diff/suite.h"
 
 /* ---- entry ---- */
 
@@ -409,134 +342,7 @@ static void first_run_skip_takes_the_rows_as_synced(void **state)
     assert_int_equal(world_one(w, 1, "a", "y", VERDICT_OK, false), DIFF_CHANGED);
 }
 
-/* ---- identity ---- */
-
-static void a_changed_identity_is_one_change_and_one_removal_of_the_old(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    assert_int_equal(world_one(w, 1, "b", "x", VERDICT_OK, false), DIFF_CHANGED);
-    assert_int_equal(w->planned_count, 2);
-    assert_string_equal(w->planned[0].name, "b");
-    assert_int_equal(w->planned[1].why, REMOVAL_IDENTITY_CHANGED);
-    assert_string_equal(w->planned[1].name, "a");
-    assert_int_equal(world_one(w, 1, "b", "x", VERDICT_OK, false), DIFF_UNCHANGED);
-    assert_int_equal(w->planned_count, 0);
-}
-
-static void the_entry_keeps_both_identities_until_both_have_verdicts(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    world_begin(w);
-    world_row(w, 1, "b", "x");
-    world_finish(w, true);
-    world_verdict(w, 0, VERDICT_FAILED, true);
-    world_verdict(w, 1, VERDICT_FAILED, true);
-    assert_int_equal(world_empty(w), 2); /* the row is gone: both may be there */
-}
-
-static void in_a_mode_that_does_not_remove_the_old_identity_stays(void **state)
-{
-    struct world *w = *state;
-    w->o.mode = MODE_UPSERT;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    world_one(w, 1, "b", "x", VERDICT_OK, false);
-    assert_int_equal(w->planned_count, 1);
-}
-
-static void an_identity_taken_by_another_row_is_not_removed(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    world_begin(w);
-    assert_int_equal(world_row(w, 2, "a", "y"), DIFF_ASIDE);
-    assert_int_equal(world_row(w, 1, "b", "x"), DIFF_CHANGED);
-    world_finish(w, true);
-    assert_int_equal(w->planned_count, 2);
-    assert_int_equal(w->planned[1].class, DIFF_ADDED);
-    assert_int_equal(diff_counts(w->d).removed, 0);
-    assert_string_equal(w->planned[1].text, "y");
-}
-
-static void a_row_takes_the_identity_of_an_owner_that_is_gone(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    world_begin(w);
-    assert_int_equal(world_row(w, 2, "a", "x"), DIFF_ASIDE);
-    world_finish(w, true);
-    assert_int_equal(w->planned_count, 1);
-    assert_int_equal(w->planned[0].class, DIFF_ADDED);
-    world_all(w, VERDICT_CANCELLED, false);
-    assert_int_equal(world_empty(w),
-                     1); /* what the first owner left there is still to be removed */
-    assert_string_equal(w->planned[0].name, "a");
-}
-
-static void a_row_with_the_identity_of_a_live_row_is_invalid(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    world_begin(w);
-    assert_int_equal(world_row(w, 2, "a", "x"), DIFF_ASIDE);
-    assert_int_equal(world_row(w, 1, "a", "x"), DIFF_UNCHANGED);
-    world_finish(w, true);
-    assert_int_equal(w->planned_count, 0);
-    assert_string_equal(w->reason, "same identity as key {\"id\":1}");
-}
-
-static void two_rows_that_swap_identities_are_two_changes(void **state)
-{
-    struct world *w = *state;
-    world_begin(w);
-    world_row(w, 1, "a", "x");
-    world_row(w, 2, "b", "y");
-    world_finish(w, true);
-    world_all(w, VERDICT_OK, false);
-    world_begin(w);
-    assert_int_equal(world_row(w, 1, "b", "x"), DIFF_ASIDE);
-    assert_int_equal(world_row(w, 2, "a", "y"), DIFF_ASIDE);
-    world_finish(w, true);
-    assert_int_equal(diff_counts(w->d).changed, 2);
-    assert_int_equal(diff_counts(w->d).removed, 0);
-}
-
-static void a_read_that_did_not_end_decides_no_identity(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    world_begin(w);
-    assert_int_equal(world_row(w, 2, "a", "x"), DIFF_ASIDE);
-    world_finish(w, false);
-    assert_int_equal(w->planned_count, 0);
-    assert_int_equal(diff_counts(w->d).invalid, 1);
-    assert_int_equal(world_one(w, 1, "a", "x", VERDICT_OK, false), DIFF_UNCHANGED);
-}
-
-static void a_row_without_an_identity_is_invalid_and_stays(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    assert_int_equal(world_one(w, 1, NULL, "x", VERDICT_OK, false), DIFF_INVALID);
-    assert_int_equal(w->planned_count, 0);
-}
-
-static void a_refused_removal_of_an_old_identity_is_not_sent_again(void **state)
-{
-    struct world *w = *state;
-    world_one(w, 1, "a", "x", VERDICT_OK, false);
-    world_begin(w);
-    world_row(w, 1, "b", "x");
-    world_finish(w, true);
-    world_verdict(w, 0, VERDICT_OK, false);
-    world_verdict(w, 1, VERDICT_REJECTED, false);
-    assert_int_equal(world_one(w, 1, "b", "x", VERDICT_OK, false), DIFF_UNCHANGED);
-    assert_int_equal(w->planned_count, 0);
-    w->o.mapping.bytes[0] ^= 1;
-    world_one(w, 1, "b", "x", VERDICT_OK, false);
-    assert_int_equal(w->planned_count, 1);
-}
+/* ---- crash ---- */
 
 static void a_verdict_after_a_crash_finds_its_entry_by_key(void **state)
 {
@@ -553,9 +359,6 @@ static void a_verdict_after_a_crash_finds_its_entry_by_key(void **state)
     world_all(w, VERDICT_OK, false);
     assert_int_equal(world_one(w, 1, "a", "x", VERDICT_OK, false), DIFF_UNCHANGED);
 }
-
-#define with_ids(f) cmocka_unit_test_setup_teardown(f, setup_ids, teardown)
-#define with_emails(f) cmocka_unit_test_setup_teardown(f, setup_emails, teardown)
 
 int main(void)
 {
@@ -593,16 +396,6 @@ int main(void)
         with_ids(a_mode_that_does_not_remove_marks_absent_and_a_later_one_removes),
         with_ids(first_run_skip_takes_the_rows_as_synced),
         with_emails(first_run_skip_takes_the_rows_as_synced),
-        with_emails(a_changed_identity_is_one_change_and_one_removal_of_the_old),
-        with_emails(the_entry_keeps_both_identities_until_both_have_verdicts),
-        with_emails(in_a_mode_that_does_not_remove_the_old_identity_stays),
-        with_emails(an_identity_taken_by_another_row_is_not_removed),
-        with_emails(a_row_takes_the_identity_of_an_owner_that_is_gone),
-        with_emails(a_row_with_the_identity_of_a_live_row_is_invalid),
-        with_emails(two_rows_that_swap_identities_are_two_changes),
-        with_emails(a_read_that_did_not_end_decides_no_identity),
-        with_emails(a_row_without_an_identity_is_invalid_and_stays),
-        with_emails(a_refused_removal_of_an_old_identity_is_not_sent_again),
         with_ids(a_verdict_after_a_crash_finds_its_entry_by_key),
         with_emails(a_verdict_after_a_crash_finds_its_entry_by_key),
     };

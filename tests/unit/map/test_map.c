@@ -1,24 +1,4 @@
-#include "tests/unit/map/fixture.h"
-
-#include <stdlib.h>
-
-static const struct column columns[] = {
-    {"id", "integer", COLUMN_INT},       {"email", "text", COLUMN_TEXT},
-    {"first_name", "text", COLUMN_TEXT}, {"last_name", "text", COLUMN_TEXT},
-    {"active", "boolean", COLUMN_BOOL},  {"tags", "jsonb", COLUMN_JSON},
-};
-enum { COLUMNS = ARRAY_LEN(columns) };
-static const struct value plain[COLUMNS] = {
-    NUM("42"), TXT("Mary@Example.com"), TXT("Mary"), TXT("Jones"), YES, JSN("[1,2]")};
-
-static struct map_program *compiled(const struct fixture *f)
-{
-    struct map_program *p = NULL;
-    struct err err;
-    if (map_compile(&f->sync, columns, COLUMNS, &p, &err))
-        fail_msg("does not compile: %s", err.text);
-    return p;
-}
+#include "tests/unit/map/customers.h"
 
 static struct mapped run(struct map_program *p, const struct value *values)
 {
@@ -407,79 +387,6 @@ static void test_a_field_cannot_be_reached_twice(void **state)
                         err.text);
 }
 
-struct digests {
-    char names[MAP_DIGEST_TEXT_BYTES];
-    char fingerprint[MAP_DIGEST_TEXT_BYTES];
-};
-
-static struct digests digests_of(const struct fixture *f)
-{
-    struct digests d;
-    struct map_program *p = compiled(f);
-    struct map_digest names = map_names_digest(p), all = map_fingerprint(p);
-    map_digest_text(&names, d.names);
-    map_digest_text(&all, d.fingerprint);
-    map_free(p);
-    return d;
-}
-
-static void test_digests_depend_on_what_is_said_not_on_its_order(void **state)
-{
-    (void)state;
-    struct fixture f, g;
-    struct transform trim = {.kind = TRANSFORM_TRIM},
-                     part = {.kind = TRANSFORM_SUBSTRING, .from = 1, .length = 2};
-    fixture_init(&f);
-    fixture_map(&f, MAPPING_COLUMN, "id", "id");
-    fixture_map(&f, MAPPING_COLUMN, "email", "mail");
-    struct digests a = digests_of(&f), b;
-    /* Golden: state directories hold these. */
-    assert_string_equal("642b46b214a199c3b9f6e95044e750ff", a.names);
-    assert_string_equal("8abb61b32b3e6b2735ef5c5e8e73d2f7", a.fingerprint);
-
-    fixture_init(&g);
-    fixture_map(&g, MAPPING_COLUMN, "email", "mail");
-    fixture_map(&g, MAPPING_COLUMN, "id", "id");
-    b = digests_of(&g);
-    assert_string_equal(a.names, b.names);
-    assert_string_equal(a.fingerprint, b.fingerprint);
-
-    g.mappings[0].transforms = &trim;
-    g.mappings[0].transform_count = 1;
-    struct digests c = digests_of(&g);
-    assert_string_equal(a.names, c.names);
-    assert_string_not_equal(a.fingerprint, c.fingerprint);
-
-    g.mappings[0].transforms = &part;
-    c = digests_of(&g);
-    part.length = 3;
-    b = digests_of(&g);
-    assert_string_not_equal(b.fingerprint, c.fingerprint);
-
-    f.sync.mode = MODE_MIRROR;
-    b = digests_of(&f);
-    assert_string_not_equal(a.fingerprint, b.fingerprint);
-    f.sync.mode = MODE_UPSERT;
-    f.mappings[1].to = "mai";
-    b = digests_of(&f);
-    assert_string_not_equal(a.names, b.names);
-    assert_string_not_equal(a.fingerprint, b.fingerprint);
-}
-
-static void test_all_is_the_same_as_every_column_by_hand(void **state)
-{
-    (void)state;
-    struct fixture f, g;
-    fixture_init(&f);
-    f.sync.map_all = true;
-    fixture_init(&g);
-    for (size_t i = COLUMNS; i-- > 0;)
-        fixture_map(&g, MAPPING_COLUMN, columns[i].name, columns[i].name);
-    struct digests a = digests_of(&f), b = digests_of(&g);
-    assert_string_equal(a.names, b.names);
-    assert_string_equal(a.fingerprint, b.fingerprint);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -496,8 +403,6 @@ int main(void)
         cmocka_unit_test(test_mistakes_name_the_place_and_the_nearest_name),
         cmocka_unit_test(test_a_long_list_of_columns_is_cut),
         cmocka_unit_test(test_a_field_cannot_be_reached_twice),
-        cmocka_unit_test(test_digests_depend_on_what_is_said_not_on_its_order),
-        cmocka_unit_test(test_all_is_the_same_as_every_column_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,117 +1,5 @@
-/* Requests against a server that keeps, closes, resets, delays and overdoes it; TLS and HTTP/2 by
- * nghttpd. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <arpa/inet.h>
-#include <cmocka.h>
-#include <event2/event.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "protocol/base/clock.h"
-#include "tests/unit/worker/http_server.h"
-#include "worker/deliver/http.h"
-
-enum { DEADLINE_S = 8, ANSWERS_MAX = 64, KEPT_BYTES = 64 };
-
-#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-
-struct kept {
-    struct http_answer answer;
-    char error[256];
-    char body[KEPT_BYTES + 1];
-    char location[256];
-    int64_t at_ms;
-};
-
-struct bench {
-    struct event_base *base;
-    struct http *http;
-    struct http_server *server;
-    struct kept answers[ANSWERS_MAX];
-    unsigned count;
-    unsigned wanted;
-    bool late;
-};
-
-static void on_answer(void *ctx, const struct http_answer *a)
-{
-    struct bench *b = ctx;
-    struct kept *k = &b->answers[b->count++];
-    k->answer = *a;
-    k->at_ms = clock_mono_ms();
-    snprintf(k->error, sizeof k->error, "%s", a->error ? a->error : "");
-    snprintf(k->location, sizeof k->location, "%s", a->location ? a->location : "");
-    snprintf(k->body, sizeof k->body, "%.*s",
-             (int)(a->body.n < KEPT_BYTES ? a->body.n : KEPT_BYTES), a->body.n ? a->body.p : "");
-    if (b->count == b->wanted)
-        event_base_loopbreak(b->base);
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd, (void)what;
-    struct bench *b = ctx;
-    b->late = true;
-    event_base_loopbreak(b->base);
-}
-
-static void bench_open(struct bench *b, http_server_cb cb, void *ctx)
-{
-    *b = (struct bench){.base = event_base_new()};
-    b->http = http_new(b->base, 16);
-    b->server = http_server_new(b->base, cb, ctx);
-    assert_non_null(b->http);
-}
-
-static void bench_close(struct bench *b)
-{
-    http_free(b->http);
-    http_server_free(b->server);
-    event_base_free(b->base);
-}
-
-static void send_to(struct bench *b, const char *url, struct slice body, uint64_t timeout_ms,
-                    const char *ca)
-{
-    static const char *const headers[] = {"Content-Type: application/json", "X-Empty;"};
-    struct http_request r = {url, headers, 2, body, timeout_ms, ca};
-    struct err err;
-    assert_int_equal(http_send(b->http, &r, on_answer, b, &err), ERR_OK);
-    b->wanted++;
-}
-
-static void wait_all(struct bench *b)
-{
-    struct event *deadline = evtimer_new(b->base, on_deadline, b);
-    struct timeval tv = {DEADLINE_S, 0};
-    event_add(deadline, &tv);
-    if (b->count < b->wanted)
-        event_base_dispatch(b->base);
-    event_free(deadline);
-    assert_false(b->late);
-}
-
-static const struct kept *ask(struct bench *b, uint64_t timeout_ms)
-{
-    send_to(b, http_server_url(b->server), SLICE_LIT("{\"a\":1}"), timeout_ms, NULL);
-    wait_all(b);
-    return &b->answers[b->count - 1];
-}
-
-static void text_reply(struct http_server_reply *ret, const char *text)
-{
-    ret->bytes = text;
-    ret->n = strlen(text);
-}
+/* Requests against a server that keeps, closes, resets, delays and overdoes it. */
+#include "tests/unit/worker/http_bench.h"
 
 /* ---- the ordinary case ---- */
 
@@ -192,12 +80,6 @@ static void large_bodies_arrive_whole(void **state)
     assert_int_equal(http_server_connections(b.server), 1);
     free(body);
     bench_close(&b);
-}
-
-static void answer_ok(void *ctx, const struct http_server_request *r, struct http_server_reply *ret)
-{
-    (void)ctx, (void)r;
-    text_reply(ret, OK_ANSWER);
 }
 
 static void many_requests_run_at_the_same_time(void **state)
@@ -412,103 +294,6 @@ static void freeing_in_the_middle_leaks_nothing(void **state)
     bench_close(&b);
 }
 
-/* ---- TLS and HTTP/2 ---- */
-
-struct nghttpd {
-    pid_t pid;
-    char dir[32];
-    char ca[64];
-    char url[64];
-};
-
-static uint16_t free_port(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
-    close(fd);
-    return ntohs(a.sin_port);
-}
-
-static void wait_for_port(uint16_t port)
-{
-    struct sockaddr_in a = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-    for (int64_t end_ms = clock_mono_ms() + DEADLINE_S * 1000; clock_mono_ms() < end_ms;
-         poll(NULL, 0, 10)) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-        int rc = connect(fd, (struct sockaddr *)&a, sizeof a);
-        close(fd);
-        if (rc == 0)
-            return;
-    }
-    fail_msg("nghttpd did not start");
-}
-
-static void nghttpd_start(struct nghttpd *s)
-{
-    snprintf(s->dir, sizeof s->dir, "/tmp/sluice-h2-XXXXXX");
-    assert_non_null(mkdtemp(s->dir));
-    snprintf(s->ca, sizeof s->ca, "%s/c.pem", s->dir);
-    char command[512], key[64], port_text[8];
-    snprintf(key, sizeof key, "%s/k.pem", s->dir);
-    snprintf(command, sizeof command,
-             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "
-             "/CN=localhost "
-             "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout %s -out %s 2>/dev/null",
-             key, s->ca);
-    assert_int_equal(system(command), 0);
-    uint16_t port = free_port();
-    snprintf(port_text, sizeof port_text, "%u", port);
-    snprintf(s->url, sizeof s->url, "https://localhost:%u/", port);
-    s->pid = fork();
-    if (s->pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl("/usr/sbin/nghttpd", "nghttpd", "--echo-upload", "-a", "127.0.0.1", "-d", s->dir,
-              port_text, key, s->ca, (char *)NULL);
-        _exit(127);
-    }
-    wait_for_port(port);
-}
-
-static void nghttpd_stop(struct nghttpd *s)
-{
-    char command[128];
-    kill(s->pid, SIGKILL);
-    waitpid(s->pid, NULL, 0);
-    snprintf(command, sizeof command, "rm -r %s", s->dir);
-    assert_int_equal(system(command), 0);
-}
-
-static void http2_is_used_over_tls_and_only_with_the_right_authority(void **state)
-{
-    (void)state;
-    if (access("/usr/sbin/nghttpd", X_OK))
-        skip();
-    struct nghttpd s;
-    struct bench b;
-    nghttpd_start(&s);
-    bench_open(&b, answer_ok, NULL);
-    /* nghttpd speaks nothing but HTTP/2, so an answer proves it. */
-    for (int i = 0; i < 10; i++)
-        send_to(&b, s.url, SLICE_LIT("{\"over\":2}"), 5000, s.ca);
-    wait_all(&b);
-    for (int i = 0; i < 10; i++) {
-        if (b.answers[i].answer.status != 200)
-            fail_msg("status %u: %s", b.answers[i].answer.status, b.answers[i].error);
-        assert_string_equal(b.answers[i].body, "{\"over\":2}");
-    }
-    send_to(&b, s.url, SLICE_LIT("{}"), 5000, NULL);
-    wait_all(&b);
-    assert_int_equal(b.answers[10].answer.status, 0);
-    assert_false(b.answers[10].answer.reached);
-    assert_string_not_equal(b.answers[10].error, "");
-    bench_close(&b);
-    nghttpd_stop(&s);
-}
-
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -525,7 +310,6 @@ int main(void)
         cmocka_unit_test(redirects_are_reported_not_followed),
         cmocka_unit_test(retry_after_is_read_in_both_forms),
         cmocka_unit_test(freeing_in_the_middle_leaks_nothing),
-        cmocka_unit_test(http2_is_used_over_tls_and_only_with_the_right_authority),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
