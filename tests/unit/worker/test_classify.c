@@ -187,7 +187,6 @@ static void an_index_that_names_no_record_spoils_the_whole_answer(void **state)
         "[null]",
         "[\"x\"]",
         "[[]]",
-        "[{\"index\":0},{\"index\":0}]",
         "[{\"index\":99999999999999999999999999}]",
         "[{\"index\":1e300}]",
         "[{\"index\":true}]",
@@ -200,6 +199,28 @@ static void an_index_that_names_no_record_spoils_the_whole_answer(void **state)
         struct outcome o = of(&a, 200, body);
         if (o.kind != OUTCOME_RETRY || !o.bug || !o.unsure || o.entry_count)
             fail_msg("%s: kind %d bug %d", body, o.kind, o.bug);
+    }
+}
+
+static void a_record_listed_twice_is_refused_once_and_finality_wins(void **state)
+{
+    (void)state;
+    static const char *const lists[] = {
+        "{\"errors\":[{\"index\":0,\"message\":\"a\"},{\"index\":0,\"message\":\"b\"}]}",
+        "{\"errors\":[{\"index\":0,\"message\":\"b\",\"retryable\":true},"
+        "{\"index\":0,\"message\":\"a\"}]}",
+        "{\"errors\":[{\"index\":0,\"message\":\"a\"},"
+        "{\"index\":0,\"message\":\"b\",\"retryable\":true}]}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        CLEANUP(arena_done) struct arena a;
+        arena_init(&a, ARENA_BYTES);
+        struct outcome o = of(&a, 200, lists[i]);
+        assert_int_equal(o.kind, OUTCOME_ANSWERED);
+        assert_int_equal(o.entry_count, 1);
+        assert_int_equal(o.entries[0].index, 0);
+        assert_int_equal(o.entries[0].verdict, VERDICT_REJECTED);
+        assert_true(slice_eq_str(o.entries[0].message, "a"));
     }
 }
 
@@ -351,6 +372,7 @@ int main(void)
         cmocka_unit_test(listed_records_get_their_own_verdicts_in_ascending_order),
         cmocka_unit_test(an_entry_without_a_message_is_quoted_whole),
         cmocka_unit_test(an_index_that_names_no_record_spoils_the_whole_answer),
+        cmocka_unit_test(a_record_listed_twice_is_refused_once_and_finality_wins),
         cmocka_unit_test(a_list_is_understood_whatever_stands_beside_it),
         cmocka_unit_test(a_list_too_long_to_be_read_is_not_taken_for_acceptance),
         cmocka_unit_test(the_remotes_words_are_found_and_made_fit_to_keep),
