@@ -6,7 +6,7 @@ build_packages="gcc cmake ninja-build pkg-config libc6-dev
   liblmdb-dev libxxhash-dev libssl-dev libpcre2-dev libutf8proc-dev liblz4-dev zlib1g-dev"
 run_packages="redis-server ca-certificates"
 demo_packages="postgresql python3"
-test_packages="clang libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
+test_packages="clang clang-format libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
   redis-server nghttp2-server openssl procps util-linux"
 fuzz_packages="libclang-rt-14-dev"
 

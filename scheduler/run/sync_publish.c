@@ -162,8 +162,8 @@ static bool may_publish(const struct sync_run *run)
         return false;
     if (run->record.status == RUN_HELD || run->stage == RUN_STAGE_ENDED)
         return false;
-    if (run->waits && (run->stage != RUN_STAGE_SENDING ||
-                       run->judged == state_commit_number(run->host->state)))
+    if (run->waits &&
+        (run->stage != RUN_STAGE_SENDING || run->judged == state_commit_number(run->host->state)))
         return false;
     return run->published < spool_durable(run->spool);
 }
