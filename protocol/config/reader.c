@@ -59,6 +59,7 @@ const char *reader_path(struct reader *rd, const char *path)
     return whole;
 }
 
+PRINTF_LIKE(4, 0)
 static void report(struct reader *rd, enum problem_kind kind, struct config_place at,
                    const char *fmt, va_list ap)
 {
