@@ -51,7 +51,7 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     struct http_answer safe = *answer;
     safe.body = redact_secrets(&s->rendered.arena, s->target->destination, answer->body);
     enum err_code rc =
-        s->target->connector->classify(s->target->state, &s->rendered, &safe, &outcome, &err);
+        s->target->driver->classify(s->target->state, &s->rendered, &safe, &outcome, &err);
     if (rc) /* no memory to understand the answer: it may have been anything */
         outcome = (struct outcome){.kind = OUTCOME_RETRY,
                                    .unsure = true,
@@ -197,7 +197,7 @@ static void render(struct slot *s)
         .reader = s->reader, .part = s->leased.part, .attempt = s->leased.attempts + 1};
     struct err err;
     enum err_code rc =
-        s->target->connector->render(s->target->state, &delivery, &s->rendered, &err);
+        s->target->driver->render(s->target->state, &delivery, &s->rendered, &err);
     if (rc)
         render_failed(s, rc, &err);
     else
