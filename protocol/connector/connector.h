@@ -310,6 +310,7 @@ struct verdicts {
     enum counts_then then;
     const struct pointer *assert_sum; /* their sum must be the number of records */
     size_t assert_count;
+    uint32_t assert_least; /* or at least this; 0: exactly the number of records */
 };
 
 struct rule {
@@ -399,6 +400,7 @@ struct lookup {
 struct poll {
     bool given;
     uint64_t first_ms, every_ms, max_ms, deadline_ms;
+    int32_t first_option, every_option; /* -1: none; an option that holds the duration instead */
     double factor;
 };
 
@@ -433,6 +435,8 @@ struct step {
     uint64_t timeout_ms; /* 0: the destination's */
     int32_t if_var;      /* -1: none; only carried out where this var is known */
     int32_t unless_var;
+    int32_t if_option; /* -1: none; only carried out where this option is set and not false */
+    int32_t unless_option;
     const struct capture *captures;
     size_t capture_count;
     const struct lookup *lookup; /* NULL: none */
@@ -457,6 +461,7 @@ struct request {
 enum hmac_encoding { HMAC_HEX, HMAC_BASE64 };
 struct hmac_sign {
     const char *header; /* NULL: none */
+    const char *query;  /* NULL: none; else it goes there instead */
     const char *algorithm;
     struct template secret;
     bool of_body;

@@ -34,6 +34,7 @@ struct transfer {
     int64_t written_ms; /* when the body's last byte was written; 0: not yet */
     http_cb cb;
     void *ctx;
+    struct http_header answer_headers[HTTP_HEADERS_MAX];
     char words[CURL_ERROR_SIZE];
 };
 
@@ -129,6 +130,18 @@ static int64_t retry_after_of(CURL *easy)
     return http_retry_after_ms(text, at < 0 ? clock_wall_ms() : (int64_t)at * 1000);
 }
 
+/* libcurl keeps the bytes until the handle's next request. It takes the line's end for the value of
+ * a header that has none. */
+static size_t keep_headers(struct transfer *t)
+{
+    size_t n = 0;
+    struct curl_header *at = NULL;
+    while (n < HTTP_HEADERS_MAX && (at = curl_easy_nextheader(t->easy, CURLH_HEADER, -1, at)))
+        t->answer_headers[n++] =
+            (struct http_header){at->name, at->value + strspn(at->value, "\r\n")};
+    return n;
+}
+
 static const char *error_words(const struct transfer *t, CURLcode code)
 {
     if (code == CURLE_OK)
@@ -152,7 +165,7 @@ static int64_t charge_instant(const struct transfer *t, int64_t now_ms)
     return seen_ms < now_ms ? seen_ms : now_ms;
 }
 
-static void read_answer(const struct transfer *t, CURLcode code, struct http_answer *ret_answer)
+static void read_answer(struct transfer *t, CURLcode code, struct http_answer *ret_answer)
 {
     long status = 0;
     curl_off_t sent = 0;
@@ -169,6 +182,8 @@ static void read_answer(const struct transfer *t, CURLcode code, struct http_ans
         .reached = t->sends > 0 && (request_bytes > 0 || sent > 0 || status > 0),
         .retry_after_ms = retry_after_of(t->easy),
         .location = header_text(t->easy, "Location"),
+        .headers = t->answer_headers,
+        .header_count = keep_headers(t),
         .body_bytes_sent = (uint64_t)sent,
         .charge_at_ms = charge_instant(t, now_ms),
         .duration_ms = (uint64_t)(now_ms - t->started_ms),

@@ -16,6 +16,7 @@
 enum {
     HTTP_BODY_MAX = 1 << 20,         /* bytes of an answer that are kept, where none are named */
     HTTP_CONNECT_TIMEOUT_MS = 10000, /* or the request's own timeout where that is shorter */
+    HTTP_HEADERS_MAX = 100,          /* headers of an answer that are kept, the first ones */
 };
 
 struct event_base;
@@ -34,14 +35,22 @@ struct http_request {
     const struct rendered_sigv4 *sigv4; /* NULL, or without a service: not signed */
 };
 
+/* One header of an answer; a name that came twice stands here twice. */
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
 struct http_answer {
-    uint32_t status;        /* 0: none came */
-    struct slice body;      /* decoded; borrowed for the callback */
-    bool body_cut;          /* it was longer than what is kept */
-    const char *error;      /* NULL: the whole answer came; else what went wrong */
-    bool reached;           /* the request may have reached the destination */
-    int64_t retry_after_ms; /* -1: the answer named none */
-    const char *location;   /* where a redirect points; NULL: nowhere */
+    uint32_t status;                   /* 0: none came */
+    struct slice body;                 /* decoded; borrowed for the callback */
+    bool body_cut;                     /* it was longer than what is kept */
+    const char *error;                 /* NULL: the whole answer came; else what went wrong */
+    bool reached;                      /* the request may have reached the destination */
+    int64_t retry_after_ms;            /* -1: the answer named none */
+    const char *location;              /* where a redirect points; NULL: nowhere */
+    const struct http_header *headers; /* of the final answer; borrowed for the callback */
+    size_t header_count;
     uint64_t body_bytes_sent;
     int64_t charge_at_ms; /* clock_mono_ms from which a rate limit's window counts this request */
     uint64_t duration_ms;

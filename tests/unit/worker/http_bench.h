@@ -31,6 +31,7 @@ struct kept {
     char error[256];
     char body[KEPT_BYTES + 1];
     char location[256];
+    char headers[256]; /* "name=value;" of each */
     int64_t at_ms;
 };
 
@@ -52,6 +53,10 @@ static inline void on_answer(void *ctx, const struct http_answer *a)
     k->at_ms = clock_mono_ms();
     snprintf(k->error, sizeof k->error, "%s", a->error ? a->error : "");
     snprintf(k->location, sizeof k->location, "%s", a->location ? a->location : "");
+    size_t n = 0;
+    for (size_t i = 0; i < a->header_count && n < sizeof k->headers; i++)
+        n += (size_t)snprintf(k->headers + n, sizeof k->headers - n, "%s=%s;", a->headers[i].name,
+                              a->headers[i].value);
     snprintf(k->body, sizeof k->body, "%.*s",
              (int)(a->body.n < KEPT_BYTES ? a->body.n : KEPT_BYTES), a->body.n ? a->body.p : "");
     if (b->count == b->wanted)

@@ -257,6 +257,34 @@ static void redirects_are_reported_not_followed(void **state)
     bench_close(&b);
 }
 
+static void answer_with_headers(void *ctx, const struct http_server_request *r,
+                                struct http_server_reply *ret)
+{
+    (void)ctx;
+    static char many[8192];
+    if (r->number == 1) {
+        text_reply(ret, "HTTP/1.1 100 Continue\r\nX-Early: no\r\n\r\n"
+                        "HTTP/1.1 200 X\r\nX-Left: 3\r\nx-left:  4 \r\nX-None:\r\n"
+                        "Content-Length: 0\r\n\r\n");
+        return;
+    }
+    size_t n = (size_t)sprintf(many, "HTTP/1.1 200 X\r\nContent-Length: 0\r\n");
+    for (int i = 0; i < HTTP_HEADERS_MAX + 20; i++)
+        n += (size_t)sprintf(many + n, "X-%d: %d\r\n", i, i);
+    strcpy(many + n, "\r\n");
+    text_reply(ret, many);
+}
+
+static void the_final_answers_headers_are_kept_up_to_a_limit(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, answer_with_headers, NULL);
+    assert_string_equal(ask(&b, 5000)->headers, "X-Left=3;x-left=4;X-None=;Content-Length=0;");
+    assert_int_equal(ask(&b, 5000)->answer.header_count, HTTP_HEADERS_MAX);
+    bench_close(&b);
+}
+
 static void answer_later(void *ctx, const struct http_server_request *r,
                          struct http_server_reply *ret)
 {
@@ -432,6 +460,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_breaks_off_is_not_taken_for_whole),
         cmocka_unit_test(an_endless_answer_is_cut),
         cmocka_unit_test(redirects_are_reported_not_followed),
+        cmocka_unit_test(the_final_answers_headers_are_kept_up_to_a_limit),
         cmocka_unit_test(every_method_goes_with_and_without_a_body),
         cmocka_unit_test(a_signature_is_of_its_own_request_only),
         cmocka_unit_test(a_get_on_a_dead_connection_is_not_repeated_silently),
