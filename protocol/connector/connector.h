@@ -557,6 +557,7 @@ struct object {
     uint32_t max_records;
     uint32_t batch_records; /* the default */
     uint64_t max_bytes;
+    uint64_t batch_bytes;    /* the default; 0: max_bytes */
     uint64_t max_item_bytes; /* 0: none */
     uint32_t max_values;     /* 0: none */
     bool one_lane;
@@ -578,7 +579,7 @@ struct object {
 enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_BOOL, OPTION_MAP };
 
 struct option {
-    const char *name;
+    const char *name; /* "a.b": key b of the destination's map a */
     enum option_kind kind;
     bool secret;
     bool required;

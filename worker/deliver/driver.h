@@ -22,12 +22,19 @@ struct delivery {
     struct slice progress;       /* what earlier requests of this batch left; empty: it begins */
 };
 
+struct prelude;
+
 struct driver {
     const char *type;
     /** Prepares what is the same for every request to this destination, which must outlive the
      * state. */
     enum err_code (*open)(const struct destination *destination, void **ret_state, struct err *err);
     void (*close)(void *state);
+    /** What the batch's next request needs and is not known yet, the first to be got first
+     * (prelude.h); NULL: nothing, render. The member itself is NULL where there is never any.
+     * Errors: as render. now_ms: wall clock. */
+    enum err_code (*prelude)(void *state, const struct delivery *d, int64_t now_ms,
+                             struct prelude **ret_prelude, struct err *err);
     /** ERR_FULL: the request would be larger than RENDERED_BODY_MAX; ERR_INVALID: the batch cannot
      * be read. */
     enum err_code (*render)(void *state, const struct delivery *d, struct rendered *out,
