@@ -33,11 +33,11 @@ static enum err_code open_targets(struct setup *s, struct err *err)
     for (size_t i = 0; i < s->project->destination_count; i++) {
         const struct destination *d = &s->project->destinations[i];
         struct target *t = &s->targets[s->target_count];
-        *t = (struct target){.destination = d, .connector = connector_find(d->type)};
-        if (!t->connector)
+        *t = (struct target){.destination = d, .driver = driver_find(d->type)};
+        if (!t->driver)
             return err_set(err, ERR_CONFIG, "destination %s: no connector is called %s", d->name,
                            d->type);
-        enum err_code rc = t->connector->open(d, &t->state, err);
+        enum err_code rc = t->driver->open(d, &t->state, err);
         if (rc)
             return rc;
         s->target_count++;
@@ -73,7 +73,7 @@ void setup_release(struct setup *s)
     if (!s || --s->refs)
         return;
     for (size_t i = 0; i < s->target_count; i++)
-        s->targets[i].connector->close(s->targets[i].state);
+        s->targets[i].driver->close(s->targets[i].state);
     free(s->targets);
     if (s->project)
         project_free(s->project);

@@ -9,11 +9,11 @@
 
 #include "protocol/base/log.h"
 #include "protocol/config/config.h"
-#include "worker/deliver/connector.h"
+#include "worker/deliver/driver.h"
 
 struct target {
     const struct destination *destination;
-    const struct connector *connector;
+    const struct driver *driver;
     void *state;        /* the connector's */
     uint32_t throttled; /* throttling answers in a row */
 };

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "protocol/base/json.h"
+#include "worker/deliver/classify.h"
 #include "worker/deliver/program.h"
 
 enum {
@@ -352,7 +353,7 @@ static enum err_code webhook_classify(void *state, struct rendered *r,
     return classify(&r->arena, answer, r->ops, r->records, ret_outcome, err);
 }
 
-const struct connector webhook_connector = {
+const struct driver webhook_driver = {
     .type = "webhook",
     .open = webhook_open,
     .close = webhook_close,

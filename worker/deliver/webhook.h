@@ -10,8 +10,8 @@
 #ifndef SLUICE_DELIVER_WEBHOOK_H
 #define SLUICE_DELIVER_WEBHOOK_H
 
-#include "worker/deliver/connector.h"
+#include "worker/deliver/driver.h"
 
-extern const struct connector webhook_connector;
+extern const struct driver webhook_driver;
 
 #endif

@@ -289,6 +289,9 @@ enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_fac
         return plan_retry(p, f, o, err);
     case OUTCOME_THROTTLE:
         return plan_throttled(p, f, o, err);
+    case OUTCOME_CONTINUE: /* by drivers to come */
+    case OUTCOME_ALL:
+        break;
     case OUTCOME_REFUSED:
         return plan_refused(p, f, r, o, reader, err);
     case OUTCOME_STOP:

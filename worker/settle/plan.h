@@ -11,7 +11,7 @@
 
 #include "protocol/queue/queue.h"
 #include "protocol/wire/result.h"
-#include "worker/deliver/connector.h"
+#include "worker/deliver/driver.h"
 
 enum {
     SETTLE_KILLS_MAX = 3,         /* a batch that lost this many workers is not sent whole again */

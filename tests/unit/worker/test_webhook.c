@@ -30,12 +30,12 @@ static void bench_open(struct bench *b, const struct destination *d)
     buf_init(&b->payload, BATCH_MAX);
     b->reader = batch_reader_new();
     rendered_init(&b->rendered);
-    assert_int_equal(webhook_connector.open(d, &b->state, &err), ERR_OK);
+    assert_int_equal(webhook_driver.open(d, &b->state, &err), ERR_OK);
 }
 
 static void bench_close(struct bench *b)
 {
-    webhook_connector.close(b->state);
+    webhook_driver.close(b->state);
     batch_reader_free(b->reader);
     rendered_done(&b->rendered);
     buf_done(&b->payload);
@@ -49,7 +49,7 @@ static enum err_code bench_render(struct bench *b, const struct sample_head *h,
     assert_int_equal(batch_reader_open(b->reader, buf_slice(&b->payload), err), ERR_OK);
     struct delivery delivery = {
         .reader = b->reader, .part = SLICE_LIT("batch-7-00ff"), .attempt = 3};
-    return webhook_connector.render(b->state, &delivery, &b->rendered, err);
+    return webhook_driver.render(b->state, &delivery, &b->rendered, err);
 }
 
 /* What one record becomes, between the opening and the closing of a body. */
@@ -310,7 +310,7 @@ static void a_header_cannot_smuggle_in_another(void **state)
         d.header_count = 1;
         void *opened;
         struct err err;
-        assert_int_equal(webhook_connector.open(&d, &opened, &err), ERR_CONFIG);
+        assert_int_equal(webhook_driver.open(&d, &opened, &err), ERR_CONFIG);
         assert_null(strstr(err.text, "X-B: 2"));
     }
 }

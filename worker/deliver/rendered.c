@@ -1,6 +1,4 @@
-#include "worker/deliver/connector.h"
-
-#include "worker/deliver/webhook.h"
+#include "worker/deliver/rendered.h"
 
 enum {
     RENDERED_ARENA_MAX = 128 << 20, /* 65,535 records, each refused with 1 KiB of words, and room */
@@ -10,8 +8,8 @@ enum {
 void rendered_init(struct rendered *r)
 {
     *r = (struct rendered){0};
-    buf_init(&r->text, CONNECTOR_BODY_MAX);
-    buf_init(&r->packed, CONNECTOR_BODY_MAX);
+    buf_init(&r->text, RENDERED_BODY_MAX);
+    buf_init(&r->packed, RENDERED_BODY_MAX);
     arena_init(&r->arena, RENDERED_ARENA_MAX);
 }
 
@@ -34,19 +32,16 @@ void rendered_reset(struct rendered *r)
     reset_buf(&r->text);
     reset_buf(&r->packed);
     arena_reset(&r->arena);
+    r->method = NULL;
+    r->url = NULL;
     r->headers = NULL;
     r->header_count = 0;
+    r->sigv4 = (struct rendered_sigv4){0};
     r->body = (struct slice){0};
+    r->timeout_ms = 0;
+    r->answer_max = 0;
     r->ordinals = NULL;
     r->ops = NULL;
+    r->keys = NULL;
     r->records = 0;
-}
-
-const struct connector *connector_find(const char *type)
-{
-    static const struct connector *const all[] = {&webhook_connector};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (strcmp(all[i]->type, type) == 0)
-            return all[i];
-    return NULL;
 }
