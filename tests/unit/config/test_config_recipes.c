@@ -25,7 +25,7 @@ static void recipes_stand_where_their_name_does(void **state)
                      "    mappings:\n"
                      "      - {from: a, to: a, transform: meta_email}\n"
                      "      - {from: b, to: b, transform: [{phone: {country: 49}}, google_phone,\n"
-                     "         {unless_hashed: [linkedin_name, {pad: {length: 3, with: 0}}]}]}\n"
+                     "         {unless_hashed: [first_35, {pad: {length: 3, with: 0}}]}]}\n"
                      "      - {from: c, to: c, transform: [{hmac: {secret: k, algorithm: sha1}},\n"
                      "         {first: 3}, {prefix: 7}, {before: -}, phone]}\n");
     if (!f.project)

@@ -201,7 +201,14 @@ static void test_rules_of_each_field(void **state)
         {"tiktok_madid", " AECE52E7 ", SHA256("aece52e7")},
         {"tiktok_madid_md5", "", "null"},
         {"linkedin_email", "Jane.Doe+x@gmail.com", SHA256("jane.doe+x@gmail.com")},
-        {"linkedin_name", " Ümit ", "Ümit"},
+        {"first_35", " Ümit ", "Ümit"},
+        {"first_35", "äbcdefghijklmnopqrstuvwxyzäbcdefghijklm",
+         "äbcdefghijklmnopqrstuvwxyzäbcdefghi"},
+        {"plain_email", " Mary@Example.com", "mary@example.com"},
+        {"plain_email", " ", "null"},
+        {"hashed", " A17 ", SHA256("A17")},
+        {"meta_birthday", "1980-03-05T00:00:00Z", SHA256("19800305")},
+        {"meta_birthday", "19800305", SHA256("19800305")},
         {"klaviyo_phone", "+49 171 1234567", "+491711234567"},
     };
     struct book b;
