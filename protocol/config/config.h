@@ -70,6 +70,7 @@ struct rate_limit {
     enum rate_kind kind;
     uint64_t count;
     uint64_t per_ms;
+    uint32_t group; /* counts only what requests of this group cost; 0: every request's */
 };
 
 struct retry_policy {

@@ -69,6 +69,7 @@ enum filter_kind {
     FILTER_JSON,
     FILTER_AS_TEXT,
     FILTER_AS_NUMBER,
+    FILTER_RAW, /* not percent-encoded in a url */
 };
 
 struct piece {
@@ -141,6 +142,7 @@ struct field_choice {
     bool flat; /* nested: false */
     const char *const *except;
     size_t except_count;
+    bool except_identify_by; /* nor the field that names the record */
     const char *const *only; /* count 0: all */
     size_t only_count;
     const struct param *names; /* `as:` of $columns: field → name */
@@ -308,8 +310,9 @@ struct verdicts {
     struct pointer failed; /* counts; given: they are told */
     struct pointer reasons;
     enum counts_then then;
-    const struct pointer *assert_sum; /* their sum must be the number of records */
+    const struct pointer *assert_sum; /* their sum must be the number of records … */
     size_t assert_count;
+    uint32_t assert_least; /* … or, above 0, at least this */
 };
 
 struct rule {
@@ -372,6 +375,9 @@ struct capture {
     struct pointer at;
     const char *header;
     const char *matches; /* PCRE2; its first group is taken; NULL: all */
+    /* given: `at` names entries, of which the first whose value at `named` is {{object}} gives its
+     * value at `take` */
+    struct pointer named, take;
 };
 
 enum lookup_missing {
@@ -406,7 +412,8 @@ struct pages {
     bool given;
     struct pointer next;
     const char *next_header;
-    uint32_t var; /* where the next page's address or cursor goes */
+    const char *next_matches; /* PCRE2; its first group is taken; NULL: all */
+    uint32_t var;             /* where the next page's address or cursor goes */
 };
 
 struct step {
@@ -423,16 +430,20 @@ struct step {
     size_t form_count;
     struct csv_form csv;
     struct template text;
-    bool gzip;
-    const char *idempotency; /* header; NULL: none */
+    bool gzip;                 /* always */
+    struct template gzip_when; /* count above 0: where its text is "true" */
+    const char *idempotency;   /* header; NULL: none */
     const struct join *joins;
     size_t join_count;
     uint32_t group; /* of limits; from 1 */
     bool carries;   /* it sends records' fields or keys for writing: costs record limits, and an
-                       answer   that never came leaves them in doubt */
+                       answer that never came leaves them in doubt */
     uint64_t timeout_ms; /* 0: the destination's */
     int32_t if_var;      /* -1: none; only carried out where this var is known */
     int32_t unless_var;
+    /* Of one option; count 0: none. Carried out only where its text is set, neither empty nor
+     * "false"; `unless_option` the reverse. */
+    struct template if_option, unless_option;
     const struct capture *captures;
     size_t capture_count;
     const struct lookup *lookup; /* NULL: none */
@@ -552,6 +563,7 @@ struct object {
     uint32_t max_records;
     uint32_t batch_records; /* the default */
     uint64_t max_bytes;
+    uint64_t batch_bytes;    /* the default; not above max_bytes */
     uint64_t max_item_bytes; /* 0: none */
     uint32_t max_values;     /* 0: none */
     bool one_lane;
@@ -596,6 +608,7 @@ struct connector {
     const char *docs;
     const char *checked;
     const char *notes;
+    const char *driver; /* "http" or "postgres": the latter has no requests */
     bool builtin;
     const struct option *options;
     size_t option_count;
