@@ -33,7 +33,8 @@ struct prelude {
 struct prelude_answer {
     bool known;         /* READY from now on */
     struct slice value; /* for the fleet; p NULL: nothing. In the request's arena */
-    uint64_t keep_ms;   /* how long the fleet keeps it */
+    uint64_t keep_ms;   /* how long the fleet keeps it; 0: for ever */
+    bool durable;       /* and it is kept in state: it cannot be got again */
     /* Of the batch whose turn it was: CONTINUE (at once where it is known, or with the progress of
      * the next step), RETRY, THROTTLE or STOP. It costs no records and leaves none in doubt. */
     struct outcome outcome;
