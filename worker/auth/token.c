@@ -57,6 +57,7 @@ enum err_code token_set(struct token *t, const struct slice *values)
     }
     wipe(&t->text);
     t->text = fresh;
+    t->prelude.generation++;
     return ERR_OK;
 }
 
@@ -86,11 +87,11 @@ static bool learn(struct prelude *p, struct slice value, int64_t now_ms)
     return ready(p, now_ms);
 }
 
-static void refuse(struct prelude *p)
+static void refuse(struct prelude *p, uint64_t generation)
 {
     struct token *t = of(p);
-    if (!t->values[AUTH_TOKEN].p)
-        return;
+    if (generation != p->generation || !t->values[AUTH_TOKEN].p)
+        return; /* another one has come meanwhile */
     fingerprint(t->values[AUTH_TOKEN], t->refused);
     t->has_refused = true;
     t->ends_ms = 0;

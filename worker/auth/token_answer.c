@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "protocol/base/clock.h"
 #include "worker/deliver/words.h"
 
 enum {
@@ -78,8 +77,8 @@ static int64_t life_of(const struct token *t, const struct slice *fresh)
     return t->request->lifetime_ms ? (int64_t)t->request->lifetime_ms : LIFE_DEFAULT_MS;
 }
 
-static enum err_code take(struct token *t, const struct slice *fresh, struct arena *a,
-                          struct prelude_answer *ret, struct err *err)
+static enum err_code take(struct token *t, const struct slice *fresh, int64_t now_ms,
+                          struct arena *a, struct prelude_answer *ret, struct err *err)
 {
     struct buf sealed CLEANUP(buf_done);
     buf_init(&sealed, 4 * TOKEN_BYTES_MAX);
@@ -87,7 +86,7 @@ static enum err_code take(struct token *t, const struct slice *fresh, struct are
     if (rc)
         return err_set(err, rc, "the answer of the token request is too long");
     t->life_ms = life_of(t, fresh);
-    t->ends_ms = clock_wall_ms() + t->life_ms;
+    t->ends_ms = now_ms + t->life_ms;
     t->has_refused = false;
     ret->known = true;
     ret->outcome = (struct outcome){.kind = OUTCOME_CONTINUE, .retry_after_ms = -1};
@@ -145,7 +144,7 @@ enum err_code token_classify(struct token *t, const struct delivery *d, struct r
         return err_set(err, ERR_NOMEM, "no memory for a token");
     enum err_code rc = ERR_OK;
     if (fresh && fresh[AUTH_TOKEN].n)
-        rc = take(t, fresh, &r->arena, &result, err);
+        rc = take(t, fresh, d->now_ms, &r->arena, &result, err);
     else
         not_given(&r->arena, answer, &result.outcome);
     result.outcome.progress = d->progress;

@@ -5,7 +5,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "protocol/base/clock.h"
 #include "protocol/base/json.h"
 #include "worker/auth/jwt.h"
 
@@ -271,7 +270,7 @@ enum err_code token_render(struct token *t, const struct delivery *d, struct ren
 {
     rendered_reset(out);
     struct making m = {.token = t, .out = out, .err = err};
-    m.in = (struct render_input){.delivery = d, .auth_vars = t->values, .now_ms = clock_wall_ms()};
+    m.in = (struct render_input){.delivery = d, .auth_vars = t->values, .now_ms = d->now_ms};
     buf_init(&m.text, TEXT_MAX);
     out->method = t->request->step.method;
     enum err_code rc = t->request->grant == GRANT_JWT ? make_assertion(&m) : ERR_OK;
