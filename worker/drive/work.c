@@ -1,4 +1,4 @@
-#include "worker/deliver/work.h"
+#include "worker/drive/work.h"
 
 #include "protocol/config/quantity.h"
 
@@ -103,7 +103,7 @@ static enum err_code first_op(struct batch_reader *reader, enum record_op *ret_o
 
 static enum err_code find_request(struct work *w, struct batch_reader *reader, struct err *err)
 {
-    enum record_op op;
+    enum record_op op = OP_UPSERT;
     enum err_code rc = first_op(reader, &op, err);
     if (rc)
         return rc;

@@ -5,8 +5,8 @@
  * A function of the connector, the batch and its progress: no I/O, no clock but the delivery's.
  * Everything found lives in the given arena, or as long as the delivery. One thread.
  */
-#ifndef SLUICE_DELIVER_WORK_H
-#define SLUICE_DELIVER_WORK_H
+#ifndef SLUICE_DRIVE_WORK_H
+#define SLUICE_DRIVE_WORK_H
 
 #include "protocol/connector/connector.h"
 #include "worker/deliver/driver.h"

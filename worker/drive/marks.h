@@ -5,8 +5,8 @@
  * A function of the progress and the judged answer. Everything lives in the given arena. One
  * thread.
  */
-#ifndef SLUICE_DELIVER_MARKS_H
-#define SLUICE_DELIVER_MARKS_H
+#ifndef SLUICE_DRIVE_MARKS_H
+#define SLUICE_DRIVE_MARKS_H
 
 #include "worker/deliver/answer.h"
 #include "worker/deliver/progress.h"

@@ -1,4 +1,4 @@
-#include "worker/deliver/marks.h"
+#include "worker/drive/marks.h"
 
 enum err_code marks_make(struct marks *m, const struct rendered *request,
                          const struct progress *progress, struct arena *a)

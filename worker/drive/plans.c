@@ -1,4 +1,4 @@
-#include "worker/deliver/plans.h"
+#include "worker/drive/plans.h"
 
 #include <stdlib.h>
 

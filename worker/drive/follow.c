@@ -1,6 +1,6 @@
-#include "worker/deliver/follow.h"
+#include "worker/drive/follow.h"
 
-#include "worker/deliver/marks.h"
+#include "worker/drive/marks.h"
 
 enum { THROTTLED_PAUSE_MS = 1000 }; /* where some records were throttled and no time was named */
 

@@ -4,12 +4,12 @@
  *
  * A plan is borrowed until the next plans_get. One thread.
  */
-#ifndef SLUICE_DELIVER_PLANS_H
-#define SLUICE_DELIVER_PLANS_H
+#ifndef SLUICE_DRIVE_PLANS_H
+#define SLUICE_DRIVE_PLANS_H
 
 #include "worker/deliver/answer.h"
 #include "worker/deliver/render.h"
-#include "worker/deliver/work.h"
+#include "worker/drive/work.h"
 
 enum { PLANS_KEPT = 64 };
 

@@ -6,11 +6,11 @@
  * both; and whatever the destination says, a batch ends: it gets smaller, or nearer to its last
  * step, or an attempt or a deadline is used up.
  */
-#ifndef SLUICE_DELIVER_FOLLOW_H
-#define SLUICE_DELIVER_FOLLOW_H
+#ifndef SLUICE_DRIVE_FOLLOW_H
+#define SLUICE_DRIVE_FOLLOW_H
 
 #include "worker/deliver/answer.h"
-#include "worker/deliver/work.h"
+#include "worker/drive/work.h"
 
 enum {
     FOLLOW_PAGES_MAX = 10000, /* of one step */
