@@ -201,8 +201,8 @@ static void measure(size_t batches, size_t workers, const struct rate_limit *lim
 
 int main(int argc, char **argv)
 {
-    static const struct rate_limit limits[] = {{RATE_REQUESTS, 100000000, 1000},
-                                               {RATE_RECORDS, 100000000000, 86400000}};
+    static const struct rate_limit limits[] = {{RATE_REQUESTS, 100000000, 1000, 0},
+                                               {RATE_RECORDS, 100000000000, 86400000, 0}};
     size_t batches = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
     size_t workers = argc > 2 ? strtoul(argv[2], NULL, 10) : 64;
     signal(SIGPIPE, SIG_IGN);

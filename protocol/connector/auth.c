@@ -80,12 +80,13 @@ static void read_sigv4(struct scope *s, const struct node *node, struct sigv4 *o
 static void read_hmac(struct scope *s, const struct node *node, struct hmac_sign *out)
 {
     struct hmac_form {
-        const char *header;
+        const char *header, *query;
         const struct node *secret, *of, *prefix;
         int algorithm, encoding;
     } f = {0};
     static const struct field known[] = {
-        {"header", FIELD_TEXT, .offset = offsetof(struct hmac_form, header), .required = true},
+        {"header", FIELD_TEXT, .offset = offsetof(struct hmac_form, header)},
+        {"query", FIELD_TEXT, .offset = offsetof(struct hmac_form, query)},
         {"algorithm", FIELD_WORD, .offset = offsetof(struct hmac_form, algorithm),
          .words = algorithm_words},
         {"secret", FIELD_NODE, .offset = offsetof(struct hmac_form, secret), .required = true},
@@ -98,7 +99,10 @@ static void read_hmac(struct scope *s, const struct node *node, struct hmac_sign
     struct entry of = {NULL, node->at, node};
     if (!form_read(s->rd, &hmac, &of, &f))
         return;
+    if (!f.header == !f.query)
+        mistake(s->rd, node->at, "`hmac` must have one of `header` and `query`: where it goes");
     *out = (struct hmac_sign){.header = f.header,
+                              .query = f.query,
                               .algorithm = algorithm_words[f.algorithm],
                               .encoding = (enum hmac_encoding)f.encoding};
     if (f.secret)

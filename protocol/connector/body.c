@@ -43,6 +43,7 @@ static void read_csv(struct scope *s, const struct node *node, struct csv_form *
         mistake(s->rd, node_get(node, "line")->value->at, "`line` must be \"\\n\" or \"\\r\\n\"");
     *out = (struct csv_form){
         .header = f.header, .delimiter = *f.delimiter, .line = f.line, .key_first = f.key_first};
+    out->fields.policy = -1;
     out->fields.null = (struct null_policy){NULL_TEXT, ""};
     if (f.null && null_of(s, f.null, &out->fields.null) && out->fields.null.kind != NULL_TEXT)
         mistake(s->rd, f.null->at, "`null` of csv must be a text: a row has no room to leave out");

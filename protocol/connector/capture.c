@@ -1,5 +1,6 @@
 /* What a step takes from its answers: values to keep, ids of records, the state of a job, further
  * pages. */
+#include "protocol/config/quantity.h"
 #include "protocol/connector/parts.h"
 
 #include <stdlib.h>
@@ -174,35 +175,74 @@ static bool read_factor(struct scope *s, const struct node *node, double *out)
     return false;
 }
 
+enum { DAY_MS = 86400000 };
+
+struct poll_form {
+    struct poll p;
+    const struct node *first, *every, *factor;
+};
+
+#undef MEMBER
+#define MEMBER(m) .offset = offsetof(struct poll_form, m)
+static const struct field poll_fields[] = {
+    {"first", FIELD_NODE, MEMBER(first)},
+    {"every", FIELD_NODE, MEMBER(every)},
+    {"factor", FIELD_NODE, MEMBER(factor)},
+    {"max", FIELD_DURATION, MEMBER(p.max_ms), .min = 1, .max = 7ull * DAY_MS},
+    {"deadline", FIELD_DURATION, MEMBER(p.deadline_ms), .min = 1, .max = 7ull * DAY_MS},
+};
+static const struct form poll_form = {"`wait` map of a step", poll_fields, ARRAY_LEN(poll_fields),
+                                      false};
+
+/* A duration, or one option that holds it. */
+static void read_pause(struct scope *s, const struct node *node, const char *key, uint64_t *ret_ms,
+                       int32_t *ret_option)
+{
+    struct template t = {0};
+    if (node->broken)
+        return;
+    if (node_is_text(node) && duration_parse(node->text, ret_ms) && *ret_ms <= 7ull * DAY_MS)
+        return;
+    if (!node_is_text(node) || !strstr(node->text, "{{")) {
+        mistake(s->rd, node->at,
+                "`%s` must be a duration up to 7d such as 10s or 5m, or one option", key);
+        return;
+    }
+    if (!template_of(s, node, key, &t))
+        return;
+    if (t.count == 1 && t.pieces[0].kind == PIECE_OPTION && !t.pieces[0].filter_count)
+        *ret_option = (int32_t)t.pieces[0].index;
+    else
+        mistake(s->rd, node->at, "`%s` may be one option and nothing else: \"{{options.first}}\"",
+                key);
+}
+
 void poll_read(struct scope *s, const struct node *node, struct step *step)
 {
-    enum { DAY_MS = 86400000 };
-    struct poll_form {
-        struct poll p;
-        const struct node *factor;
-    } f = {.p = {.given = true, .every_ms = 10000, .deadline_ms = 7200000, .factor = 1.5}};
-#define AT(m) .offset = offsetof(struct poll_form, m), .min = 1, .max = 7ull * DAY_MS
-    static const struct field fields[] = {
-        {"first", FIELD_DURATION, AT(p.first_ms)},
-        {"every", FIELD_DURATION, AT(p.every_ms)},
-        {"factor", FIELD_NODE, .offset = offsetof(struct poll_form, factor)},
-        {"max", FIELD_DURATION, AT(p.max_ms)},
-        {"deadline", FIELD_DURATION, AT(p.deadline_ms)},
-    };
-#undef AT
-    static const struct form form = {"`wait` map of a step", fields, ARRAY_LEN(fields), false};
+    struct poll_form f = {.p = {.given = true,
+                                .every_ms = 10000,
+                                .deadline_ms = 7200000,
+                                .factor = 1.5,
+                                .first_option = -1,
+                                .every_option = -1}};
     struct entry of = {NULL, node->at, node};
-    if (!form_read(s->rd, &form, &of, &f))
+    if (!form_read(s->rd, &poll_form, &of, &f))
         return;
     if (f.factor)
         (void)read_factor(s, f.factor, &f.p.factor);
-    if (!f.p.first_ms)
-        f.p.first_ms = f.p.every_ms;
+    if (f.every)
+        read_pause(s, f.every, "every", &f.p.every_ms, &f.p.every_option);
+    f.p.first_ms = f.p.every_ms;
+    f.p.first_option = f.p.every_option;
+    if (f.first) {
+        f.p.first_option = -1;
+        read_pause(s, f.first, "first", &f.p.first_ms, &f.p.first_option);
+    }
     if (!f.p.max_ms)
         f.p.max_ms = f.p.every_ms > 300000 ? f.p.every_ms : 300000;
-    if (f.p.max_ms < f.p.every_ms)
+    if (f.p.max_ms < f.p.every_ms && f.p.every_option < 0)
         mistake(s->rd, node->at, "`max` is below `every`: make it larger");
-    if (f.p.deadline_ms < f.p.first_ms)
+    if (f.p.deadline_ms < f.p.first_ms && f.p.first_option < 0)
         mistake(s->rd, node->at, "`deadline` is before the first question: make it larger");
     step->poll = f.p;
 }
@@ -232,5 +272,9 @@ void pages_read(struct scope *s, const struct node *node, struct step *step)
     if (!read_capture(s, &as_capture, true, &c))
         return;
     s->vars_known |= 1u << var;
-    step->pages = (struct pages){true, c.at, c.header, c.matches, (uint32_t)var};
+    step->pages = (struct pages){.given = true,
+                                 .next = c.at,
+                                 .next_header = c.header,
+                                 .matches = c.matches,
+                                 .var = (uint32_t)var};
 }

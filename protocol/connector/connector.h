@@ -59,6 +59,7 @@ enum piece_kind {
 };
 
 enum filter_kind {
+    FILTER_RAW, /* in a url: not percent-encoded */
     FILTER_LOWER,
     FILTER_UPPER,
     FILTER_MD5,
@@ -69,7 +70,6 @@ enum filter_kind {
     FILTER_JSON,
     FILTER_AS_TEXT,
     FILTER_AS_NUMBER,
-    FILTER_RAW, /* not percent-encoded in a url */
 };
 
 struct piece {
@@ -139,10 +139,10 @@ struct null_policy {
 struct field_choice {
     enum render_as as;
     struct null_policy null;
-    bool flat; /* nested: false */
-    const char *const *except;
+    bool flat;                 /* nested: false */
+    int policy;                /* enum on_conflict of the fields that are meant; -1: any */
+    const char *const *except; /* names; "{{identify_by}}": the field that names the record */
     size_t except_count;
-    bool except_identify_by; /* nor the field that names the record */
     const char *const *only; /* count 0: all */
     size_t only_count;
     const struct param *names; /* `as:` of $columns: field → name */
@@ -310,9 +310,9 @@ struct verdicts {
     struct pointer failed; /* counts; given: they are told */
     struct pointer reasons;
     enum counts_then then;
-    const struct pointer *assert_sum; /* their sum must be the number of records … */
+    const struct pointer *assert_sum; /* their sum must be the number of records */
     size_t assert_count;
-    uint32_t assert_least; /* … or, above 0, at least this */
+    uint32_t assert_least; /* or at least this; 0: exactly the number of records */
 };
 
 struct rule {
@@ -375,9 +375,8 @@ struct capture {
     struct pointer at;
     const char *header;
     const char *matches; /* PCRE2; its first group is taken; NULL: all */
-    /* given: `at` names entries, of which the first whose value at `named` is {{object}} gives its
-     * value at `take` */
-    struct pointer named, take;
+    struct pointer named; /* given: `at` is a list; of its entry whose value here is {{object}} … */
+    struct pointer take; /* … this is taken */
 };
 
 enum lookup_missing {
@@ -405,6 +404,7 @@ struct lookup {
 struct poll {
     bool given;
     uint64_t first_ms, every_ms, max_ms, deadline_ms;
+    int32_t first_option, every_option; /* -1: none; an option that holds the duration instead */
     double factor;
 };
 
@@ -412,8 +412,8 @@ struct pages {
     bool given;
     struct pointer next;
     const char *next_header;
-    const char *next_matches; /* PCRE2; its first group is taken; NULL: all */
-    uint32_t var;             /* where the next page's address or cursor goes */
+    const char *matches; /* PCRE2; its first group is taken; NULL: all */
+    uint32_t var;        /* where the next page's address or cursor goes */
 };
 
 struct step {
@@ -430,9 +430,9 @@ struct step {
     size_t form_count;
     struct csv_form csv;
     struct template text;
-    bool gzip;                 /* always */
-    struct template gzip_when; /* count above 0: where its text is "true" */
-    const char *idempotency;   /* header; NULL: none */
+    bool gzip;               /* always */
+    int32_t gzip_option;     /* -1: none; where this option is set and not false */
+    const char *idempotency; /* header; NULL: none */
     const struct join *joins;
     size_t join_count;
     uint32_t group; /* of limits; from 1 */
@@ -441,9 +441,8 @@ struct step {
     uint64_t timeout_ms; /* 0: the destination's */
     int32_t if_var;      /* -1: none; only carried out where this var is known */
     int32_t unless_var;
-    /* Of one option; count 0: none. Carried out only where its text is set, neither empty nor
-     * "false"; `unless_option` the reverse. */
-    struct template if_option, unless_option;
+    int32_t if_option; /* -1: none; only carried out where this option is set and not false */
+    int32_t unless_option;
     const struct capture *captures;
     size_t capture_count;
     const struct lookup *lookup; /* NULL: none */
@@ -468,6 +467,7 @@ struct request {
 enum hmac_encoding { HMAC_HEX, HMAC_BASE64 };
 struct hmac_sign {
     const char *header; /* NULL: none */
+    const char *query;  /* NULL: none; else it goes there instead */
     const char *algorithm;
     struct template secret;
     bool of_body;
@@ -544,6 +544,7 @@ struct object_field {
     bool required;
     const char *recipe; /* NULL: none */
     const char *as;     /* keys: its name in the API; NULL: the same */
+    bool keeps;         /* keys: `remove: false`: not for removals */
     const char *about;
 };
 
@@ -563,7 +564,7 @@ struct object {
     uint32_t max_records;
     uint32_t batch_records; /* the default */
     uint64_t max_bytes;
-    uint64_t batch_bytes;    /* the default; not above max_bytes */
+    uint64_t batch_bytes;    /* the default; 0: max_bytes */
     uint64_t max_item_bytes; /* 0: none */
     uint32_t max_values;     /* 0: none */
     bool one_lane;
@@ -585,7 +586,7 @@ struct object {
 enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_BOOL, OPTION_MAP };
 
 struct option {
-    const char *name;
+    const char *name; /* "a.b": key b of the destination's map a */
     enum option_kind kind;
     bool secret;
     bool required;

@@ -3,20 +3,26 @@
 
 const char *const render_words[3] = {"native", "text", NULL};
 
+static const char *const policy_words[] = {"overwrite", "set_if_empty", "create_only", NULL};
+
 struct choice_form {
     const struct node *as;
     const struct node *null;
     const struct node *except;
     const struct node *only;
     bool nested;
+    int policy;
     const struct node *cell, *filler; /* of $row: read elsewhere */
 };
 
 #define MEMBER(m) .offset = offsetof(struct choice_form, m)
 static const struct field fields[] = {
-    {"as", FIELD_NODE, MEMBER(as)},         {"except", FIELD_NODE, MEMBER(except)},
-    {"only", FIELD_NODE, MEMBER(only)},     {"null", FIELD_NODE, MEMBER(null)},
+    {"as", FIELD_NODE, MEMBER(as)},
+    {"except", FIELD_NODE, MEMBER(except)},
+    {"only", FIELD_NODE, MEMBER(only)},
+    {"null", FIELD_NODE, MEMBER(null)},
     {"nested", FIELD_FLAG, MEMBER(nested)},
+    {"policy", FIELD_WORD, MEMBER(policy), .words = policy_words},
 };
 static const struct field row_fields[] = {
     {"as", FIELD_NODE, MEMBER(as)},         {"except", FIELD_NODE, MEMBER(except)},
@@ -49,7 +55,7 @@ bool null_of(struct scope *s, const struct node *node, struct null_policy *out)
 
 /* {{identify_by}} among the names stands for the field that names the record. */
 static void read_names(struct scope *s, const struct node *node, const char *key,
-                       const char *const **ret_names, size_t *ret_count, bool *ret_identify_by)
+                       const char *const **ret_names, size_t *ret_count)
 {
     struct node *self = (struct node *)(uintptr_t)node;
     struct node *const *items = &self;
@@ -59,11 +65,8 @@ static void read_names(struct scope *s, const struct node *node, const char *key
         const char *name = text_of(s->rd, items[i], key);
         if (!name)
             continue;
-        if (strcmp(name, "{{identify_by}}") == 0 && ret_identify_by) {
-            *ret_identify_by = true;
-            continue;
-        }
-        field_check(s, name, items[i]->at, items[i]->substituted);
+        if (strcmp(name, "{{identify_by}}") != 0)
+            field_check(s, name, items[i]->at, items[i]->substituted);
         names[kept++] = name;
     }
     if (count == 0)
@@ -92,9 +95,9 @@ static void read_renames(struct scope *s, const struct node *node, struct field_
 void choice_read(struct scope *s, const struct node *node, enum choice_use use,
                  struct field_choice *out)
 {
-    struct choice_form f = {.nested = true};
+    struct choice_form f = {.nested = true, .policy = -1};
     struct entry of = {NULL, node->at, node};
-    *out = (struct field_choice){0};
+    *out = (struct field_choice){.policy = -1};
     if (!form_read(s->rd, &forms[use], &of, &f))
         return;
     if (f.as && use == CHOICE_COLUMNS) {
@@ -106,9 +109,9 @@ void choice_read(struct scope *s, const struct node *node, enum choice_use use,
     if (f.null)
         (void)null_of(s, f.null, &out->null);
     if (f.except)
-        read_names(s, f.except, "except", &out->except, &out->except_count,
-                   &out->except_identify_by);
+        read_names(s, f.except, "except", &out->except, &out->except_count);
     if (f.only)
-        read_names(s, f.only, "only", &out->only, &out->only_count, NULL);
+        read_names(s, f.only, "only", &out->only, &out->only_count);
     out->flat = !f.nested;
+    out->policy = f.policy;
 }

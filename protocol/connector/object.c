@@ -71,26 +71,36 @@ static const struct field fields[] = {
 
 /* ---- fields ---- */
 
+struct field_form {
+    struct object_field f;
+    int type;
+    bool removes;
+};
+
+#undef MEMBER
+#define MEMBER(m) .offset = offsetof(struct field_form, m)
+static const struct field field_fields[] = {
+    {"type", FIELD_WORD, MEMBER(type), .words = type_words},
+    {"recipe", FIELD_TEXT, MEMBER(f.recipe)},
+    {"about", FIELD_TEXT, MEMBER(f.about)},
+    {"required", FIELD_FLAG, MEMBER(f.required)},
+    {"as", FIELD_TEXT, MEMBER(f.as)},
+    {"remove", FIELD_FLAG, MEMBER(removes)},
+};
+enum { KEY_FIELDS = 2 }; /* the last ones */
+static const struct form key_form = {"key", field_fields, ARRAY_LEN(field_fields), false};
+static const struct form field_form = {"field", field_fields, ARRAY_LEN(field_fields) - KEY_FIELDS,
+                                       false};
+
 static void read_field(struct scope *s, const struct pair *pair, bool key, struct object_field *out)
 {
-    struct field_form {
-        struct object_field f;
-        int type;
-    } form_of = {.f = {.name = pair->key}};
-    static const struct field known[] = {
-        {"type", FIELD_WORD, .offset = offsetof(struct field_form, type), .words = type_words},
-        {"recipe", FIELD_TEXT, .offset = offsetof(struct field_form, f.recipe)},
-        {"about", FIELD_TEXT, .offset = offsetof(struct field_form, f.about)},
-        {"required", FIELD_FLAG, .offset = offsetof(struct field_form, f.required)},
-        {"as", FIELD_TEXT, .offset = offsetof(struct field_form, f.as)},
-    };
-    static const struct form key_form = {"key", known, ARRAY_LEN(known), false};
-    static const struct form field_form = {"field", known, ARRAY_LEN(known) - 1, false};
+    struct field_form f = {.f = {.name = pair->key}, .removes = true};
     struct entry of = {pair->key, pair->at, pair->value};
     if (!node_is_core(pair->value, CORE_NULL))
-        (void)form_read(s->rd, key ? &key_form : &field_form, &of, &form_of);
-    form_of.f.type = (enum field_type)form_of.type;
-    *out = form_of.f;
+        (void)form_read(s->rd, key ? &key_form : &field_form, &of, &f);
+    *out = f.f;
+    out->type = (enum field_type)f.type;
+    out->keeps = !f.removes;
     if (out->required && strcmp(out->name, "*") == 0)
         mistake(s->rd, pair->at, "\"*\" stands for any field and cannot be required");
 }
@@ -167,16 +177,9 @@ static void read_conflicts(struct scope *s, const struct node *node, struct obje
 
 static void read_lane(struct scope *s, const struct node *node, struct object *o)
 {
-    struct template t = {0};
-    s->record = true;
-    bool good = template_of(s, node, "lane_by", &t);
-    s->record = false;
-    if (!good)
-        return;
-    if (t.count == 1 && t.pieces[0].kind == PIECE_FIELD && !t.pieces[0].filter_count)
-        o->lane_field = t.pieces[0].text;
-    else
-        mistake(s->rd, node->at, "`lane_by` must be one field: \"{{fields.channel}}\"");
+    o->lane_field = text_of(s->rd, node, "lane_by");
+    if (o->lane_field)
+        field_check(s, o->lane_field, node->at, node->substituted);
 }
 
 /* A session is one lane by its nature. */

@@ -42,6 +42,7 @@ struct scope {
     const struct object *object; /* NULL: outside of one */
     uint32_t ops;                /* of the request that is being read; 0: none is */
     struct names steps;          /* of it */
+    uint32_t step;               /* the one that is being read */
     bool any_step;               /* they are not known: a list of `answers:` by itself */
     bool of_steps;               /* set where a rule speaks of steps */
     bool record;                 /* one record is here */

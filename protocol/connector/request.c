@@ -75,6 +75,7 @@ static bool read_steps(struct scope *s, const struct entry *of, struct request *
     (void)names_add(&s->steps, has_name ? name->value->text : of->name);
     out->steps = step;
     out->step_count = 1;
+    s->step = 0;
     return step_read(s, of, true, step);
 }
 

@@ -89,8 +89,6 @@ static void read_do(struct scope *s, const struct node *map, const struct rule_f
         mistake(s->rd, f->to->at, "`do` and `goto` exclude each other: keep one");
     else if (f->to)
         read_goto(s, f->to, out);
-    if (out->act == DO_PENDING && !s->polls && !s->any_step)
-        mistake(s->rd, act->at, "`pending` needs a step that asks again: add `wait` to the step");
 }
 
 static void read_extras(struct scope *s, const struct node *map, const struct rule_form *f,
@@ -131,10 +129,13 @@ static bool read_rule(struct scope *s, const struct node *map, bool in_place, st
     bool good = condition_read(s, map, &out->when);
     read_do(s, map, &f, out);
     read_extras(s, map, &f, out);
-    if (!f.step)
-        return good;
-    out->when.step = find_step(s, f.step, "step", in_place);
-    return good && out->when.step >= 0;
+    if (f.step)
+        out->when.step = find_step(s, f.step, "step", in_place);
+    bool here = out->when.step < 0 || out->when.step == (int32_t)s->step;
+    if (out->act == DO_PENDING && here && !s->polls && !s->any_step)
+        mistake(s->rd, out->place,
+                "`pending` needs a step that asks again: add `wait` to the step");
+    return good && (!f.step || out->when.step >= 0);
 }
 
 static void check_reached(struct scope *s, const struct rule *rules, size_t count)

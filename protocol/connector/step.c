@@ -125,16 +125,15 @@ static void read_joins(struct scope *s, const struct node *node, struct step *ou
 /* ---- when it is carried out ---- */
 
 static void read_when(struct scope *s, const struct node *node, const char *key, int32_t *ret_var,
-                      struct template *ret_option)
+                      int32_t *ret_option)
 {
-    struct piece *piece = reader_alloc(s->rd, sizeof *piece);
-    *ret_var = -1;
-    if (!piece || !node || !piece_of(s, node, key, piece))
+    struct piece piece;
+    if (!node || !piece_of(s, node, key, &piece))
         return;
-    if (piece->kind == PIECE_VAR)
-        *ret_var = (int32_t)piece->index;
-    else if (piece->kind == PIECE_OPTION)
-        *ret_option = (struct template){piece, 1, node->at};
+    if (piece.kind == PIECE_VAR)
+        *ret_var = (int32_t)piece.index;
+    else if (piece.kind == PIECE_OPTION)
+        *ret_option = (int32_t)piece.index;
     else
         mistake(s->rd, node->at, "`%s` must name one of vars or options: vars.NAME", key);
 }
@@ -143,16 +142,17 @@ static void read_when(struct scope *s, const struct node *node, const char *key,
 
 static void read_gzip(struct scope *s, const struct node *node, struct step *out)
 {
+    struct template t = {0};
     if (node_is_core(node, CORE_BOOL) && !node->substituted) {
         out->gzip = node_is_true(node);
         return;
     }
-    if (!template_of(s, node, "gzip", &out->gzip_when))
+    if (!template_of(s, node, "gzip", &t))
         return;
-    if (out->gzip_when.count == 1 && out->gzip_when.pieces[0].kind == PIECE_OPTION)
-        return;
-    mistake(s->rd, node->at, "`gzip` must be true, false or one option: \"{{options.gzip}}\"");
-    out->gzip_when = (struct template){0};
+    if (t.count == 1 && t.pieces[0].kind == PIECE_OPTION && !t.pieces[0].filter_count)
+        out->gzip_option = (int32_t)t.pieces[0].index;
+    else
+        mistake(s->rd, node->at, "`gzip` must be true, false or one option: \"{{options.gzip}}\"");
 }
 
 static void read_group(struct scope *s, const char *group, struct config_place at, struct step *out)
@@ -227,6 +227,9 @@ bool step_read(struct scope *s, const struct entry *of, bool sized, struct step 
     *out = (struct step){.name = of->name,
                          .if_var = -1,
                          .unless_var = -1,
+                         .if_option = -1,
+                         .unless_option = -1,
+                         .gzip_option = -1,
                          .answers = &default_rule_list,
                          .place = of->node->at};
     struct entry unnamed = {NULL, of->at, of->node};
@@ -288,6 +291,7 @@ bool steps_read(struct scope *s, const struct node *list, const char *key,
     bool good = true;
     for (size_t i = 0; i < list->count; i++) {
         struct entry of = {s->steps.items[i], list->items[i]->at, list->items[i]};
+        s->step = (uint32_t)i;
         good = step_read(s, &of, false, &steps[i]) && good;
     }
     *ret_steps = steps;

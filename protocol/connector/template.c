@@ -55,8 +55,10 @@ static const struct word words[] = {
 };
 
 static const char *const filters[] = {
-    "lower", "upper", "md5",  "sha1",   "sha256", "base64",
-    "url",   "json",  "text", "number", "raw",    NULL,
+    [FILTER_RAW] = "raw",       [FILTER_LOWER] = "lower",      [FILTER_UPPER] = "upper",
+    [FILTER_MD5] = "md5",       [FILTER_SHA1] = "sha1",        [FILTER_SHA256] = "sha256",
+    [FILTER_BASE64] = "base64", [FILTER_URL] = "url",          [FILTER_JSON] = "json",
+    [FILTER_AS_TEXT] = "text",  [FILTER_AS_NUMBER] = "number", NULL,
 };
 
 /* What is being read, for messages. */
@@ -337,12 +339,14 @@ static bool put_text(const struct reading *r, struct slice text, struct piece *p
     return true;
 }
 
-/* The next placeholder's opening; NULL: there is none. */
+/* The next placeholder's opening, of three braces in a row the inner two; NULL: there is none. */
 static const char *opening(const char *p)
 {
     const char *open = strstr(p, "{{");
     while (open && open > p && open[-1] == '\\')
         open = strstr(open + 2, "{{");
+    while (open && open[2] == '{')
+        open++;
     return open;
 }
 

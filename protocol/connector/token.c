@@ -169,6 +169,9 @@ const struct token_request *token_read(struct scope *s, const struct entry *of)
                             .group = 1,
                             .if_var = -1,
                             .unless_var = -1,
+                            .if_option = -1,
+                            .unless_option = -1,
+                            .gzip_option = -1,
                             .answers = &default_rule_list,
                             .place = of->node->at};
     check_grant(s, of, &f);

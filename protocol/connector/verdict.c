@@ -5,7 +5,7 @@ const char *const key_form_words[4] = {"plain", "lower", "md5_lower", NULL};
 static const char *const format_words[] = {"json", "csv", "ndjson", NULL};
 static const char *const unmentioned_words[] = {"accept", "open", "reject", NULL};
 static const char *const then_words[] = {"accept", "split", NULL};
-static const char *const position_words[] = {"position", NULL};
+static const char *const by_words[] = {"position", "column", NULL};
 static const char *const by_keys[] = {"by",  "index", "indexes", "pointer",
                                       "key", "trace", "column",  NULL};
 
@@ -79,6 +79,16 @@ static bool read_column(struct scope *s, const struct node *node, struct verdict
     return true;
 }
 
+/* `by: column` is the column that is called like the key. */
+static bool read_by_word(struct scope *s, const struct node *node, struct verdict_source *out)
+{
+    int word = word_of(s->rd, node, "by", by_words);
+    if (word == 1 && out->format == FORMAT_JSON)
+        mistake(s->rd, node->at, "`column` needs `format: csv`: add it");
+    out->by = word == 1 ? BY_COLUMN : BY_POSITION;
+    return word >= 0;
+}
+
 static bool read_by(struct scope *s, const struct pair *by, struct verdict_source *out)
 {
     size_t which = 0;
@@ -87,7 +97,7 @@ static bool read_by(struct scope *s, const struct pair *by, struct verdict_sourc
     out->by = (enum verdict_by)(which + 1);
     switch (out->by) {
     case BY_POSITION:
-        return word_of(s->rd, by->value, "by", position_words) >= 0;
+        return read_by_word(s, by->value, out);
     case BY_POINTER:
         return read_pattern_pointer(s, by->value, out);
     case BY_COLUMN:

@@ -20,7 +20,12 @@ enum {
     QUEUE_NAME_MAX = 200,
     QUEUE_ENQUEUE_MAX = 32,        /* batches in one enqueue */
     QUEUE_LEASE_MARGIN_MS = 10000, /* lease = request timeout + this */
+    QUEUE_PROGRESS_MAX = 256 << 10,
+    QUEUE_GROUP_MAIN = 1, /* the group of requests that nobody gave one */
 };
+
+/* As a number of records: none. 0 stands for all records of the batch. */
+#define QUEUE_NO_RECORDS UINT32_MAX
 
 struct queue; /* a quota: its name, its Redis connection, its scripts */
 
@@ -70,6 +75,8 @@ struct queue_window {
     uint64_t count;
 };
 
+struct queue_shared_value;
+
 struct queue_epoch {
     const char *state_id; /* 32 hex digits */
     const char *epoch;    /* 32 hex digits, fresh */
@@ -84,6 +91,10 @@ struct queue_epoch {
     size_t window_count;
     const uint64_t *grants; /* as in queue_permit, until the first renewal */
     size_t grant_count;
+    uint32_t max_open; /* batches that may be in the middle of a remote job; 0: any number */
+    /* to restore; only where Redis has none or an older one (shared.h) */
+    const struct queue_shared_value *shared;
+    size_t shared_count;
 };
 /** Starts an epoch after look, fence, drain and clear. number: the script clock. Errors: ERR_BUSY
  * without a clear. */
@@ -109,6 +120,7 @@ struct queue_stats {
     size_t limit_count;
     const struct queue_window *windows; /* to be saved */
     size_t window_count;
+    uint64_t shared_version; /* moves with every change of a shared value (shared.h) */
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**
@@ -129,6 +141,11 @@ struct queue_batch {
     struct slice ordset; /* the records it holds; empty: all */
     uint32_t records;
     struct slice payload;
+    /* What its first request costs; 0 in all of them: one of the main group, all records, as any
+     * batch of one request. */
+    uint32_t group; /* whose limits count it; 0: QUEUE_GROUP_MAIN */
+    uint32_t costs; /* records; 0: all it holds, QUEUE_NO_RECORDS: none */
+    bool jobless;   /* never holds a remote job: max_open does not concern it */
 };
 struct queue_sync {
     const char *sync;
@@ -218,7 +235,8 @@ struct queue_claimed {
     uint32_t records;
     uint32_t attempts; /* failed ones before this */
     uint32_t kills;
-    bool unsure; /* an earlier attempt may have reached the destination */
+    bool unsure;           /* an earlier attempt may have reached the destination */
+    struct slice progress; /* what the settle before left; empty: the batch begins */
     /* otherwise: */
     int64_t wait_ms; /* until something may run; -1: nothing is known to come */
     bool mismatch;   /* work is there, but for another configuration */
@@ -237,6 +255,7 @@ enum settle_kind {
     SETTLE_THROTTLE, /* the destination waits delay_ms; not an attempt */
     SETTLE_SPLIT,    /* replaced by two parts; not an attempt */
     SETTLE_RELEASE,  /* nothing was sent: back to the head, the tokens are returned at once */
+    SETTLE_CONTINUE, /* a step worked: another request of the same batch follows after delay_ms */
 };
 struct settle_part {
     struct slice part; /* id in the queue */
@@ -255,8 +274,21 @@ struct queue_settle {
                                was sent */
     bool keep_throttle;     /* an answer that was not a throttling one clears it */
     struct slice result;    /* result.h; empty: nothing to tell */
-    const struct settle_part *parts; /* RETRY: 0 (all as it was) or 1; SPLIT: 2 */
+    const struct settle_part *parts; /* RETRY, CONTINUE: 0 (all as it was) or 1; SPLIT: 2 */
     size_t part_count;
+
+    /* For batches of several requests; 0 in all of them: a batch of one. RETRY, THROTTLE and
+     * CONTINUE say them anew each time; RELEASE leaves what there was; the parts of a SPLIT begin:
+     * without progress and job. */
+    struct slice progress; /* what the surviving batch brings to its next claim, at most
+                              QUEUE_PROGRESS_MAX; empty: it begins anew */
+    uint32_t next_group;   /* of the next request, of a SPLIT's too; 0: QUEUE_GROUP_MAIN */
+    uint32_t next_records; /* it costs; 0: all that are left, QUEUE_NO_RECORDS: none (a poll) */
+    bool open;             /* the batch holds a remote job, until a settle says otherwise */
+    bool uncharge_records; /* the request carried none after all: their tokens return at once */
+    uint64_t pause_ms;     /* no throttling, but leave the destination alone for so long */
+    uint64_t hold_ms;      /* nothing of the batch's lane within so long after this request,
+                              counted as charge_age_ms is; 0 or no lane: nothing is held */
 };
 /**
  * number: 1 settled, 0 the token was stale and nothing changed. claim may be NULL; otherwise both

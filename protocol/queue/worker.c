@@ -118,6 +118,8 @@ static const char *settle_word(enum settle_kind kind)
         return "split";
     case SETTLE_RELEASE:
         return "release";
+    case SETTLE_CONTINUE:
+        return "continue";
     }
     ensure(false);
 }

@@ -213,12 +213,19 @@ static int pack_head(msgpack_packer *pk, const struct batch_head *head, uint32_t
     for (size_t i = 0; !rc && i < ARRAY_LEN(texts); i++)
         rc = pack_text(pk, texts[i]);
     rc = rc ? rc : msgpack_pack_uint32(pk, head->planned);
+    rc = rc ? rc : msgpack_pack_uint32(pk, head->sequence);
+    rc = rc ? rc : msgpack_pack_uint32(pk, head->last);
+    rc = rc ? rc : msgpack_pack_uint32(pk, (uint32_t)(head->newest_field + 1));
     rc = rc ? rc : msgpack_pack_array(pk, head->key_count);
     for (size_t i = 0; !rc && i < head->key_count; i++)
         rc = pack_text(pk, head->key_names[i]);
     rc = rc ? rc : msgpack_pack_array(pk, head->field_count);
     for (size_t i = 0; !rc && i < head->field_count; i++)
         rc = pack_path(pk, &head->fields[i]);
+    size_t policies = head->policies ? head->field_count : 0;
+    rc = rc ? rc : msgpack_pack_array(pk, policies);
+    for (size_t i = 0; !rc && i < policies; i++)
+        rc = msgpack_pack_uint8(pk, head->policies[i]);
     return rc ? rc : msgpack_pack_array(pk, count);
 }
 
@@ -234,6 +241,14 @@ static enum err_code check_head(const struct batch_head *head, uint32_t count, s
         if (head->fields[i].count == 0 || head->fields[i].count > BATCH_PATH_MAX)
             return err_set(err, ERR_BUG, "field %zu of a batch has a path of %zu names", i,
                            head->fields[i].count);
+    for (size_t i = 0; head->policies && i < head->field_count; i++)
+        if (head->policies[i] > POLICY_MERGE)
+            return err_set(err, ERR_BUG, "field %zu of a batch has the policy %u", i,
+                           head->policies[i]);
+    if (head->newest_field < -1 || head->newest_field >= (int32_t)head->field_count)
+        return err_set(err, ERR_BUG,
+                       "field %d of a batch with %zu fields is to carry the timestamp",
+                       head->newest_field, head->field_count);
     return ERR_OK;
 }
 

@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 enum {
-    BATCH_VERSION = 1,
+    BATCH_VERSION = 2,
+    BATCH_VERSION_LEAST = 1, /* that is still read: without the head's later part */
     BATCH_RECORDS_MAX = 65535,
     BATCH_KEY_FIELDS_MAX = 32,
     BATCH_FIELDS_MAX = 4096,
@@ -33,6 +34,9 @@ struct field_path {
     size_t count;
 };
 
+/* What a field does to what the destination has already. */
+enum field_policy { POLICY_OVERWRITE, POLICY_SET_IF_EMPTY, POLICY_CREATE_ONLY, POLICY_MERGE };
+
 /* What all records of a batch share. Borrowed by writer and reader alike. */
 struct batch_head {
     struct slice sync;
@@ -46,6 +50,11 @@ struct batch_head {
     size_t key_count;
     const struct field_path *fields;
     size_t field_count;
+    uint32_t sequence; /* of the planned batch within its run, from 1; 0: unknown (version 1) */
+    bool last;         /* it is the run's last one */
+    const uint8_t *policies; /* enum field_policy, one per field; NULL: all overwrite */
+    int32_t newest_field;    /* index of the field with the record's timestamp, by which the newest
+                                wins; -1: none */
 };
 
 /* One record. keys has key_count values; fields has field_count values, or is NULL for delete and

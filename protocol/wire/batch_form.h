@@ -12,7 +12,9 @@ enum {
 };
 
 enum {
-    HEAD_ITEMS = 11,     /* version, 6 texts, planned, key names, field paths, rows */
+    HEAD_ITEMS = 15,   /* version, 6 texts, planned, sequence, last, newest, key names, field paths,
+                          policies, rows */
+    HEAD_ITEMS_1 = 11, /* of version 1: without sequence, last, newest, policies */
     ROW_FIXED_ITEMS = 3, /* ordinal, op, array of values; the keys stand before the array */
 };
 

@@ -140,6 +140,35 @@ static enum err_code read_fields(struct batch_reader *r, struct err *err)
     return ERR_OK;
 }
 
+static enum err_code read_policies(struct batch_reader *r, struct err *err)
+{
+    uint32_t n, policy;
+    if (!unpack_array(&r->at, BATCH_FIELDS_MAX, &n) || (n && n != r->head.field_count))
+        return malformed(err, "policies");
+    uint8_t *policies = n ? arena_alloc(&r->arena, n) : NULL;
+    if (n && !policies)
+        return err_set(err, ERR_NOMEM, "no memory for a batch's policies");
+    for (uint32_t i = 0; i < n; i++) {
+        if (!unpack_u32(&r->at, POLICY_MERGE, &policy))
+            return malformed(err, "policy of a field");
+        policies[i] = (uint8_t)policy;
+    }
+    r->head.policies = policies;
+    return ERR_OK;
+}
+
+/* What version 2 put behind the number of planned records. */
+static bool read_place(struct unpack *u, struct batch_head *h)
+{
+    uint32_t last, newest;
+    if (!unpack_u32(u, UINT32_MAX, &h->sequence) || !unpack_u32(u, 1, &last) ||
+        !unpack_u32(u, BATCH_FIELDS_MAX, &newest))
+        return false;
+    h->last = last;
+    h->newest_field = (int32_t)newest - 1;
+    return true;
+}
+
 static enum err_code read_head(struct batch_reader *r, struct err *err)
 {
     struct batch_head *h = &r->head;
@@ -148,18 +177,28 @@ static enum err_code read_head(struct batch_reader *r, struct err *err)
     uint32_t items, version;
     if (!unpack_array(&r->at, HEAD_ITEMS, &items) || !unpack_u32(&r->at, UINT32_MAX, &version))
         return malformed(err, "no head");
-    if (version != BATCH_VERSION)
-        return err_set(err, ERR_INVALID, "batch of wire version %u; this program reads %d", version,
-                       BATCH_VERSION);
-    if (items != HEAD_ITEMS)
+    if (version < BATCH_VERSION_LEAST || version > BATCH_VERSION)
+        return err_set(err, ERR_INVALID, "batch of wire version %u; this program reads %d to %d",
+                       version, BATCH_VERSION_LEAST, BATCH_VERSION);
+    bool first = version == BATCH_VERSION_LEAST;
+    if (items != (first ? HEAD_ITEMS_1 : HEAD_ITEMS))
         return malformed(err, "head of another length");
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (!unpack_text(&r->at, texts[i]))
             return malformed(err, "names in the head");
     if (!unpack_u32(&r->at, BATCH_RECORDS_MAX, &h->planned))
         return malformed(err, "number of planned records");
+    h->newest_field = -1;
+    if (!first && !read_place(&r->at, h))
+        return malformed(err, "place in the run");
     enum err_code rc = read_keys(r, err);
-    return rc ? rc : read_fields(r, err);
+    if (!rc)
+        rc = read_fields(r, err);
+    if (!rc && !first)
+        rc = read_policies(r, err);
+    if (!rc && h->newest_field >= (int32_t)h->field_count)
+        rc = malformed(err, "field of the timestamp");
+    return rc;
 }
 
 enum err_code batch_reader_open(struct batch_reader *r, struct slice payload, struct err *err)

@@ -100,6 +100,9 @@ static enum err_code cut(struct batcher *b, size_t which, const struct frame_cou
         .key_count = b->opts.key_count,
         .fields = b->opts.fields,
         .field_count = b->opts.field_count,
+        .sequence = (uint32_t)b->next_number + 1,
+        .policies = b->opts.policies,
+        .newest_field = b->opts.newest_field,
     };
     buf_reset(&b->sealed);
     enum err_code rc = batch_seal(&b->sealed, &head, o->records, buf_slice(&o->rows), true, err);

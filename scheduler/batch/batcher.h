@@ -25,6 +25,9 @@ struct batcher_options {
     size_t key_count;
     const struct field_path *fields; /* borrowed likewise */
     size_t field_count;
+    const uint8_t *policies; /* enum field_policy, one per field, borrowed likewise; NULL: all
+                                overwrite */
+    int32_t newest_field;    /* index of the field with the record's timestamp; -1: none */
 };
 
 struct batcher;

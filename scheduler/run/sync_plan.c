@@ -129,6 +129,7 @@ static enum err_code start_batches(struct sync_run *run, struct err *err)
         .object = sync->object,
         .max_records = sync->batch_size,
         .max_bytes = sync->destination->batch_bytes,
+        .newest_field = -1,
     };
     o.key_names = map_key_names(run->map, &o.key_count);
     o.fields = map_fields(run->map, &o.field_count);

@@ -233,7 +233,8 @@ static struct batcher *new_batcher(struct spool *s, uint32_t records, uint64_t b
                                 .key_names = key,
                                 .key_count = 1,
                                 .fields = fields,
-                                .field_count = 1};
+                                .field_count = 1,
+                                .newest_field = -1};
     struct batcher *b = NULL;
     struct err err;
     assert_int_equal(batcher_new(&o, s, &b, &err), ERR_OK);

@@ -131,8 +131,8 @@ static void a_split_gives_two_parts_and_a_throttle_closes_the_destination(void *
 static void a_limit_is_kept_and_told_with_its_windows(void **state)
 {
     struct bench *b = *state;
-    static const struct rate_limit limits[] = {{RATE_REQUESTS, 1, 3600000},
-                                               {RATE_RECORDS, 100, 60000}};
+    static const struct rate_limit limits[] = {{RATE_REQUESTS, 1, 3600000, 0},
+                                               {RATE_RECORDS, 100, 60000, 0}};
     open_epoch(b, limits, ARRAY_LEN(limits));
     enqueue_one(b, 1, "b1");
     enqueue_one(b, 2, "b2");

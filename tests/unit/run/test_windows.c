@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 static const struct rate_limit limits[] = {
-    {RATE_REQUESTS, 100, 1000},
-    {RATE_REQUESTS, 250000, 86400000},
+    {RATE_REQUESTS, 100, 1000, 0},
+    {RATE_REQUESTS, 250000, 86400000, 0},
 };
 static const struct destination crm = {
     .name = "crm", .quota = "crm", .limits = limits, .limit_count = 2, .timeout_ms = 30000};
@@ -105,8 +105,8 @@ static void an_unclean_end_counts_every_granted_token_as_used(void **st)
 
 static void a_changed_number_keeps_its_window_and_a_changed_length_starts_afresh(void **st)
 {
-    static const struct rate_limit other[] = {{RATE_REQUESTS, 7, 86400000},
-                                              {RATE_RECORDS, 9, 86400000}};
+    static const struct rate_limit other[] = {{RATE_REQUESTS, 7, 86400000, 0},
+                                              {RATE_RECORDS, 9, 86400000, 0}};
     struct destination changed = crm;
     changed.limits = other;
     struct windows w = {0}, again = {0};

@@ -41,6 +41,8 @@ static inline struct value random_value(struct prng *rng, const char *text)
     return (struct value){.kind = kind};
 }
 
+static const uint8_t POLICIES[FIELDS] = {POLICY_MERGE, POLICY_CREATE_ONLY, POLICY_SET_IF_EMPTY};
+
 static inline void sample_head(struct sample *s, uint32_t planned)
 {
     static const char *const words[] = {"email", "address", "größe"};
@@ -63,6 +65,10 @@ static inline void sample_head(struct sample *s, uint32_t planned)
         .key_count = KEYS,
         .fields = s->paths,
         .field_count = FIELDS,
+        .sequence = 17,
+        .last = planned % 2,
+        .policies = planned % 3 ? POLICIES : NULL,
+        .newest_field = (int32_t)(planned % (FIELDS + 1)) - 1,
     };
 }
 
@@ -135,6 +141,12 @@ static inline void assert_head(const struct batch_head *want, const struct batch
     for (size_t i = 0; i < want->key_count; i++)
         assert_true(slice_eq(want->key_names[i], got->key_names[i]));
     assert_int_equal(want->field_count, got->field_count);
+    assert_int_equal(want->sequence, got->sequence);
+    assert_int_equal(want->last, got->last);
+    assert_int_equal(want->newest_field, got->newest_field);
+    assert_int_equal(want->policies == NULL, got->policies == NULL);
+    if (want->policies)
+        assert_memory_equal(want->policies, got->policies, want->field_count);
     for (size_t i = 0; i < want->field_count; i++) {
         assert_int_equal(want->fields[i].count, got->fields[i].count);
         for (size_t j = 0; j < want->fields[i].count; j++)

@@ -49,7 +49,8 @@ static void test_large_sizes_use_the_wide_forms(void **state)
         struct record record = {0, OP_APPEND, NULL, &v}, got;
         struct slice name = SLICE_LIT("n");
         struct field_path path = {&name, 1};
-        struct batch_head head = {.planned = 1, .fields = &path, .field_count = 1};
+        struct batch_head head = {
+            .planned = 1, .fields = &path, .field_count = 1, .newest_field = -1};
         struct buf rows, out;
         size_t at;
         bool more;
@@ -188,14 +189,66 @@ static void test_what_cannot_be_sent_is_refused_and_leaves_the_buffer(void **sta
     assert_true(slice_eq_str(buf_slice(&b), "before"));
 
     struct err err;
-    struct batch_head head = {.planned = 1};
+    struct batch_head head = {.planned = 1, .newest_field = -1};
     assert_int_equal(ERR_BUG, batch_seal(&b, &head, 2, SLICE_LIT(""), false, &err));
     struct field_path empty = {NULL, 0};
-    head = (struct batch_head){.planned = 1, .fields = &empty, .field_count = 1};
+    head =
+        (struct batch_head){.planned = 1, .fields = &empty, .field_count = 1, .newest_field = -1};
     assert_int_equal(ERR_BUG, batch_seal(&b, &head, 1, SLICE_LIT(""), false, &err));
-    head = (struct batch_head){.planned = 1};
+    head = (struct batch_head){.planned = 1, .newest_field = -1};
     assert_int_equal(ERR_FULL, batch_seal(&b, &head, 1, slice_of("", 2000), false, &err));
     assert_true(slice_eq_str(buf_slice(&b), "before"));
+    buf_done(&b);
+}
+
+/* Spools and queues of the release before hold such batches. */
+static void test_version_1_is_still_read(void **state)
+{
+    (void)state;
+    static const char body[] = "\x9b\x01\xa1s\xa1r\xa3"
+                               "b-1\xa1"
+                               "d\xa1"
+                               "f\xa0\x01\x91\xa2id"
+                               "\x91\x91\xa1"
+                               "e\x91\x94\x00\x00\xa1"
+                               "7\x91\xa1x";
+    char payload[sizeof body + 4] = {0, 0, 0, 0, sizeof body - 1};
+    memcpy(payload + 5, body, sizeof body - 1);
+    struct batch_reader *r = batch_reader_new();
+    struct record got;
+    struct err err = {0};
+    bool more;
+    if (open_copy(r, slice_of(payload, sizeof payload), &err))
+        fail_msg("%s", err.text);
+    const struct batch_head *head = batch_reader_head(r);
+    assert_true(slice_eq_str(head->id, "b-1") && slice_eq_str(head->fields[0].names[0], "e"));
+    assert_int_equal(0, head->sequence);
+    assert_int_equal(-1, head->newest_field);
+    assert_false(head->last);
+    assert_null(head->policies);
+    assert_int_equal(ERR_OK, batch_reader_next(r, &got, &more, &err));
+    assert_true(more && slice_eq_str(value_slice(got.fields[0]), "x"));
+    assert_int_equal(ERR_OK, batch_reader_next(r, &got, &more, &err));
+    assert_false(more);
+    batch_reader_free(r);
+}
+
+static void test_a_head_that_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t unknown[] = {POLICY_MERGE + 1};
+    struct slice name = SLICE_LIT("n");
+    struct field_path path = {&name, 1};
+    struct batch_head good = {.planned = 1, .fields = &path, .field_count = 1, .newest_field = -1};
+    struct batch_head wrong[] = {good, good, good};
+    wrong[0].policies = unknown;
+    wrong[1].newest_field = 1;
+    wrong[2].newest_field = -2;
+    struct buf b;
+    struct err err;
+    buf_init(&b, 1000);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_int_equal(ERR_BUG, batch_seal(&b, &wrong[i], 1, SLICE_LIT(""), false, &err));
     buf_done(&b);
 }
 
@@ -299,13 +352,15 @@ static void test_another_msgpack_reads_the_same(void **state)
                      msgpack_unpack_next(&result, out.p + PREFIX, out.len - PREFIX, &offset));
     assert_int_equal(out.len - PREFIX, offset);
     const msgpack_object_array *body = &result.data.via.array;
-    assert_int_equal(11, body->size);
+    assert_int_equal(15, body->size);
     assert_int_equal(BATCH_VERSION, body->ptr[0].via.u64);
     assert_int_equal(s->head.planned, body->ptr[7].via.u64);
-    assert_int_equal(FIELDS, body->ptr[9].via.array.size);
-    assert_int_equal(s->count, body->ptr[10].via.array.size);
+    assert_int_equal(s->head.sequence, body->ptr[8].via.u64);
+    assert_int_equal(s->head.newest_field + 1, body->ptr[10].via.u64);
+    assert_int_equal(FIELDS, body->ptr[12].via.array.size);
+    assert_int_equal(s->count, body->ptr[14].via.array.size);
     for (uint32_t i = 0; i < s->count; i++)
-        assert_msgpack_row(&s->records[i], &body->ptr[10].via.array.ptr[i]);
+        assert_msgpack_row(&s->records[i], &body->ptr[14].via.array.ptr[i]);
     msgpack_unpacked_destroy(&result);
     buf_done(&out);
     sample_free(s);
@@ -321,6 +376,8 @@ int main(void)
         cmocka_unit_test(test_the_form_of_values_is_fixed_for_ever),
         cmocka_unit_test(test_what_cannot_be_sent_is_refused_and_leaves_the_buffer),
         cmocka_unit_test(test_any_subset_is_a_batch_of_its_own),
+        cmocka_unit_test(test_version_1_is_still_read),
+        cmocka_unit_test(test_a_head_that_makes_no_sense_is_refused),
         cmocka_unit_test(test_another_msgpack_reads_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,7 @@ static void test_foreign_bytes_are_refused_with_a_reason(void **state)
         {"\x01\x04\x00\x00\x00x", 6, "length differs"},
         {"\x01\x00\x00\x00\x00x", 6, "length differs"},
         {"\x01\x00\x00\x00\x09x", 6, "damaged"},
-        {"\x00\x00\x00\x00\x0c\x9b\x02\0\0\0\0\0\0\0\0\0\0", 17, "version 2"},
+        {"\x00\x00\x00\x00\x0c\x9b\x03\0\0\0\0\0\0\0\0\0\0", 17, "version 3"},
     };
     struct batch_reader *r = batch_reader_new();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -109,7 +109,7 @@ static void test_ordinals_must_ascend_and_be_planned(void **state)
                              batch_put_record(&rows,
                                               &(struct record){wrong[i][j], OP_DELETE, NULL, NULL},
                                               0, 0, &at));
-        struct batch_head head = {.planned = 3};
+        struct batch_head head = {.planned = 3, .newest_field = -1};
         assert_int_equal(ERR_OK, batch_seal(&out, &head, 2, buf_slice(&rows), false, &err));
         assert_int_equal(ERR_OK, open_copy(r, buf_slice(&out), &err));
         assert_int_equal(ERR_INVALID, read_all(r, &records));

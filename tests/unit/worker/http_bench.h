@@ -31,6 +31,7 @@ struct kept {
     char error[256];
     char body[KEPT_BYTES + 1];
     char location[256];
+    char headers[256]; /* "name=value;" of each */
     int64_t at_ms;
 };
 
@@ -52,6 +53,10 @@ static inline void on_answer(void *ctx, const struct http_answer *a)
     k->at_ms = clock_mono_ms();
     snprintf(k->error, sizeof k->error, "%s", a->error ? a->error : "");
     snprintf(k->location, sizeof k->location, "%s", a->location ? a->location : "");
+    size_t n = 0;
+    for (size_t i = 0; i < a->header_count && n < sizeof k->headers; i++)
+        n += (size_t)snprintf(k->headers + n, sizeof k->headers - n, "%s=%s;", a->headers[i].name,
+                              a->headers[i].value);
     snprintf(k->body, sizeof k->body, "%.*s",
              (int)(a->body.n < KEPT_BYTES ? a->body.n : KEPT_BYTES), a->body.n ? a->body.p : "");
     if (b->count == b->wanted)
@@ -85,7 +90,12 @@ static inline void send_to(struct bench *b, const char *url, struct slice body, 
                            const char *ca)
 {
     static const char *const headers[] = {"Content-Type: application/json", "X-Empty;"};
-    struct http_request r = {url, headers, 2, body, timeout_ms, ca};
+    struct http_request r = {.url = url,
+                             .headers = headers,
+                             .header_count = 2,
+                             .body = body,
+                             .timeout_ms = timeout_ms,
+                             .ca_file = ca};
     struct err err;
     assert_int_equal(http_send(b->http, &r, on_answer, b, &err), ERR_OK);
     b->wanted++;

@@ -46,6 +46,7 @@ void sample_seal(struct buf *out, const struct sample_head *h, const struct reco
         .planned = h->planned ? h->planned : count,
         .key_names = keys,
         .fields = fields,
+        .newest_field = -1,
     };
     for (; h->keys[head.key_count]; head.key_count++)
         keys[head.key_count] = slice_str(h->keys[head.key_count]);
