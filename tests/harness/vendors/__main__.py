@@ -16,7 +16,7 @@ def value_of(text):
 
 def main():
     parser = argparse.ArgumentParser(prog="python3 -m tests.harness.vendors", description=__doc__,
-                                     epilog="GET /_objects, /_objects/KIND and /_violations of a vendor show what it holds and saw.")
+                                     epilog="GET /_objects, /_objects/KIND, /_violations show what a vendor holds and saw.")
     parser.add_argument("words", nargs="+", metavar="VENDOR[=PORT] | VENDOR.SETTING=VALUE", help=f"one of {', '.join(NAMES)}")
     ports, settings = {}, collections.defaultdict(dict)
     for word in parser.parse_args().words:

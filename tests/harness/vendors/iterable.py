@@ -52,7 +52,7 @@ class Iterable(Vendor):
     def sorted_out(self, call, users, kind):
         """(good users with their keys, the answer's parts about the others)."""
         keys = [self.name_of(call, user) for user in users]
-        self.admit(call, kind, keys, unique=False)
+        self.admit(call, kind, [one.get("id") for one in users] if kind == "events" else keys, unique=False)
         lists = {f"{failure}{which}": [] for failure in FAILURES for which in ("Emails", "UserIds")}
         answer, good = {"invalidEmails": [], "invalidUserIds": [], "failedUpdates": lists}, []
         for key, user in zip(keys, users):
@@ -63,7 +63,8 @@ class Iterable(Vendor):
                 lists[f"{refusal[0] or 'invalidData'}{'Emails' if user.get('email') else 'UserIds'}"].append(key)
             else:
                 good.append((key, user))
-        return good, {"successCount": len(good), "failCount": len(users) - len(good), "createdFields": [], "filteredOutFields": [], **answer}
+        return good, {"successCount": len(good), "failCount": len(users) - len(good), "createdFields": [],
+                      "filteredOutFields": [], **answer}
 
     def write(self, key, user):
         fields = dict(user.get("dataFields", {}))
