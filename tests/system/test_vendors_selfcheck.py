@@ -1,4 +1,5 @@
 """The fake vendors themselves: success, partial failure, throttling, credentials, and the objects they keep."""
+import pathlib
 import time
 import urllib.error
 import urllib.parse
@@ -293,3 +294,15 @@ def test_customerio(vendors):
     assert client.post("/api/v2/batch", {"batch": [person(1, x="y" * 33_000)]})[0] == 413
     assert client.post("/api/v2/batch", {"batch": [person(n, x="y" * 30_000) for n in range(18)]})[0] == 413
     assert kinds(vendors) == ["size", "size"]
+
+
+# ---- the documentation ----
+
+@pytest.mark.parametrize("name", v.NAMES)
+def test_every_endpoint_limit_and_setting_is_documented(vendors, name):
+    text = (pathlib.Path(v.__file__).parent / "README.md").read_text(encoding="utf-8")
+    section = text.split(f"\n### {name}\n")[1].split("\n### ")[0]
+    vendor = vendors.add(name)
+    words = {op for _, _, op, *_ in vendor.ENDPOINTS if not op.startswith("_")} | vendor.SETTINGS.keys() - vendor.COMMON.keys()
+    words |= {limit.name for limit in vendor.limits} if name != "klaviyo" else set()
+    assert [word for word in sorted(words) if f"`{word}`" not in section] == []

@@ -33,7 +33,7 @@ def import_job(profiles, lists=()):
 @pytest.fixture
 def klaviyo(vendors):
     vendor = vendors.add("klaviyo", bulk_seconds=(0.05, 0.05), page_size=1,
-                         limits={"bulk_read_burst": None, "bulk_read_steady": None})
+                         limits={"bulk_poll_burst": None, "bulk_poll_steady": None})
     return vendor, Client(vendor.url, Authorization="Klaviyo-API-Key pk_test", revision="2026-07-15",
                           Content_Type="application/vnd.api+json")
 

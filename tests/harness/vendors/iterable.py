@@ -19,7 +19,8 @@ class Iterable(Vendor):
 
     def documented_limits(self):
         return [Limit("bulk_update", 5, 1.0, ops={"bulk_update"}), Limit("track_bulk", 10, 1.0, ops={"track_bulk"}),
-                Limit("update", 500, 1.0, ops={"update"}), Limit("lists", 5, 1.0, ops={"subscribe", "unsubscribe"}),
+                Limit("update", 500, 1.0, ops={"update"}), Limit("subscribe", 5, 1.0, ops={"subscribe"}),
+                Limit("unsubscribe", 5, 1.0, ops={"unsubscribe"}),
                 Limit("delete", 100, 1.0, ops={"delete"})]
 
     def credential(self, call):

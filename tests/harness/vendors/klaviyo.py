@@ -16,9 +16,8 @@ TYPE = "application/vnd.api+json"
 IDENTIFIERS = ("email", "external_id", "phone_number")
 FILTER = re.compile(r"(?:any\((\w+),(\[.*\])\)|equals\((\w+),(\".*\"|'.*')\))\Z", re.S)
 TIERS = {"XS": (1, 15), "S": (3, 60), "M": (10, 150), "L": (75, 700), "XL": (350, 3500)}
-GROUPS = {"import": "L", "bulk": "M", "bulk_read": "M", "profiles": "L", "list": "M", "events": "M", "delete": "S"}
-OPS = {"import": {"import"}, "bulk": {"bulk"}, "bulk_read": {"bulk_poll", "bulk_errors"}, "profiles": {"profiles"},
-       "list": {"list_add", "list_remove"}, "events": {"events"}, "delete": {"delete"}}
+TIER_OF = {"import": "L", "bulk": "M", "bulk_poll": "M", "bulk_errors": "M", "profiles": "L", "list_add": "M", "list_remove": "M",
+           "events": "M", "delete": "S"}
 
 
 class Klaviyo(Bulk, Vendor):
@@ -32,10 +31,9 @@ class Klaviyo(Bulk, Vendor):
     def documented_limits(self):
         """Each endpoint has a burst and a steady window of its own, both fixed; named like bulk_burst, bulk_steady."""
         found = []
-        for group, tier in GROUPS.items():
+        for op, tier in TIER_OF.items():
             burst, steady = TIERS[tier]
-            found += [Limit(f"{group}_burst", burst, 1.0, "aligned", ops=OPS[group]),
-                      Limit(f"{group}_steady", steady, 60.0, "aligned", ops=OPS[group])]
+            found += [Limit(f"{op}_burst", burst, 1.0, "aligned", ops={op}), Limit(f"{op}_steady", steady, 60.0, "aligned", ops={op})]
         return found
 
     def credential(self, call):
