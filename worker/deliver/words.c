@@ -8,25 +8,17 @@
 #include "protocol/base/utf8.h"
 #include "protocol/wire/result.h"
 
-enum { CHARACTER_BYTES_MAX = 4 };
-
-/* How many bytes the character at p has; 0: it is not well-formed. */
-static size_t character_bytes(const char *p, size_t left)
-{
-    unsigned char c = (unsigned char)*p;
-    size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : CHARACTER_BYTES_MAX;
-    return n <= left && utf8_valid(slice_of(p, n)) ? n : 0;
-}
+enum { DEPTH_MAX = 4 }; /* at which a sentence is looked for */
 
 struct slice words_clean(struct arena *a, struct slice text)
 {
-    char *out = arena_alloc(a, RESULT_MESSAGE_MAX + 1);
+    char *out = arena_alloc(a, text.n < RESULT_MESSAGE_MAX ? text.n : RESULT_MESSAGE_MAX);
     if (!out)
         return (struct slice){0};
     size_t n = 0;
     bool space = false;
     for (size_t i = 0; i < text.n;) {
-        size_t bytes = character_bytes(text.p + i, text.n - i);
+        size_t bytes = utf8_character(slice_of(text.p + i, text.n - i));
         unsigned char c = (unsigned char)text.p[i];
         if (bytes == 1 && (c <= ' ' || c == 0x7F)) {
             space = n > 0;
@@ -70,13 +62,40 @@ static const json_t *find_words(const json_t *v, int depth)
 
 struct slice words_of_body(struct arena *a, struct slice body)
 {
-    enum { DEPTH_MAX = 4 };
     json_t *root = body.n ? json_loadb(body.p, body.n, JSON_ALLOW_NUL, NULL) : NULL;
     const json_t *found = find_words(root, DEPTH_MAX);
     struct slice words = words_clean(
         a, found ? slice_of(json_string_value(found), json_string_length(found)) : body);
     json_decref(root);
     return words;
+}
+
+static uint32_t find_usual(const struct doc *d, uint32_t node, int depth)
+{
+    static const char *const members[] = {"message", "error", "error_description", "detail",
+                                          "reason",  "title", "description",       "errors"};
+    enum doc_kind kind = doc_kind(d, node);
+    if (kind == DOC_STRING)
+        return doc_raw(d, node).n > 2 ? node : DOC_NONE;
+    if (depth == 0 || kind < DOC_ARRAY)
+        return DOC_NONE;
+    if (kind == DOC_ARRAY) {
+        uint32_t first = doc_first(d, node);
+        return first == DOC_NONE ? first : find_usual(d, first, depth - 1);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        uint32_t member = doc_member(d, node, members[i]);
+        uint32_t found = member == DOC_NONE ? member : find_usual(d, member, depth - 1);
+        if (found != DOC_NONE)
+            return found;
+    }
+    return DOC_NONE;
+}
+
+struct slice words_usual(const struct doc *d, uint32_t node, struct arena *a)
+{
+    uint32_t found = find_usual(d, node, DEPTH_MAX);
+    return found == DOC_NONE ? (struct slice){0} : words_clean(a, doc_text(d, found, a));
 }
 
 struct slice words_with_status(struct arena *a, unsigned status, struct slice words)
