@@ -49,6 +49,7 @@ struct answer_rules {
     struct pattern **patterns;
     size_t pattern_count;
     struct filters *filters; /* what keys are compared by */
+    struct pattern *next_page;
     struct zone central;
 };
 
@@ -67,6 +68,9 @@ struct judge {
 
 /** The body as JSON; NULL: it is none, it broke off or was cut, or memory is out. */
 const struct doc_place *judge_json(struct judge *j);
+
+/** Whether the place of these values cannot be in the body: then nobody has to look for it. */
+bool judge_lacks(const struct judge *j, const struct pointer *at);
 
 /** Nothing sure was said, and it made no sense. */
 void judge_bug(struct judged *v, const char *what);
