@@ -70,34 +70,6 @@ struct slice words_of_body(struct arena *a, struct slice body)
     return words;
 }
 
-static uint32_t find_usual(const struct doc *d, uint32_t node, int depth)
-{
-    static const char *const members[] = {"message", "error", "error_description", "detail",
-                                          "reason",  "title", "description",       "errors"};
-    enum doc_kind kind = doc_kind(d, node);
-    if (kind == DOC_STRING)
-        return doc_raw(d, node).n > 2 ? node : DOC_NONE;
-    if (depth == 0 || kind < DOC_ARRAY)
-        return DOC_NONE;
-    if (kind == DOC_ARRAY) {
-        uint32_t first = doc_first(d, node);
-        return first == DOC_NONE ? first : find_usual(d, first, depth - 1);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-        uint32_t member = doc_member(d, node, members[i]);
-        uint32_t found = member == DOC_NONE ? member : find_usual(d, member, depth - 1);
-        if (found != DOC_NONE)
-            return found;
-    }
-    return DOC_NONE;
-}
-
-struct slice words_usual(const struct doc *d, uint32_t node, struct arena *a)
-{
-    uint32_t found = find_usual(d, node, DEPTH_MAX);
-    return found == DOC_NONE ? (struct slice){0} : words_clean(a, doc_text(d, found, a));
-}
-
 struct slice words_with_status(struct arena *a, unsigned status, struct slice words)
 {
     char *out = arena_alloc(a, RESULT_MESSAGE_MAX + 1);

@@ -10,7 +10,6 @@
 
 #include "protocol/base/arena.h"
 #include "protocol/base/slice.h"
-#include "worker/deliver/doc.h"
 
 /** Copies text: trimmed, white space and control characters as single spaces, bad UTF-8 as '?',
  * cut. Empty when memory is out. */
@@ -19,10 +18,6 @@ struct slice words_clean(struct arena *a, struct slice text) MUST_CHECK;
 /** The sentence inside an answer's body: the usual places of a JSON object, otherwise the text
  * itself. */
 struct slice words_of_body(struct arena *a, struct slice body) MUST_CHECK;
-
-/** The sentence in a value of a JSON document: itself when it is text, otherwise what the usual
- * members hold; p NULL: there is none. */
-struct slice words_usual(const struct doc *d, uint32_t node, struct arena *a) MUST_CHECK;
 
 /** "HTTP status: words", or "HTTP status" where there are none. */
 struct slice words_with_status(struct arena *a, unsigned status, struct slice words) MUST_CHECK;

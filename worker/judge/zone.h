@@ -3,8 +3,8 @@
  *
  * Read once; then a function of the moment asked for. Plain data without pointers.
  */
-#ifndef SLUICE_DELIVER_ZONE_H
-#define SLUICE_DELIVER_ZONE_H
+#ifndef SLUICE_JUDGE_ZONE_H
+#define SLUICE_JUDGE_ZONE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,12 +2,12 @@
  * Inside of judging: a step's rules with their patterns, and what is known of one answer while it
  * is judged.
  */
-#ifndef SLUICE_DELIVER_ANSWER_PARTS_H
-#define SLUICE_DELIVER_ANSWER_PARTS_H
+#ifndef SLUICE_JUDGE_ANSWER_PARTS_H
+#define SLUICE_JUDGE_ANSWER_PARTS_H
 
-#include "worker/deliver/answer.h"
-#include "worker/deliver/check.h"
-#include "worker/deliver/delay.h"
+#include "worker/judge/answer.h"
+#include "worker/judge/check.h"
+#include "worker/judge/delay.h"
 #include "worker/deliver/filter.h"
 
 /* ---- compiled once ---- */
@@ -84,7 +84,5 @@ void judge_captures(struct judge *j, struct judged *v);
 
 /* What an answer, or an entry in it, says in words; n 0: nothing. */
 struct slice judge_words(struct judge *j, const struct pointer_list *where);
-struct slice words_at(const struct doc_place *place, const struct pointer_list *where,
-                      struct arena *arena);
 
 #endif

@@ -1,4 +1,4 @@
-#include "worker/deliver/delay.h"
+#include "worker/judge/delay.h"
 
 #include <strings.h>
 

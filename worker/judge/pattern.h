@@ -5,8 +5,8 @@
  * limit; a text is looked at up to PATTERN_TEXT_MAX bytes. Where a limit is met there is no match.
  * Bytes need not be UTF-8. One thread.
  */
-#ifndef SLUICE_DELIVER_PATTERN_H
-#define SLUICE_DELIVER_PATTERN_H
+#ifndef SLUICE_JUDGE_PATTERN_H
+#define SLUICE_JUDGE_PATTERN_H
 
 #include "protocol/base/err.h"
 #include "protocol/base/slice.h"

@@ -3,8 +3,8 @@
  *
  * A hash table in an arena, made once per answer. Several records may have one text.
  */
-#ifndef SLUICE_DELIVER_KEYS_H
-#define SLUICE_DELIVER_KEYS_H
+#ifndef SLUICE_JUDGE_KEYS_H
+#define SLUICE_JUDGE_KEYS_H
 
 #include "protocol/connector/connector.h"
 #include "worker/deliver/filter.h"

@@ -1,5 +1,5 @@
 /* Which of a request's records an entry of its answer is about. */
-#include "worker/deliver/entries.h"
+#include "worker/judge/entries.h"
 #include "worker/deliver/render.h"
 
 static const char outside[] = "the answer names a record that was not in the request";

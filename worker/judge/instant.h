@@ -3,8 +3,8 @@
  *
  * A function of the text; any thread.
  */
-#ifndef SLUICE_DELIVER_INSTANT_H
-#define SLUICE_DELIVER_INSTANT_H
+#ifndef SLUICE_JUDGE_INSTANT_H
+#define SLUICE_JUDGE_INSTANT_H
 
 #include <stdint.h>
 

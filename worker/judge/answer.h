@@ -6,8 +6,8 @@
  * are compiled once, in answer_rules_new. Foreign bytes: nothing in an answer can make it crash,
  * loop, or accept a record that the answer does not accept.
  */
-#ifndef SLUICE_DELIVER_ANSWER_H
-#define SLUICE_DELIVER_ANSWER_H
+#ifndef SLUICE_JUDGE_ANSWER_H
+#define SLUICE_JUDGE_ANSWER_H
 
 #include "protocol/connector/connector.h"
 #include "worker/deliver/http.h"

@@ -1,4 +1,4 @@
-#include "worker/deliver/instant.h"
+#include "worker/judge/instant.h"
 
 enum { DAY_S = 86400, NANOS = 1000000000, NUMBER_DIGITS_MAX = 19 };
 

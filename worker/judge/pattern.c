@@ -1,4 +1,4 @@
-#include "worker/deliver/pattern.h"
+#include "worker/judge/pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

@@ -5,11 +5,11 @@
  * ends and doubled quotes. Foreign bytes: what cannot be read ends the reading. One row is kept at
  * a time.
  */
-#ifndef SLUICE_DELIVER_ROWS_H
-#define SLUICE_DELIVER_ROWS_H
+#ifndef SLUICE_JUDGE_ROWS_H
+#define SLUICE_JUDGE_ROWS_H
 
 #include "protocol/base/buf.h"
-#include "worker/deliver/doc.h"
+#include "worker/judge/doc.h"
 
 enum { ROWS_COLUMNS_MAX = 8192, ROWS_ROW_MAX = 64 << 20 };
 

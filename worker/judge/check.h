@@ -4,13 +4,13 @@
  * Null counts as not being there. Numbers are compared as numbers, everything else as text. No
  * state of its own; one thread (the patterns).
  */
-#ifndef SLUICE_DELIVER_CHECK_H
-#define SLUICE_DELIVER_CHECK_H
+#ifndef SLUICE_JUDGE_CHECK_H
+#define SLUICE_JUDGE_CHECK_H
 
 #include "protocol/connector/connector.h"
-#include "worker/deliver/doc.h"
+#include "worker/judge/doc.h"
 #include "worker/deliver/http.h"
-#include "worker/deliver/pattern.h"
+#include "worker/judge/pattern.h"
 
 /* A test with its pattern compiled. */
 struct check {

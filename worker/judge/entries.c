@@ -1,7 +1,8 @@
-#include "worker/deliver/entries.h"
+#include "worker/judge/entries.h"
 
 #include "protocol/base/utf8.h"
 #include "worker/deliver/words.h"
+#include "worker/judge/doc_words.h"
 
 /* ---- one source ---- */
 

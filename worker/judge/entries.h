@@ -6,11 +6,11 @@
  * how. Of a record named more than once a final refusal counts before "again", and that before
  * acceptance; of equals the first.
  */
-#ifndef SLUICE_DELIVER_ENTRIES_H
-#define SLUICE_DELIVER_ENTRIES_H
+#ifndef SLUICE_JUDGE_ENTRIES_H
+#define SLUICE_JUDGE_ENTRIES_H
 
-#include "worker/deliver/answer_parts.h"
-#include "worker/deliver/keys.h"
+#include "worker/judge/answer_parts.h"
+#include "worker/judge/keys.h"
 
 struct entries {
     struct judge *j;

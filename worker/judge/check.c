@@ -1,4 +1,4 @@
-#include "worker/deliver/check.h"
+#include "worker/judge/check.h"
 
 #include <stdlib.h>
 #include <strings.h>

@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "protocol/base/utf8.h"
-#include "worker/deliver/answer_parts.h"
+#include "worker/judge/answer_parts.h"
 
 enum { CAPTURE_BYTES_MAX = 16 << 10 };
 

@@ -7,8 +7,8 @@
  * of refusals must not be missed for a blemish. Numbers keep their digits; of members with the same
  * name the last counts. No state; any thread.
  */
-#ifndef SLUICE_DELIVER_DOC_H
-#define SLUICE_DELIVER_DOC_H
+#ifndef SLUICE_JUDGE_DOC_H
+#define SLUICE_JUDGE_DOC_H
 
 #include <stdint.h>
 

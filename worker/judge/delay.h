@@ -3,11 +3,11 @@
  *
  * Functions of the answer and the moment. Milliseconds, from 0 to DELAY_MAX_MS.
  */
-#ifndef SLUICE_DELIVER_DELAY_H
-#define SLUICE_DELIVER_DELAY_H
+#ifndef SLUICE_JUDGE_DELAY_H
+#define SLUICE_JUDGE_DELAY_H
 
-#include "worker/deliver/check.h"
-#include "worker/deliver/zone.h"
+#include "worker/judge/check.h"
+#include "worker/judge/zone.h"
 
 #define DELAY_MAX_MS ((int64_t)7 * 86400000)
 

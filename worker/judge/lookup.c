@@ -1,7 +1,7 @@
 /* What a lookup's answer knows of each record: its id there, and what must not be overwritten. */
-#include "worker/deliver/answer_parts.h"
-#include "worker/deliver/instant.h"
-#include "worker/deliver/keys.h"
+#include "worker/judge/answer_parts.h"
+#include "worker/judge/instant.h"
+#include "worker/judge/keys.h"
 
 enum { POLICY_BITS = 64, ID_BYTES_MAX = 1024 };
 

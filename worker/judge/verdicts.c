@@ -1,8 +1,8 @@
 /* From what an answer lists to a verdict for every record of its request. */
 #include <stdio.h>
 
-#include "worker/deliver/entries.h"
-#include "worker/deliver/rows.h"
+#include "worker/judge/entries.h"
+#include "worker/judge/rows.h"
 #include "worker/deliver/words.h"
 
 enum { SCRATCH_BYTES_MAX = 128 << 20 };

@@ -1,4 +1,4 @@
-#include "worker/deliver/keys.h"
+#include "worker/judge/keys.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -1,4 +1,4 @@
-#include "worker/deliver/doc.h"
+#include "worker/judge/doc.h"
 
 #include "protocol/base/utf8.h"
 

@@ -6,12 +6,13 @@
  *
  * The body is parsed at most once, and only where a rule looks into it.
  */
-#include "worker/deliver/answer.h"
+#include "worker/judge/answer.h"
 
 #include <stdio.h>
 
-#include "worker/deliver/answer_parts.h"
+#include "worker/judge/answer_parts.h"
 #include "worker/deliver/words.h"
+#include "worker/judge/doc_words.h"
 
 static bool whole(const struct http_answer *a)
 {
@@ -165,33 +166,6 @@ static struct slice redirect_words(struct arena *a, const char *location)
                      (int)strcspn(location, "?#"), location);
     size_t bytes = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
     return words_clean(a, slice_of(text, bytes));
-}
-
-struct words_visit {
-    const struct doc_place *place;
-    struct arena *arena;
-    struct slice words;
-};
-
-static bool take_words(void *ctx, uint32_t node, uint32_t name)
-{
-    (void)name;
-    struct words_visit *v = ctx;
-    const struct doc *d = v->place->doc;
-    v->words = words_usual(d, node, v->arena);
-    if (!v->words.n && doc_kind(d, node) != DOC_NULL)
-        v->words = words_clean(v->arena, doc_text(d, node, v->arena));
-    return v->words.n == 0;
-}
-
-struct slice words_at(const struct doc_place *place, const struct pointer_list *where,
-                      struct arena *arena)
-{
-    struct words_visit v = {.place = place, .arena = arena};
-    for (size_t i = 0; i < where->count; i++)
-        if (!doc_walk(place, &where->items[i], take_words, &v))
-            break;
-    return v.words;
 }
 
 struct slice judge_words(struct judge *j, const struct pointer_list *where)

@@ -1,4 +1,4 @@
-#include "worker/deliver/rows.h"
+#include "worker/judge/rows.h"
 
 #include "protocol/base/json.h"
 

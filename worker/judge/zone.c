@@ -1,10 +1,10 @@
-#include "worker/deliver/zone.h"
+#include "worker/judge/zone.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "worker/deliver/instant.h"
+#include "worker/judge/instant.h"
 
 enum { DAY_S = 86400, HEAD_BYTES = 44, COUNTS = 6, TYPE_BYTES = 6, RULE_BYTES = 64 };
 

@@ -1,5 +1,5 @@
 /* A step's rules made ready: every pattern compiled, every test beside its pattern. */
-#include "worker/deliver/answer_parts.h"
+#include "worker/judge/answer_parts.h"
 
 #include <stdlib.h>
 
