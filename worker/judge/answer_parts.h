@@ -12,7 +12,7 @@
 
 /* ---- compiled once ---- */
 
-struct source {
+struct listing {
     const struct verdict_source *as;
     struct check in, ok, retryable, accept, not_found, throttle;
     struct pattern *matches;
@@ -20,7 +20,7 @@ struct source {
 
 struct verdict_plan {
     const struct verdicts *as;
-    const struct source *sources;
+    const struct listing *sources;
 };
 
 struct judge_rule {
@@ -59,8 +59,8 @@ struct judge {
     const struct answer_rules *rules;
     const struct judge_input *in;
     struct arena *arena;
-    bool read;     /* the body was looked at */
-    bool is_json;  /* whole, and JSON: doc and root hold */
+    bool read;    /* the body was looked at */
+    bool is_json; /* whole, and JSON: doc and root hold */
     bool no_memory;
     struct doc doc;
     struct doc_place root;

@@ -46,9 +46,9 @@ static struct check json_check_of(struct making *m, const struct json_test *test
     return test->at.given ? check_of(m, &test->test, &test->at) : (struct check){0};
 }
 
-static void make_source(struct making *m, const struct verdict_source *as, struct source *out)
+static void make_source(struct making *m, const struct verdict_source *as, struct listing *out)
 {
-    *out = (struct source){
+    *out = (struct listing){
         .as = as,
         .in = json_check_of(m, &as->in),
         .ok = json_check_of(m, &as->ok),
@@ -65,7 +65,7 @@ static const struct verdict_plan *make_plan(struct making *m, const struct verdi
     if (!as)
         return NULL;
     struct verdict_plan *plan = give(m, 1, sizeof *plan);
-    struct source *sources = give(m, as->source_count, sizeof *sources);
+    struct listing *sources = give(m, as->source_count, sizeof *sources);
     if (!plan || !sources)
         return NULL;
     for (size_t i = 0; i < as->source_count; i++)
@@ -102,8 +102,8 @@ static void make_rules(struct making *m)
     r->rule_count = count;
     r->captures = give(m, r->step->capture_count, sizeof *r->captures);
     for (size_t i = 0; i < r->step->capture_count && !m->rc; i++)
-        r->captures[i] = (struct judge_capture){&r->step->captures[i],
-                                                compile(m, r->step->captures[i].matches)};
+        r->captures[i] =
+            (struct judge_capture){&r->step->captures[i], compile(m, r->step->captures[i].matches)};
     r->next_page = compile(m, r->step->pages.matches);
     r->signals = give(m, r->connector->signal_count, sizeof *r->signals);
     for (size_t i = 0; i < r->connector->signal_count && !m->rc; i++) {

@@ -37,7 +37,7 @@ static void count_among(struct entries *e, const struct record_filter *f)
     e->among = among;
 }
 
-void entries_begin(struct entries *e, const struct source *source, struct arena *scratch)
+void entries_begin(struct entries *e, const struct listing *source, struct arena *scratch)
 {
     const struct verdict_source *as = source->as;
     e->source = source;
@@ -48,8 +48,8 @@ void entries_begin(struct entries *e, const struct source *source, struct arena 
     count_among(e, &as->among);
     if (as->by != BY_KEY && as->by != BY_COLUMN)
         return;
-    enum err_code rc = keys_init(&e->keys, e->j->arena, e->j->in->request, as->key_form,
-                                 e->j->rules->filters);
+    enum err_code rc =
+        keys_init(&e->keys, e->j->arena, e->j->in->request, as->key_form, e->j->rules->filters);
     if (rc == ERR_NOMEM)
         e->j->no_memory = true;
     else if (rc)
@@ -58,8 +58,7 @@ void entries_begin(struct entries *e, const struct source *source, struct arena 
 
 void entries_end(struct entries *e)
 {
-    if (e->source->as->by == BY_POSITION && !e->bug &&
-        e->position != e->j->in->request->records)
+    if (e->source->as->by == BY_POSITION && !e->bug && e->position != e->j->in->request->records)
         entries_bug(e, "the answer has fewer entries than the request had records");
 }
 
@@ -78,7 +77,7 @@ static bool passes(struct entries *e, const struct check *c)
 
 static void read_verdict(struct entries *e)
 {
-    const struct source *s = e->source;
+    const struct listing *s = e->source;
     e->not_found = false;
     e->verdict = VERDICT_REJECTED;
     if (passes(e, &s->ok) || passes(e, &s->accept)) {

@@ -21,7 +21,7 @@ struct entries {
     bool throttles;
     const char *bug; /* NULL: none */
     /* of the source that is read */
-    const struct source *source;
+    const struct listing *source;
     struct arena *scratch; /* for texts that are needed until the next entry */
     uint32_t position;     /* entries so far */
     const uint32_t *among; /* records that an index counts; NULL: all */
@@ -37,7 +37,7 @@ struct entries {
 };
 
 /** Prepares for the entries of one source. */
-void entries_begin(struct entries *e, const struct source *source, struct arena *scratch);
+void entries_begin(struct entries *e, const struct listing *source, struct arena *scratch);
 /** False: the answer is a bug, or memory is out. */
 bool entries_read(struct entries *e, const struct doc *doc, uint32_t node, uint32_t name);
 /** After the last entry of a source. */

@@ -53,8 +53,8 @@ static struct pointer named_pointer(struct looking *l, const struct pointer *at,
     }
     memcpy(levels, at->levels, star * sizeof *levels);
     for (size_t i = 0; i < path->count; i++) {
-        levels[star + i] = (struct pointer_level){
-            LEVEL_NAME, arena_str(l->j->arena, path->names[i]), -1};
+        levels[star + i] =
+            (struct pointer_level){LEVEL_NAME, arena_str(l->j->arena, path->names[i]), -1};
         l->j->no_memory = l->j->no_memory || !levels[star + i].name;
     }
     if (rest)

@@ -36,8 +36,7 @@ static enum rows_read read_quoted(struct rows *r, struct arena *a, struct slice 
     return ROWS_ROW;
 }
 
-static enum rows_read read_field(struct rows *r, struct arena *a, struct slice *ret,
-                                 bool *ret_last)
+static enum rows_read read_field(struct rows *r, struct arena *a, struct slice *ret, bool *ret_last)
 {
     if (r->p < r->end && *r->p == '"') {
         enum rows_read rc = read_quoted(r, a, ret);
@@ -127,8 +126,7 @@ static enum rows_read read_csv(struct rows *r)
             return ROWS_BROKEN;
         size_t name_bytes = r->name_ends[column] - name_at;
         if ((column && buf_putc(&r->text, ',')) ||
-            buf_put(&r->text, r->names.p + name_at, name_bytes) ||
-            json_put_string(&r->text, field))
+            buf_put(&r->text, r->names.p + name_at, name_bytes) || json_put_string(&r->text, field))
             return ROWS_NO_MEMORY;
         name_at += name_bytes;
     }

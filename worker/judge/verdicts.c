@@ -72,13 +72,13 @@ static void read_row_source(struct entries *e, struct arena *row)
 }
 
 /* Whether the part of the body that was cut off may have held something of it. */
-static bool misses_cut(const struct judge *j, const struct source *s)
+static bool misses_cut(const struct judge *j, const struct listing *s)
 {
     const struct verdict_source *as = s->as;
     return as->format != FORMAT_JSON || as->by == BY_POSITION || !judge_lacks(j, &as->at);
 }
 
-static void read_source(struct entries *e, const struct source *s)
+static void read_source(struct entries *e, const struct listing *s)
 {
     struct arena scratch CLEANUP(arena_done), row CLEANUP(arena_done);
     arena_init(&scratch, SCRATCH_BYTES_MAX);
@@ -144,8 +144,8 @@ static bool adds_up(struct judge *j, const struct verdicts *as, struct judged *v
     if (as->assert_least ? total >= as->assert_least : total == records)
         return true;
     char text[96];
-    int n = snprintf(text, sizeof text, "the answer accounts for %.15g of %u records", total,
-                     records);
+    int n =
+        snprintf(text, sizeof text, "the answer accounts for %.15g of %u records", total, records);
     *v = (struct judged){.act = DO_RETRY,
                          .unsure = true,
                          .wait_ms = -1,
