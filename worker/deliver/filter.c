@@ -101,6 +101,7 @@ static enum err_code put_filtered(struct filters *f, struct buf *out, enum filte
         return encode_url(out, text);
     case FILTER_JSON:
         return json_put_value(out, *v);
+    case FILTER_RAW:
     case FILTER_AS_TEXT:
     case FILTER_AS_NUMBER:
         break;
@@ -122,6 +123,8 @@ enum err_code filters_apply(struct filters *f, const enum filter_kind *kinds, si
     for (size_t i = 0; i < count; i++) {
         if (v->kind == VALUE_NULL || v->kind == VALUE_ABSENT)
             return ERR_OK;
+        if (kinds[i] == FILTER_RAW) /* says how the value is written, not what it is */
+            continue;
         if (kinds[i] == FILTER_AS_TEXT) {
             *v = value_of(VALUE_TEXT, value_text(v));
             continue;

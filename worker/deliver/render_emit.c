@@ -109,6 +109,14 @@ struct url_place {
     bool in_query;
 };
 
+static bool is_raw(const struct piece *piece)
+{
+    for (size_t i = 0; i < piece->filter_count; i++)
+        if (piece->filters[i] == FILTER_RAW)
+            return true;
+    return false;
+}
+
 static enum code code_of(enum template_form form, const struct piece *piece, const struct expr *e,
                          const struct url_place *at)
 {
@@ -118,7 +126,7 @@ static enum code code_of(enum template_form form, const struct piece *piece, con
     case FORM_JSON:
         return CODE_ESCAPED;
     case FORM_QUERY:
-        return CODE_ENCODED;
+        return is_raw(piece) ? CODE_RAW : CODE_ENCODED;
     case FORM_URL:
         break;
     }

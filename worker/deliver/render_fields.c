@@ -6,19 +6,36 @@
 
 /* ---- which fields ---- */
 
-static bool is_listed(const char *const *names, size_t count, struct slice name)
+/* A name in a connector's list; one stands for whatever the sync's key field is. */
+static struct slice listed_name(const struct batch_head *head, const char *name)
+{
+    if (strcmp(name, "{{identify_by}}") == 0 && head->key_count)
+        return head->key_names[0];
+    return slice_str(name);
+}
+
+static bool is_listed(const struct batch_head *head, const char *const *names, size_t count,
+                      struct slice name)
 {
     for (size_t i = 0; i < count; i++)
-        if (slice_eq_str(name, names[i]))
+        if (slice_eq(name, listed_name(head, names[i])))
             return true;
     return false;
 }
 
-static bool is_chosen(const struct field_choice *choice, struct slice name)
+static bool is_chosen(const struct batch_head *head, const struct field_choice *choice,
+                      struct slice name)
 {
-    if (is_listed(choice->except, choice->except_count, name))
+    if (is_listed(head, choice->except, choice->except_count, name))
         return false;
-    return !choice->only_count || is_listed(choice->only, choice->only_count, name);
+    return !choice->only_count || is_listed(head, choice->only, choice->only_count, name);
+}
+
+static bool suits_policy(const struct batch_head *head, const struct field_choice *choice,
+                         size_t field)
+{
+    int policy = head->policies ? head->policies[field] : POLICY_OVERWRITE;
+    return choice->policy < 0 || choice->policy == policy;
 }
 
 static bool is_key(const struct batch_head *head, struct slice name)
@@ -182,7 +199,7 @@ static enum err_code place_field(struct compiler *c, const struct tree *map, str
     for (size_t i = 0; i < map->count; i++) {
         const struct member *m = &map->members[i];
         *ret_placed = false;
-        if (m->kind == MEMBER_KEYS && key && is_chosen(&m->fields, name))
+        if (m->kind == MEMBER_KEYS && key && is_chosen(c->scope.head, &m->fields, name))
             return ERR_OK;
         if (m->kind != MEMBER_NAMED || !constant_name(c, m) ||
             !slice_eq(buf_slice(&c->scratch), top))
@@ -209,7 +226,7 @@ static enum err_code choose_fields(struct compiler *c, const struct tree *map,
     for (size_t i = 0; !rc && i < head->field_count; i++) {
         bool placed = false;
         rc = field_name(&name, &head->fields[i]);
-        if (!rc && is_chosen(choice, buf_slice(&name)))
+        if (!rc && suits_policy(head, choice, i) && is_chosen(head, choice, buf_slice(&name)))
             rc = place_field(c, map, buf_slice(&name),
                              choice->flat ? buf_slice(&name) : head->fields[i].names[0], &placed);
         if (placed)
@@ -265,7 +282,7 @@ enum err_code compile_keys(struct compiler *c, const struct field_choice *choice
     if (!c->in_loop)
         c->plan->single = true;
     for (size_t i = 0; !rc && i < head->key_count; i++) {
-        if (!is_chosen(choice, head->key_names[i]))
+        if (!is_chosen(head, choice, head->key_names[i]))
             continue;
         struct ins ins = {.code = CODE_VALUE, .flags = flags, .null_text = SLICE_LIT("null")};
         struct expr e = {.origin = FROM_KEY, .index = (uint32_t)i};
@@ -310,15 +327,25 @@ static enum err_code add_column(struct compiler *c, const struct field_choice *c
     return emit_keep(c, called, &columns->names[at]);
 }
 
+/* `remove: false`: the destination does not take this key for a removal. */
+static bool is_kept(const struct render_context *x, struct slice name)
+{
+    for (size_t i = 0; x->object && i < x->object->key_count; i++)
+        if (slice_eq_str(name, x->object->keys[i].name))
+            return x->object->keys[i].keeps;
+    return false;
+}
+
 static enum err_code add_keys(struct compiler *c, const struct field_choice *choice,
-                              struct columns *columns, bool unless_field)
+                              struct columns *columns, bool removal)
 {
     const struct batch_head *head = c->scope.head;
     enum err_code rc = ERR_OK;
     for (size_t i = 0; !rc && i < head->key_count; i++) {
         struct slice name = head->key_names[i];
-        bool is_field = unless_field && field_named(head, name) < head->field_count;
-        if (!is_field && !is_listed(choice->except, choice->except_count, name))
+        bool skip =
+            removal ? is_kept(c->scope.context, name) : field_named(head, name) < head->field_count;
+        if (!skip && !is_listed(head, choice->except, choice->except_count, name))
             rc = add_column(c, choice, columns, FROM_KEY, i, name);
     }
     return rc;
@@ -333,7 +360,7 @@ static enum err_code add_fields(struct compiler *c, const struct field_choice *c
     enum err_code rc = ERR_OK;
     for (size_t i = 0; !rc && i < head->field_count; i++) {
         rc = field_name(&name, &head->fields[i]);
-        if (!rc && is_chosen(choice, buf_slice(&name)))
+        if (!rc && suits_policy(head, choice, i) && is_chosen(head, choice, buf_slice(&name)))
             rc = add_column(c, choice, columns, FROM_FIELD, i, buf_slice(&name));
     }
     buf_done(&name);
@@ -347,9 +374,9 @@ static enum err_code add_listed(struct compiler *c, const struct field_choice *c
     const struct batch_head *head = c->scope.head;
     enum err_code rc = ERR_OK;
     for (size_t i = 0; !rc && i < choice->only_count; i++) {
-        struct slice name = slice_str(choice->only[i]);
+        struct slice name = listed_name(head, choice->only[i]);
         size_t field = field_named(head, name);
-        if (is_listed(choice->except, choice->except_count, name))
+        if (is_listed(head, choice->except, choice->except_count, name))
             continue;
         if (field < head->field_count)
             rc = add_column(c, choice, columns, FROM_FIELD, field, name);
@@ -372,8 +399,8 @@ static enum err_code choose_columns(struct compiler *c, const struct field_choic
     if (!ret_columns->exprs || !ret_columns->names)
         return no_memory(c);
     if (only_deletes(c->scope.context))
-        return add_keys(c, choice, ret_columns, false);
-    enum err_code rc = key_first ? add_keys(c, choice, ret_columns, true) : ERR_OK;
+        return add_keys(c, choice, ret_columns, true);
+    enum err_code rc = key_first ? add_keys(c, choice, ret_columns, false) : ERR_OK;
     if (rc)
         return rc;
     return choice->only_count ? add_listed(c, choice, ret_columns)
