@@ -225,16 +225,20 @@ static void read_signals(struct judge *j, struct judged *v)
     }
 }
 
+void judge_instead(struct judged *v, enum rule_do act, struct slice message)
+{
+    *v = (struct judged){.act = act,
+                         .unsure = act == DO_RETRY,
+                         .wait_ms = -1,
+                         .pause_ms = v->pause_ms,
+                         .message = message,
+                         .unmentioned = VERDICT_OK};
+}
+
 void judge_bug(struct judged *v, const char *what)
 {
-    uint64_t pause_ms = v->pause_ms;
-    *v = (struct judged){.act = DO_RETRY,
-                         .unsure = true,
-                         .bug = true,
-                         .wait_ms = -1,
-                         .pause_ms = pause_ms,
-                         .message = slice_str(what),
-                         .unmentioned = VERDICT_OK};
+    judge_instead(v, DO_RETRY, slice_str(what));
+    v->bug = true;
 }
 
 /* ---- the whole ---- */
@@ -255,11 +259,7 @@ static void carry_out(struct judge *j, const struct judge_rule *rule, struct jud
     /* The rest is read from what must be whole. */
     bool reads = j->rules->step->lookup || j->rules->step->capture_count;
     if (reads && a->error) {
-        *v = (struct judged){.act = DO_RETRY,
-                             .unsure = true,
-                             .wait_ms = -1,
-                             .pause_ms = v->pause_ms,
-                             .message = words_clean(j->arena, slice_str(a->error))};
+        judge_instead(v, DO_RETRY, words_clean(j->arena, slice_str(a->error)));
         return;
     }
     if (j->rules->step->lookup && v->act == DO_OK)

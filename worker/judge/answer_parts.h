@@ -72,6 +72,8 @@ const struct doc_place *judge_json(struct judge *j);
 /** Whether the place of these values cannot be in the body: then nobody has to look for it. */
 bool judge_lacks(const struct judge *j, const struct pointer *at);
 
+/** It turned out otherwise: this is done, without entries; RETRY leaves the records in doubt. */
+void judge_instead(struct judged *v, enum rule_do act, struct slice message);
 /** Nothing sure was said, and it made no sense. */
 void judge_bug(struct judged *v, const char *what);
 

@@ -146,12 +146,7 @@ static bool adds_up(struct judge *j, const struct verdicts *as, struct judged *v
     char text[96];
     int n =
         snprintf(text, sizeof text, "the answer accounts for %.15g of %u records", total, records);
-    *v = (struct judged){.act = DO_RETRY,
-                         .unsure = true,
-                         .wait_ms = -1,
-                         .pause_ms = v->pause_ms,
-                         .message = printed(j, text, n),
-                         .unmentioned = VERDICT_OK};
+    judge_instead(v, DO_RETRY, printed(j, text, n));
     return false;
 }
 
@@ -179,11 +174,7 @@ static void read_counts(struct judge *j, const struct verdicts *as, struct judge
         v->warning = words;
         return;
     }
-    *v = (struct judged){.act = DO_SPLIT,
-                         .wait_ms = -1,
-                         .pause_ms = v->pause_ms,
-                         .message = words,
-                         .unmentioned = VERDICT_OK};
+    judge_instead(v, DO_SPLIT, words);
 }
 
 /* ---- the whole ---- */
@@ -198,11 +189,13 @@ static void take_entries(struct entries *e, struct judged *v)
     v->entries = e->by_record;
     v->entry_count = n;
     v->entry_throttles = e->throttles;
+    if (e->throttles && v->wait_ms < 0)
+        v->wait_ms = e->j->in->answer->retry_after_ms;
 }
 
 /* Nothing was taken. Where none is named for good there is nothing to leave out: the whole is sent
  * again later, or, if none is named at all, halved. */
-static void settle_drop(struct judged *v, int64_t retry_after_ms)
+static void settle_drop(struct judged *v)
 {
     bool final = false;
     for (size_t i = 0; i < v->entry_count; i++)
@@ -210,8 +203,6 @@ static void settle_drop(struct judged *v, int64_t retry_after_ms)
     if (final)
         return;
     v->act = v->entry_throttles ? DO_THROTTLE : v->entry_count ? DO_RETRY : DO_SPLIT;
-    if (v->act == DO_THROTTLE)
-        v->wait_ms = retry_after_ms;
     if (v->entry_count)
         v->message = v->entries[0].message;
     v->entries = NULL;
@@ -233,9 +224,7 @@ void judge_verdicts(struct judge *j, const struct verdict_plan *plan, struct jud
     struct entries e = {.j = j, .drop = v->act == DO_DROP};
     e.keeps_ok = e.drop || as->unmentioned != UNMENTIONED_ACCEPT;
     if (a->error) {
-        judge_bug(v, "");
-        v->bug = false;
-        v->message = words_clean(j->arena, slice_str(a->error));
+        judge_instead(v, DO_RETRY, words_clean(j->arena, slice_str(a->error)));
         return;
     }
     for (size_t i = 0; i < as->source_count && !e.bug && !j->no_memory; i++)
@@ -248,10 +237,14 @@ void judge_verdicts(struct judge *j, const struct verdict_plan *plan, struct jud
     }
     if (as->assert_count && !e.drop && !adds_up(j, as, v))
         return;
-    v->unmentioned = unmentioned_of(as);
     take_entries(&e, v);
-    if (e.drop)
-        settle_drop(v, a->retry_after_ms);
-    else if (as->failed.given)
+    if (e.drop) {
+        settle_drop(v);
+        return;
+    }
+    v->unmentioned = unmentioned_of(as);
+    if (v->unmentioned != VERDICT_OK)
+        v->message = SLICE_LIT("the answer does not mention it");
+    if (as->failed.given)
         read_counts(j, as, v);
 }
