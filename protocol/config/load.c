@@ -314,7 +314,8 @@ static void gather(struct reader *rd, const struct document_list *docs)
 static void load(struct reader *rd)
 {
     static void (*const parts[])(struct reader *) = {
-        sources_read, models_read, destinations_read, quotas_check, syncs_read, extras_read,
+        sources_read, models_read, connectors_read, destinations_read,
+        quotas_check, syncs_read,  extras_read,
     };
     struct document_list docs = {0};
     parse_files(rd, &docs);
