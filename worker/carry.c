@@ -50,8 +50,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     struct outcome outcome;
     struct http_answer safe = *answer;
     safe.body = redact_secrets(&s->rendered.arena, s->target->destination, answer->body);
-    enum err_code rc =
-        s->target->driver->classify(s->target->state, &s->rendered, &safe, &outcome, &err);
+    enum err_code rc = s->target->driver->classify(s->target->state, &s->delivery, &s->rendered,
+                                                   &safe, &outcome, &err);
     if (rc) /* no memory to understand the answer: it may have been anything */
         outcome = (struct outcome){.kind = OUTCOME_RETRY,
                                    .unsure = true,

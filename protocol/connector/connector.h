@@ -59,6 +59,7 @@ enum piece_kind {
 };
 
 enum filter_kind {
+    FILTER_RAW, /* in a url: not percent-encoded */
     FILTER_LOWER,
     FILTER_UPPER,
     FILTER_MD5,
@@ -138,7 +139,8 @@ struct null_policy {
 struct field_choice {
     enum render_as as;
     struct null_policy null;
-    bool flat; /* nested: false */
+    bool flat;  /* nested: false */
+    int policy; /* enum on_conflict of the fields that are meant; -1: any */
     const char *const *except;
     size_t except_count;
     const char *const *only; /* count 0: all */
@@ -373,6 +375,8 @@ struct capture {
     struct pointer at;
     const char *header;
     const char *matches; /* PCRE2; its first group is taken; NULL: all */
+    struct pointer named; /* given: `at` is a list; of its entry whose value here is {{object}} … */
+    struct pointer take; /* … this is taken */
 };
 
 enum lookup_missing {
@@ -408,7 +412,8 @@ struct pages {
     bool given;
     struct pointer next;
     const char *next_header;
-    uint32_t var; /* where the next page's address or cursor goes */
+    const char *matches; /* PCRE2; its first group is taken; NULL: all */
+    uint32_t var;        /* where the next page's address or cursor goes */
 };
 
 struct step {
@@ -538,6 +543,7 @@ struct object_field {
     bool required;
     const char *recipe; /* NULL: none */
     const char *as;     /* keys: its name in the API; NULL: the same */
+    bool keeps;         /* keys: `remove: false`: not for removals */
     const char *about;
 };
 

@@ -24,16 +24,18 @@ struct prelude_ops;
 /* Embedded by what keeps it: the tokens of a destination, the ensured variables of an object. */
 struct prelude {
     const struct prelude_ops *ops;
-    const char *name;   /* of the fleet's value and lock, such as auth:DESTINATION */
-    bool shared;        /* false: every worker gets it for itself */
-    const void *getter; /* whose slot of this worker gets it now; NULL: nobody. The slot's own */
+    const char *name;    /* of the fleet's value and lock, such as auth:DESTINATION */
+    bool shared;         /* false: every worker gets it for itself */
+    uint64_t generation; /* of what is known: moves whenever something else is learnt */
+    const void *getter;  /* the slot of this worker that gets it now; NULL: none. Set by slots */
 };
 
 /* What became of a prelude's request. */
 struct prelude_answer {
     bool known;         /* READY from now on */
     struct slice value; /* for the fleet; p NULL: nothing. In the request's arena */
-    uint64_t keep_ms;   /* how long the fleet keeps it */
+    uint64_t keep_ms;   /* how long the fleet keeps it; 0: for ever */
+    bool durable;       /* it must outlive Redis: kept in the scheduler's state too */
     /* Of the batch whose turn it was: CONTINUE (at once where it is known, or with the progress of
      * the next step), RETRY, THROTTLE or STOP. It costs no records and leaves none in doubt. */
     struct outcome outcome;
@@ -48,12 +50,14 @@ struct prelude_ops {
     /** Its request, into out, which it resets; out->records is 0. Errors as a driver's render. */
     enum err_code (*render)(struct prelude *p, const struct delivery *d, struct rendered *out,
                             struct err *err);
-    /** r is what the answer answers; what is returned lives in r's arena. */
+    /** r is what the answer answers; what is returned lives in r's arena. The answer is whole:
+     * words taken from it into the outcome are redacted by the caller. */
     enum err_code (*classify)(struct prelude *p, const struct delivery *d, struct rendered *r,
                               const struct http_answer *answer, struct prelude_answer *ret_answer,
                               struct err *err);
-    /** The destination refused what is known: MISSING, and the same is not learnt again. */
-    void (*refuse)(struct prelude *p);
+    /** The destination refused what was known as this generation: where it still is, MISSING, and
+     * the same is not learnt again. */
+    void (*refuse)(struct prelude *p, uint64_t generation);
     /** What rendering needs: auth_vars for a token, vars for ensure steps; p NULL where a name is
      * not known. Borrowed until the next call with p. */
     const struct slice *(*values)(const struct prelude *p);
