@@ -192,7 +192,7 @@ struct transform {
     const struct map_entry *table;
     size_t table_count;
     bool has_fallback; /* `default` of a map table: otherwise an unknown value passes unchanged */
-    const char *fallback; /* NULL with has_fallback: null */
+    const char *fallback;          /* NULL with has_fallback: null */
     const struct transform *inner; /* applied only to some values */
     size_t inner_count;
     struct config_place place;
@@ -217,6 +217,8 @@ struct mapping {
     const char *fallback; /* JSON literal of `default:`, used for NULL; NULL: none */
     const struct transform *transforms;
     size_t transform_count;
+    size_t recipe_count; /* the last so many are the object's recipe, which a default goes through
+                            as well */
     struct config_place place;
 };
 
@@ -326,6 +328,12 @@ enum err_code project_load(const char *dir, struct project **ret_project,
  */
 enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err) MUST_CHECK;
+/**
+ * Only the connectors: project->connectors has those of the folder, if it is a project, and then
+ * all that are built in. Nothing else of the folder is looked at or complained of.
+ */
+enum err_code project_load_connectors(const char *dir, struct project **ret_project,
+                                      struct problem_list *problems, struct err *err) MUST_CHECK;
 void project_free(struct project *project);
 
 const struct sync *project_sync(const struct project *project, const char *name);
@@ -334,6 +342,9 @@ enum err_code project_no_sync(const struct project *project, const char *name, s
 const struct destination *project_destination(const struct project *project, const char *name);
 /** The value of one of its connector's options, NULL where it is not set or there is none. */
 const char *destination_option(const struct destination *destination, const char *name);
+
+/** True where its refresh token changes with each use, so that all workers must share it. */
+bool destination_rotates(const struct destination *destination);
 
 const char *sync_mode_name(enum sync_mode mode);
 const char *priority_name(enum priority priority);

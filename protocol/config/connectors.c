@@ -31,6 +31,25 @@ void connectors_read(struct reader *rd)
     }
 }
 
+void connectors_add_builtin(struct reader *rd)
+{
+    struct project *p = rd->project;
+    size_t count, own = p->connector_count, n = 0;
+    const char *const *names = connector_builtin_names(&count);
+    const struct connector **all = reader_alloc(rd, (own + count) * sizeof *all);
+    if (!all)
+        return;
+    for (size_t i = 0; i < own; i++)
+        if (p->connectors[i])
+            all[n++] = p->connectors[i];
+    for (size_t i = 0; i < count && !rd->failed; i++) {
+        all[n] = connector_builtin(rd, names[i]);
+        n += all[n] != NULL;
+    }
+    p->connectors = all;
+    p->connector_count = n;
+}
+
 /* Names of all that there are; NULL ends them. */
 static const char *const *all_names(struct reader *rd)
 {

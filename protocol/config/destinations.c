@@ -180,6 +180,11 @@ static void destination_read(struct reader *rd, const struct entry *of, struct d
         if (c)
             check_size(rd, of, &f.d);
     }
+    if (destination_rotates(&f.d) && !rd->project->settings.seal_key)
+        note(rd, of->at,
+             "the refresh token of the destination %s changes with each use: set "
+             "`settings.seal_key`, or let no more than one worker run",
+             shown_text(rd, of->name));
     secrets_gather(rd, definition, &f.d);
     if (c)
         fingerprint_make(rd, definition, &f.d);

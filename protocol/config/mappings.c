@@ -203,6 +203,8 @@ void mappings_read(struct reader *rd, const struct node *node, struct sync *sync
 {
     if (node_is_word(node, "all")) {
         sync->map_all = true;
+        if (sync->target)
+            sync_add_recipes(rd, sync);
         return;
     }
     if (node->kind != NODE_LIST) {
@@ -219,8 +221,11 @@ void mappings_read(struct reader *rd, const struct node *node, struct sync *sync
     if (!mappings)
         return;
     for (size_t i = 0; i < node->count && !rd->failed; i++) {
-        mapping_read(rd, node->items[i], &mappings[sync->mapping_count]);
-        sync->mapping_count += mappings[sync->mapping_count].to != NULL;
+        struct mapping *m = &mappings[sync->mapping_count];
+        mapping_read(rd, node->items[i], m);
+        if (m->to && sync->target)
+            mapping_add_recipe(rd, sync->target, m);
+        sync->mapping_count += m->to != NULL;
     }
     sync->mappings = mappings;
 }

@@ -337,3 +337,10 @@ const char *destination_option(const struct destination *d, const char *name)
             return d->options[i];
     return NULL;
 }
+
+bool destination_rotates(const struct destination *d)
+{
+    const struct auth *auth =
+        d->connector && d->options ? connector_auth(d->connector, d->options) : NULL;
+    return auth && auth->token && auth->token->rotates;
+}

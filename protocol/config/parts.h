@@ -14,6 +14,8 @@ void sources_read(struct reader *rd);
 void models_read(struct reader *rd);
 /** The project's own. */
 void connectors_read(struct reader *rd);
+/** And behind them those that are built in. */
+void connectors_add_builtin(struct reader *rd);
 void destinations_read(struct reader *rd);
 /** Destinations of one quota must state the same limits. */
 void quotas_check(struct reader *rd);
@@ -59,8 +61,10 @@ bool mapping_is_to(const struct mapping *mapping, const char *field);
 void sync_resolve(struct reader *rd, const struct entry *of, struct sync *sync);
 /** What follows from the target, and what it cannot do. Everything else of the sync is there. */
 void sync_target(struct reader *rd, const struct entry *of, struct sync *sync);
-/** The recipes of the target's fields, behind the mappings' own transforms. */
-void sync_recipes(struct reader *rd, struct sync *sync);
+/** The object's recipe for the field, behind the mapping's own transforms. */
+void mapping_add_recipe(struct reader *rd, const struct object *o, struct mapping *mapping);
+/** All recipes of the target, for `mappings: all`. */
+void sync_add_recipes(struct reader *rd, struct sync *sync);
 
 /** guard may be NULL; sync->mode is set. */
 void guard_read(struct reader *rd, const struct node *node, struct sync *sync);

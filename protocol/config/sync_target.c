@@ -84,8 +84,9 @@ static void check_mode(struct reader *rd, const struct entry *of, const struct s
         return;
     const char *can =
         set_words(rd, o->removals | 1u << REMOVED_IGNORE, removal_words, ARRAY_LEN(removal_words));
-    mistake(rd, place_of(of, "on_removed"), "%s cannot do `on_removed: %s`: write what it takes (%s)",
-            name_of(rd, s), removal_words[s->on_removed], can);
+    mistake(rd, place_of(of, "on_removed"),
+            "%s cannot do `on_removed: %s`: write what it takes (%s)", name_of(rd, s),
+            removal_words[s->on_removed], can);
 }
 
 /* ---- keys ---- */
@@ -119,8 +120,8 @@ static void check_key(struct reader *rd, const struct entry *of, const struct sy
 
 static const char *type_name(enum field_type type)
 {
-    static const char *const names[] = {"any",    "text",        "a number",  "true or false",
-                                        "a date", "a timestamp", "JSON",      "a list"};
+    static const char *const names[] = {"any",    "text",        "a number", "true or false",
+                                        "a date", "a timestamp", "JSON",     "a list"};
     return names[type];
 }
 
@@ -257,8 +258,8 @@ static void set_batch_size(struct reader *rd, const struct entry *of, struct syn
     const struct destination *d = s->destination;
     const struct object *o = s->target;
     bool given = s->batch_size != 0;
-    uint32_t usual = o->batch_records && o->batch_records < o->max_records ? o->batch_records
-                                                                           : o->max_records;
+    uint32_t usual =
+        o->batch_records && o->batch_records < o->max_records ? o->batch_records : o->max_records;
     if (!given)
         s->batch_size = d->batch_size && d->batch_size < o->max_records ? d->batch_size
                         : d->batch_size                                 ? o->max_records

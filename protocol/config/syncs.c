@@ -137,7 +137,6 @@ static void read_rest(struct reader *rd, const struct entry *of, struct sync_for
         check_identity(rd, of, &f->s);
     if (mode_is_known(of))
         sync_target(rd, of, &f->s);
-    sync_recipes(rd, &f->s);
 }
 
 static void sync_read(struct reader *rd, const struct entry *of, struct sync *out)
