@@ -213,7 +213,7 @@ static void check_maps(struct reader *rd, const struct entry *of, const struct c
 static bool all_set(const struct auth *a, const char *const *values)
 {
     for (size_t i = 0; i < a->when_count; i++)
-        if (!values[a->when[i]])
+        if (!values[a->when[i]] || !*values[a->when[i]])
             return false;
     return true;
 }

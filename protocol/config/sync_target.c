@@ -45,12 +45,32 @@ static const char *const *field_names(struct reader *rd, const struct object_fie
 
 /* ---- which object ---- */
 
+static bool names_object(const struct template *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (t->pieces[i].kind == PIECE_OBJECT)
+            return true;
+    return false;
+}
+
+/* An address that is made with the object's name cannot do without one. */
+static bool needs_name(const struct object *o)
+{
+    bool needs = strchr(o->name, '*') && strcmp(o->name, "*") != 0;
+    for (size_t i = 0; i < o->request_count && !needs; i++)
+        for (size_t j = 0; j < o->requests[i].step_count && !needs; j++)
+            needs = names_object(&o->requests[i].steps[j].url);
+    return needs && strchr(o->name, '*');
+}
+
 void sync_resolve(struct reader *rd, const struct entry *of, struct sync *s)
 {
     const struct connector *c = s->destination ? s->destination->connector : NULL;
     if (!c || c->object_count == 0)
         return;
     s->target = connector_object(c, s->object, &s->star);
+    if (s->target && !s->object && needs_name(s->target))
+        s->target = NULL;
     const char **names = reader_alloc(rd, (c->object_count + 1) * sizeof *names);
     if (s->target || !names)
         return;
