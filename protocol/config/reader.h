@@ -37,6 +37,7 @@ struct section {
     size_t count;
 };
 
+struct connector;
 struct recipe_book;
 
 struct reader {
@@ -48,6 +49,7 @@ struct reader {
     bool is_worker; /* secrets of `sources` may be missing */
     bool only_connectors;
     bool may_be_missing; /* what is expanded now is one of those */
+    const struct connector **builtins; /* by their number, NULL where not read yet; NULL: none is */
 };
 
 void *reader_alloc(struct reader *rd, size_t n) MUST_CHECK;
