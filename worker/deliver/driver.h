@@ -52,7 +52,7 @@ struct driver {
                               struct err *err);
 };
 
-/** NULL when there is no driver for that type. */
-const struct driver *driver_find(const char *type);
+/** The driver that the destination's connector names; NULL when there is none of that name. */
+const struct driver *driver_find(const struct destination *destination);
 
 #endif
