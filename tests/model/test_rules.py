@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import world  # noqa: E402
+from parts import NONE, Step  # noqa: E402
 
 ABLE = ("d1", "f1", "d2", "f2")
 START = 1_700_000_000_000
@@ -21,33 +22,36 @@ def server():
 
 
 class Quota:
-    def __init__(self, server, limits=(), concurrency=8, windows=()):
+    def __init__(self, server, limits=(), concurrency=8, windows=(), max_open=0):
         server.redis.flushall()
         self.call, self.true, self.token = world.Queue(server, "q"), START, 0
-        self.open("e1", limits, concurrency, windows)
+        self.open("e1", limits, concurrency, windows, max_open)
 
-    def open(self, epoch, limits, concurrency=8, windows=()):
+    def open(self, epoch, limits, concurrency=8, windows=(), max_open=0, shared=()):
         self.epoch = epoch
-        flat = [x for limit in limits for x in limit]
+        flat = [x for limit in limits for x in (*limit, 0)[:4]]
         saved = [x for window in windows for x in window]
-        assert self("open", "s" * 32, epoch, "", 10**9, self.true, "boot", 1, concurrency, 20, len(limits), *flat, len(windows), *saved, 0)[0] == 1
+        args = ["s" * 32, epoch, "", 10**9, self.true, "boot", 1, concurrency, 20, max_open, len(limits), *flat,
+                len(windows), *saved, 0, len(shared), *[x for value in shared for x in value]]
+        assert self("open", *args)[0] == 1
 
     def __call__(self, name, *args):
         return self.call(name, self.true, *args)
 
-    def fill(self, sync, count, weight=1, records=1, destination="d1", first=1):
+    def fill(self, sync, count, weight=1, records=1, destination="d1", first=1, lane="", group=0, costs=0, jobless=0):
         for start in range(0, count, 32):
             words = []
             for n in range(start, min(count, start + 32)):
-                words += [first + n, f"{sync}{first + n}", f"{sync}{first + n}", "", "", records, ""]
-            assert self("enqueue", self.epoch, sync, "r", destination, "f" + destination[1], weight, 10**9, len(words) // 7, *words)[0] == 1
+                words += [first + n, f"{sync}{first + n}", f"{sync}{first + n}", lane, "", records, "", group, costs, jobless]
+            assert self("enqueue", self.epoch, sync, "r", destination, "f" + destination[1], weight, 10**9, len(words) // 10, *words)[0] == 1
 
     def claim(self, able=ABLE, worker="w"):
         self.token += 1
         return self("claim", worker, self.token, 40000, self.true, len(able) // 2, *able), self.token
 
-    def settle(self, token, kind="done", delay=0, age=0, worker="w", **more):
-        return self("settle", self.epoch, worker, token, kind, delay, 0, age, 0, "", 0)
+    def settle(self, token, kind="done", delay=0, age=0, worker="w", **step):
+        """step: progress, group, costs, open, uncharge, pause, hold of parts.Step."""
+        return self("settle", self.epoch, worker, token, kind, delay, 0, age, 0, "", 0, *Step(**step).words())
 
     def served(self):
         reply, token = self.claim()
