@@ -91,9 +91,9 @@ static bool is_plain(const char *text)
     for (size_t i = 0; word && i < n; i++) {
         unsigned char c = (unsigned char)text[i];
         bool letter = (c | 32) >= 'a' && (c | 32) <= 'z';
-        word = letter || (i && ((c >= '0' && c <= '9') || strchr("_-./ ", c)));
+        word = letter || (i && ((c >= '0' && c <= '9') || strchr("_-./ @:?&=+%", c)));
     }
-    return word && text[n - 1] != ' ';
+    return word && text[n - 1] != ' ' && text[n - 1] != ':' && !strstr(text, ": ");
 }
 
 static void write_scalar(FILE *f, const json_t *v)
@@ -147,35 +147,45 @@ static void write_flow(FILE *f, const json_t *v)
     }
 }
 
-/* Behind "key:" or "-": a value that fits stays on the line, another one goes below it. */
-static void write_block(FILE *f, const json_t *v, int depth)
+static void write_block(FILE *f, const json_t *v, int depth, bool item);
+
+static void write_members(FILE *f, const json_t *v, int depth, bool item)
 {
     const char *key;
-    json_t *item;
+    json_t *member;
+    json_object_foreach((json_t *)(uintptr_t)v, key, member)
+    {
+        json_t *name = json_string(key);
+        fprintf(f, "%*s", item ? 1 : depth * 2, "");
+        write_scalar(f, name);
+        fputc(':', f);
+        write_block(f, member, depth + 1, false);
+        json_decref(name);
+        item = false;
+    }
+}
+
+/* Behind "key:" or "-": a value that fits stays on the line, another one goes below it; the first
+ * member of an item stays beside its dash. */
+static void write_block(FILE *f, const json_t *v, int depth, bool item)
+{
+    json_t *one;
     size_t i;
     bool empty = json_is_object(v) ? !json_object_size(v) : !json_array_size(v);
-    if ((!json_is_object(v) && !json_is_array(v)) || empty || (depth > 1 && is_short(v))) {
+    if ((!json_is_object(v) && !json_is_array(v)) || empty || (depth && is_short(v))) {
         fputc(' ', f);
         write_flow(f, v);
         fputc('\n', f);
         return;
     }
-    if (depth)
+    if (depth && !(item && json_is_object(v)))
         fputc('\n', f);
-    json_object_foreach((json_t *)(uintptr_t)v, key, item)
-    {
-        json_t *name = json_string(key);
-        fprintf(f, "%*s", depth * 2, "");
-        write_scalar(f, name);
-        fputc(':', f);
-        write_block(f, item, depth + 1);
-        json_decref(name);
-    }
+    write_members(f, v, depth, item);
     if (json_is_array(v))
-        json_array_foreach(v, i, item)
+        json_array_foreach(v, i, one)
         {
             fprintf(f, "%*s-", depth * 2, "");
-            write_block(f, item, depth + 1);
+            write_block(f, one, depth + 1, true);
         }
 }
 
@@ -188,7 +198,7 @@ void golden_write(const struct golden *g)
         golden_fail(g->path, "it cannot be written");
     for (char *line = old; *line == '#'; line += strcspn(line, "\n") + 1)
         fprintf(f, "%.*s\n", (int)strcspn(line, "\n"), line);
-    write_block(f, g->root, 0);
+    write_block(f, g->root, 0, false);
     free(old);
     if (fclose(f))
         golden_fail(g->path, "it cannot be written");
