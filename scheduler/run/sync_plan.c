@@ -243,10 +243,9 @@ static enum err_code add_planned(struct sync_run *run, const struct diff_decisio
     static const enum record_class classes[] = {[DIFF_ADDED] = RECORD_ADDED,
                                                 [DIFF_CHANGED] = RECORD_CHANGED,
                                                 [DIFF_REMOVED] = RECORD_REMOVED};
-    if (d->values.n > batcher_values_max(run->batcher))
-        return diff_refuse(run->diff, d,
-                           SLICE_LIT("the row is larger than the batch_bytes of the destination"),
-                           err);
+    const char *refused = batcher_refuses(run->batcher, d->op, d->values);
+    if (refused)
+        return diff_refuse(run->diff, d, slice_str(refused), err);
     struct manifest_entry e = {.slot = d->slot,
                                .class = classes[d->class],
                                .op = d->op,
@@ -327,7 +326,8 @@ void sync_run_read_end(struct sync_run *run, const struct err *err)
 static enum err_code finish_plan(struct sync_run *run, struct err *err)
 {
     struct frame_counts counts = unplanned(run);
-    enum err_code rc = absorb_full(run, batcher_flush(run->batcher, &counts, err), err);
+    enum err_code rc =
+        absorb_full(run, batcher_flush(run->batcher, run->record.read_ended, &counts, err), err);
     if (!rc && run->record.read_ended) {
         struct frame end = {.kind = FRAME_END, .number = spool_count(run->spool), .counts = counts};
         rc = absorb_full(run, spool_append(run->spool, &end, err), err);
