@@ -23,11 +23,12 @@ void connectors_read(struct reader *rd)
     p->connectors = reader_alloc(rd, s->count * sizeof *p->connectors);
     for (size_t i = 0; p->connectors && i < s->count && !rd->failed; i++) {
         const struct entry *e = &s->entries[i];
+        p->connector_count = i + 1;
         if (is_builtin(e->name))
             mistake(rd, e->at, "the connector %s is built in: give this one another name",
                     shown_text(rd, e->name));
-        p->connectors[i] = connector_read(rd, e->name, e->node, e->at);
-        p->connector_count = i + 1;
+        else
+            p->connectors[i] = connector_read(rd, e->name, e->node, e->at);
     }
 }
 

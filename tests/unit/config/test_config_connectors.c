@@ -31,7 +31,7 @@ static const char connector_file[] =
     "      base_url: {default: \"https://api.example.com\"}\n"
     "    auth:\n"
     "      - {when: options.token, headers: {Authorization: \"Bearer {{options.token}}\"}}\n"
-    "      - when: [options.client.id, options.client.secret]\n"
+    "      - when: options.client.id\n"
     "        basic: {user: \"{{options.client.id}}\", password: \"{{options.client.secret}}\"}\n"
     "    limits: {by: tier, cases: {S: [{requests: 10, per: 1s}],\n"
     "      M: [{requests: 100, per: 1s}, {requests: 5, per: 1s, group: search}]}}\n"
@@ -46,7 +46,7 @@ static const char connector_file[] =
     "          born: {type: date}, more: {type: json}}\n"
     "        modes: [upsert, update, mirror]\n"
     "        remove: [delete]\n"
-    "        conflicts: {set_if_empty: native, newest_wins: native}\n"
+    "        conflicts: {set_if_empty: native, newest_wins: native, merge_arrays: native}\n"
     "        repeat: safe\n"
     "        max_records: 100\n"
     "        batch_records: 50\n"
@@ -66,7 +66,7 @@ static const char connector_file[] =
     "        repeat: double\n"
     "        conflicts: {}\n"
     "        max_records: 10\n"
-    "        lane_by: \"{{fields.channel}}\"\n"
+    "        lane_by: channel\n"
     "        requests: {append: *write}\n";
 
 #define SOURCE "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
@@ -127,8 +127,7 @@ static void options_that_are_wrong_are_named(void **state)
 {
     (void)state;
     check_cases((const struct connector_case[]){
-        {"destinations: {d: {type: crm}}\n", "1:16",
-         "no credentials: add `token`, or `client.id` and `client.secret`"},
+        {"destinations: {d: {type: crm}}\n", "1:16", "no credentials: add `token`, or `client.id`"},
         {"destinations: {d: {type: crmm, token: t}}\n", "1:26", "did you mean \"crm\"?"},
         {DESTINATION ", tokn: x}}\n", "1:41", "did you mean \"token\"?"},
         {DESTINATION ", colour: red}}\n", "1:41", "unknown key \"colour\" in a crm destination"},
@@ -144,7 +143,7 @@ static void options_that_are_wrong_are_named(void **state)
         {"destinations: {d: {type: crm, client: {id: 'a:b', secret: c}}}\n", "1:44", "colon"},
         {"destinations: {d: {type: crm, client: {id: a}}}\n", "1:31", "no `secret`"},
         {"destinations: {d: {type: crm, client: " SECRET "}}\n", "1:39", "a map"},
-        {DESTINATION ", client: {idd: a}}}\n", "1:50", "did you mean \"id\"?"},
+        {DESTINATION ", client: {id: a, secret: b, idd: c}}}\n", "1:68", "did you mean \"id\"?"},
         {DESTINATION ", headers: {authorization: x}}}\n", "1:51", "comes from `token`"},
         {DESTINATION ", batch_size: 101}}\n", "1:53", "from 1 to 100"},
         {DESTINATION ", batch_bytes: 5MiB}}\n", "1:54", "from 1024B to 4MiB"},
@@ -159,9 +158,9 @@ static void objects_that_are_not_there_are_named(void **state)
     check_cases((const struct connector_case[]){
         {SYNC "mappings: all}}\n", "4:9",
          "has no `object`: write which of crm has (contacts, events/*)"},
-        {SYNC "object: contact, mappings: all}}\n", "4:50",
+        {SYNC "object: contact, mappings: all}}\n", "4:47",
          "crm has no object \"contact\": did you mean \"contacts\"? (objects: contacts, events/*)"},
-        {SYNC "object: events, mappings: all}}\n", "4:50", "crm has no object \"events\""},
+        {SYNC "object: events, mappings: all}}\n", "4:47", "crm has no object \"events\""},
         {0}});
 }
 
@@ -169,21 +168,21 @@ static void what_an_object_cannot_do_is_refused(void **state)
 {
     (void)state;
     check_cases((const struct connector_case[]){
-        {SYNC GOOD ", mode: insert}}\n", "4:94",
+        {SYNC GOOD ", mode: insert}}\n", "4:88",
          "crm contacts cannot do mode insert: write a `mode` it takes (upsert, update, mirror)"},
         {SYNC "object: events/x, mappings: [email]}}\n", "4:9",
          "crm events/* cannot do mode upsert: add a `mode` it takes (append)"},
-        {SYNC GOOD ", on_removed: clear}}\n", "4:100", "write what it takes (ignore, delete)"},
-        {SYNC GOOD ", identify_by: name}}\n", "4:101", "must be one of its keys (email, code)"},
+        {SYNC GOOD ", on_removed: clear}}\n", "4:94", "write what it takes (ignore, delete)"},
+        {SYNC GOOD ", identify_by: name}}\n", "4:95", "must be one of its keys (email, code)"},
         {SOURCE MODEL DESTINATION "}}\nsyncs: {s: {model: n, destination: d, " GOOD "}}\n", "4:9",
          "crm contacts does not find records by \"id\", the primary key: add `identify_by` with "
          "one "
          "of its keys (email, code)"},
-        {SYNC GOOD ", batch_size: 101}}\n", "4:100", "maximum of crm contacts, which is 100"},
-        {SYNC GOOD ", newest_wins: sen}}\n", "4:101", "which no mapping fills"},
+        {SYNC GOOD ", batch_size: 101}}\n", "4:94", "maximum of crm contacts, which is 100"},
+        {SYNC GOOD ", newest_wins: sen}}\n", "4:95", "which no mapping fills"},
         {SYNC "object: events/x, mode: append, first_run: skip, mappings: [email, at], "
               "newest_wins: at}}\n",
-         "4:114", "cannot do `newest_wins`"},
+         "4:111", "cannot do `newest_wins`"},
         {0}});
 }
 
@@ -191,33 +190,33 @@ static void fields_that_do_not_fit_are_refused(void **state)
 {
     (void)state;
     check_cases((const struct connector_case[]){
-        {SYNC "object: contacts, mappings: [email, name, agee]}}\n", "4:84",
+        {SYNC "object: contacts, mappings: [email, name, agee]}}\n", "4:81",
          "crm contacts has no field \"agee\": did you mean \"age\"?"},
         {SYNC "object: contacts, mappings: [email]}}\n", "4:9",
          "crm contacts needs the field name: add a mapping to it"},
         {SYNC "object: events/x, mode: append, first_run: skip, mappings: [name]}}\n", "4:9",
          "crm events/* needs one of the fields email, phone"},
-        {SYNC "object: contacts, mappings: [email, name, {value: x, to: age}]}}\n", "4:84",
+        {SYNC "object: contacts, mappings: [email, name, {value: x, to: age}]}}\n", "4:81",
          "\"age\" of crm contacts is a number"},
-        {SYNC "object: contacts, mappings: [email, {value: 5, to: name}]}}\n", "4:78",
+        {SYNC "object: contacts, mappings: [email, {value: 5, to: name}]}}\n", "4:75",
          "\"name\" of crm contacts is text"},
-        {SYNC "object: contacts, mappings: [email, name, {value: 1, to: vip}]}}\n", "4:84",
+        {SYNC "object: contacts, mappings: [email, name, {value: 1, to: vip}]}}\n", "4:81",
          "true or false"},
-        {SYNC "object: contacts, mappings: [email, name, {value: x, to: tags}]}}\n", "4:84",
+        {SYNC "object: contacts, mappings: [email, name, {value: x, to: tags}]}}\n", "4:81",
          "a list"},
-        {SYNC "object: contacts, mappings: [email, name, {value: 5, to: born}]}}\n", "4:84",
+        {SYNC "object: contacts, mappings: [email, name, {value: 5, to: born}]}}\n", "4:81",
          "a date"},
         {SYNC "object: contacts, mappings: [email, {from: name, to: name, on_conflict: "
               "create_only}]}}\n",
-         "4:78",
+         "4:75",
          "cannot do `on_conflict: create_only`: remove it, or write what it can (on_conflict: "
-         "overwrite, on_conflict: set_if_empty)"},
-        {SYNC
-         "object: contacts, mappings: [email, name, {from: tags, to: tags, arrays: merge}]}}\n",
-         "4:84", "cannot do `arrays: merge`"},
+         "overwrite, on_conflict: set_if_empty, arrays: merge)"},
+        {SYNC "object: events/x, mode: append, first_run: skip, mappings: [email, {from: tags, to: "
+              "tags, arrays: merge}]}}\n",
+         "4:106", "cannot do `arrays: merge`"},
         {SYNC "object: contacts, mappings: [email, {from: name, to: name, arrays: merge, "
               "on_conflict: set_if_empty}]}}\n",
-         "4:101", "exclude"},
+         "4:98", "exclude"},
         {0}});
 }
 
@@ -290,7 +289,8 @@ static void secrets_are_gathered(void **state)
     load_good(&f,
               "connectors: {own: {options: {base_url: {default: 'http://h'}}, auth: {headers: "
               "{X-Key: \"${SLUICE_T_KEY}\"}},\n"
-              "  objects: {x: {keys: {id: {}}, fields: {'*': {}}, modes: [upsert], requests: "
+              "  objects: {x: {keys: {id: {}}, fields: {'*': {}}, modes: [upsert], max_records: 5, "
+              "requests: "
               "{upsert: {url: "
               "\"{{options.base_url}}\", body: {json: {$records: {$fields: {}}}}}}}}}}\n"
               "destinations:\n"
@@ -388,7 +388,7 @@ static void quotas_and_names_are_guarded(void **state)
         {"destinations: {a: {type: crm, token: t, quota: q, rate_limits: [{requests: 1, per: 1s}]},"
          " b: {type: crm, token: t, quota: q, rate_limits: [{requests: 1, per: 1s, group: "
          "main}]}}\n",
-         "1:92", "differ in `rate_limits`"},
+         "1:91", "differ in `rate_limits`"},
         {"settings: {seal_key: " SECRET "}\n", "1:22", "32 characters or more, or 64 hex digits"},
         {0}});
 }
