@@ -50,8 +50,8 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     struct outcome outcome;
     struct http_answer safe = *answer;
     safe.body = redact_secrets(&s->rendered.arena, s->target->destination, answer->body);
-    enum err_code rc =
-        s->target->driver->classify(s->target->state, &s->rendered, &safe, &outcome, &err);
+    enum err_code rc = s->target->driver->classify(s->target->state, &s->delivery, &s->rendered,
+                                                   &safe, &outcome, &err);
     if (rc) /* no memory to understand the answer: it may have been anything */
         outcome = (struct outcome){.kind = OUTCOME_RETRY,
                                    .unsure = true,
@@ -73,16 +73,24 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     slot_settle(s, rc, &err);
 }
 
+static uint64_t timeout_ms(const struct slot *s)
+{
+    return s->rendered.timeout_ms ? s->rendered.timeout_ms : s->target->destination->timeout_ms;
+}
+
 static void send_request(struct slot *s)
 {
     const struct destination *d = s->target->destination;
     struct http_request request = {
+        .method = s->rendered.method,
         .url = s->rendered.url,
         .headers = s->rendered.headers,
         .header_count = s->rendered.header_count,
         .body = s->rendered.body,
-        .timeout_ms = d->timeout_ms,
+        .timeout_ms = timeout_ms(s),
         .ca_file = d->ca_file,
+        .answer_max = s->rendered.answer_max,
+        .sigv4 = &s->rendered.sigv4,
     };
     struct err err;
     s->state = SLOT_SENDING;
@@ -120,7 +128,7 @@ static void on_renewed(void *ctx, int64_t valid, const struct err *err)
 static void send_in_lease(struct slot *s)
 {
     int64_t now_ms = clock_mono_ms();
-    int64_t needed_ms = (int64_t)s->target->destination->timeout_ms + LEASE_MARGIN_MS;
+    int64_t needed_ms = (int64_t)timeout_ms(s) + LEASE_MARGIN_MS;
     if (s->lease_end_ms - now_ms >= needed_ms) {
         send_request(s);
         return;
@@ -196,8 +204,7 @@ static void render(struct slot *s)
     struct delivery delivery = {
         .reader = s->reader, .part = s->leased.part, .attempt = s->leased.attempts + 1};
     struct err err;
-    enum err_code rc =
-        s->target->driver->render(s->target->state, &delivery, &s->rendered, &err);
+    enum err_code rc = s->target->driver->render(s->target->state, &delivery, &s->rendered, &err);
     if (rc)
         render_failed(s, rc, &err);
     else

@@ -43,6 +43,7 @@ struct slot {
     struct leased leased;
 
     struct batch_reader *reader;
+    struct delivery delivery;
     struct rendered rendered;
     struct settle_facts facts;
     struct settle_plan plan;

@@ -146,6 +146,27 @@ enum transform_kind {
     TRANSFORM_JOIN,      /* text: separator; JSON array → text */
     TRANSFORM_JSON,      /* text that holds JSON → embedded JSON */
     TRANSFORM_MAP,       /* table; fallback when there is no row in it */
+    TRANSFORM_REMOVE_SPACES,
+    TRANSFORM_DIGITS,
+    TRANSFORM_LETTERS,
+    TRANSFORM_ASCII_LETTERS,
+    TRANSFORM_NO_PUNCTUATION,
+    TRANSFORM_STRIP_ZEROS,
+    TRANSFORM_PREFIX, /* text */
+    TRANSFORM_PHONE,  /* text: digits of the country's calling code, NULL: none */
+    TRANSFORM_GMAIL_DOTS,
+    TRANSFORM_EMAIL,
+    TRANSFORM_FIRST,  /* length */
+    TRANSFORM_BEFORE, /* text: separator */
+    TRANSFORM_PAD,    /* length, with: one character */
+    TRANSFORM_SHA1,
+    TRANSFORM_SHA512,
+    TRANSFORM_HASH, /* SHA-256 of what is not one already */
+    TRANSFORM_HMAC, /* text: secret, with: sha256 | sha1 | sha512 */
+    TRANSFORM_EMPTY_TO_NULL,
+    TRANSFORM_COUNTRY2,
+    TRANSFORM_GENDER,
+    TRANSFORM_UNLESS_HASHED, /* inner */
 };
 
 struct map_entry {
@@ -164,6 +185,8 @@ struct transform {
     size_t table_count;
     bool has_fallback; /* `default` of a map table: otherwise an unknown value passes unchanged */
     const char *fallback; /* NULL with has_fallback: null */
+    const struct transform *inner; /* applied only to some values */
+    size_t inner_count;
     struct config_place place;
 };
 

@@ -42,6 +42,14 @@ void fingerprint_make(struct reader *rd, struct destination *d);
 void mappings_read(struct reader *rd, const struct node *node, struct sync *sync);
 /** One mapping's `transform`. */
 void transforms_read(struct reader *rd, const struct node *node, struct mapping *mapping);
+struct transform_list {
+    struct transform *items;
+    size_t count;
+};
+/** node: one transform or a list of them; names of recipes become their transforms. */
+void transform_list_read(struct reader *rd, const struct node *node, struct transform_list *ret);
+/** True where name is a transform's. */
+bool transform_is(const char *name);
 /** Two mappings must not fill the same field, nor one field inside another's. */
 void mappings_check(struct reader *rd, const struct sync *sync);
 bool mapping_is_to(const struct mapping *mapping, const char *field);

@@ -1,17 +1,10 @@
+/* A mapping's transforms: names and maps of a name to its argument, with recipes put in place. */
 #include "protocol/config/form.h"
 #include "protocol/config/parts.h"
+#include "protocol/config/recipes.h"
+#include "protocol/config/transform_args.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
-#include <ctype.h>
-#include <stdlib.h>
-
-enum {
-    TRANSFORMS_MAX = 32,
-    CHARACTERS_MAX = 1 << 30,
-    GROUP_BYTES = 33, /* PCRE2's own maximum of a name, and a NUL */
-};
+enum { TRANSFORMS_MAX = 32 };
 
 static const char *const names[] = {
     [TRANSFORM_TRIM] = "trim",
@@ -31,222 +24,49 @@ static const char *const names[] = {
     [TRANSFORM_JOIN] = "join",
     [TRANSFORM_JSON] = "json",
     [TRANSFORM_MAP] = "map",
+    [TRANSFORM_REMOVE_SPACES] = "remove_spaces",
+    [TRANSFORM_DIGITS] = "digits",
+    [TRANSFORM_LETTERS] = "letters",
+    [TRANSFORM_ASCII_LETTERS] = "ascii_letters",
+    [TRANSFORM_NO_PUNCTUATION] = "no_punctuation",
+    [TRANSFORM_STRIP_ZEROS] = "strip_zeros",
+    [TRANSFORM_PREFIX] = "prefix",
+    [TRANSFORM_PHONE] = "phone",
+    [TRANSFORM_GMAIL_DOTS] = "gmail_dots",
+    [TRANSFORM_EMAIL] = "email",
+    [TRANSFORM_FIRST] = "first",
+    [TRANSFORM_BEFORE] = "before",
+    [TRANSFORM_PAD] = "pad",
+    [TRANSFORM_SHA1] = "sha1",
+    [TRANSFORM_SHA512] = "sha512",
+    [TRANSFORM_HASH] = "hash",
+    [TRANSFORM_HMAC] = "hmac",
+    [TRANSFORM_EMPTY_TO_NULL] = "empty_to_null",
+    [TRANSFORM_COUNTRY2] = "country2",
+    [TRANSFORM_GENDER] = "gender",
+    [TRANSFORM_UNLESS_HASHED] = "unless_hashed",
     NULL,
 };
 
-struct substring_form {
-    uint32_t from;
-    uint32_t length;
-};
-
-#define MEMBER(m) .offset = offsetof(struct substring_form, m)
-static const struct field substring_fields[] = {
-    {"from", FIELD_COUNT, MEMBER(from), .max = CHARACTERS_MAX},
-    {"length", FIELD_COUNT, MEMBER(length), .min = 1, .max = CHARACTERS_MAX},
-};
-static const struct form substring_form = {"`substring` map", substring_fields,
-                                           ARRAY_LEN(substring_fields), false};
-
-struct replace_form {
-    const char *pattern;
-    const char *with;
-};
-
-#undef MEMBER
-#define MEMBER(m) .offset = offsetof(struct replace_form, m)
-static const struct field replace_fields[] = {
-    {"pattern", FIELD_TEXT, MEMBER(pattern), .required = true},
-    {"with", FIELD_TEXT, MEMBER(with), .required = true, .may_be_empty = true},
-};
-static const struct form replace_form = {"`replace` map", replace_fields, ARRAY_LEN(replace_fields),
-                                         false};
-
-struct table_form {
-    const struct node *table;
-    const struct node *fallback;
-};
-
-#undef MEMBER
-#define MEMBER(m) .offset = offsetof(struct table_form, m)
-static const struct field table_fields[] = {
-    {"table", FIELD_NODE, MEMBER(table), .required = true},
-    {"default", FIELD_NODE, MEMBER(fallback)},
-};
-static const struct form table_form = {"`map` transform", table_fields, ARRAY_LEN(table_fields),
-                                       false};
-
-static void read_substring(struct reader *rd, const struct node *arg, struct transform *t)
+bool transform_is(const char *name)
 {
-    struct substring_form f = {0};
-    struct entry of = {NULL, arg->at, arg};
-    if (!form_read(rd, &substring_form, &of, &f))
+    for (size_t i = 0; names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void unknown_name(struct reader *rd, struct config_place at, const char *name)
+{
+    size_t recipe_count, n = ARRAY_LEN(names) - 1;
+    const char *const *recipes = recipe_names(rd, &recipe_count);
+    const char **all = reader_alloc(rd, (n + recipe_count) * sizeof *all);
+    if (!all)
         return;
-    if (!node_get(arg, "from") && !node_get(arg, "length"))
-        mistake(
-            rd, arg->at,
-            "`substring` has neither `from` nor `length`: write {substring: {from: 0, length: 3}}");
-    t->from = f.from;
-    t->length = node_get(arg, "length") ? (int64_t)f.length : -1;
-}
-
-/* Takes $1, ${1}, $name or ${name} after its dollar sign; false where the pattern has no such
- * group. */
-static bool take_group(const pcre2_code *re, const char **p)
-{
-    uint32_t groups = 0;
-    bool braced = **p == '{';
-    const char *start = *p + braced;
-    size_t digits = strspn(start, "0123456789"), n = digits;
-    char name[GROUP_BYTES];
-    while (!digits && (isalnum((unsigned char)start[n]) || start[n] == '_'))
-        n++;
-    if (n == 0 || n >= sizeof name || (braced && start[n] != '}'))
-        return false;
-    memcpy(name, start, n);
-    name[n] = '\0';
-    *p = start + n + braced;
-    pcre2_pattern_info(re, PCRE2_INFO_CAPTURECOUNT, &groups);
-    if (digits)
-        return strtoul(name, NULL, 10) <= groups;
-    return pcre2_substring_number_from_name(re, (PCRE2_SPTR)name) > 0;
-}
-
-static void check_groups(struct reader *rd, const struct node *node, const char *with,
-                         const pcre2_code *re)
-{
-    for (const char *p = strchr(with, '$'); p; p = strchr(p, '$')) {
-        p++;
-        if (*p == '$') {
-            p++;
-        } else if (!take_group(re, &p)) {
-            mistake(rd, node->at,
-                    "a $ in `with` names no group of the pattern: write $1 or ${1} for its first "
-                    "group, or $$ for a dollar sign");
-            return;
-        }
-    }
-}
-
-static void check_pattern(struct reader *rd, const struct node *arg, const struct replace_form *f)
-{
-    int code;
-    PCRE2_SIZE offset;
-    pcre2_code *re =
-        pcre2_compile((PCRE2_SPTR)f->pattern, PCRE2_ZERO_TERMINATED,
-                      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
-    if (!re) {
-        PCRE2_UCHAR words[128] = "";
-        pcre2_get_error_message(code, words, sizeof words);
-        mistake(rd, node_get(arg, "pattern")->value->at,
-                "`pattern` is no regular expression (PCRE2): %s, at character %zu",
-                (const char *)words, (size_t)offset + 1);
-        return;
-    }
-    const struct pair *with = node_get(arg, "with");
-    if (with)
-        check_groups(rd, with->value, f->with, re);
-    pcre2_code_free(re);
-}
-
-static void read_replace(struct reader *rd, const struct node *arg, struct transform *t)
-{
-    struct replace_form f = {.with = ""};
-    struct entry of = {NULL, arg->at, arg};
-    if (!form_read(rd, &replace_form, &of, &f))
-        return;
-    if (f.pattern)
-        check_pattern(rd, arg, &f);
-    t->text = f.pattern;
-    t->with = f.with;
-}
-
-/* A row of a table gives text or null; what looks like a number is text as well. */
-static const char *text_or_null(struct reader *rd, const struct node *node, bool *ret_null)
-{
-    *ret_null = node_is_core(node, CORE_NULL) && !node->substituted;
-    if (*ret_null)
-        return NULL;
-    return scalar_of(rd, node, "table");
-}
-
-static void read_rows(struct reader *rd, const struct node *table, struct transform *t)
-{
-    struct map_entry *rows = reader_alloc(rd, table->count * sizeof *rows);
-    if (!rows)
-        return;
-    t->table = rows;
-    for (size_t i = 0; i < table->count; i++) {
-        struct map_entry row = {.from = table->pairs[i].key};
-        row.to = text_or_null(rd, table->pairs[i].value, &row.to_null);
-        if (row.to || row.to_null)
-            rows[t->table_count++] = row;
-    }
-}
-
-static void read_table(struct reader *rd, const struct node *arg, struct transform *t)
-{
-    struct table_form f = {0};
-    struct entry of = {NULL, arg->at, arg};
-    if (!form_read(rd, &table_form, &of, &f))
-        return;
-    if (f.table && f.table->kind != NODE_MAP)
-        wrong_type(rd, f.table, "table", "a map: {from: to}");
-    else if (f.table && f.table->count == 0)
-        mistake(rd, f.table->at, "`table` is empty: add rows or remove the transform");
-    else if (f.table)
-        read_rows(rd, f.table, t);
-    if (f.fallback) {
-        bool is_null;
-        t->fallback = text_or_null(rd, f.fallback, &is_null);
-        t->has_fallback = t->fallback || is_null;
-    }
-}
-
-static void read_separator(struct reader *rd, const struct node *arg, struct transform *t)
-{
-    const char *key = names[t->kind];
-    bool may_be_empty = t->kind == TRANSFORM_JOIN && node_is_text(arg) && !*arg->text;
-    t->text = may_be_empty ? "" : text_of(rd, arg, key);
-}
-
-static void read_date(struct reader *rd, const struct node *arg, struct transform *t)
-{
-    static const char *const forms[] = {"rfc3339", "date", "unix", "unix_ms", NULL};
-    int form = word_of(rd, arg, "date", forms);
-    if (form >= 0)
-        t->text = forms[form];
-}
-
-static void read_argument(struct reader *rd, const struct node *arg, struct transform *t)
-{
-    if (arg->broken)
-        return;
-    if (t->kind == TRANSFORM_DATE)
-        read_date(rd, arg, t);
-    else if (t->kind == TRANSFORM_SUBSTRING)
-        read_substring(rd, arg, t);
-    else if (t->kind == TRANSFORM_REPLACE)
-        read_replace(rd, arg, t);
-    else if (t->kind == TRANSFORM_MAP)
-        read_table(rd, arg, t);
-    else if (t->kind == TRANSFORM_SPLIT || t->kind == TRANSFORM_JOIN)
-        read_separator(rd, arg, t);
-    else
-        mistake(rd, arg->at, "the transform %s takes no argument: write its name only",
-                names[t->kind]);
-}
-
-static const char *argument_example(enum transform_kind kind)
-{
-    if (kind == TRANSFORM_SUBSTRING)
-        return "{substring: {from: 0, length: 3}}";
-    if (kind == TRANSFORM_REPLACE)
-        return "{replace: {pattern: \"\\\\s+\", with: \" \"}}";
-    if (kind == TRANSFORM_SPLIT)
-        return "{split: \",\"}";
-    if (kind == TRANSFORM_JOIN)
-        return "{join: \",\"}";
-    return kind == TRANSFORM_MAP ? "{map: {table: {a: b}}}" : NULL;
+    memcpy(all, names, n * sizeof *all);
+    memcpy(all + n, recipes, recipe_count * sizeof *all);
+    mistake(rd, at, "there is no transform %s: %s (known: %s)", shown_text(rd, name),
+            did_you_mean(rd, name, all, n + recipe_count, "write a known one"), listed(rd, names));
 }
 
 static bool find_kind(struct reader *rd, struct config_place at, const char *name,
@@ -258,9 +78,7 @@ static bool find_kind(struct reader *rd, struct config_place at, const char *nam
             return true;
         }
     }
-    mistake(rd, at, "there is no transform %s: %s (known: %s)", shown_text(rd, name),
-            did_you_mean(rd, name, names, ARRAY_LEN(names), "write a known one"),
-            listed(rd, names));
+    unknown_name(rd, at, name);
     return false;
 }
 
@@ -269,9 +87,12 @@ static bool read_bare(struct reader *rd, const struct node *node, struct transfo
     const char *name = text_of(rd, node, "transform");
     if (!name || !find_kind(rd, node->at, node->substituted ? "" : name, t))
         return false;
-    const char *example = argument_example(t->kind);
+    const char *example = t->kind == TRANSFORM_UNLESS_HASHED ? "{unless_hashed: [trim, lower]}"
+                                                             : transform_argument_example(t->kind);
     if (example)
         mistake(rd, node->at, "the transform %s needs an argument: write %s", name, example);
+    if (t->kind == TRANSFORM_DATE)
+        t->text = "rfc3339";
     return true;
 }
 
@@ -280,36 +101,78 @@ static bool transform_read(struct reader *rd, const struct node *node, struct tr
     *t = (struct transform){.length = -1, .place = node->at};
     if (node->broken)
         return false;
-    if (node->kind == NODE_SCALAR) {
-        bool found = read_bare(rd, node, t);
-        if (t->kind == TRANSFORM_DATE)
-            t->text = "rfc3339";
-        return found;
-    }
+    if (node->kind == NODE_SCALAR)
+        return read_bare(rd, node, t);
     if (node->kind != NODE_MAP || node->count != 1) {
         mistake(rd, node->at, "a transform must be a name or a map of one name to its argument: %s",
                 "write trim, or {date: unix_ms}");
         return false;
     }
-    if (!find_kind(rd, node->pairs[0].at, node->pairs[0].key, t))
+    const struct pair *pair = &node->pairs[0];
+    if (!find_kind(rd, pair->at, pair->key, t))
         return false;
-    read_argument(rd, node->pairs[0].value, t);
+    if (t->kind != TRANSFORM_UNLESS_HASHED) {
+        transform_argument(rd, pair->value, pair->key, t);
+        return true;
+    }
+    struct transform_list inner = {0};
+    if (pair->value->kind == NODE_LIST && !pair->value->count)
+        mistake(rd, pair->value->at, "`%s` is empty: add transforms or remove it", pair->key);
+    transform_list_read(rd, pair->value, &inner);
+    t->inner = inner.items;
+    t->inner_count = inner.count;
     return true;
+}
+
+/* The transforms of the recipe that node names, NULL where it names none. */
+static const struct transform *recipe_of(struct reader *rd, const struct node *node, size_t *count)
+{
+    bool name = node_is_text(node) && !node->broken && !node->substituted;
+    return name && !transform_is(node->text) ? recipe_transforms(rd, node->text, count) : NULL;
+}
+
+static size_t length_of(struct reader *rd, const struct node *node)
+{
+    size_t count;
+    return recipe_of(rd, node, &count) ? count : 1;
+}
+
+/* A recipe's transforms stand where its name does: what is wrong with them there is said there. */
+static void add_one(struct reader *rd, const struct node *node, struct transform_list *list)
+{
+    size_t count;
+    const struct transform *recipe = recipe_of(rd, node, &count);
+    if (!recipe) {
+        list->count += transform_read(rd, node, &list->items[list->count]);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        list->items[list->count] = recipe[i];
+        list->items[list->count++].place = node->at;
+    }
+}
+
+void transform_list_read(struct reader *rd, const struct node *node, struct transform_list *ret)
+{
+    bool is_list = node->kind == NODE_LIST;
+    size_t nodes = is_list ? node->count : 1, count = 0;
+    *ret = (struct transform_list){0};
+    for (size_t i = 0; i < nodes && count <= TRANSFORMS_MAX; i++)
+        count += length_of(rd, is_list ? node->items[i] : node);
+    if (count > TRANSFORMS_MAX) {
+        mistake(rd, node->at, "there are more than %d transforms%s: use fewer", TRANSFORMS_MAX,
+                count > nodes ? " with those of the recipes" : "");
+        return;
+    }
+    ret->items = reader_alloc(rd, count * sizeof *ret->items);
+    for (size_t i = 0; i < nodes && ret->items; i++)
+        add_one(rd, is_list ? node->items[i] : node, ret);
 }
 
 void transforms_read(struct reader *rd, const struct node *node, struct mapping *mapping)
 {
-    bool list = node->kind == NODE_LIST;
-    size_t count = list ? node->count : 1;
-    if (count > TRANSFORMS_MAX) {
-        mistake(rd, node->at, "there are more than %d transforms: use fewer", TRANSFORMS_MAX);
-        return;
-    }
-    struct transform *items = reader_alloc(rd, count * sizeof *items);
-    if (!items)
-        return;
-    for (size_t i = 0; i < count; i++)
-        if (transform_read(rd, list ? node->items[i] : node, &items[mapping->transform_count]))
-            mapping->transform_count++;
-    mapping->transforms = items;
+    struct transform_list list;
+    transform_list_read(rd, node, &list);
+    mapping->transforms = list.items;
+    mapping->transform_count = list.count;
 }

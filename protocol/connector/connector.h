@@ -59,6 +59,7 @@ enum piece_kind {
 };
 
 enum filter_kind {
+    FILTER_RAW, /* in a url: not percent-encoded */
     FILTER_LOWER,
     FILTER_UPPER,
     FILTER_MD5,
@@ -138,8 +139,9 @@ struct null_policy {
 struct field_choice {
     enum render_as as;
     struct null_policy null;
-    bool flat; /* nested: false */
-    const char *const *except;
+    bool flat;                 /* nested: false */
+    int policy;                /* enum on_conflict of the fields that are meant; -1: any */
+    const char *const *except; /* names; "{{identify_by}}": the field that names the record */
     size_t except_count;
     const char *const *only; /* count 0: all */
     size_t only_count;
@@ -292,7 +294,9 @@ struct verdict_source {
     const char *matches; /* BY_POINTER: PCRE2 with one group */
     const char *column;  /* BY_COLUMN; NULL: the key's */
     enum key_form key_form;
-    struct json_test in; /* at.given false: none; else: only entries that hold it */
+    struct json_test in; /* at.given false: none; else: only entries that hold it … */
+    struct record_filter among; /* … and BY_INDEX: they count only these records: those of the
+                                   step's $records array that `in` names */
     struct json_test ok; /* likewise; given: entries that hold it are accepted */
     struct json_test retryable, accept, not_found, throttle;
     struct pointer_list message;
@@ -373,6 +377,8 @@ struct capture {
     struct pointer at;
     const char *header;
     const char *matches; /* PCRE2; its first group is taken; NULL: all */
+    struct pointer named; /* given: `at` is a list; of its entry whose value here is {{object}} … */
+    struct pointer take; /* … this is taken */
 };
 
 enum lookup_missing {
@@ -408,7 +414,8 @@ struct pages {
     bool given;
     struct pointer next;
     const char *next_header;
-    uint32_t var; /* where the next page's address or cursor goes */
+    const char *matches; /* PCRE2; its first group is taken; NULL: all */
+    uint32_t var;        /* where the next page's address or cursor goes */
 };
 
 struct step {
@@ -425,13 +432,14 @@ struct step {
     size_t form_count;
     struct csv_form csv;
     struct template text;
-    bool gzip;
+    bool gzip;               /* always */
+    int32_t gzip_option;     /* -1: none; where this option is set and not false */
     const char *idempotency; /* header; NULL: none */
     const struct join *joins;
     size_t join_count;
     uint32_t group; /* of limits; from 1 */
     bool carries;   /* it sends records' fields or keys for writing: costs record limits, and an
-                       answer   that never came leaves them in doubt */
+                       answer that never came leaves them in doubt */
     uint64_t timeout_ms; /* 0: the destination's */
     int32_t if_var;      /* -1: none; only carried out where this var is known */
     int32_t unless_var;
@@ -538,6 +546,7 @@ struct object_field {
     bool required;
     const char *recipe; /* NULL: none */
     const char *as;     /* keys: its name in the API; NULL: the same */
+    bool keeps;         /* keys: `remove: false`: not for removals */
     const char *about;
 };
 
@@ -557,6 +566,7 @@ struct object {
     uint32_t max_records;
     uint32_t batch_records; /* the default */
     uint64_t max_bytes;
+    uint64_t batch_bytes;    /* the default; 0: max_bytes */
     uint64_t max_item_bytes; /* 0: none */
     uint32_t max_values;     /* 0: none */
     bool one_lane;
@@ -578,7 +588,7 @@ struct object {
 enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_BOOL, OPTION_MAP };
 
 struct option {
-    const char *name;
+    const char *name; /* "a.b": key b of the destination's map a */
     enum option_kind kind;
     bool secret;
     bool required;
@@ -601,6 +611,7 @@ struct connector {
     const char *docs;
     const char *checked;
     const char *notes;
+    const char *driver; /* "http" or "postgres": the latter has no requests */
     bool builtin;
     const struct option *options;
     size_t option_count;

@@ -37,9 +37,11 @@ static enum err_code put_paths(struct buf *b, const struct map_program *p)
 static enum err_code put_transform(struct buf *b, const struct transform *t)
 {
     enum err_code rc = put_word(b, step_name(t->kind));
-    rc = rc ? rc : put_word(b, t->text);
+    /* A secret stays out: another one changes the values, and that is enough. */
+    rc = rc ? rc : put_word(b, t->kind == TRANSFORM_HMAC ? NULL : t->text);
     rc = rc ? rc : put_word(b, t->with);
-    if (!rc && t->kind == TRANSFORM_SUBSTRING)
+    if (!rc &&
+        (t->kind == TRANSFORM_SUBSTRING || t->kind == TRANSFORM_FIRST || t->kind == TRANSFORM_PAD))
         rc = buf_printf(b, "%" PRId64 ",%" PRId64, t->from, t->length);
     for (size_t i = 0; !rc && i < t->table_count; i++) {
         rc = put_word(b, t->table[i].from);
@@ -49,6 +51,10 @@ static enum err_code put_transform(struct buf *b, const struct transform *t)
         rc = buf_putc(b, '?');
         rc = rc ? rc : put_word(b, t->fallback);
     }
+    if (!rc && t->inner_count)
+        rc = buf_printf(b, "(%zu", t->inner_count);
+    for (size_t i = 0; !rc && i < t->inner_count; i++)
+        rc = put_transform(b, &t->inner[i]);
     return rc;
 }
 

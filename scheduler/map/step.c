@@ -34,6 +34,28 @@ static const struct step_kind kinds[] = {
     [TRANSFORM_JSON] = {"json", "text that holds JSON", TEXT | JSON, JSON, step_json},
     [TRANSFORM_MAP] = {"map", "text, a number or a boolean", TEXT | NUMBER | BOOLEAN,
                        TEXT | NUMBER | BOOLEAN, step_map},
+    [TRANSFORM_REMOVE_SPACES] = {"remove_spaces", "text", TEXT, TEXT, step_remove_spaces},
+    [TRANSFORM_DIGITS] = {"digits", "text", TEXT, TEXT, step_digits},
+    [TRANSFORM_LETTERS] = {"letters", "text", TEXT, TEXT, step_letters},
+    [TRANSFORM_ASCII_LETTERS] = {"ascii_letters", "text", TEXT, TEXT, step_ascii_letters},
+    [TRANSFORM_NO_PUNCTUATION] = {"no_punctuation", "text", TEXT, TEXT, step_no_punctuation},
+    [TRANSFORM_STRIP_ZEROS] = {"strip_zeros", "text", TEXT, TEXT, step_strip_zeros},
+    [TRANSFORM_PREFIX] = {"prefix", "text", TEXT, TEXT, step_prefix},
+    [TRANSFORM_PHONE] = {"phone", "text", TEXT, TEXT, step_phone},
+    [TRANSFORM_GMAIL_DOTS] = {"gmail_dots", "text", TEXT, TEXT, step_gmail_dots},
+    [TRANSFORM_EMAIL] = {"email", "text", TEXT, TEXT, step_email},
+    [TRANSFORM_FIRST] = {"first", "text", TEXT, TEXT, step_substring},
+    [TRANSFORM_BEFORE] = {"before", "text", TEXT, TEXT, step_before},
+    [TRANSFORM_PAD] = {"pad", "text", TEXT, TEXT, step_pad},
+    [TRANSFORM_SHA1] = {"sha1", "text", TEXT, TEXT, step_sha1},
+    [TRANSFORM_SHA512] = {"sha512", "text", TEXT, TEXT, step_sha512},
+    [TRANSFORM_HASH] = {"hash", "text", TEXT, TEXT, step_hash},
+    [TRANSFORM_HMAC] = {"hmac", "text", TEXT, TEXT, step_hmac},
+    [TRANSFORM_EMPTY_TO_NULL] = {"empty_to_null", "text", TEXT, TEXT, step_empty_to_null},
+    [TRANSFORM_COUNTRY2] = {"country2", "text", TEXT, TEXT, step_country2},
+    [TRANSFORM_GENDER] = {"gender", "text", TEXT, TEXT, step_gender},
+    [TRANSFORM_UNLESS_HASHED] = {"unless_hashed", "a value", TEXT | NUMBER | BOOLEAN | JSON,
+                                 TEXT | NUMBER | BOOLEAN | JSON, step_unless_hashed},
 };
 
 const char *step_name(enum transform_kind kind)
@@ -53,8 +75,8 @@ static const char *kind_word(enum value_kind kind)
 void step_env_done(struct step_env *env)
 {
     scratch_done(&env->scratch);
-    step_digest_free(env->digest);
-    env->digest = NULL;
+    digester_free(env->digester);
+    env->digester = NULL;
 }
 
 static enum err_code check_input(const struct step_kind *kind, const struct step_input *input,
@@ -67,8 +89,27 @@ static enum err_code check_input(const struct step_kind *kind, const struct step
                    kind->needs, input->what, hint);
 }
 
+static enum err_code need_separator(const struct step *step, struct err *err)
+{
+    return step->text.n
+               ? ERR_OK
+               : err_set(err, ERR_CONFIG, "transform %s needs a separator that is not empty",
+                         step->kind->name);
+}
+
+static enum err_code need_digest(struct step_env *env, enum transform_kind kind, struct err *err)
+{
+    if (kind == TRANSFORM_SHA256 || kind == TRANSFORM_HASH)
+        return digester_need(&env->digester, DIGEST_SHA256, err);
+    if (kind == TRANSFORM_SHA1)
+        return digester_need(&env->digester, DIGEST_SHA1, err);
+    if (kind == TRANSFORM_SHA512)
+        return digester_need(&env->digester, DIGEST_SHA512, err);
+    return kind == TRANSFORM_MD5 ? digester_need(&env->digester, DIGEST_MD5, err) : ERR_OK;
+}
+
 static enum err_code compile_own(struct step *step, const struct transform *t, struct step_env *env,
-                                 struct arena *arena, struct err *err)
+                                 struct arena *arena, struct step_input *input, struct err *err)
 {
     if (t->kind == TRANSFORM_REPLACE)
         return step_replace_compile(t, &step->replace, err);
@@ -76,11 +117,13 @@ static enum err_code compile_own(struct step *step, const struct transform *t, s
         return step_map_compile(step, t, arena, err);
     if (t->kind == TRANSFORM_DATE)
         return step_date_compile(step, t, err);
-    if (t->kind == TRANSFORM_SHA256 || t->kind == TRANSFORM_MD5)
-        return step_digest_need(env, err);
-    if (t->kind == TRANSFORM_SPLIT && !step->text.n)
-        return err_set(err, ERR_CONFIG, "transform split needs a separator that is not empty");
-    return ERR_OK;
+    if (t->kind == TRANSFORM_SPLIT || t->kind == TRANSFORM_BEFORE)
+        return need_separator(step, err);
+    if (t->kind == TRANSFORM_HMAC)
+        return step_hmac_compile(step, t, env, arena, err);
+    if (t->kind == TRANSFORM_UNLESS_HASHED)
+        return step_unless_hashed_compile(step, t, env, arena, input, err);
+    return need_digest(env, t->kind, err);
 }
 
 static unsigned output_kinds(const struct step *step, const struct transform *t, unsigned in)
@@ -105,8 +148,8 @@ enum err_code step_compile(struct step *step, const struct transform *t, struct 
         .length = t->length,
     };
     enum err_code rc = check_input(step->kind, input, err);
-    rc = rc ? rc : compile_own(step, t, env, arena, err);
-    if (rc)
+    rc = rc ? rc : compile_own(step, t, env, arena, input, err);
+    if (rc || t->kind == TRANSFORM_UNLESS_HASHED) /* which knows its output itself */
         return rc;
     input->kinds = output_kinds(step, t, input->kinds);
     /* Tables may leave a value as it is; everything else gives text of its own. */
@@ -118,6 +161,9 @@ void step_done(struct step *step)
 {
     step_replace_free(step->replace);
     step->replace = NULL;
+    for (size_t i = 0; i < step->inner_count; i++)
+        step_done(&step->inner[i]);
+    step->inner_count = 0;
 }
 
 enum err_code step_run(struct step_env *env, const struct step *step, struct value *v,

@@ -11,9 +11,11 @@
 #include "protocol/base/arena.h"
 #include "protocol/base/value.h"
 #include "protocol/config/config.h"
+#include "scheduler/map/digester.h"
 #include "scheduler/map/scratch.h"
 
 struct step_replace; /* a compiled pattern */
+struct step_hmac;    /* a prepared key */
 
 enum date_format { DATE_RFC3339, DATE_DATE, DATE_UNIX, DATE_UNIX_MS };
 
@@ -35,12 +37,15 @@ struct step {
     bool has_fallback;
     struct value fallback;
     struct step_replace *replace; /* owned */
+    const struct step_hmac *hmac; /* in the program's arena */
+    struct step *inner;           /* applied only to some values; in the arena, too */
+    size_t inner_count;
 };
 
 /* What all steps of a program share. */
 struct step_env {
     struct scratch scratch;
-    struct step_digest *digest; /* owned; made when a step needs it */
+    struct digester *digester; /* owned; made when a step needs it */
 };
 
 typedef enum err_code step_fn(struct step_env *env, const struct step *step, struct value *v,

@@ -1,43 +1,6 @@
-/* sha256, md5, hex, base64: of the bytes of the text, or of the bytes that a bytes column holds. */
+/* sha256, sha1, sha512, md5, hex, base64: of the bytes of the text, or of the bytes that a bytes
+ * column holds. */
 #include "scheduler/map/steps.h"
-
-#include <openssl/evp.h>
-#include <stdlib.h>
-
-struct step_digest {
-    EVP_MD_CTX *context;
-    EVP_MD *sha256;
-    EVP_MD *md5;
-};
-
-void step_digest_free(struct step_digest *d)
-{
-    if (!d)
-        return;
-    EVP_MD_CTX_free(d->context);
-    EVP_MD_free(d->sha256);
-    EVP_MD_free(d->md5);
-    free(d);
-}
-
-/* Fetched once: OpenSSL would look the algorithm up by name for every value otherwise. */
-enum err_code step_digest_need(struct step_env *env, struct err *err)
-{
-    if (env->digest)
-        return ERR_OK;
-    struct step_digest *d = calloc(1, sizeof *d);
-    if (!d)
-        return err_set(err, ERR_NOMEM, "no memory for hashing");
-    d->context = EVP_MD_CTX_new();
-    d->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-    d->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
-    if (!d->context || !d->sha256 || !d->md5) {
-        step_digest_free(d);
-        return err_set(err, ERR_CONFIG, "OpenSSL offers no SHA-256 or no MD5 on this machine");
-    }
-    env->digest = d;
-    return ERR_OK;
-}
 
 static int base64_digit(char c)
 {
@@ -78,20 +41,11 @@ static enum err_code decode_base64(struct step_env *env, struct slice text, stru
     return ERR_OK;
 }
 
-static enum err_code input_bytes(struct step_env *env, const struct step *step,
-                                 const struct value *v, struct slice *ret, struct err *err)
+enum err_code step_bytes(struct step_env *env, const struct step *step, const struct value *v,
+                         struct slice *ret, struct err *err)
 {
     *ret = value_slice(*v);
     return step->of_bytes ? decode_base64(env, *ret, ret, err) : ERR_OK;
-}
-
-static void put_hex(char *o, const unsigned char *p, size_t n)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < n; i++) {
-        *o++ = digits[p[i] >> 4];
-        *o++ = digits[p[i] & 15];
-    }
 }
 
 static enum err_code keep_hex(struct step_env *env, struct value *v, const void *p, size_t n,
@@ -101,43 +55,56 @@ static enum err_code keep_hex(struct step_env *env, struct value *v, const void 
     enum err_code rc = scratch_room(&env->scratch, n * 2, &out, err);
     if (rc)
         return rc;
-    put_hex(out, p, n);
+    digest_put_hex(out, p, n);
     return step_keep(env, v, out, n * 2);
 }
 
-static enum err_code hash(struct step_env *env, const struct step *step, struct value *v,
-                          const EVP_MD *md, struct err *err)
+enum err_code step_digest_of(struct step_env *env, struct value *v, enum digest_algorithm algorithm,
+                             struct slice bytes, struct err *err)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
+    unsigned char digest[DIGEST_BYTES_MAX];
+    enum err_code rc =
+        digester_run(env->digester, algorithm, bytes, (struct slice){0}, digest, err);
+    return rc ? rc : keep_hex(env, v, digest, digest_bytes(algorithm), err);
+}
+
+static enum err_code digest(struct step_env *env, const struct step *step, struct value *v,
+                            enum digest_algorithm algorithm, struct err *err)
+{
     struct slice bytes;
-    enum err_code rc = input_bytes(env, step, v, &bytes, err);
-    if (rc)
-        return rc;
-    EVP_MD_CTX *context = env->digest->context;
-    if (!EVP_DigestInit_ex2(context, md, NULL) || !EVP_DigestUpdate(context, bytes.p, bytes.n) ||
-        !EVP_DigestFinal_ex(context, digest, &n))
-        return err_set(err, ERR_NOMEM, "OpenSSL could not hash");
-    return keep_hex(env, v, digest, n, err);
+    enum err_code rc = step_bytes(env, step, v, &bytes, err);
+    return rc ? rc : step_digest_of(env, v, algorithm, bytes, err);
 }
 
 enum err_code step_sha256(struct step_env *env, const struct step *step, struct value *v,
                           struct err *err)
 {
-    return hash(env, step, v, env->digest->sha256, err);
+    return digest(env, step, v, DIGEST_SHA256, err);
+}
+
+enum err_code step_sha1(struct step_env *env, const struct step *step, struct value *v,
+                        struct err *err)
+{
+    return digest(env, step, v, DIGEST_SHA1, err);
+}
+
+enum err_code step_sha512(struct step_env *env, const struct step *step, struct value *v,
+                          struct err *err)
+{
+    return digest(env, step, v, DIGEST_SHA512, err);
 }
 
 enum err_code step_md5(struct step_env *env, const struct step *step, struct value *v,
                        struct err *err)
 {
-    return hash(env, step, v, env->digest->md5, err);
+    return digest(env, step, v, DIGEST_MD5, err);
 }
 
 enum err_code step_hex(struct step_env *env, const struct step *step, struct value *v,
                        struct err *err)
 {
     struct slice bytes;
-    enum err_code rc = input_bytes(env, step, v, &bytes, err);
+    enum err_code rc = step_bytes(env, step, v, &bytes, err);
     return rc ? rc : keep_hex(env, v, bytes.p, bytes.n, err);
 }
 

@@ -29,6 +29,11 @@ static size_t space_before_end(struct slice s)
     return space_at((const unsigned char *)s.p + s.n - back, back) == back ? back : 0;
 }
 
+size_t text_space_at(struct slice s)
+{
+    return space_at((const unsigned char *)s.p, s.n);
+}
+
 struct slice text_trim(struct slice s)
 {
     size_t n;
@@ -114,9 +119,9 @@ static bool starts_char(char c)
     return ((unsigned char)c & 0xC0) != 0x80;
 }
 
-static int64_t count_chars(struct slice s)
+size_t text_chars(struct slice s)
 {
-    int64_t n = 0;
+    size_t n = 0;
     for (size_t i = 0; i < s.n; i++)
         n += starts_char(s.p[i]);
     return n;
@@ -139,7 +144,7 @@ enum err_code step_substring(struct step_env *env, const struct step *step, stru
     struct slice s = value_slice(*v);
     int64_t from = step->from;
     if (from < 0) {
-        int64_t chars = count_chars(s);
+        int64_t chars = (int64_t)text_chars(s);
         from = from < -chars ? 0 : chars + from;
     }
     size_t skip = bytes_of_chars(s, from);

@@ -19,13 +19,17 @@ static enum err_code put_transform(struct buf *b, const struct transform *t)
 {
     enum err_code rc = buf_printf(b, "t%d,%lld,%lld,%d,", (int)t->kind, (long long)t->from,
                                   (long long)t->length, t->has_fallback);
-    rc = rc ? rc : put_text(b, t->text);
+    rc = rc ? rc : put_text(b, t->kind == TRANSFORM_HMAC ? NULL : t->text); /* no secret */
     rc = rc ? rc : put_text(b, t->with);
     rc = rc ? rc : put_text(b, t->fallback);
     for (size_t i = 0; i < t->table_count && !rc; i++) {
         rc = put_text(b, t->table[i].from);
         rc = rc ? rc : put_text(b, t->table[i].to_null ? NULL : t->table[i].to);
     }
+    if (!rc && t->inner_count)
+        rc = buf_printf(b, "i%zu,", t->inner_count);
+    for (size_t i = 0; i < t->inner_count && !rc; i++)
+        rc = put_transform(b, &t->inner[i]);
     return rc;
 }
 

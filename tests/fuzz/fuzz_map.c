@@ -12,6 +12,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct map_entry table[] = {{"a", "b", false}, {"", NULL, true}};
+static const struct transform inner[] = {{.kind = TRANSFORM_NO_PUNCTUATION},
+                                         {.kind = TRANSFORM_LETTERS}};
 static const struct transform transforms[] = {
     {.kind = TRANSFORM_TRIM},
     {.kind = TRANSFORM_LOWER},
@@ -29,6 +31,25 @@ static const struct transform transforms[] = {
     {.kind = TRANSFORM_SPLIT, .text = ","},
     {.kind = TRANSFORM_JSON},
     {.kind = TRANSFORM_MAP, .table = table, .table_count = 2},
+    {.kind = TRANSFORM_REMOVE_SPACES},
+    {.kind = TRANSFORM_DIGITS},
+    {.kind = TRANSFORM_ASCII_LETTERS},
+    {.kind = TRANSFORM_STRIP_ZEROS},
+    {.kind = TRANSFORM_PREFIX, .text = "+"},
+    {.kind = TRANSFORM_PHONE},
+    {.kind = TRANSFORM_PHONE, .text = "39"},
+    {.kind = TRANSFORM_EMAIL},
+    {.kind = TRANSFORM_GMAIL_DOTS},
+    {.kind = TRANSFORM_FIRST, .length = 2},
+    {.kind = TRANSFORM_BEFORE, .text = "-"},
+    {.kind = TRANSFORM_PAD, .length = 5, .with = "é"},
+    {.kind = TRANSFORM_SHA512},
+    {.kind = TRANSFORM_HASH},
+    {.kind = TRANSFORM_HMAC, .text = "key", .with = "sha1"},
+    {.kind = TRANSFORM_EMPTY_TO_NULL},
+    {.kind = TRANSFORM_COUNTRY2},
+    {.kind = TRANSFORM_GENDER},
+    {.kind = TRANSFORM_UNLESS_HASHED, .inner = inner, .inner_count = 2},
 };
 static const struct transform join = {.kind = TRANSFORM_JOIN, .text = ";"};
 

@@ -9,6 +9,7 @@ from harness.lab import Lab  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.redis import RedisServer  # noqa: E402
 from harness.sink import Sink  # noqa: E402
+from harness.vendors import Vendors  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -17,6 +18,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes long; only with --long")
+    config.addinivalue_line("markers", "vendors: needs the fake vendors")
     config.addinivalue_line("markers", "core: the few that every build, sanitized too, has to pass")
 
 
@@ -71,3 +73,10 @@ def redis_servers():
     yield make
     for server in made:
         server.stop()
+
+
+@pytest.fixture
+def vendors():
+    """Fake vendors: vendors.add('hubspot', …) starts one; they end with the test."""
+    with Vendors() as hub:
+        yield hub

@@ -37,7 +37,7 @@ static enum err_code open_targets(struct setup *s, struct err *err)
         if (!t->driver)
             return err_set(err, ERR_CONFIG, "destination %s: no connector is called %s", d->name,
                            d->type);
-        enum err_code rc = t->driver->open(d, &t->state, err);
+        enum err_code rc = t->driver->open(d, &s->project->settings, &t->state, err);
         if (rc)
             return rc;
         s->target_count++;

@@ -20,21 +20,32 @@ struct delivery {
     struct slice part;           /* names exactly these records: the idempotency key */
     uint32_t attempt;            /* from 1 */
     struct slice progress;       /* what earlier requests of this batch left; empty: it begins */
+    int64_t now_ms;              /* wall clock */
 };
+
+struct prelude;
 
 struct driver {
     const char *type;
     /** Prepares what is the same for every request to this destination, which must outlive the
-     * state. */
-    enum err_code (*open)(const struct destination *destination, void **ret_state, struct err *err);
+     * state, as must settings. */
+    enum err_code (*open)(const struct destination *destination, const struct settings *settings,
+                          void **ret_state, struct err *err);
     void (*close)(void *state);
+    /** What the batch's next request needs and is not known yet, the first to be got first
+     * (prelude.h); NULL: nothing, render. The member is NULL where nothing is ever needed. Errors:
+     * as render. */
+    enum err_code (*prelude)(void *state, const struct delivery *d, struct prelude **ret_prelude,
+                             struct err *err);
     /** ERR_FULL: the request would be larger than RENDERED_BODY_MAX; ERR_INVALID: the batch cannot
      * be read. */
     enum err_code (*render)(void *state, const struct delivery *d, struct rendered *out,
                             struct err *err);
-    /** r is what the answer answers; the outcome lives in r's arena. */
-    enum err_code (*classify)(void *state, struct rendered *r, const struct http_answer *answer,
-                              struct outcome *ret_outcome, struct err *err);
+    /** r is what was rendered for d and is answered; the outcome lives in r's arena, or as long as
+     * d. */
+    enum err_code (*classify)(void *state, const struct delivery *d, struct rendered *r,
+                              const struct http_answer *answer, struct outcome *ret_outcome,
+                              struct err *err);
 };
 
 /** NULL when there is no driver for that type. */

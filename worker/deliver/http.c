@@ -1,5 +1,6 @@
 #include "worker/deliver/http.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <curl/curl.h>
@@ -7,11 +8,13 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
+#include "worker/deliver/rendered.h"
 
 enum {
     UPLOAD_BUFFER_BYTES = 256 << 10,
     RETRY_AFTER_MAX_MS = 86400000,
-    SIGHT_MS = 15, /* see charge_instant: 1.5 % of a window of a second */
+    BODY_KEPT_BYTES = 1 << 20, /* a buffer that grew beyond this is given back */
+    SIGHT_MS = 15,             /* see charge_instant: 1.5 % of a window of a second */
 };
 
 /* One request and the easy handle that carries it; handles go back to the pool and are used again.
@@ -323,7 +326,6 @@ static void set_constants(struct transfer *t)
     CURL *e = t->easy;
     curl_easy_setopt(e, CURLOPT_PRIVATE, t);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_POST, 1L);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -376,6 +378,42 @@ static enum err_code copy_headers(struct transfer *t, const struct http_request 
     return t->headers ? ERR_OK : ERR_NOMEM;
 }
 
+/* libcurl writes `Content-Length: 0` for a request that may have a body: right for POST, PUT and
+ * PATCH, while some servers refuse it from the others. */
+static void set_method(CURL *e, const struct http_request *r)
+{
+    const char *method = r->method ? r->method : "POST";
+    bool bodiless = !r->body.n && (strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0);
+    curl_easy_setopt(e, CURLOPT_POSTFIELDS, NULL);
+    if (bodiless) {
+        curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+    } else {
+        curl_easy_setopt(e, CURLOPT_POST, 1L);
+        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
+        curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body.n ? r->body.p : "");
+    }
+    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
+}
+
+/* A handle is used again: what an earlier request set is taken back. */
+static CURLcode set_signature(CURL *e, const struct rendered_sigv4 *s)
+{
+    enum { PROVIDER_BYTES = 256 };
+    char provider[PROVIDER_BYTES];
+    if (!s || !s->service) {
+        curl_easy_setopt(e, CURLOPT_AWS_SIGV4, NULL);
+        curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(e, CURLOPT_USERNAME, NULL);
+        return curl_easy_setopt(e, CURLOPT_PASSWORD, NULL);
+    }
+    int n = snprintf(provider, sizeof provider, "aws:amz:%s:%s", s->region, s->service);
+    if (n < 0 || (size_t)n >= sizeof provider)
+        return CURLE_BAD_FUNCTION_ARGUMENT;
+    curl_easy_setopt(e, CURLOPT_USERNAME, s->key);
+    curl_easy_setopt(e, CURLOPT_PASSWORD, s->secret);
+    return curl_easy_setopt(e, CURLOPT_AWS_SIGV4, provider);
+}
+
 static CURLcode set_request(struct transfer *t, const struct http_request *r)
 {
     const curl_version_info_data *v = t->http->version;
@@ -390,9 +428,9 @@ static CURLcode set_request(struct transfer *t, const struct http_request *r)
     curl_easy_setopt(e, CURLOPT_CAINFO, r->ca_file ? r->ca_file : v->cainfo);
     curl_easy_setopt(e, CURLOPT_CAPATH, r->ca_file ? NULL : v->capath);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
-    curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
-    curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body.n ? r->body.p : "");
-    return curl_easy_setopt(e, CURLOPT_URL, r->url);
+    set_method(e, r);
+    CURLcode rc = set_signature(e, r->sigv4);
+    return rc ? rc : curl_easy_setopt(e, CURLOPT_URL, r->url);
 }
 
 enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb, void *ctx,
@@ -401,7 +439,10 @@ enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb
     struct transfer *t = transfer_take(h);
     if (!t)
         return err_set(err, ERR_NOMEM, "no memory for a request");
+    if (t->body.cap > BODY_KEPT_BYTES)
+        buf_done(&t->body);
     buf_reset(&t->body);
+    t->body.max = r->answer_max ? r->answer_max : HTTP_BODY_MAX;
     t->body_cut = false;
     t->sends = 0;
     t->request_bytes = r->body.n;

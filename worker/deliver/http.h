@@ -3,7 +3,7 @@
  *
  * Connections are kept and reused, HTTP/2 is used where a TLS server has it. A request is sent at
  * most once: libcurl's silent resend on a dead connection is stopped. Redirects are not followed.
- * An answer's body is kept up to HTTP_BODY_MAX bytes. One thread: the loop's.
+ * An answer's body is kept up to a limit that the request names. One thread: the loop's.
  */
 #ifndef SLUICE_DELIVER_HTTP_H
 #define SLUICE_DELIVER_HTTP_H
@@ -14,21 +14,25 @@
 #include <stdint.h>
 
 enum {
-    HTTP_BODY_MAX = 1 << 20,         /* bytes of an answer that are kept */
+    HTTP_BODY_MAX = 1 << 20,         /* bytes of an answer that are kept, where none are named */
     HTTP_CONNECT_TIMEOUT_MS = 10000, /* or the request's own timeout where that is shorter */
     HTTP_HEADERS_MAX = 100,          /* headers of an answer that are kept, the first ones */
 };
 
 struct event_base;
 struct http;
+struct rendered_sigv4;
 
 struct http_request {
+    const char *method; /* NULL: POST */
     const char *url;
     const char *const *headers; /* "Name: value" */
     size_t header_count;
-    struct slice body;   /* borrowed until the callback */
+    struct slice body;   /* borrowed until the callback; GET and DELETE without one send none */
     uint64_t timeout_ms; /* of the whole exchange, name resolution and connecting included */
     const char *ca_file; /* authorities for https; NULL: the system's */
+    size_t answer_max;   /* bytes of the answer's body that are kept; 0: HTTP_BODY_MAX */
+    const struct rendered_sigv4 *sigv4; /* NULL, or without a service: not signed */
 };
 
 /* One header of an answer; a name that came twice stands here twice. */
@@ -40,7 +44,7 @@ struct http_header {
 struct http_answer {
     uint32_t status;                   /* 0: none came */
     struct slice body;                 /* decoded; borrowed for the callback */
-    bool body_cut;                     /* it was longer than HTTP_BODY_MAX */
+    bool body_cut;                     /* it was longer than what is kept */
     const char *error;                 /* NULL: the whole answer came; else what went wrong */
     bool reached;                      /* the request may have reached the destination */
     int64_t retry_after_ms;            /* -1: the answer named none */
@@ -60,8 +64,7 @@ struct http *http_new(struct event_base *base, size_t connections);
 /** Drops what is in flight without calling back. Accepts NULL. */
 void http_free(struct http *h);
 
-/** POSTs. Everything but the body is copied. cb is called exactly once, later, unless this fails.
- */
+/** Everything but the body is copied. cb is called exactly once, later, unless this fails. */
 enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb, void *ctx,
                         struct err *err) MUST_CHECK;
 

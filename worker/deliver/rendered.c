@@ -39,8 +39,10 @@ void rendered_reset(struct rendered *r)
     r->sigv4 = (struct rendered_sigv4){0};
     r->body = (struct slice){0};
     r->timeout_ms = 0;
+    r->answer_max = 0;
     r->ordinals = NULL;
     r->ops = NULL;
+    r->chosen = NULL;
     r->keys = NULL;
     r->records = 0;
 }

@@ -157,8 +157,10 @@ static void webhook_close(void *state)
     free(w);
 }
 
-static enum err_code webhook_open(const struct destination *d, void **ret_state, struct err *err)
+static enum err_code webhook_open(const struct destination *d, const struct settings *settings,
+                                  void **ret_state, struct err *err)
 {
+    (void)settings;
     if (!d->url || !*d->url)
         return err_set(err, ERR_CONFIG, "destination %s has no url", d->name);
     struct webhook *w = calloc(1, sizeof *w);
@@ -345,11 +347,11 @@ static enum err_code webhook_render(void *state, const struct delivery *d, struc
     return w->deflating ? compress_body(w, out, err) : ERR_OK;
 }
 
-static enum err_code webhook_classify(void *state, struct rendered *r,
+static enum err_code webhook_classify(void *state, const struct delivery *d, struct rendered *r,
                                       const struct http_answer *answer, struct outcome *ret_outcome,
                                       struct err *err)
 {
-    (void)state;
+    (void)state, (void)d;
     return classify(&r->arena, answer, r->ops, r->records, ret_outcome, err);
 }
 

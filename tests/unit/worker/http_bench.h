@@ -90,7 +90,12 @@ static inline void send_to(struct bench *b, const char *url, struct slice body, 
                            const char *ca)
 {
     static const char *const headers[] = {"Content-Type: application/json", "X-Empty;"};
-    struct http_request r = {url, headers, 2, body, timeout_ms, ca};
+    struct http_request r = {.url = url,
+                             .headers = headers,
+                             .header_count = 2,
+                             .body = body,
+                             .timeout_ms = timeout_ms,
+                             .ca_file = ca};
     struct err err;
     assert_int_equal(http_send(b->http, &r, on_answer, b, &err), ERR_OK);
     b->wanted++;

@@ -1,5 +1,6 @@
 /* Requests against a server that keeps, closes, resets, delays and overdoes it. */
 #include "tests/unit/worker/http_bench.h"
+#include "worker/deliver/rendered.h"
 
 /* ---- the ordinary case ---- */
 
@@ -309,6 +310,39 @@ static void retry_after_is_read_in_both_forms(void **state)
     bench_close(&b);
 }
 
+static void retry_after_is_seconds_or_a_date(void **state)
+{
+    (void)state;
+    static const int64_t now_ms = 784111777000; /* Sun, 06 Nov 1994 08:49:37 GMT */
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } table[] = {
+        {"0", 0},
+        {"1", 1000},
+        {"120", 120000},
+        {" 5 ", 5000},
+        {"99999999999999999999", 86400000},
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
+        {"Sun, 06 Nov 1994 08:49:47 GMT", 10000},
+        {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
+        {"Sunday, 06-Nov-94 08:50:37 GMT", 60000},
+        {"Sun Nov  6 08:50:37 1994", 60000},
+        {"Sun, 06 Nov 2044 08:49:37 GMT", 86400000},
+        {"soon", -1},
+        {"", -1},
+        {"1.5", -1},
+        {"-1", -1},
+        {"5s", -1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        int64_t ms = http_retry_after_ms(table[i].text, now_ms);
+        if (ms != table[i].ms)
+            fail_msg("\"%s\" gives %lld ms, not %lld", table[i].text, (long long)ms,
+                     (long long)table[i].ms);
+    }
+}
+
 static void freeing_in_the_middle_leaks_nothing(void **state)
 {
     (void)state;
@@ -320,6 +354,129 @@ static void freeing_in_the_middle_leaks_nothing(void **state)
     event_base_loop(b.base, EVLOOP_NONBLOCK);
     assert_int_equal(b.count, 0);
     bench_close(&b);
+}
+
+/* ---- methods and signatures ---- */
+
+struct seen_request {
+    char line[64];
+    char length[16]; /* of the body by the header; "-": there was none */
+    char authorization[512];
+    char body[16];
+};
+
+static void keep_request(void *ctx, const struct http_server_request *r,
+                         struct http_server_reply *ret)
+{
+    struct seen_request *seen = ctx;
+    snprintf(seen->line, sizeof seen->line, "%.*s", (int)strcspn(r->head, "\r"), r->head);
+    if (!http_server_header(r->head, "Content-Length", seen->length, sizeof seen->length))
+        strcpy(seen->length, "-");
+    if (!http_server_header(r->head, "Authorization", seen->authorization,
+                            sizeof seen->authorization))
+        strcpy(seen->authorization, "-");
+    snprintf(seen->body, sizeof seen->body, "%.*s", (int)r->body.n, r->body.p);
+    text_reply(ret, OK_ANSWER);
+}
+
+static void ask_with(struct bench *b, struct http_request r)
+{
+    struct err err;
+    r.url = http_server_url(b->server);
+    r.timeout_ms = 5000;
+    assert_int_equal(http_send(b->http, &r, on_answer, b, &err), ERR_OK);
+    b->wanted++;
+    wait_all(b);
+    assert_int_equal(b->answers[b->count - 1].answer.status, 200);
+}
+
+static void every_method_goes_with_and_without_a_body(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *body, *line, *length;
+    } cases[] = {
+        {NULL, "a", "POST /in HTTP/1.1", "1"},      {"GET", "", "GET /in HTTP/1.1", "-"},
+        {"PUT", "abc", "PUT /in HTTP/1.1", "3"},    {"DELETE", "", "DELETE /in HTTP/1.1", "-"},
+        {"PATCH", "{}", "PATCH /in HTTP/1.1", "2"}, {"DELETE", "x", "DELETE /in HTTP/1.1", "1"},
+        {"PUT", "", "PUT /in HTTP/1.1", "0"},       {"GET", "", "GET /in HTTP/1.1", "-"},
+        {"POST", "", "POST /in HTTP/1.1", "0"},
+    };
+    struct seen_request seen;
+    struct bench b;
+    bench_open(&b, keep_request, &seen);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        ask_with(
+            &b, (struct http_request){.method = cases[i].method, .body = slice_str(cases[i].body)});
+        assert_string_equal(seen.line, cases[i].line);
+        assert_string_equal(seen.length, cases[i].length);
+        assert_string_equal(seen.body, cases[i].body);
+    }
+    assert_int_equal(http_server_connections(b.server), 1);
+    bench_close(&b);
+}
+
+static void a_signature_is_of_its_own_request_only(void **state)
+{
+    (void)state;
+    static const struct rendered_sigv4 keys = {"s3", "eu-central-1", "AKID", "secret"};
+    struct seen_request seen;
+    struct bench b;
+    bench_open(&b, keep_request, &seen);
+    ask_with(&b, (struct http_request){.method = "PUT", .body = SLICE_LIT("x"), .sigv4 = &keys});
+    assert_memory_equal(seen.authorization, "AWS4-HMAC-SHA256 Credential=AKID/", 33);
+    assert_non_null(strstr(seen.authorization, "/eu-central-1/s3/aws4_request"));
+    assert_null(strstr(seen.authorization, "secret"));
+    ask_with(&b, (struct http_request){.method = "PUT", .body = SLICE_LIT("x")});
+    assert_string_equal(seen.authorization, "-");
+    bench_close(&b);
+}
+
+static void a_get_on_a_dead_connection_is_not_repeated_silently(void **state)
+{
+    (void)state;
+    struct bench b;
+    static const enum http_server_after how = SERVER_CLOSE;
+    bench_open(&b, close_at_second, (void *)(uintptr_t)&how);
+    ask(&b, 5000);
+    struct http_request r = {.method = "GET", .url = http_server_url(b.server), .timeout_ms = 5000};
+    struct err err;
+    assert_int_equal(http_send(b.http, &r, on_answer, &b, &err), ERR_OK);
+    b.wanted++;
+    wait_all(&b);
+    assert_int_equal(b.answers[1].answer.status, 0);
+    assert_true(b.answers[1].answer.reached);
+    assert_int_equal(http_server_requests(b.server), 2);
+    bench_close(&b);
+}
+
+static void fill_answer(void *ctx, const struct http_server_request *r,
+                        struct http_server_reply *ret)
+{
+    (void)r;
+    struct slice *bytes = ctx;
+    ret->bytes = bytes->p;
+    ret->n = bytes->n;
+}
+
+static void a_larger_answer_is_kept_where_the_request_asks_for_it(void **state)
+{
+    (void)state;
+    enum { BODY = 3 << 20, HEAD = 64 };
+    char *bytes = malloc(BODY + HEAD);
+    size_t head = (size_t)sprintf(bytes, "HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n", (int)BODY);
+    memset(bytes + head, 'x', BODY);
+    struct slice answer = {bytes, head + BODY};
+    struct bench b;
+    bench_open(&b, fill_answer, &answer);
+    ask_with(&b, (struct http_request){.answer_max = 4 << 20});
+    assert_int_equal(b.answers[0].answer.body.n, BODY);
+    assert_false(b.answers[0].answer.body_cut);
+    ask_with(&b, (struct http_request){0});
+    assert_int_equal(b.answers[1].answer.body.n, HTTP_BODY_MAX);
+    assert_true(b.answers[1].answer.body_cut);
+    bench_close(&b);
+    free(bytes);
 }
 
 int main(void)
@@ -337,7 +494,12 @@ int main(void)
         cmocka_unit_test(an_endless_answer_is_cut),
         cmocka_unit_test(redirects_are_reported_not_followed),
         cmocka_unit_test(the_final_answers_headers_are_kept_up_to_a_limit),
+        cmocka_unit_test(every_method_goes_with_and_without_a_body),
+        cmocka_unit_test(a_signature_is_of_its_own_request_only),
+        cmocka_unit_test(a_get_on_a_dead_connection_is_not_repeated_silently),
+        cmocka_unit_test(a_larger_answer_is_kept_where_the_request_asks_for_it),
         cmocka_unit_test(retry_after_is_read_in_both_forms),
+        cmocka_unit_test(retry_after_is_seconds_or_a_date),
         cmocka_unit_test(freeing_in_the_middle_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static void bench_open(struct bench *b, const struct destination *d)
     buf_init(&b->payload, BATCH_MAX);
     b->reader = batch_reader_new();
     rendered_init(&b->rendered);
-    assert_int_equal(webhook_driver.open(d, &b->state, &err), ERR_OK);
+    assert_int_equal(webhook_driver.open(d, NULL, &b->state, &err), ERR_OK);
 }
 
 static void bench_close(struct bench *b)
@@ -310,7 +310,7 @@ static void a_header_cannot_smuggle_in_another(void **state)
         d.header_count = 1;
         void *opened;
         struct err err;
-        assert_int_equal(webhook_driver.open(&d, &opened, &err), ERR_CONFIG);
+        assert_int_equal(webhook_driver.open(&d, NULL, &opened, &err), ERR_CONFIG);
         assert_null(strstr(err.text, "X-B: 2"));
     }
 }
