@@ -144,6 +144,10 @@ class Model(Placing, Claiming, SharedValues):
         for lease in self.leases.values():
             for limit, cost in zip(self.limits, lease["costs"]):
                 limit.late += cost
+        for part in self.parked_parts():
+            b = self.batches[part]
+            if b.held and b.held[0] > self.now:
+                self.hold_lane(b.sync, b.lane, b.held)
         was_fenced = self.fenced
         self.forget_epoch()
         self.fenced = was_fenced
@@ -343,6 +347,8 @@ class Model(Placing, Claiming, SharedValues):
             else:
                 b.attempts = attempts
                 b.says(step, b.job)
+        if kind != "release":
+            b.held = hold
         waits = kind == "retry" or (kind == "continue" and delay > 0)
         if not waits and not hold:
             self.put_first(part)

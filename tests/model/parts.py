@@ -41,6 +41,7 @@ class Batch:
     def __init__(self, root, records, sync, lane, size):
         self.root, self.records, self.sync, self.lane, self.payload = root, tuple(records), sync, lane, size
         self.attempts = self.kills = self.unsure = 0
+        self.held = None  # what kept its lane closed when it was parked last
         self.says(Step(), 0)
 
     def says(self, step, job):

@@ -30,9 +30,13 @@ class Placing:
         if b.lane and hold is None:
             self.lane_free(s, b.lane)
         elif b.lane and hold is not False:
-            name = s.blocked[b.lane] = held_name(s.name, b.lane)
-            self.holds[name] = s.name, b.lane
-            self.park(name, *hold)
+            s.blocked[b.lane] = self.hold_lane(s.name, b.lane, hold)
+
+    def hold_lane(self, sync, lane, hold):
+        name = held_name(sync, lane)
+        self.holds[name] = sync, lane
+        self.park(name, *hold)
+        return name
 
     def lane_free(self, s, lane):
         if s.lanes.get(lane):

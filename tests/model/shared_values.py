@@ -20,6 +20,13 @@ class SharedValues:
         return [int(granted), e["version"], e["value"] if value is None else value, left, e["holder"] if held else "",
                 max(0, e["until"] - self.now) if held else 0]
 
+    def shared_sweep(self, but):
+        """What may be forgotten is, when something is stored."""
+        for name, e in list(self.shared.items()):
+            passes = e["version"] == 0 or e["expires"] is not None
+            if self.trusted and name != but and passes and max(e["expires"] or 0, e["until"]) <= self.now:
+                del self.shared[name]
+
     def shared_call(self, op, name, holder="", version=None, value="", expire=0, durable=False, ttl=0):
         if self.epoch is None:
             raise Refused(STALE)
@@ -33,6 +40,7 @@ class SharedValues:
                 raise Refused(UNPERMITTED)
             if locked and not mine:
                 return self.shared_answer(name, False)
+            self.shared_sweep(name)
             self.shared[name] = {**e, "holder": holder, "until": self.now + ttl}
             return self.shared_answer(name, True)
         if op == "unlock":
@@ -42,11 +50,11 @@ class SharedValues:
             return self.shared_answer(name, True)
         if not mine and (locked or version != e["version"]):
             return self.shared_answer(name, False, "")
+        self.shared_sweep(name)
         self.shared_version += 1
-        start = self.now if self.trusted else min(self.now, self.permit_until)
         if value:
             self.shared[name] = {"version": self.shared_version, "value": value, "durable": durable,
-                                 "expires": start + expire if expire else None, "holder": "", "until": 0}
+                                 "expires": self.now + expire if expire else None, "holder": "", "until": 0}
         else:
             self.shared.pop(name, None)
         return self.shared_answer(name, True, "")

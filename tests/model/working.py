@@ -75,6 +75,8 @@ class Working(Scheduling):
         events = {t for t in m.parked.values() if t < model.INF} | set(m.closed.values())
         if m.factor_now(m.now) < 1000:
             events |= {m.factor_since + 10000 * k for k in range(1, 11)}
+        if any(limit.group for limit in m.limits):
+            events |= {t for limit in m.limits for t in limit.back}  # then others may overtake
         if first is not None:
             assert 0 < wait <= m.wait(first), f"oversleeps: {wait}, {m.wait(first)}"
             grant = any(limit.grant is not None for limit in m.limits) and wait <= 1000
@@ -98,7 +100,8 @@ class Working(Scheduling):
             lease["sent"] = self.true
             # A token was refreshed in place of what the batch would have sent.
             lease["refresh"] = self.steps and self.rng.random() < 0.1
-            assert self.true >= self.lane_closed.get((lease["sync"], lease["lane"]), 0), "a lane that is held"
+            closed = self.lane_closed.get((lease["sync"], lease["lane"]), 0)
+            assert self.true >= closed, f"{lease['part']} is sent while its lane is held until {closed}"
             self.receiver.request(self.true, 0 if lease["refresh"] else lease["costs"], lease["group"])
 
     def settle(self, lease_id=None, kind=None, with_claim=None):

@@ -22,7 +22,7 @@ local function meet(part, where, s)
     need(not s or b[B_SYNC] == s, 'I1: batch %s of sync %s is %s of sync %s', part, b[B_SYNC], where, tostring(s))
     need(size == b[B_BYTES], 'I2: batch %s has %d payload bytes, not %d', part, size, b[B_BYTES])
     need(more == (b[B_MORE] or 0), 'I2: batch %s has %d bytes of progress, not %d', part, more, b[B_MORE] or 0)
-    need(#b == 9 or (#b == 13 and (b[B_GROUP] ~= MAIN or b[B_COSTS] ~= b[B_N] or b[B_MORE] > 0 or b[B_JOB] > 0)),
+    need(#b == 9 or #b == 14 or (#b == 13 and (b[B_GROUP] ~= MAIN or b[B_COSTS] ~= b[B_N] or b[B_MORE] > 0 or b[B_JOB] > 0)),
         'I1: batch %s is described by %d words', part, #b)
     if b[B_JOB] == JOB_OPEN then jobs[part] = true end
     batches[b[B_SYNC]] = (batches[b[B_SYNC]] or 0) + 1

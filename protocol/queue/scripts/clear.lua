@@ -1,10 +1,10 @@
 --! flags allow-oom
---! uses prelude window place
+--! uses prelude window place move
 -- clear: removes everything of a fenced quota but its windows, owner, clock, closed destinations,
 -- held lanes, shared values and results. ARGV: clock. At most 512 batches a call; says how many batches and syncs are left.
 if epoch and fenced ~= '1' then return {BUSY} end
 local budget = 512
-local w, at = windows(), places()
+local w, at = windows(), moves()
 
 local function forget(part)
     call('UNLINK', P .. ':b:' .. part, P .. ':p:' .. part, P .. ':pg:' .. part)
@@ -54,7 +54,13 @@ local function clear_sync(s)
     while budget > 0 do
         local parts = call('SPOP', P .. ':pk:' .. s, 64)
         if #parts == 0 then break end
-        for _, part in ipairs(parts) do forget(part) end
+        for _, part in ipairs(parts) do
+            local b = call('GET', P .. ':b:' .. part)
+            b = b and cmsgpack.unpack(b) or {}
+            call('ZREM', PARKED, part)
+            if (b[B_HELD] or 0) > now then at.lane_free(s, b[B_LANE], b[B_HELD]) end
+            forget(part)
+        end
     end
     if budget <= 0 then return end
     call('DEL', P .. ':s:' .. s)

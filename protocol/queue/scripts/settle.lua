@@ -82,7 +82,7 @@ local function outcomes()
         for i = 1, part_count do
             local p = part_at(i)
             local b = {batch[B_ROOT], p.ordset, p.records, s, batch[B_LANE], attempts, kills, unsure, #p.payload + #kept}
-            at.describe(b, group, next_records, #kept, job())
+            at.describe(b, group, next_records, #kept, job(), i == 1 and held_until() or nil)
             at.store(p.id, b)
             call('SET', P .. ':p:' .. p.id, p.payload)
             if kept ~= '' then call('SET', P .. ':pg:' .. p.id, kept) end
@@ -97,7 +97,7 @@ local function outcomes()
     -- The whole batch goes on with what the caller says; true if that changed its description.
     local function keep()
         local had, more = batch[B_MORE] or 0, #progress
-        local before = {batch[B_GROUP], batch[B_COSTS], had, batch[B_JOB]}
+        local before = {batch[B_GROUP], batch[B_COSTS], batch[B_JOB], batch[B_HELD]}
         if more > 0 then
             call('SET', P .. ':pg:' .. part, progress)
         elseif had > 0 then
@@ -105,8 +105,9 @@ local function outcomes()
         end
         if more ~= had then call('HINCRBY', P .. ':s:' .. s, 'pb', more - had) end
         batch[B_BYTES] = batch[B_BYTES] + more - had
-        at.describe(batch, group, next_records, more, job())
-        return more ~= had or batch[B_GROUP] ~= before[1] or batch[B_COSTS] ~= before[2] or batch[B_JOB] ~= before[4]
+        at.describe(batch, group, next_records, more, job(), held_until())
+        return more ~= had or batch[B_GROUP] ~= before[1] or batch[B_COSTS] ~= before[2] or
+            batch[B_JOB] ~= before[3] or batch[B_HELD] ~= before[4]
     end
 
     -- The one batch that is left: kept or replaced, stored with its attempts.

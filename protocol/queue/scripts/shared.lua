@@ -63,8 +63,7 @@ local function put()
     if no_room(durable) then return {FULL} end
     local version = call('HINCRBY', META, 'sv', 1)
     if value == '' then version, expire, durable = 0, 0, false end
-    local from = trusted and now or math.min(now, permit_until)
-    e = {version, value, durable and 1 or 0, expire > 0 and from + expire or 0, '', 0}
+    e = {version, value, durable and 1 or 0, expire > 0 and now + expire or 0, '', 0}
     store_shared(name, e)
     return reply(true, '')
 end
