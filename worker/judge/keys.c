@@ -26,7 +26,7 @@ static enum err_code shape_texts(struct keys *k, struct arena *a, const struct r
         return ERR_NOMEM;
     for (uint32_t i = 0; i < r->records; i++) {
         struct slice text = r->keys[i];
-        if (!text.p)
+        if (!text.n)
             continue;
         if (!filtered(k, true, &text))
             return ERR_NOMEM;
@@ -68,7 +68,7 @@ enum err_code keys_init(struct keys *k, struct arena *a, const struct rendered *
     memset(k->slots, 0xFF, size * sizeof *k->slots);
     for (uint32_t i = count; i-- > 0;) {
         k->next[i] = KEYS_NONE;
-        if (!k->texts[i].p)
+        if (!k->texts[i].n)
             continue;
         uint32_t slot = slot_of(k, k->texts[i]);
         k->next[i] = k->slots[slot];
