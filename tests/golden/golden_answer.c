@@ -54,8 +54,8 @@ static void compare_body(struct differences *d, const json_t *expected, struct s
         compare_text(d, "body", json_string_value(expected), body);
         return;
     }
-    json_t *actual = body.n ? json_loadb(body.p, body.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)
-                            : json_null();
+    json_t *actual =
+        body.n ? json_loadb(body.p, body.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL) : json_null();
     if (actual)
         compare_json(d, "body", expected, actual);
     else

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scheduler/map/map.h"
@@ -71,11 +72,11 @@ static bool any_removal(const struct golden *g, const char **ret_op)
 {
     json_t *record;
     size_t i;
-    json_array_foreach(golden_get(g, g->root, "records"), i, record)
-        if (removes(record)) {
-            *ret_op = json_string_value(json_object_get(record, "op"));
-            return true;
-        }
+    json_array_foreach(golden_get(g, g->root, "records"), i, record) if (removes(record))
+    {
+        *ret_op = json_string_value(json_object_get(record, "op"));
+        return true;
+    }
     return false;
 }
 
@@ -240,9 +241,8 @@ static void put_row(struct batching *b, const json_t *record, uint32_t ordinal)
     snprintf(number, sizeof number, "%u", ordinal);
     for (size_t i = 0; i < b->columns.count; i++) {
         const char *name = b->columns.items[i].name;
-        values[i] = strcmp(name, "_row") == 0
-                        ? value_of(VALUE_NUMBER, slice_str(number))
-                        : value_of_json(&b->arena, value_in(record, name));
+        values[i] = strcmp(name, "_row") == 0 ? value_of(VALUE_NUMBER, slice_str(number))
+                                              : value_of_json(&b->arena, value_in(record, name));
     }
     struct row row = {values, (uint16_t)b->columns.count};
     if (map_run(b->map, &row, &mapped, &err))
@@ -309,8 +309,7 @@ static void make_batch(struct golden *g, json_t *names)
     size_t i;
     arena_init(&b.arena, ARENA_MAX);
     buf_init(&b.rows, GOLDEN_TEXT_MAX);
-    json_object_foreach(names, key, v)
-        add_column(g, &b.columns, key);
+    json_object_foreach(names, key, v) add_column(g, &b.columns, key);
     if (map_compile(g->sync, b.columns.items, b.columns.count, &b.map, &err))
         golden_fail(g->path, "%s", err.text);
     json_array_foreach(json_object_get(g->root, "records"), i, record)
@@ -327,8 +326,19 @@ static void make_batch(struct golden *g, json_t *names)
     arena_done(&b.arena);
 }
 
+static void take_now(struct golden *g)
+{
+    const char *text = text_or(g->root, "now", "2026-01-15T12:00:00Z");
+    struct tm tm = {0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end || strcmp(end, "Z") != 0)
+        golden_fail(g->path, "`now` must look like 2026-01-15T12:00:00Z");
+    g->now_ms = (int64_t)timegm(&tm) * 1000;
+}
+
 void golden_make(struct golden *g)
 {
+    take_now(g);
     json_t *fields = names_of(g, "fields"), *keys = names_of(g, "key");
     json_t *project = project_of(g, fields, keys);
     load_project(g, project);

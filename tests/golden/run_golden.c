@@ -82,9 +82,8 @@ static void free_part(struct part *part)
 /* ---- what an outcome says ---- */
 
 static const char *const kind_words[] = {
-    [OUTCOME_ANSWERED] = "answered", [OUTCOME_CONTINUE] = "continue",
-    [OUTCOME_RETRY] = "retry",       [OUTCOME_THROTTLE] = "throttle",
-    [OUTCOME_STOP] = "halt",         [OUTCOME_REFUSED] = "split",
+    [OUTCOME_ANSWERED] = "answered", [OUTCOME_CONTINUE] = "continue", [OUTCOME_RETRY] = "retry",
+    [OUTCOME_THROTTLE] = "throttle", [OUTCOME_STOP] = "halt",         [OUTCOME_REFUSED] = "split",
     [OUTCOME_ALL] = "all",
 };
 
@@ -192,11 +191,10 @@ static void apply_plan(struct play *p, struct part *part)
                 ->unsure = part->unsure || plan->unsure;
         return;
     }
-    struct part *next =
-        plan->part_count
-            ? push_part(p, plan->parts[0].payload, plan->parts[0].ordset, plan->parts[0].part)
-            : push_part(p, buf_slice(&part->payload), buf_slice(&part->ordset),
-                        slice_str(part->id));
+    struct part *next = plan->part_count ? push_part(p, plan->parts[0].payload,
+                                                     plan->parts[0].ordset, plan->parts[0].part)
+                                         : push_part(p, buf_slice(&part->payload),
+                                                     buf_slice(&part->ordset), slice_str(part->id));
     next->attempts = part->attempts + (plan->kind == SETTLE_RETRY);
     next->unsure = part->unsure || plan->unsure;
     if (buf_put(&next->progress, plan->progress.p, plan->progress.n))
@@ -287,9 +285,9 @@ static void exchange(struct play *p, json_t *with)
 static void compare_verdict(struct play *p, size_t i, const json_t *expected)
 {
     static const char *const words[] = {
-        [VERDICT_OPEN] = "open",           [VERDICT_OK] = "ok",
-        [VERDICT_REJECTED] = "rejected",   [VERDICT_NOT_FOUND] = "not_found",
-        [VERDICT_FAILED] = "failed",       [VERDICT_CANCELLED] = "cancelled",
+        [VERDICT_OPEN] = "open",         [VERDICT_OK] = "ok",
+        [VERDICT_REJECTED] = "rejected", [VERDICT_NOT_FOUND] = "not_found",
+        [VERDICT_FAILED] = "failed",     [VERDICT_CANCELLED] = "cancelled",
     };
     const struct verdict_got *got = &p->verdicts[i];
     const char *word = json_string_value(expected), *message = NULL;
