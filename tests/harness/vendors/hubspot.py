@@ -219,11 +219,13 @@ class HubSpot(Vendor):
         groups = self.array(call, doc, "filterGroups", 5)
         self.need(call, doc.get("limit", 10) <= 200, "limit above 200")
 
-        def fits(record):
-            return any(all(str(record.get(f["propertyName"])) in (f.get("values") or [f.get("value")]) for f in group["filters"])
-                       for group in groups)
-        keys = [key for key, record in self.kept[kind].items() if fits(record)][:doc.get("limit", 10)]
-        return Reply(200, {"total": len(keys), "results": [self.result({}, kind, key) for key in keys]})
+        found = {}
+        for group in groups:
+            parts = [self.keys_with(kind, one["propertyName"], one.get("values") or [one.get("value")]) for one in group["filters"]]
+            found.update(dict.fromkeys(key for key in parts[0] if all(key in part for part in parts)))
+        begin, size = int(doc.get("after", 0)), doc.get("limit", 10)
+        paging = {"paging": {"next": {"after": str(begin + size)}}} if begin + size < len(found) else {}
+        return Reply(200, {"total": len(found), "results": [self.result({}, kind, key) for key in list(found)[begin:begin + size]], **paging})
 
     @route("POST", "/crm/v4/associations/{from}/{to}/batch/create", "associate")
     def associate(self, call):

@@ -230,11 +230,11 @@ class Salesforce(Bulk, Vendor):
         if not match:
             self.malformed(call, f"SOQL not understood: {call.query.get('q')}", self.error(400, "MALFORMED_QUERY", "unexpected token"))
         names, kind, field = [name.strip() for name in match[1].split(",")], match[2], match[3]
-        wanted = {re.sub(r"\\(.)", r"\1", text) if number == "" else number for text, number in LITERAL.findall(match[4] or match[5])}
+        wanted = [re.sub(r"\\(.)", r"\1", text) if number == "" else number for text, number in LITERAL.findall(match[4] or match[5])]
+        keys = filter(None, (self.key_with_id(kind, one) for one in wanted)) if field == "Id" else self.keys_with(kind, field, wanted)
         found = []
-        for key, row in self.kept[kind].items():
-            if str(self.id_of(kind, key) if field == "Id" else row.get(field)) in wanted:
-                full = {"Id": self.id_of(kind, key), **row}
-                found.append({"attributes": {"type": kind, "url": f"/services/data/v62.0/sobjects/{kind}/{full['Id']}"},
-                              **{name: full.get(name) for name in names}})
+        for key in keys:
+            full = {"Id": self.id_of(kind, key), **self.kept[kind][key]}
+            found.append({"attributes": {"type": kind, "url": f"/services/data/v62.0/sobjects/{kind}/{full['Id']}"},
+                          **{name: full.get(name) for name in names}})
         return Reply(200, {"totalSize": len(found), "done": True, "records": found})

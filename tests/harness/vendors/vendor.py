@@ -76,6 +76,7 @@ class Vendor:
         self.overlaps, self._in_flight = [], collections.Counter()
         self.in_flight = self.most_in_flight = 0
         self.last_number, self._ids, self._keys = 0, {}, {}  # (kind, key) -> id and back
+        self._indexes = collections.defaultdict(dict)  # kind -> field -> text of a value -> keys, for the fields looked up so far
         self.limits = [limit for limit in map(self._overridden, self.documented_limits()) if limit]
         names = {limit.name for limit in self.documented_limits()}
         assert self.set.limits.keys() <= names, f"{self.NAME} has no limit {sorted(self.set.limits.keys() - names)}: {sorted(names)}"
@@ -266,17 +267,35 @@ class Vendor:
         table = self.kept[kind]
         new = key not in table
         held = table.setdefault(key, {})
+        indexes = self._indexes[kind]
         for name, value in fields.items():
+            if name in indexes and name in held:
+                indexes[name].get(str(held[name]), {}).pop(key, None)
             if value is None:
                 held.pop(name, None)
-            else:
-                held[name] = value
+                continue
+            held[name] = value
+            if name in indexes:
+                indexes[name].setdefault(str(value), {})[key] = None
         return held, new
+
+    def keys_with(self, kind, field, values):
+        """The keys of the objects whose field has one of the values (compared as texts), in the order of the values."""
+        index = self._indexes[kind].get(field)
+        if index is None:
+            index = self._indexes[kind][field] = {}
+            for key, held in self.kept[kind].items():
+                if field in held:
+                    index.setdefault(str(held[field]), {})[key] = None
+        return [key for value in dict.fromkeys(map(str, values)) for key in index.get(value, ())]
 
     def drop(self, kind, key):
         """Removes an object and its id; False when there was none."""
         self._keys.pop((kind, self._ids.pop((kind, key), None)), None)
-        return self.kept[kind].pop(key, None) is not None
+        held = self.kept[kind].pop(key, None)
+        for name, index in self._indexes[kind].items() if held else ():
+            index.get(str(held.get(name)), {}).pop(key, None)
+        return held is not None
 
     def append(self, kind, fields):
         """Keeps something that has no key, an event, under its running number."""
