@@ -184,7 +184,7 @@ struct transform {
     const struct map_entry *table;
     size_t table_count;
     bool has_fallback; /* `default` of a map table: otherwise an unknown value passes unchanged */
-    const char *fallback; /* NULL with has_fallback: null */
+    const char *fallback;          /* NULL with has_fallback: null */
     const struct transform *inner; /* applied only to some values */
     size_t inner_count;
     struct config_place place;

@@ -135,7 +135,9 @@ extern const size_t default_rule_count;
 extern const struct rule_list default_rule_list;
 
 /* verdict.c */
-const struct verdicts *verdicts_of(struct scope *s, const struct node *node);
+struct verdicts *verdicts_of(struct scope *s, const struct node *node);
+/** Indexes within one of several arrays count only the records that this array holds. */
+void verdicts_link(struct verdicts *v, const struct tree *body);
 extern const char *const key_form_words[4]; /* NULL ends them */
 
 /* tree.c, field_choice.c */

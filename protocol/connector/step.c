@@ -198,8 +198,10 @@ static void read_answer(struct scope *s, const struct step_form *f, struct step 
         poll_read(s, f->wait, out);
     out->answers = rules_of(s, f->answers);
     s->polls = false;
-    if (f->verdicts)
-        out->verdicts = verdicts_of(s, f->verdicts);
+    struct verdicts *verdicts = f->verdicts ? verdicts_of(s, f->verdicts) : NULL;
+    if (verdicts)
+        verdicts_link(verdicts, out->json);
+    out->verdicts = verdicts;
     if (f->verdicts && !s->ops)
         mistake(s->rd, f->verdicts->at, "`verdicts` have no meaning here: there are no records");
     if (f->lookup && !s->ops)

@@ -484,6 +484,28 @@ static void rows_under_a_schema_and_sessions_are_read(void **state)
     connector_text_done(&t);
 }
 
+static void indexes_in_one_of_several_arrays_count_its_records(void **state)
+{
+    (void)state;
+    struct connector_text t;
+    const struct connector *c = read_good(
+        &t, "objects:\n"
+            "  o:\n"
+            "    max_records: 75\n"
+            "    requests:\n"
+            "      upsert:\n"
+            "        url: https://x.example\n"
+            "        body: {json: {all: {people: {$records: 1, only: {op: [upsert]}}, "
+            "events: {$records: 2, only: {field: kind, in: [event, 7]}}}}}\n"
+            "        verdicts: {at: /errors, index: /i, in: {at: /of, equals: events}}\n");
+    const struct verdict_source *v = &c->objects[0].requests[0].steps[0].verdicts->sources[0];
+    assert_string_equal(v->among.field, "kind");
+    assert_int_equal(v->among.in_count, 2);
+    assert_string_equal(v->among.in[1], "7");
+    assert_int_equal(v->among.ops, 0);
+    connector_text_done(&t);
+}
+
 /* ---- a bulk job: create, append, commit, poll, fetch ---- */
 
 static const char bulk[] =
@@ -682,6 +704,7 @@ int main(void)
         cmocka_unit_test(signals_are_read),
         cmocka_unit_test(rules_are_read_and_the_default_ones_stand_behind_them),
         cmocka_unit_test(rows_under_a_schema_and_sessions_are_read),
+        cmocka_unit_test(indexes_in_one_of_several_arrays_count_its_records),
         cmocka_unit_test(a_job_with_polling_and_csv_is_read),
         cmocka_unit_test(rules_of_steps_are_resolved_in_each_request),
         cmocka_unit_test(a_lookup_of_single_records_is_read),
