@@ -30,10 +30,10 @@ static enum err_code add(struct windows *w, struct queue_window item, struct err
     return ERR_OK;
 }
 
-/* What a limit counts: its kind and its group in one number. */
-static uint32_t kind_of(const struct rate_limit *l)
+/* As state keeps it: the kind, and above it the group. */
+static uint32_t saved_kind(const struct rate_limit *limit)
 {
-    return (uint32_t)l->kind | l->group << 8;
+    return (uint32_t)limit->kind | limit->group << 8;
 }
 
 /* The destination's limit that a saved one belongs to; limit_count where there is none any more. */
@@ -41,7 +41,7 @@ static size_t match(const struct destination *d, const struct saved_limit *s)
 {
     size_t i = 0;
     while (i < d->limit_count &&
-           (d->limits[i].per_ms != s->per_ms || kind_of(&d->limits[i]) != s->kind))
+           (d->limits[i].per_ms != s->per_ms || saved_kind(&d->limits[i]) != s->kind))
         i++;
     return i;
 }
@@ -130,7 +130,7 @@ enum err_code windows_save(struct windows *w, struct state *state, const struct 
         w->grant[i] = clean ? 0 : grant_of(&d->limits[i]);
         w->unknown[i] = clean ? 0 : w->unknown[i] + w->grant[i];
         limits[i] = (struct saved_limit){
-            .kind = kind_of(&d->limits[i]),
+            .kind = saved_kind(&d->limits[i]),
             .count = d->limits[i].count,
             .per_ms = d->limits[i].per_ms,
             .grant = w->unknown[i],
