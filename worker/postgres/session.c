@@ -386,6 +386,12 @@ static void on_timeout(evutil_socket_t fd, short what, void *ctx)
                                              : "the statements of this batch took too long");
 }
 
+/* Notices may quote rows; nobody reads them. */
+static void ignore_notice(void *ctx, const PGresult *result)
+{
+    (void)ctx, (void)result;
+}
+
 static bool is_connection_string(const char *url)
 {
     return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0 ||
@@ -402,6 +408,8 @@ static void open_connection(struct session *s)
     if (!s->conn || PQstatus(s->conn) == CONNECTION_BAD)
         /* libpq quotes a URL that it cannot read, password included. */
         lose(s, "`url` is no connection string that libpq can read");
+    else
+        PQsetNoticeReceiver(s->conn, ignore_notice, NULL);
 }
 
 static void on_start(evutil_socket_t fd, short what, void *ctx)
@@ -425,6 +433,8 @@ struct session *session_new(struct event_base *base, const char *url)
     s->base = base;
     s->url = url;
     buf_init(&s->sql, SQL_BYTES_MAX);
+    for (size_t i = 0; i < TABLES_KEPT; i++)
+        arena_init(&s->tables[i].arena, TABLE_BYTES_MAX);
     s->timer = evtimer_new(base, on_timeout, s);
     s->start = evtimer_new(base, on_start, s);
     if (s->timer && s->start)

@@ -36,7 +36,7 @@ static enum err_code take_fields(struct arena *a, const struct batch_head *head,
                            (int)path->names[0].n, path->names[0].p);
         if (!(fields[i] = arena_str(a, path->names[0])))
             return ERR_NOMEM;
-        policies[i] = head->policies ? head->policies[i] : WRITE_OVERWRITE;
+        policies[i] = head->policies ? head->policies[i] : POLICY_OVERWRITE;
     }
     s->fields = fields;
     s->field_count = head->field_count;

@@ -15,15 +15,13 @@
 
 enum { POSTGRES_COLUMNS_MAX = 1600 }; /* Postgres' own */
 
-enum write_policy { WRITE_OVERWRITE, WRITE_IF_EMPTY, WRITE_ON_CREATE, WRITE_MERGE };
-
 struct shape {
     const char *table; /* as the sync's `object` names it */
     const char *const *keys;
     size_t key_count;
     const char *const *fields;
     size_t field_count;
-    const uint8_t *policies; /* one per field: enum write_policy */
+    const uint8_t *policies; /* one per field: enum field_policy */
     int32_t newest;          /* the field that says how new a record is; -1: none */
     uint32_t ops;            /* bit per record_op that occurs */
     bool absent;             /* some field of some record is not sent */

@@ -189,13 +189,13 @@ static void put_assignment(struct maker *m, size_t i, bool excluded)
         put_old(m, i);
         put(m, " else ");
     }
-    if (m->shape->policies[i] == WRITE_IF_EMPTY) {
+    if (m->shape->policies[i] == POLICY_SET_IF_EMPTY) {
         put(m, "coalesce(");
         put_old(m, i);
         put(m, ", ");
         put_new(m, i, excluded);
         put(m, ")");
-    } else if (m->shape->policies[i] == WRITE_MERGE) {
+    } else if (m->shape->policies[i] == POLICY_MERGE) {
         put_merged(m, i, excluded);
     } else {
         put_new(m, i, excluded);
@@ -205,7 +205,7 @@ static void put_assignment(struct maker *m, size_t i, bool excluded)
 
 static bool is_set(const struct shape *s, size_t i)
 {
-    return !is_key(s, s->fields[i]) && s->policies[i] != WRITE_ON_CREATE;
+    return !is_key(s, s->fields[i]) && s->policies[i] != POLICY_CREATE_ONLY;
 }
 
 static bool sets_anything(const struct shape *s)

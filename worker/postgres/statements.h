@@ -29,8 +29,10 @@ struct table {
  * table as written. */
 extern const char statements_columns[];
 
-/** Appends BEGIN, the staging table and COPY … FROM STDIN. */
-enum err_code statements_put_load(struct buf *out, const struct shape *shape) MUST_CHECK;
+/** Appends BEGIN, the staging table and COPY … FROM STDIN. timeout_ms: after which the server gives
+ * a statement up by itself. */
+enum err_code statements_put_load(struct buf *out, const struct shape *shape,
+                                  uint64_t timeout_ms) MUST_CHECK;
 
 /**
  * Appends what follows the COPY, COMMIT included. The only query among them that gives rows names
