@@ -37,6 +37,7 @@ struct section {
     size_t count;
 };
 
+struct connector;
 struct recipe_book;
 
 struct reader {
@@ -47,6 +48,7 @@ struct reader {
     enum err_code failed;
     bool is_worker;      /* secrets of `sources` may be missing */
     bool may_be_missing; /* what is expanded now is one of those */
+    const struct connector **builtins; /* by their number, NULL where not read yet; NULL: none is */
 };
 
 void *reader_alloc(struct reader *rd, size_t n) MUST_CHECK;

@@ -10,7 +10,7 @@
 
 #include "protocol/base/arena.h"
 #include "protocol/base/buf.h"
-#include "worker/deliver/answer.h"
+#include "protocol/wire/result.h"
 
 enum { PROGRESS_VERSION = 1, PROGRESS_BYTES_MAX = 256 << 10 };
 

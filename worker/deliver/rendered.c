@@ -43,6 +43,7 @@ void rendered_reset(struct rendered *r)
     r->answer_max = 0;
     r->ordinals = NULL;
     r->ops = NULL;
+    r->chosen = NULL;
     r->keys = NULL;
     r->records = 0;
 }

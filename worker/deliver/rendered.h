@@ -37,6 +37,8 @@ struct rendered {
     uint32_t records;    /* of the batch; one entry each in the following, in arena */
     uint32_t *ordinals;
     enum record_op *ops;
+    struct slice *chosen; /* text of the field by which the body's arrays choose their records
+                             (`only: {field:}`); borrowed from the batch. NULL: none does */
     struct slice *keys; /* text of the value that names the record; borrowed from the batch. NULL:
                            nobody asked */
 };

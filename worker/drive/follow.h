@@ -9,7 +9,7 @@
 #ifndef SLUICE_DRIVE_FOLLOW_H
 #define SLUICE_DRIVE_FOLLOW_H
 
-#include "worker/deliver/answer.h"
+#include "worker/judge/answer.h"
 #include "worker/drive/work.h"
 
 enum {

@@ -8,7 +8,7 @@
 #ifndef SLUICE_DRIVE_MARKS_H
 #define SLUICE_DRIVE_MARKS_H
 
-#include "worker/deliver/answer.h"
+#include "worker/judge/answer.h"
 #include "worker/deliver/progress.h"
 
 struct mark {

@@ -7,7 +7,7 @@
 #ifndef SLUICE_DRIVE_PLANS_H
 #define SLUICE_DRIVE_PLANS_H
 
-#include "worker/deliver/answer.h"
+#include "worker/judge/answer.h"
 #include "worker/deliver/render.h"
 #include "worker/drive/work.h"
 

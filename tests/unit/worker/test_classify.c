@@ -329,39 +329,6 @@ static void a_throttling_answer_hands_its_delay_on(void **state)
     assert_int_equal(classified(&a, &answer, RECORDS).retry_after_ms, -1);
 }
 
-static void retry_after_is_seconds_or_a_date(void **state)
-{
-    (void)state;
-    static const int64_t now_ms = 784111777000; /* Sun, 06 Nov 1994 08:49:37 GMT */
-    static const struct {
-        const char *text;
-        int64_t ms;
-    } table[] = {
-        {"0", 0},
-        {"1", 1000},
-        {"120", 120000},
-        {" 5 ", 5000},
-        {"99999999999999999999", 86400000},
-        {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
-        {"Sun, 06 Nov 1994 08:49:47 GMT", 10000},
-        {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
-        {"Sunday, 06-Nov-94 08:50:37 GMT", 60000},
-        {"Sun Nov  6 08:50:37 1994", 60000},
-        {"Sun, 06 Nov 2044 08:49:37 GMT", 86400000},
-        {"soon", -1},
-        {"", -1},
-        {"1.5", -1},
-        {"-1", -1},
-        {"5s", -1},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        int64_t ms = http_retry_after_ms(table[i].text, now_ms);
-        if (ms != table[i].ms)
-            fail_msg("\"%s\" gives %lld ms, not %lld", table[i].text, (long long)ms,
-                     (long long)table[i].ms);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,7 +346,6 @@ int main(void)
         cmocka_unit_test(words_are_cut_between_characters),
         cmocka_unit_test(a_redirect_says_where_to_but_not_with_what),
         cmocka_unit_test(a_throttling_answer_hands_its_delay_on),
-        cmocka_unit_test(retry_after_is_seconds_or_a_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

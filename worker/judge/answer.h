@@ -6,8 +6,8 @@
  * are compiled once, in answer_rules_new. Foreign bytes: nothing in an answer can make it crash,
  * loop, or accept a record that the answer does not accept.
  */
-#ifndef SLUICE_DELIVER_ANSWER_H
-#define SLUICE_DELIVER_ANSWER_H
+#ifndef SLUICE_JUDGE_ANSWER_H
+#define SLUICE_JUDGE_ANSWER_H
 
 #include "protocol/connector/connector.h"
 #include "worker/deliver/http.h"
@@ -27,7 +27,8 @@ struct looked_up {
     bool exists;
     bool skip;         /* `updated` there is later than the record's own timestamp */
     struct slice id;   /* p NULL: none */
-    uint64_t left_out; /* bit b: the b-th field that has a policy has a value there */
+    uint64_t left_out; /* bit b: the b-th field that has a policy (other than overwrite; the first
+                          64 of them) must not be sent: the destination has a value */
 };
 
 struct judged {
@@ -54,6 +55,7 @@ struct judge_input {
     const struct rendered *request;
     const struct http_answer *answer;
     const struct batch_head *head; /* policies; names of fields for lookup values */
+    struct slice object;           /* {{object}}, for captures of what is named like it */
     const struct slice
         *updated;   /* one per record: its own timestamp, for newest_wins; NULL: none */
     int64_t now_ms; /* wall clock */
