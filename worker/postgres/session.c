@@ -49,6 +49,7 @@ struct session {
     const struct shape *shape;
     struct slice rows;
     size_t rows_put;
+    uint64_t timeout_ms;
     struct buf sql;
     uint32_t *missing;
     size_t missing_count;
@@ -190,7 +191,7 @@ static void ask_columns(struct session *s)
 static void load(struct session *s)
 {
     buf_reset(&s->sql);
-    if (statements_put_load(&s->sql, s->shape))
+    if (statements_put_load(&s->sql, s->shape, s->timeout_ms - s->timeout_ms / 10))
         lose(s, "no memory for the statements of a batch");
     else
         send_sql(s, STAGE_LOAD);
@@ -472,6 +473,7 @@ void session_carry(struct session *s, const struct shape *shape, struct slice ro
     s->shape = shape;
     s->rows = rows;
     s->rows_put = 0;
+    s->timeout_ms = timeout_ms;
     s->missing_count = 0;
     s->refusal = (struct session_answer){0};
     s->cb = cb;

@@ -318,10 +318,13 @@ static void put_clear(struct maker *m)
 
 /* ---- the whole ---- */
 
-enum err_code statements_put_load(struct buf *out, const struct shape *shape)
+enum err_code statements_put_load(struct buf *out, const struct shape *shape, uint64_t timeout_ms)
 {
     enum err_code rc =
-        buf_puts(out, "begin;\ncreate temporary table sluice_in (_n int, _op \"char\", _a text");
+        buf_printf(out,
+                   "begin;\nset local statement_timeout = %llu;\ncreate temporary table sluice_in "
+                   "(_n int, _op \"char\", _a text",
+                   (unsigned long long)(timeout_ms < INT32_MAX ? timeout_ms : INT32_MAX));
     for (size_t i = 0; !rc && i < shape->key_count; i++)
         rc = buf_printf(out, ", k%zu text", i);
     for (size_t i = 0; !rc && i < shape->field_count; i++)
