@@ -68,7 +68,8 @@ class Braze(Vendor):
                 self.apply(name, entry)
         if len(errors) == len(entries):
             return Reply(400, {"message": errors[0]["type"], "errors": errors})
-        counts = {f"{name}_processed": len(found) - sum(e["input_array"] == name for e in errors) for name, found in arrays.items() if found}
+        counts = {f"{name}_processed": len(found) - sum(error["input_array"] == name for error in errors)
+                  for name, found in arrays.items() if found}
         return Reply(201, {"message": "success", **counts, **({"errors": errors} if errors else {})})
 
     @staticmethod

@@ -107,7 +107,8 @@ class HubSpot(Vendor):
         return refusal and (refusal[0] or "Property values were not valid")
 
     def answer(self, call, inputs, write, needs_id=True):
-        """Writes each input; answers 200, or 207 with the errors under their trace ids. write gives a result or (category, text)."""
+        """Writes each input; answers 200, or 207 with the errors under their trace ids. write gives a result or a
+        (category, text) that refuses the input."""
         bad = []
         for entry in inputs:
             text = self.wrong(call, entry, needs_id)
@@ -225,7 +226,8 @@ class HubSpot(Vendor):
             found.update(dict.fromkeys(key for key in parts[0] if all(key in part for part in parts)))
         begin, size = int(doc.get("after", 0)), doc.get("limit", 10)
         paging = {"paging": {"next": {"after": str(begin + size)}}} if begin + size < len(found) else {}
-        return Reply(200, {"total": len(found), "results": [self.result({}, kind, key) for key in list(found)[begin:begin + size]], **paging})
+        page = list(found)[begin:begin + size]
+        return Reply(200, {"total": len(found), "results": [self.result({}, kind, key) for key in page], **paging})
 
     @route("POST", "/crm/v4/associations/{from}/{to}/batch/create", "associate")
     def associate(self, call):

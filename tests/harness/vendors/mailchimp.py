@@ -1,7 +1,7 @@
 """Mailchimp lists: members in bulk, one member, archive, delete for good. The limit is one of calls at once.
 
-From: mailchimp.com/developer marketing API (lists batch subscribe, list-members, fundamentals). Members are kept under kind list:ID by
-lower-case e-mail address.
+From: mailchimp.com/developer marketing API (lists batch subscribe, list-members, fundamentals). Members are kept under kind
+list:ID by lower-case e-mail address.
 """
 import hashlib
 
@@ -32,7 +32,7 @@ class Mailchimp(Vendor):
                               "detail": detail, "instance": "i-1", **more}, {"Content-Type": "application/problem+json"})
 
     def unauthorized(self, _call, _why):
-        return self.problem(401, "API Key Invalid", "Your API key may be invalid, or you've attempted to access the wrong datacenter.")
+        return self.problem(401, "API Key Invalid", "Your API key may be invalid, or this is the wrong datacenter.")
 
     def throttled(self, _call, kind=None):
         """kind 'html': the 403 without JSON that stands for throttling at high volume."""
@@ -96,7 +96,8 @@ class Mailchimp(Vendor):
                 flaw = "ERROR_GENERIC", "status is needed for a new member", "status", ""
             seen.add(key)
             if flaw:
-                errors.append(dict(zip(("error_code", "error", "field", "field_message"), flaw), email_address=member.get("email_address")))
+                named = dict(zip(("error_code", "error", "field", "field_message"), flaw))
+                errors.append({"email_address": member.get("email_address"), **named})
                 continue
             held, is_new = self.write(kind, member)
             (new if is_new else updated).append(self.resource(key, held))
