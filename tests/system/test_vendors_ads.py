@@ -99,7 +99,7 @@ def test_meta_replaces_in_a_session(vendors, meta):
 
 
 def test_meta_finds_creates_and_derives_audiences(vendors):
-    vendor = vendors.add("meta", settle_s=0.2)
+    vendor = vendors.add("meta", settle_s=1.0)
     client = Client(vendor.url, Authorization="Bearer EAA-token")
     where = "/v25.0/act_111/customaudiences"
     number = client.post(where, {"name": "spenders", "subtype": "CUSTOM", "customer_file_source": "USER_PROVIDED_ONLY",
@@ -151,7 +151,7 @@ INGEST, REMOVE = "/v1/audienceMembers:ingest", "/v1/audienceMembers:remove"
 
 
 def test_google_ingests_and_removes(vendors):
-    vendor = vendors.add("google", process_s=0.1)
+    vendor = vendors.add("google", process_s=0.7)
     client = Client(vendor.url, Authorization="Bearer ya29-token")
     vendor.expect_hashes("emailAddress", ["a@b.c", "d@e.f"])
     vendor.refuse("d@e.f")
@@ -234,7 +234,7 @@ def test_tiktok(vendors):
 
 
 def test_tiktok_limits(vendors):
-    vendor = vendors.add("tiktok", limits={"streaming": (1, 3600.0)})
+    vendor = vendors.add("tiktok", limits={"streaming": (1, 360_000.0)})
     client = Client(vendor.url, Access_Token="tt-token")
     codes = [client.post("/open_api/v1.3/segment/mapping/", mapping("add", ("a", "")))[1]["code"] for _ in range(2)]
     assert codes == [0, 40100] and kinds(vendors) == ["limit"]
@@ -248,7 +248,7 @@ def element(email, action="ADD", **more):
 
 @pytest.fixture
 def linkedin(vendors):
-    vendor = vendors.add("linkedin", settle_s=0.2)
+    vendor = vendors.add("linkedin", settle_s=1.0)
     return vendor, Client(vendor.url, Authorization="Bearer li-token", LinkedIn_Version="202609", X_Restli_Protocol_Version="2.0.0")
 
 

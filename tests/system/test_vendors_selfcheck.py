@@ -1,4 +1,5 @@
 """The fake vendors themselves: success, partial failure, throttling, credentials, and the objects they keep."""
+import gzip
 import pathlib
 import time
 import urllib.error
@@ -8,6 +9,7 @@ import pytest
 
 from harness import vendors as v
 from harness.vendors.client import Client, signed
+from harness.vendors.windows import Limit
 
 pytestmark = pytest.mark.vendors
 
@@ -83,6 +85,43 @@ def test_hubspot_tokens_end_and_are_renewed(vendors):
     assert status == 200 and doc["expires_in"] == 1800
     assert [client.post(UPSERT, {"inputs": [contact(n)]})[0] for n in range(3)] == [200, 200, 401]
     assert Client(vendor.token_url).form("", **{**form, "refresh_token": "x"})[0] == 400
+
+
+# ---- windows ----
+
+class At:
+    """An arrival, as far as a limit looks at one."""
+
+    def __init__(self, t, channel=None):
+        self.t = self.wall = t
+        self.op, self.channel = "x", channel
+
+
+def accepted(limit, *times):
+    return [limit.charge(At(t)) for t in times]
+
+
+def test_a_sliding_window_is_judged_by_its_tolerance_shorter():
+    assert accepted(Limit("n", 2, 1.0), 0.0, 0.5, 0.97) == [True, True, False]
+    assert accepted(Limit("n", 2, 1.0), 0.0, 0.5, 0.985) == [True, True, True]
+    assert accepted(Limit("n", 2, 1.0), 0.0, 0.5, 1.1, 1.4) == [True, True, True, False], "refused arrivals count, old ones do not"
+
+
+def test_an_aligned_window_begins_at_its_turn():
+    assert accepted(Limit("n", 2, 3.0, "aligned"), 2.7, 2.8, 2.9, 3.5, 3.6) == [True, True, False, True, True]
+    assert accepted(Limit("n", 2, 3.0, "aligned"), 2.7, 3.01, 3.1, 3.2) == [True] * 4, "the second was sent before the turn"
+    assert accepted(Limit("n", 2, 3.0, "aligned"), 2.7, 3.05, 3.1, 3.2) == [True, True, True, False]
+
+
+def test_a_limit_has_scopes_costs_and_calls_at_once():
+    by_channel = Limit("n", 1, 1.0, scope=lambda call: call.channel)
+    assert [by_channel.charge(At(0.0, channel)) for channel in "aba"] == [True, True, False]
+    assert accepted(Limit("n", 5, 1.0, cost=lambda call: 3), 0.0, 0.1) == [True, False]
+    at_once = Limit("n", 1, shape="concurrent")
+    assert accepted(at_once, 0.0, 0.1) == [True, False]
+    at_once.release(At(0.2))
+    at_once.release(At(0.2))
+    assert accepted(at_once, 0.3) == [True]
 
 
 # ---- faults, which all vendors share ----
@@ -212,7 +251,7 @@ def bulk_job(client, csv_text):
 
 
 def test_salesforce_bulk_job(vendors):
-    vendor = vendors.add("salesforce", bulk_seconds=(0.05, 0.05))
+    vendor = vendors.add("salesforce", bulk_seconds=(0.5, 0.3))
     client = Client(vendor.url, Authorization="Bearer 00D-session")
     vendor.put("Contact", "k2", {"Ext__c": "k2", "Name": "old", "City": "x"})
     job = bulk_job(client, 'Ext__c,Email,Name,City\nk1,a@b.c,"A ""1"", B",\nk2,,#N/A,\nk3,bad,C,\n')
@@ -262,7 +301,7 @@ def test_braze_tracks_and_deletes(vendors, braze):
 
 
 def test_braze_refuses(vendors):
-    vendor = vendors.add("braze", limits={"track": (1, 3600.0)})
+    vendor = vendors.add("braze", limits={"track": (1, 360_000.0)})
     client = Client(vendor.url, Authorization="Bearer braze-key")
     many = [{"external_id": str(n)} for n in range(76)]
     assert client.post("/users/track",
@@ -294,6 +333,18 @@ def test_customerio(vendors):
     assert client.post("/api/v2/batch", {"batch": [person(1, x="y" * 33_000)]})[0] == 413
     assert client.post("/api/v2/batch", {"batch": [person(n, x="y" * 30_000) for n in range(18)]})[0] == 413
     assert kinds(vendors) == ["size", "size"]
+
+
+def test_what_a_vendor_would_drop_silently_is_a_violation(vendors):
+    klaviyo = vendors.add("klaviyo")
+    client = Client(klaviyo.url, Authorization="Klaviyo-API-Key pk_test", revision="2026-07-15")
+    profile = {"type": "profile", "attributes": {"email": "a@b.c", "plan": "outside of properties"}}
+    assert client.post("/api/profile-import", {"data": profile})[0] == 400 and "plan" in vendors.violations[0].text
+    hub = vendors.add("hubspot")
+    client = Client(hub.url, Authorization="Bearer pat-test", Content_Encoding="gzip", Content_Type="application/json")
+    assert client.send("POST", UPSERT, raw=gzip.compress(b'{"inputs":[]}'))[0] == 400 and "compressed" in vendors.violations[1].text
+    with pytest.raises(AssertionError):
+        vendors.assert_clean()
 
 
 # ---- the documentation ----

@@ -70,7 +70,8 @@ def test_klaviyo_single_profiles_lists_and_events(vendors, klaviyo):
     assert client.post("/api/profile-import", {"data": profile(1, properties={"plan": "a", "old": 1})})[0] == 201
     status, doc, _ = client.post("/api/profile-import", {"data": profile(1, properties={"old": None}, first_name="A")})
     assert status == 200
-    assert vendor.objects("profiles") == {"u1@example.org": {"email": "u1@example.org", "properties": {"plan": "a"}, "first_name": "A"}}
+    held = vendor.objects("profiles")["u1@example.org"]
+    assert held == {"email": "u1@example.org", "properties": {"plan": "a"}, "first_name": "A"}
     query = urllib.parse.quote('any(email,["u1@example.org","u9@example.org"])')
     found = client.get(f"/api/profiles?filter={query}")[1]["data"]
     assert [p["id"] for p in found] == [doc["data"]["id"]]
@@ -88,7 +89,7 @@ def test_klaviyo_single_profiles_lists_and_events(vendors, klaviyo):
 
 
 def test_klaviyo_throttles(vendors):
-    vendor = vendors.add("klaviyo", limits={"import_steady": (1, 3600.0)})
+    vendor = vendors.add("klaviyo", limits={"import_steady": (1, 360_000.0)})
     client = Client(vendor.url, Authorization="Klaviyo-API-Key pk_test", revision="2026-07-15")
     answers = [client.post("/api/profile-import", {"data": profile(n)}) for n in range(2)]
     assert [a[0] for a in answers] == [201, 429]
@@ -150,7 +151,7 @@ def test_mailchimp(vendors):
 
 def test_mailchimp_counts_calls_at_once(vendors):
     import concurrent.futures
-    vendor = vendors.add("mailchimp", limits={"concurrency": 2}, latency_s=0.3)
+    vendor = vendors.add("mailchimp", limits={"concurrency": 2}, latency_s=1.0)
     client = Client(vendor.url, Authorization="Basic eDprZXktdXMx")
     doc = {"members": [{"email_address": "a@b.c", "status": "subscribed"}], "update_existing": True}
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
@@ -198,7 +199,7 @@ def test_marketo_limits(vendors):
 # ---- Intercom, Zendesk ----
 
 def test_intercom(vendors):
-    vendor = vendors.add("intercom", limits={"app": (10, 3600.0)})
+    vendor = vendors.add("intercom", limits={"app": (10, 360_000.0)})
     client = Client(vendor.url, Authorization="Bearer ic-token", Intercom_Version="2.14")
     assert client.get("/contacts/find_by_external_id/1")[0] == 404
     status, doc, headers = client.post("/contacts",
@@ -216,6 +217,7 @@ def test_intercom(vendors):
     assert client.send("DELETE", f"/contacts/{doc['id']}")[1]["deleted"] and vendor.objects("contacts") == {}
     assert client.send("DELETE", f"/contacts/{doc['id']}", Authorization="Bearer no")[0] == 401 and vendors.violations == []
     assert client.get("/contacts/find_by_external_id/1", Intercom_Version="")[0] == 400
+    assert vendor.calls("find")[-1].status == 400
     assert client.get("/contacts/find_by_external_id/1")[1]["errors"][0]["code"] == "rate_limit_exceeded"
     assert kinds(vendors) == ["malformed", "limit"]
 
@@ -226,7 +228,7 @@ def zendesk_user(n, **more):
 
 @pytest.fixture
 def zendesk(vendors):
-    vendor = vendors.add("zendesk", job_seconds=(0.1, 0.0), job_keep_s=0.3, most_jobs=1)
+    vendor = vendors.add("zendesk", job_seconds=(0.1, 0.0), job_keep_s=1.5, most_jobs=1)
     return vendor, Client(vendor.url, Authorization="Basic YWdlbnRAZXhhbXBsZS5vcmcvdG9rZW46emQta2V5")
 
 
@@ -331,7 +333,7 @@ def test_amplitude(vendors):
 # ---- Slack, Airtable ----
 
 def test_slack(vendors):
-    vendor = vendors.add("slack", channels=("C1", "C2"))
+    vendor = vendors.add("slack", channels=("C1", "C2"), limits={"channel": (1, 60.0)})
     client = Client(vendor.url, Authorization="Bearer xoxb-token")
 
     def post(channel, text="hi", **headers):
@@ -340,7 +342,7 @@ def test_slack(vendors):
     assert post("C9")[:2] == (200, {"ok": False, "error": "channel_not_found"})
     assert post("C8", Authorization="Bearer no")[1]["error"] == "invalid_auth" and vendors.violations == []
     status, _, headers = post("C1")
-    assert status == 429 and headers["Retry-After"] in ("1", "2") and kinds(vendors) == ["limit"]
+    assert status == 429 and int(headers["Retry-After"]) > 0 and kinds(vendors) == ["limit"]
     vendor.fail(v.BodyError("channel_is_archived"))
     assert post("C7")[1]["error"] == "channel_is_archived"
 

@@ -68,7 +68,11 @@ class Airtable(Vendor):
 
     def take(self, call):
         """(kind, records' fields) of a write."""
-        records = self.array(call, self.json_body(call), "records", 10)
+        doc = self.json_body(call)
+        self.only(call, doc, {"performUpsert", "typecast", "records", "returnFieldsByFieldId"}, "the request")
+        records = self.array(call, doc, "records", 10)
+        for record in records:
+            self.only(call, record, {"id", "fields"}, "a record")
         self.need(call, all(isinstance(record.get("fields"), dict) for record in records), "a record without fields")
         return f"{call.args['base']}/{call.args['table']}", records
 

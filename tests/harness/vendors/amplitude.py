@@ -85,6 +85,8 @@ class Amplitude(Vendor):
             for name in ("user_id", "device_id"):
                 if event.get(name) is not None and len(str(event[name])) < shortest:
                     short.setdefault(name, []).append(index)
+            if not isinstance(event.get("user_id", ""), str):
+                invalid.setdefault("user_id", []).append(index)
             if not isinstance(event.get("time", 0), int):
                 invalid.setdefault("time", []).append(index)
             refusal = self.refusal(event.get("insert_id")) or self.refusal(event.get("user_id"))

@@ -80,6 +80,9 @@ class CustomerIo(Vendor):
         if not named or item["type"] == "person" and len(ids) != 1:
             self.violate(call, "malformed", "identifiers has to hold exactly one of id, email, cio_id")
             return "required", "identifiers", "exactly one identifier is required"
+        if not isinstance(ids.get("id", ""), str):
+            self.violate(call, "malformed", "identifiers.id is not a text")
+            return "invalid", "identifiers.id", "must be a string"
         if "email" in ids and "@" not in str(ids["email"]):
             return "invalid", "identifiers.email", "must be a valid email address"
         if item["action"] == "event" and not item.get("name"):

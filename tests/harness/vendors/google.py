@@ -19,11 +19,13 @@ TOKEN_URL = "https://oauth2.googleapis.com/token"
 QUOTAS = {"write_minute": "IngestionMutateRequestsPerMinutePerProject", "write_day": "IngestionMutateRequestsPerDayPerProject",
           "read_minute": "IngestionReadRequestsPerMinutePerProject", "read_day": "IngestionReadRequestsPerDayPerProject"}
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")
+REQUEST = {"destinations", "audienceMembers", "events", "consent", "validateOnly", "encoding", "encryptionInfo", "termsOfService"}
 CONSENT = ("CONSENT_GRANTED", "CONSENT_DENIED", "CONSENT_STATUS_UNSPECIFIED")
 
 
 class Google(Vendor):
     NAME = "google"
+    GZIP = True
     TOKEN_PATH = "/token"
     SETTINGS = {
         "token": "ya29-token", "client_id": "client", "client_secret": "secret", "refresh_token": "refresh-0",
@@ -106,6 +108,7 @@ class Google(Vendor):
     # ---- members ----
 
     def destinations(self, call, doc):
+        self.only(call, doc, REQUEST, "the request")
         found = self.array(call, doc, "destinations", 10)
         for index, destination in enumerate(found):
             account, target = destination.get("operatingAccount", {}), destination.get("productDestinationId")
@@ -134,6 +137,7 @@ class Google(Vendor):
     def member(self, call, index, member, encoding):
         """The identifiers of a member, by name."""
         place, found = f"audience_members[{index}]", {}
+        self.only(call, member, {"userData", "mobileData", "consent", "destinationReferences"}, place)
         for number in member.get("mobileData", {}).get("mobileIds", []):
             found["mobileId"] = number
         identifiers = self.array(call, member["userData"], "userIdentifiers", 10) if "userData" in member else []

@@ -9,6 +9,7 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 TIMES = {"startedAt": "2026-01-01T00:00:00Z", "completedAt": "2026-01-01T00:00:01Z"}
+INPUT = {"id", "idProperty", "objectWriteTraceId", "properties", "associations", "from", "to", "types"}
 BATCH = ("/crm/v3/objects/{type}/batch/", "/crm/objects/2026-03/{type}/batch/")
 
 
@@ -89,7 +90,10 @@ class HubSpot(Vendor):
     # ---- batches ----
 
     def inputs(self, call):
-        return self.array(call, self.json_body(call), "inputs", 100)
+        inputs = self.array(call, self.json_body(call), "inputs", 100)
+        for entry in inputs:
+            self.only(call, entry, INPUT, "an input")
+        return inputs
 
     def wrong(self, call, entry, needs_id):
         """Why an input is refused as a record, or None; what is wrong with its form ends the request."""

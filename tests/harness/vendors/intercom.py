@@ -10,6 +10,9 @@ from .http import Reply
 from .vendor import Vendor, route
 from .windows import Limit
 
+CONTACT = {"role", "external_id", "email", "phone", "name", "avatar", "signed_up_at", "last_seen_at", "owner_id",
+           "unsubscribed_from_emails", "language_override", "custom_attributes"}
+
 
 class Intercom(Vendor):
     NAME = "intercom"
@@ -55,6 +58,12 @@ class Intercom(Vendor):
 
     # ---- contacts ----
 
+    def contact(self, call):
+        fields = self.json_body(call)
+        self.only(call, fields, CONTACT, "a contact")
+        self.need(call, isinstance(fields.get("external_id", ""), str), "external_id is not a text")
+        return fields
+
     def make_id(self, _kind, number):
         return f"{number:024x}"
 
@@ -78,7 +87,7 @@ class Intercom(Vendor):
 
     @route("POST", "/contacts", "create")
     def create(self, call):
-        fields = self.json_body(call)
+        fields = self.contact(call)
         key = fields.get("external_id") or fields.get("email")
         self.need(call, key, "a contact without external_id and email")
         self.admit(call, "contacts", [key])
@@ -99,7 +108,7 @@ class Intercom(Vendor):
 
     @route("PUT", "/contacts/{id}", "update")
     def update(self, call):
-        fields, key = self.json_body(call), self.named(call)
+        fields, key = self.contact(call), self.named(call)
         if key is None:
             return self.not_found(call)
         self.admit(call, "contacts", [key])

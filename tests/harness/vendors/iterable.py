@@ -10,6 +10,7 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
+USER = {"email", "userId", "dataFields", "preferUserId", "mergeNestedObjects", "createNewFields"}
 FAILURES = ("notFound", "forgotten", "conflict", "invalidData")
 
 
@@ -80,6 +81,8 @@ class Iterable(Vendor):
     @route("POST", "/api/users/bulkUpdate", "bulk_update")
     def bulk_update(self, call):
         users = self.array(call, self.json_body(call, most_bytes=4 * 1024 * 1024), "users", 1000)
+        for user in users:
+            self.only(call, user, USER, "a user")
         good, answer = self.sorted_out(call, users, "users")
         for key, user in good:
             self.write(key, user)

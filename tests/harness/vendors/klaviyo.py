@@ -14,6 +14,8 @@ from .windows import Limit
 
 TYPE = "application/vnd.api+json"
 IDENTIFIERS = ("email", "external_id", "phone_number")
+ATTRIBUTES = {*IDENTIFIERS, "anonymous_id", "_kx", "first_name", "last_name", "organization", "locale", "title", "image",
+              "location", "properties"}
 FILTER = re.compile(r"(?:any\((\w+),(\[.*\])\)|equals\((\w+),(\".*\"|'.*')\))\Z", re.S)
 TIERS = {"XS": (1, 15), "S": (3, 60), "M": (10, 150), "L": (75, 700), "XL": (350, 3500)}
 TIER_OF = {"import": "L", "bulk": "M", "bulk_poll": "M", "bulk_errors": "M", "profiles": "L", "list_add": "M", "list_remove": "M",
@@ -33,7 +35,8 @@ class Klaviyo(Bulk, Vendor):
         found = []
         for op, tier in TIER_OF.items():
             burst, steady = TIERS[tier]
-            found += [Limit(f"{op}_burst", burst, 1.0, "aligned", ops={op}), Limit(f"{op}_steady", steady, 60.0, "aligned", ops={op})]
+            found += [Limit(f"{op}_burst", burst, 1.0, "aligned", ops={op}),
+                      Limit(f"{op}_steady", steady, 60.0, "aligned", ops={op})]
         return found
 
     def credential(self, call):
@@ -79,6 +82,11 @@ class Klaviyo(Bulk, Vendor):
     def key_of(attributes):
         return next((attributes[name] for name in IDENTIFIERS if attributes.get(name)), None)
 
+    def check_attributes(self, call, attributes):
+        self.only(call, attributes, ATTRIBUTES, "a profile")
+        for name in IDENTIFIERS:
+            self.need(call, isinstance(attributes.get(name, ""), str), f"{name} is not a text")
+
     def flaw(self, attributes):
         """(detail, field) for a profile that cannot be, or None."""
         if self.key_of(attributes) is None:
@@ -108,6 +116,7 @@ class Klaviyo(Bulk, Vendor):
     @route("POST", "/api/profile-import", "import")
     def import_profile(self, call):
         attributes = self.data(call, "profile").get("attributes", {})
+        self.check_attributes(call, attributes)
         self.admit(call, "profiles", [self.key_of(attributes)])
         flaw = self.flaw(attributes)
         if flaw:

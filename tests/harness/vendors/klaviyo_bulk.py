@@ -44,7 +44,8 @@ class Bulk:
             self.need(call, profile.get("type") == "profile", "a profile without its type")
             if len(json.dumps(profile, ensure_ascii=False).encode()) > MOST_PROFILE_BYTES:
                 self.oversized(call, "a profile over 100 KB")
-            flaw = self.flaw(profile.get("attributes", {}))
+            self.check_attributes(call, profile.get("attributes"))
+            flaw = self.flaw(profile["attributes"])
             if flaw:
                 errors.append({"id": f"e{index}", "status": 400, "code": "invalid", "title": "Invalid input.", "detail": flaw[0],
                                "source": {"pointer": f"{PROFILES}{index}/attributes/{flaw[1]}"}})

@@ -126,6 +126,7 @@ class LinkedIn(Vendor):
                 **{name: element[name] for name in (*LENGTHS, "country") if name in element}}
 
     def flaw(self, call, element, member):
+        self.only(call, element, {"action", "userIds", "country", *LENGTHS}, "an element")
         self.need(call, element.get("action") in ("ADD", "REMOVE"), f"action {element.get('action')!r}")
         for one in element.get("userIds", []):
             self.need(call, one.get("idType") in ID_TYPES, f"idType {one.get('idType')!r}")

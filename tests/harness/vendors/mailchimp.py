@@ -11,6 +11,8 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional")
+MEMBER = {"email_address", "email_type", "status", "status_if_new", "merge_fields", "interests", "language", "vip", "location",
+          "marketing_permissions", "ip_signup", "timestamp_signup", "ip_opt", "timestamp_opt", "tags"}
 FORBIDDEN = "<html><head><title>403 Forbidden</title></head><body>Forbidden</body></html>"
 
 
@@ -81,6 +83,8 @@ class Mailchimp(Vendor):
             return self.not_found(call)
         doc, kind = self.json_body(call), f"list:{call.args['list']}"
         members = self.array(call, doc, "members", 500)
+        for member in members:
+            self.only(call, member, MEMBER, "a member")
         keys = [str(member.get("email_address", "")).lower() for member in members]
         self.admit(call, kind, keys, unique=False)
         new, updated, errors, seen = [], [], [], set()
@@ -114,6 +118,7 @@ class Mailchimp(Vendor):
     def put_member(self, call):
         kind, key = self.named(call)
         member = self.json_body(call)
+        self.only(call, member, MEMBER, "a member")
         email = str(member.get("email_address", key or "")).lower()
         self.need(call, hashlib.md5(email.encode()).hexdigest() == call.args["hash"], "the path's hash is not of this address")
         self.need(call, key or member.get("status_if_new") in STATUSES, "status_if_new is needed")

@@ -22,6 +22,7 @@ def count_records(call):
 
 class Mixpanel(Vendor):
     NAME = "mixpanel"
+    GZIP = True
     SETTINGS = {"token": "service:secret", "project_id": "1", "project_token": "mp-token", "most_bytes": MOST_BYTES}
 
     def documented_limits(self):

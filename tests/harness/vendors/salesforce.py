@@ -20,6 +20,7 @@ MOST_URI_BYTES = 16384
 
 class Salesforce(Bulk, Vendor):
     NAME = "salesforce"
+    GZIP = True
     RESULTS = ()
     TOKEN_PATH = "/services/oauth2/token"
     SETTINGS = {

@@ -54,7 +54,7 @@ class Segment(Vendor):
     def take(self, call, event):
         kind, user = event.get("type"), event.get("userId") or event.get("anonymousId")
         lacks = kind == "track" and not event.get("event") or kind == "group" and not event.get("groupId")
-        if kind not in TYPES or not user or lacks:
+        if kind not in TYPES or not user or lacks or not isinstance(user, str):
             self.violate(call, "malformed", f"an event of type {kind!r} lacks what it needs, and is lost")
             return
         if event.get("messageId"):

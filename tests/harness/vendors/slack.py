@@ -7,6 +7,9 @@ from .http import Reply
 from .vendor import Vendor, route
 from .windows import Limit
 
+MESSAGE = {"token", "channel", "text", "blocks", "attachments", "thread_ts", "mrkdwn", "unfurl_links", "unfurl_media", "username",
+           "icon_emoji", "icon_url", "metadata", "parse", "reply_broadcast", "link_names", "as_user"}
+
 
 def fields_of(call):
     try:
@@ -47,6 +50,7 @@ class Slack(Vendor):
                   f"content type {call.content_type!r}")
         message = fields_of(call)
         channel = message.get("channel")
+        self.only(call, message, MESSAGE, "the message")
         self.need(call, channel, "no channel")
         if not any(message.get(name) for name in ("text", "blocks", "attachments")):
             return self.failed("no_text")

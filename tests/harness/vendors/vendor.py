@@ -9,6 +9,7 @@ import hashlib
 import re
 import time
 import traceback
+import urllib.parse
 
 from .auth import Tokens
 from .faults import Faults
@@ -47,6 +48,7 @@ def route(method, path, op, auth=True, counted=True):
 
 class Vendor(Objects):
     NAME = ""
+    GZIP = False     # whether compressed requests are documented
     RESULTS = ()     # where a success keeps its results, as keys into the body
     TOKEN_PATH = None
     SETTINGS = {}    # this vendor's own, with their defaults
@@ -210,12 +212,19 @@ class Vendor(Objects):
         if most_bytes is not None and len(call.raw) > most_bytes:
             self.oversized(call, f"{len(call.raw)} bytes in one request, at most {most_bytes}")
         self.need(call, call.content_type in (types or ("application/json",)), f"content type {call.content_type!r}")
+        self.need(call, self.GZIP or "content-encoding" not in call.headers, "compressed requests are not documented")
         try:
             doc = call.doc
         except ValueError as error:
             self.malformed(call, f"the body is not JSON: {error}")
         self.need(call, isinstance(doc, kind), f"the body is not a JSON {kind.__name__}")
         return doc
+
+    def only(self, call, doc, names, what):
+        """An object that may have no other fields than these: an unknown one would be refused, or dropped silently."""
+        self.need(call, isinstance(doc, dict), f"{what} is no object")
+        unknown = doc.keys() - names
+        self.need(call, not unknown, f"{what} has unknown fields {sorted(unknown)}")
 
     def array(self, call, doc, name, most, least=1):
         """doc[name], which has to be an array of least..most elements."""
@@ -330,7 +339,8 @@ class Vendor(Objects):
         for method, pattern, op, auth, counted, name in self.ENDPOINTS:
             match = method == call.method and pattern.match(call.path)
             if match:
-                call.op, call.args = op, match.groupdict()
+                call.op = op
+                call.args = {part: urllib.parse.unquote(value) for part, value in match.groupdict().items()}
                 return getattr(self, name), auth, counted
         self.violate(call, "malformed", f"no such endpoint: {call.method} {call.path}")
         raise Refused(self.not_found(call))

@@ -9,6 +9,12 @@ from .jobs import Jobs
 from .vendor import Vendor, route
 from .windows import Limit
 
+USER = {"external_id", "email", "name", "phone", "role", "tags", "notes", "details", "user_fields", "organization_id",
+        "organization", "locale", "locale_id", "time_zone", "alias", "verified", "skip_verify_email", "identities",
+        "remote_photo_url", "signature",
+        "shared_phone_number", "suspended", "ticket_restriction", "custom_role_id", "default_group_id", "moderator",
+        "only_private_comments", "restricted_agent"}
+
 
 class Zendesk(Vendor):
     NAME = "zendesk"
@@ -77,7 +83,8 @@ class Zendesk(Vendor):
         done = job.done and not fresh
         state = "queued" if fresh else job.state()
         return {"id": job.number, "url": f"{self.url}/api/v2/job_statuses/{job.number}.json", "total": job.info["count"],
-                "status": state, "progress": job.info["count"] if done else None, "message": "Completed" if done and state == "completed" else None,
+                "status": state, "progress": job.info["count"] if done else None,
+                "message": "Completed" if done and state == "completed" else None,
                 "results": job.info["results"] if done else None}
 
     @staticmethod
@@ -104,6 +111,8 @@ class Zendesk(Vendor):
     @route("POST", "/api/v2/users/create_or_update_many", "upsert")
     def upsert(self, call):
         users = self.array(call, self.json_body(call), "users", 100)
+        for user in users:
+            self.only(call, user, USER, "a user")
         self.need(call, all(self.key_of(user) for user in users), "a user without external_id and email")
         self.need(call, all(isinstance(user.get("external_id", ""), str) for user in users), "external_id is not a text")
         self.admit(call, "users", [self.key_of(user) for user in users])
