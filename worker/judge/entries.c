@@ -113,6 +113,17 @@ static struct slice clean_text(struct entries *e, uint32_t node)
     return words_clean(e->j->arena, doc_text(e->at.doc, node, e->scratch));
 }
 
+/* The member that the list stands in; where a wildcard found it, behind what holds it. */
+static struct slice list_name(struct entries *e)
+{
+    const struct pointer *at = &e->source->as->at;
+    struct slice name = clean_text(e, e->name), place = {0};
+    for (size_t i = 0; i < at->count; i++)
+        if (at->levels[i].kind == LEVEL_NAME && at->levels[i].index < 0)
+            place = words_clean(e->j->arena, slice_str(at->levels[i].name));
+    return slice_eq(place, name) ? name : joined(e, place, name);
+}
+
 static struct slice read_words(struct entries *e)
 {
     const struct verdict_source *as = e->source->as;
@@ -134,7 +145,9 @@ static struct slice read_words(struct entries *e)
     /* A list of keys or positions: what it is called, not what is in it. */
     bool lists = !object || as->by == BY_INDEXES;
     if (lists && e->name != DOC_NONE)
-        return clean_text(e, e->name);
+        return list_name(e);
+    if (as->format != FORMAT_JSON) /* a row is what was sent: that is not shown */
+        return SLICE_LIT("listed without words");
     return words_clean(e->j->arena, doc_raw(e->at.doc, e->at.node));
 }
 
@@ -183,12 +196,20 @@ bool entries_note(struct entries *e, uint32_t record, uint32_t list)
     return true;
 }
 
+/* An entry that does not say which array it is about counts as one of this. */
+static bool is_of_another(struct entries *e)
+{
+    const struct check *in = &e->source->in;
+    return check_given(in) && !check_json(in, &e->at, e->scratch) &&
+           doc_at(&e->at, in->at) != DOC_NONE;
+}
+
 bool entries_read(struct entries *e, const struct doc *doc, uint32_t node, uint32_t name)
 {
     e->at = (struct doc_place){doc, node, e->j->rules->identify_by};
     e->name = name;
     e->worded = false;
-    if (check_given(&e->source->in) && !check_json(&e->source->in, &e->at, e->scratch))
+    if (is_of_another(e))
         return true;
     e->position++;
     /* In an answer that took nothing, what looks good was not taken either. */

@@ -12,7 +12,7 @@ static bool filtered(const struct keys *k, bool ours, struct slice *text)
         return true;
     if (filters_apply(k->filters, kinds, digest ? 2 : 1, &v))
         return false;
-    *text = value_text(&v);
+    *text = text_of_value(&v);
     return true;
 }
 
@@ -26,7 +26,7 @@ static enum err_code shape_texts(struct keys *k, struct arena *a, const struct r
         return ERR_NOMEM;
     for (uint32_t i = 0; i < r->records; i++) {
         struct slice text = r->keys[i];
-        if (!text.p)
+        if (!text.n)
             continue;
         if (!filtered(k, true, &text))
             return ERR_NOMEM;
@@ -68,7 +68,7 @@ enum err_code keys_init(struct keys *k, struct arena *a, const struct rendered *
     memset(k->slots, 0xFF, size * sizeof *k->slots);
     for (uint32_t i = count; i-- > 0;) {
         k->next[i] = KEYS_NONE;
-        if (!k->texts[i].p)
+        if (!k->texts[i].n)
             continue;
         uint32_t slot = slot_of(k, k->texts[i]);
         k->next[i] = k->slots[slot];

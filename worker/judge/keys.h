@@ -13,7 +13,7 @@
 #define KEYS_NONE UINT32_MAX
 
 struct keys {
-    const struct slice *texts; /* one per record, in the form that is compared; p NULL: none */
+    const struct slice *texts; /* one per record, in the form that is compared; empty: none */
     uint32_t *slots;           /* a record, or KEYS_NONE */
     uint32_t *next;            /* per record: another one with the same text, or KEYS_NONE */
     uint32_t mask;

@@ -1,7 +1,7 @@
 /*
- * A step's rules for the tests of judging, and one answer at a time.
+ * One step of a connector for the tests of judging, and one answer at a time.
  *
- * Texts such as "/errors/0/id" become pointers that live until judging_done.
+ * The connector is a built-in one or a text in the grammar; a mistake in it fails the test.
  */
 #ifndef SLUICE_TESTS_JUDGING_H
 #define SLUICE_TESTS_JUDGING_H
@@ -14,46 +14,51 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/connector/connector_text.h"
 #include "worker/judge/answer.h"
 
-enum { JUDGING_RECORDS_MAX = 70000 };
+enum { JUDGING_HEADERS_MAX = 16 };
 
 struct judging {
-    struct arena arena;  /* of rules and requests */
+    struct connector_text text;
+    struct arena arena;  /* of requests, and what the test shows */
     struct arena answer; /* of what was judged last */
-    struct connector connector;
-    struct step step;
+    const struct step *step;
+    uint32_t step_index;
     struct rendered request;
     struct batch_head head;
-    struct slice *updated;
+    const struct slice *updated;
     struct slice object;
     const char *identify_by;
     int64_t now_ms;
     struct answer_rules *rules;
 };
 
-void judging_init(struct judging *g);
+/** A connector with one object and one step that has these members in YAML's flow style
+ * ("verdicts: {…}, answers: […]"), and what stands beside `objects` (NULL: nothing). Three records,
+ * upserts. */
+void judging_init(struct judging *g, const char *step, const char *beside);
+/** A step of a built-in connector, by its number. */
+void judging_builtin(struct judging *g, const char *connector, const char *object,
+                     enum record_op op, uint32_t step);
 void judging_done(struct judging *g);
 
-struct pointer judging_pointer(struct judging *g, const char *text);
-/** {at: text, equals: value} */
-struct json_test judging_equals(struct judging *g, const char *at, const char *value);
-struct json_test judging_test(struct judging *g, const char *at, struct test test);
-struct pointer_list judging_pointers(struct judging *g, const char *text);
-/** The request becomes one of so many records, upserts with ordinals 0, 10, 20… */
-void judging_records(struct judging *g, uint32_t count);
-/** With these keys, one per record. */
-void judging_keys(struct judging *g, const char *const *keys);
-/** The step's verdicts become this one source. */
-struct verdicts *judging_verdicts(struct judging *g, struct verdict_source source);
+/** The request becomes one of so many records with ordinals 0, 10, 20…, all of this op, without
+ * keys. */
+void judging_records(struct judging *g, uint32_t count, enum record_op op);
+/** With these keys, separated by spaces: one record each. */
+void judging_keys(struct judging *g, const char *keys, enum record_op op);
 
-/** Judges; the rules are made again when the step was altered since (rules NULL). */
 struct judged judging_answer(struct judging *g, const struct http_answer *answer);
 /** Of a whole answer with a status and a body. */
 struct judged judging_body(struct judging *g, uint32_t status, const char *body);
+/** With headers: "Name: value" lines. */
+struct judged judging_headers(struct judging *g, uint32_t status, const char *headers,
+                              const char *body);
 
 /** "0:rejected(words) 2:open" */
 const char *judging_entries(struct judging *g, const struct judged *v);
 void assert_words(struct slice words, const char *expected);
+void assert_entries(struct judging *g, const struct judged *v, const char *expected);
 
 #endif

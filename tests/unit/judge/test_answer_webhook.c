@@ -1,21 +1,12 @@
-/* The default rules and the webhook's verdicts: every status, every shape of body. */
+/* The built-in webhook: every status, every shape of body. */
 #include "tests/unit/judge/judging.h"
 #include "worker/deliver/words.h"
 
-/* What worker/connectors/webhook.yaml says of a 2xx. */
 static void webhook(struct judging *g)
 {
-    judging_init(g);
     static const enum record_op ops[] = {OP_UPSERT, OP_UPDATE, OP_DELETE};
+    judging_builtin(g, "webhook", "anything", OP_UPSERT, 0);
     memcpy(g->request.ops, ops, sizeof ops);
-    judging_verdicts(g, (struct verdict_source){
-                            .at = judging_pointer(g, "/errors"),
-                            .by = BY_INDEX,
-                            .value = judging_pointer(g, "/index"),
-                            .retryable = judging_equals(g, "/retryable", "true"),
-                            .not_found = judging_equals(g, "/code", "not_found"),
-                            .message = judging_pointers(g, "/message"),
-                        });
 }
 
 static void the_status_decides_what_happens_to_the_batch(void **state)
