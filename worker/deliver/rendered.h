@@ -40,8 +40,8 @@ struct rendered {
     enum record_op *ops;
     struct slice *chosen; /* text of the field by which the body's arrays choose their records
                              (`only: {field:}`); borrowed from the batch. NULL: none does */
-    struct slice *keys; /* text of the value that names the record; borrowed from the batch. NULL:
-                           nobody asked */
+    struct slice *keys;   /* text of the value that names the record; borrowed from the batch. NULL:
+                             nobody asked */
 };
 
 void rendered_init(struct rendered *r);
