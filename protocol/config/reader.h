@@ -46,7 +46,8 @@ struct reader {
     struct section sections[SECTION_COUNT];
     const struct recipe_book *recipes; /* NULL: not read yet (recipes.h) */
     enum err_code failed;
-    bool is_worker;      /* secrets of `sources` may be missing */
+    bool is_worker; /* secrets of `sources` may be missing */
+    bool only_connectors;
     bool may_be_missing; /* what is expanded now is one of those */
     const struct connector **builtins; /* by their number, NULL where not read yet; NULL: none is */
 };

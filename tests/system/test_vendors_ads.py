@@ -41,10 +41,12 @@ def test_meta_adds_and_removes(vendors, meta):
     vendor, client = meta
     vendor.expect_hashes("EMAIL", ["a@b.c", "d@e.f", "x@y.z"])
     vendor.refuse("x@y.z")
-    status, doc, headers = client.post(USERS, people(schema=("EMAIL", "FN"), rows=[[sha("a@b.c"), sha("al")], [sha("d@e.f"), ""], [sha("x@y.z"), ""]]))
+    rows = [[sha("a@b.c"), sha("al")], [sha("d@e.f"), ""], [sha("x@y.z"), ""]]
+    status, doc, headers = client.post(USERS, people(schema=("EMAIL", "FN"), rows=rows))
     assert status == 200 and doc["num_received"] == 3 and doc["num_invalid_entries"] == 1 and len(doc["invalid_entry_samples"]) == 1
     assert json.loads(headers["X-Business-Use-Case-Usage"])["111"][0]["type"] == "custom_audience"
-    assert vendor.objects("audience:900") == {sha("a@b.c"): {"EMAIL": sha("a@b.c"), "FN": sha("al")}, sha("d@e.f"): {"EMAIL": sha("d@e.f")}}
+    assert vendor.objects("audience:900") == {sha("a@b.c"): {"EMAIL": sha("a@b.c"), "FN": sha("al")},
+                                              sha("d@e.f"): {"EMAIL": sha("d@e.f")}}
     client.send("DELETE", USERS, people("a@b.c"))
     client.post(USERS, {**people("d@e.f"), "method": "DELETE"})
     assert vendor.objects("audience:900") == {} and vendors.violations == []
@@ -97,17 +99,20 @@ def test_meta_replaces_in_a_session(vendors, meta):
 
 
 def test_meta_finds_creates_and_derives_audiences(vendors):
-    vendor = vendors.add("meta", settle_s=0.2)
+    vendor = vendors.add("meta", settle_s=1.0)
     client = Client(vendor.url, Authorization="Bearer EAA-token")
     where = "/v25.0/act_111/customaudiences"
-    number = client.post(where, {"name": "spenders", "subtype": "CUSTOM", "customer_file_source": "USER_PROVIDED_ONLY", "is_value_based": True})[1]["id"]
-    query = urllib.parse.urlencode({"fields": "id,name", "filtering": json.dumps([{"field": "name", "operator": "EQUAL", "value": "spenders"}])})
+    number = client.post(where, {"name": "spenders", "subtype": "CUSTOM", "customer_file_source": "USER_PROVIDED_ONLY",
+                                 "is_value_based": True})[1]["id"]
+    query = urllib.parse.urlencode({"fields": "id,name",
+                                    "filtering": json.dumps([{"field": "name", "operator": "EQUAL", "value": "spenders"}])})
     assert client.get(f"{where}?{query}")[1]["data"] == [{"id": number, "name": "spenders"}]
     rows = people(schema=("EMAIL", "LOOKALIKE_VALUE"), rows=[[sha("a@b.c"), 44.5]])
     assert client.post(f"/v25.0/{number}/users", rows)[1]["error"]["error_subcode"] == 33
     wait_until(lambda: client.post(f"/v25.0/{number}/users", rows)[0] == 200)
     assert vendor.objects(f"audience:{number}")[sha("a@b.c")]["LOOKALIKE_VALUE"] == 44.5
-    like = client.form(where, name="like", subtype="LOOKALIKE", origin_audience_id=number, lookalike_spec='{"country":"US","ratio":0.01}')
+    like = client.form(where, name="like", subtype="LOOKALIKE", origin_audience_id=number,
+                       lookalike_spec='{"country":"US","ratio":0.01}')
     assert like[0] == 200 and vendor.objects("audiences")[like[1]["id"]]["origin_audience_id"] == number
     assert vendors.violations == []
     assert client.post(USERS, rows)[0] == 400 and client.post(where, {"name": "x", "subtype": "CUSTOM"})[0] == 400
@@ -123,7 +128,8 @@ def test_meta_conversions_fail_as_a_whole(vendors, meta):
                 "user_data": {"em": [sha("a@b.c")]}, "custom_data": {"currency": "EUR", "value": 1.5}, **more}
     assert client.post("/v25.0/700/events", {"data": [event("1"), event("2")]})[1]["events_received"] == 2
     assert client.post("/v25.0/700/events", {"data": [event("2")]})[0] == 200
-    assert client.post("/v25.0/700/events", {"data": [event("3"), event("4", event_time=1)]})[1]["error"]["error_subcode"] == 2804003
+    assert client.post("/v25.0/700/events",
+                       {"data": [event("3"), event("4", event_time=1)]})[1]["error"]["error_subcode"] == 2804003
     vendor.refuse("5")
     assert client.post("/v25.0/700/events", {"data": [event("5"), event("6")]})[0] == 400
     assert set(vendor.objects("events")) == {"Purchase/1", "Purchase/2"} and vendors.violations == []
@@ -137,14 +143,15 @@ def members(*emails, identifiers=None, **more):
     listed = identifiers or [[{"emailAddress": sha(email)}] for email in emails]
     return {"destinations": [{"operatingAccount": {"accountType": "GOOGLE_ADS", "accountId": "123"}, "productDestinationId": "L"}],
             "audienceMembers": [{"userData": {"userIdentifiers": one}} for one in listed], "encoding": "HEX",
-            "termsOfService": {"customerMatchTermsOfServiceStatus": "ACCEPTED"}, "consent": {"adUserData": "CONSENT_GRANTED"}, **more}
+            "termsOfService": {"customerMatchTermsOfServiceStatus": "ACCEPTED"}, "consent": {"adUserData": "CONSENT_GRANTED"},
+            **more}
 
 
 INGEST, REMOVE = "/v1/audienceMembers:ingest", "/v1/audienceMembers:remove"
 
 
 def test_google_ingests_and_removes(vendors):
-    vendor = vendors.add("google", process_s=0.1)
+    vendor = vendors.add("google", process_s=0.7)
     client = Client(vendor.url, Authorization="Bearer ya29-token")
     vendor.expect_hashes("emailAddress", ["a@b.c", "d@e.f"])
     vendor.refuse("d@e.f")
@@ -166,7 +173,7 @@ def test_google_refuses(vendors):
     vendor = vendors.add("google", limits={"write_minute": (7, 60.0)})
     client = Client(vendor.url, Authorization="Bearer ya29-token")
     status, doc, _ = client.post(INGEST, members(identifiers=[[{"emailAddress": sha("a@b.c")}], [{"emailAddress": "a@b.c"}]]))
-    assert status == 400 and doc["error"]["details"][0]["fieldViolations"][0]["field"].startswith("audience_members[1].user_data")
+    assert status == 400 and doc["error"]["details"][1]["fieldViolations"][0]["field"].startswith("audience_members[1].user_data")
     assert client.post(INGEST, members(identifiers=[[{"emailAddress": sha("a@b.c")}] * 11]))[0] == 400
     assert client.post(INGEST, members("a@b.c", encoding=None))[0] == 400
     assert client.post(INGEST, members("a@b.c", termsOfService={}))[0] == 400
@@ -183,12 +190,14 @@ def test_google_tokens(vendors, tmp_path):
     private, public = v.make_key(tmp_path)
     vendor = vendors.add("google", token=None, public_key=public.read_text())
     token = Client(vendor.token_url)
-    claims = {"iss": "svc@project.iam.gserviceaccount.com", "aud": vendor.token_url, "scope": "https://www.googleapis.com/auth/datamanager",
+    claims = {"iss": "svc@project.iam.gserviceaccount.com", "aud": vendor.token_url,
+              "scope": "https://www.googleapis.com/auth/datamanager",
               "iat": time.time(), "exp": time.time() + 3600}
     grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
     doc = token.form("", grant_type=grant, assertion=signed(private, claims))[1]
     assert Client(vendor.url, Authorization="Bearer " + doc["access_token"]).post(INGEST, members("a@b.c"))[0] == 200
-    assert token.form("", grant_type="refresh_token", client_id="client", client_secret="secret", refresh_token="refresh-0")[0] == 200
+    assert token.form("", grant_type="refresh_token", client_id="client", client_secret="secret",
+                      refresh_token="refresh-0")[0] == 200
     assert vendors.violations == []
     assert token.form("", grant_type=grant, assertion=signed(private, {**claims, "scope": "x"}))[1]["error"] == "invalid_grant"
     assert kinds(vendors) == ["auth"]
@@ -213,9 +222,11 @@ def test_tiktok(vendors):
     assert client.post(path, mapping("add", ("x", "")))[:2][1]["code"] == 40100
     assert client.post(path, mapping("add", ("x", "")))[:2][1]["code"] == 50002
     assert client.post(path, mapping("add", ("x", "")), Access_Token="no")[1]["code"] == 40105
-    new = client.post("/open_api/v1.3/segment/audience/", {"advertiser_id": "77", "custom_audience_name": "n", "action": "create", "id_type": "EMAIL_SHA256"})
+    new = client.post("/open_api/v1.3/segment/audience/",
+                      {"advertiser_id": "77", "custom_audience_name": "n", "action": "create", "id_type": "EMAIL_SHA256"})
     listed = client.get("/open_api/v1.3/dmp/custom_audience/list/?advertiser_id=77")[1]["data"]["list"]
-    assert {"audience_id": new[1]["data"]["audience_id"], "name": "n", "id_type": "EMAIL_SHA256"} in listed and vendors.violations == []
+    assert {"audience_id": new[1]["data"]["audience_id"], "name": "n", "id_type": "EMAIL_SHA256"} in listed
+    assert vendors.violations == []
     assert client.post(path, mapping("add", ("x",)))[1]["code"] == 40002
     wrong = mapping("add", ("x", ""))
     wrong["batch_data"][0][0]["id"] = "X" * 64
@@ -223,7 +234,7 @@ def test_tiktok(vendors):
 
 
 def test_tiktok_limits(vendors):
-    vendor = vendors.add("tiktok", limits={"streaming": (1, 3600.0)})
+    vendor = vendors.add("tiktok", limits={"streaming": (1, 360_000.0)})
     client = Client(vendor.url, Access_Token="tt-token")
     codes = [client.post("/open_api/v1.3/segment/mapping/", mapping("add", ("a", "")))[1]["code"] for _ in range(2)]
     assert codes == [0, 40100] and kinds(vendors) == ["limit"]
@@ -237,7 +248,7 @@ def element(email, action="ADD", **more):
 
 @pytest.fixture
 def linkedin(vendors):
-    vendor = vendors.add("linkedin", settle_s=0.2)
+    vendor = vendors.add("linkedin", settle_s=1.0)
     return vendor, Client(vendor.url, Authorization="Bearer li-token", LinkedIn_Version="202609", X_Restli_Protocol_Version="2.0.0")
 
 
@@ -245,9 +256,11 @@ def test_linkedin_users_and_segments(vendors, linkedin):
     vendor, client = linkedin
     vendor.set.oldest_version = 202601
     account = "urn:li:sponsoredAccount:55"
-    query = "/rest/dmpSegments?" + urllib.parse.urlencode({"q": "account", "account": account, "sourceSegmentId": "s1", "sourcePlatform": "sluice"})
+    query = "/rest/dmpSegments?" + urllib.parse.urlencode({"q": "account", "account": account, "sourceSegmentId": "s1",
+                                                           "sourcePlatform": "sluice"})
     assert client.get(query)[1]["elements"] == []
-    status, _, headers = client.post("/rest/dmpSegments", {"name": "n", "account": account, "destinations": [{"destination": "LINKEDIN"}],
+    status, _, headers = client.post("/rest/dmpSegments",
+                                     {"name": "n", "account": account, "destinations": [{"destination": "LINKEDIN"}],
                                                            "sourcePlatform": "sluice", "sourceSegmentId": "s1", "type": "USER"})
     number = headers["x-linkedin-id"]
     assert status == 201 and client.get(query)[1]["elements"][0]["id"] == number
@@ -269,7 +282,8 @@ def test_linkedin_limits_and_rotated_tokens(vendors):
     vendor = vendors.add("linkedin", token=None, limits={"users_minute": (1, 60.0)}, oldest_version=202601)
     token = {"grant_type": "refresh_token", "client_id": "client", "client_secret": "secret"}
     doc = Client(vendor.token_url).form("", refresh_token="refresh-0", **token)[1]
-    client = Client(vendor.url, Authorization="Bearer " + doc["access_token"], LinkedIn_Version="202609", X_Restli_Protocol_Version="2.0.0",
+    client = Client(vendor.url, Authorization="Bearer " + doc["access_token"], LinkedIn_Version="202609",
+                    X_Restli_Protocol_Version="2.0.0",
                     X_RestLi_Method="BATCH_CREATE")
     assert [client.post("/rest/dmpSegments/300/users", {"elements": [element("a@b.c")]})[0] for _ in range(2)] == [200, 429]
     assert Client(vendor.token_url).form("", refresh_token="refresh-0", **token)[0] == 400

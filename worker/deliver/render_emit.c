@@ -130,6 +130,8 @@ static enum code code_of(enum template_form form, const struct piece *piece, con
     case FORM_URL:
         break;
     }
+    if (is_raw(piece))
+        return CODE_RAW;
     if (!at->begun &&
         (piece->kind == PIECE_OPTION || piece->kind == PIECE_AUTH || piece->kind == PIECE_VAR))
         return CODE_RAW;

@@ -1,7 +1,7 @@
 """Airtable records: upsert, create, list by formula, delete. A request is applied as a whole or not at all.
 
-From: airtable.com/developers/web/api (update multiple records, list, delete, rate limits). Records are kept under kind BASE/TABLE by
-the values of the merge fields, joined with |.
+From: airtable.com/developers/web/api (update multiple records, list, delete, rate limits). Records are kept under kind
+BASE/TABLE by the values of the merge fields, joined with |.
 """
 import re
 import time
@@ -68,7 +68,11 @@ class Airtable(Vendor):
 
     def take(self, call):
         """(kind, records' fields) of a write."""
-        records = self.array(call, self.json_body(call), "records", 10)
+        doc = self.json_body(call)
+        self.only(call, doc, {"performUpsert", "typecast", "records", "returnFieldsByFieldId"}, "the request")
+        records = self.array(call, doc, "records", 10)
+        for record in records:
+            self.only(call, record, {"id", "fields"}, "a record")
         self.need(call, all(isinstance(record.get("fields"), dict) for record in records), "a record without fields")
         return f"{call.args['base']}/{call.args['table']}", records
 
@@ -124,7 +128,9 @@ class Airtable(Vendor):
         self.need(call, 1 <= size <= 100, f"pageSize {size}")
         wanted = [(field, re.sub(r"\\(.)", r"\1", a or b or c)) for field, a, b, c in EQUAL.findall(formula or "")]
         self.need(call, not formula or wanted, f"formula not understood: {formula}")
-        found = list(dict.fromkeys(key for field, value in wanted for key in self.keys_with(kind, field, [value]))) if wanted else list(self.kept[kind])
+        found = list(self.kept[kind])
+        if wanted:
+            found = list(dict.fromkeys(key for field, value in wanted for key in self.keys_with(kind, field, [value])))
         records = [self.resource(kind, key) for key in found[begin:begin + size]]
         for record in records:
             record["fields"] = {name: value for name, value in record["fields"].items() if not names or name in names}
@@ -132,14 +138,15 @@ class Airtable(Vendor):
 
     @route("DELETE", TABLE, "delete")
     def delete(self, call):
-        kind, numbers = f"{call.args['base']}/{call.args['table']}", [v for n, v in call.query_pairs if n in ("records[]", "records")]
+        kind = f"{call.args['base']}/{call.args['table']}"
+        numbers = [value for name, value in call.query_pairs if name in ("records[]", "records")]
         self.need(call, numbers, "no records")
         if len(numbers) > 10:
             self.oversized(call, f"{len(numbers)} records in one request, at most 10")
         keys = [self.key_with_id(kind, number) for number in numbers]
         self.admit(call, kind, keys)
         if None in keys:
-            return self.error(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", "Invalid permissions, or the requested model was not found.")
+            return self.error(403, "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", "Invalid permissions, or the model was not found.")
         for key in keys:
             self.drop(kind, key)
         return Reply(200, {"records": [{"id": number, "deleted": True} for number in numbers]})

@@ -31,12 +31,14 @@ class Amplitude(Vendor):
     def unauthorized(self, call, why):
         if call.op == "identify":
             return Reply(400, "missing_api_key" if why == "missing" else "invalid_api_key")
-        return self.error(400, "Request missing required field", missing_field="api_key") if why == "missing" else self.error(400, "Invalid API key")
+        if why == "missing":
+            return self.error(400, "Request missing required field", missing_field="api_key")
+        return self.error(400, "Invalid API key")
 
     def throttled(self, _call, _kind=None, events=()):
         users = {f"user-{index}": 1001 for index in events}
-        return self.error(429, "Too many requests for some devices and users", eps_threshold=1000, throttled_devices={}, throttled_users=users,
-                          throttled_events=list(events))
+        return self.error(429, "Too many requests for some devices and users", eps_threshold=1000, throttled_devices={},
+                          throttled_users=users, throttled_events=list(events))
 
     def bad_request(self, _call, text):
         return self.error(400, text)
@@ -69,7 +71,8 @@ class Amplitude(Vendor):
             self.kept["events"].setdefault(event.get("insert_id") or len(self.kept["events"]) + 1, event)
             if event.get("user_properties"):
                 self.store("users", event["user_id"], self.properties(event["user_properties"]))
-        return Reply(200, {"code": 200, "events_ingested": len(events), "payload_size_bytes": len(call.raw), "server_upload_time": int(call.wall * 1000)})
+        return Reply(200, {"code": 200, "events_ingested": len(events), "payload_size_bytes": len(call.raw),
+                           "server_upload_time": int(call.wall * 1000)})
 
     def wrong(self, events, shortest):
         """The answer that refuses all for some, with their indexes by field."""
@@ -82,6 +85,8 @@ class Amplitude(Vendor):
             for name in ("user_id", "device_id"):
                 if event.get(name) is not None and len(str(event[name])) < shortest:
                     short.setdefault(name, []).append(index)
+            if not isinstance(event.get("user_id", ""), str):
+                invalid.setdefault("user_id", []).append(index)
             if not isinstance(event.get("time", 0), int):
                 invalid.setdefault("time", []).append(index)
             refusal = self.refusal(event.get("insert_id")) or self.refusal(event.get("user_id"))

@@ -42,11 +42,13 @@ class Client:
         return self.send("GET", path, **options)
 
     def form(self, path, **fields):
-        return self.send("POST", path, raw=urllib.parse.urlencode(fields).encode(), Content_Type="application/x-www-form-urlencoded")
+        return self.send("POST", path, raw=urllib.parse.urlencode(fields).encode(),
+                         Content_Type="application/x-www-form-urlencoded")
 
 
 def signed(private, claims):
     """A JWT signed with RS256 by a private key file."""
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
-    signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", private], input=b".".join(parts), capture_output=True, check=True).stdout
+    signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", private], input=b".".join(parts), capture_output=True,
+                               check=True).stdout
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()

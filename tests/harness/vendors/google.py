@@ -1,6 +1,6 @@
 """Google Data Manager: audience members, events, request status; OAuth tokens (refresh token, service account).
 
-From: developers.google.com/data-manager devguides/limits, diagnostics, reference/rest/v1; identity/protocols/oauth2/service-account.
+From: developers.google.com/data-manager devguides/limits, diagnostics, reference/rest/v1; protocols/oauth2/service-account.
 Members are kept under kind audience:LIST, events under their transactionId.
 """
 import base64
@@ -19,11 +19,13 @@ TOKEN_URL = "https://oauth2.googleapis.com/token"
 QUOTAS = {"write_minute": "IngestionMutateRequestsPerMinutePerProject", "write_day": "IngestionMutateRequestsPerDayPerProject",
           "read_minute": "IngestionReadRequestsPerMinutePerProject", "read_day": "IngestionReadRequestsPerDayPerProject"}
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")
+REQUEST = {"destinations", "audienceMembers", "events", "consent", "validateOnly", "encoding", "encryptionInfo", "termsOfService"}
 CONSENT = ("CONSENT_GRANTED", "CONSENT_DENIED", "CONSENT_STATUS_UNSPECIFIED")
 
 
 class Google(Vendor):
     NAME = "google"
+    GZIP = True
     TOKEN_PATH = "/token"
     SETTINGS = {
         "token": "ya29-token", "client_id": "client", "client_secret": "secret", "refresh_token": "refresh-0",
@@ -59,7 +61,8 @@ class Google(Vendor):
 
     @staticmethod
     def error(code, status, message, details=None):
-        return Reply(code, {"error": {"code": code, "message": message, "status": status, **({"details": details} if details else {})}})
+        more = {"details": details} if details else {}
+        return Reply(code, {"error": {"code": code, "message": message, "status": status, **more}})
 
     def unauthorized(self, _call, _why):
         return self.error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
@@ -69,9 +72,11 @@ class Google(Vendor):
                 "metadata": {"service": "datamanager.googleapis.com", "quota_limit": QUOTAS.get(kind, QUOTAS["write_minute"])}}
         return self.error(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric", [info])
 
-    def bad_request(self, _call, text, field=None):
-        violations = [{"field": field, "description": text, "reason": "INVALID_FIELD"}] if field else []
-        return self.error(400, "INVALID_ARGUMENT", text, [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}])
+    def bad_request(self, _call, text, field=None, reason="INVALID_ARGUMENT"):
+        violations = [{"field": field, "description": text, "reason": reason}] if field else []
+        details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "datamanager.googleapis.com"},
+                   {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]
+        return self.error(400, "INVALID_ARGUMENT", "There was a problem with the request.", details)
 
     def not_found(self, _call):
         return self.error(404, "NOT_FOUND", "Requested entity was not found.")
@@ -88,7 +93,8 @@ class Google(Vendor):
         if grant == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             try:
                 claims = auth.read_assertion(form.get("assertion", ""), self.set.public_key)
-                auth.check_claims(claims, {"iss": self.set.service_account, "aud": (TOKEN_URL, self.token_url), "scope": SCOPE}, 3600)
+                wanted = {"iss": self.set.service_account, "aud": (TOKEN_URL, self.token_url), "scope": SCOPE}
+                auth.check_claims(claims, wanted, 3600)
             except ValueError as error:
                 self.violate(call, "auth", f"assertion: {error}")
                 return Reply(400, {"error": "invalid_grant", "error_description": "Invalid JWT"})
@@ -96,11 +102,13 @@ class Google(Vendor):
             return Reply(401, {"error": "invalid_client", "error_description": "Unauthorized"})
         elif grant != "refresh_token" or self.tokens.redeem(form.get("refresh_token")) != "ok":
             return Reply(400, {"error": "invalid_grant", "error_description": "Token has been expired or revoked."})
-        return Reply(200, {"access_token": self.tokens.issue(), "expires_in": int(self.set.token_life_s), "scope": SCOPE, "token_type": "Bearer"})
+        return Reply(200, {"access_token": self.tokens.issue(), "expires_in": int(self.set.token_life_s), "scope": SCOPE,
+                           "token_type": "Bearer"})
 
     # ---- members ----
 
     def destinations(self, call, doc):
+        self.only(call, doc, REQUEST, "the request")
         found = self.array(call, doc, "destinations", 10)
         for index, destination in enumerate(found):
             account, target = destination.get("operatingAccount", {}), destination.get("productDestinationId")
@@ -110,7 +118,8 @@ class Google(Vendor):
             if self.set.accounts is not None and account["accountId"] not in self.set.accounts:
                 return None, self.error(403, "PERMISSION_DENIED", "The caller does not have permission")
             if self.set.lists is not None and target not in self.set.lists:
-                return None, self.bad_request(call, "invalid destination", f"destinations[{index}].product_destination_id")
+                return None, self.bad_request(call, "unknown", f"destinations[{index}].product_destination_id",
+                                              "INVALID_DESTINATION")
         return [f"audience:{destination['productDestinationId']}" for destination in found], None
 
     def check_encoded(self, call, encoding, field, value, place):
@@ -122,15 +131,17 @@ class Google(Vendor):
             except (binascii.Error, TypeError, ValueError):
                 text = None
         if not self.check_hash(call, field, text):
-            self.malformed(call, f"{place} is not a hash", self.bad_request(call, "invalid hash", place))
+            self.malformed(call, f"{place} is not a hash", self.bad_request(call, "invalid hash", place, "INVALID_SHA256_FORMAT"))
         return text
 
     def member(self, call, index, member, encoding):
         """The identifiers of a member, by name."""
         place, found = f"audience_members[{index}]", {}
+        self.only(call, member, {"userData", "mobileData", "consent", "destinationReferences"}, place)
         for number in member.get("mobileData", {}).get("mobileIds", []):
             found["mobileId"] = number
-        for which, one in enumerate(self.array(call, member.get("userData", {}), "userIdentifiers", 10) if "userData" in member else []):
+        identifiers = self.array(call, member["userData"], "userIdentifiers", 10) if "userData" in member else []
+        for which, one in enumerate(identifiers):
             self.need(call, len(one) == 1, f"{place}: an identifier object holds exactly one of emailAddress, phoneNumber, address")
             (name, value), = one.items()
             spot = f"{place}.user_data.user_identifiers[{which}].{'email_address' if name == 'emailAddress' else name}"
@@ -139,7 +150,8 @@ class Google(Vendor):
                 found[name if name not in found else f"{name}{which}"] = text
             else:
                 self.need(call, name == "address", f"{spot} is unknown")
-                self.need(call, value.keys() == {"givenName", "familyName", "regionCode", "postalCode"}, f"{spot}: all four fields are needed")
+                self.need(call, value.keys() == {"givenName", "familyName", "regionCode", "postalCode"},
+                          f"{spot}: all four fields are needed")
                 self.need(call, re.fullmatch(r"[A-Z]{2}", value["regionCode"]), f"{spot}: regionCode is not two upper-case letters")
                 for part in ("givenName", "familyName"):
                     self.check_encoded(call, encoding, part, value[part], f"{spot}.{part}")
@@ -157,7 +169,8 @@ class Google(Vendor):
         self.check_consent(call, doc)
         found = [self.member(call, index, member, doc.get("encoding")) for index, member in enumerate(members)]
         self.admit(call, kinds[0], [self.members.key(member) for member in found], unique=False)
-        return self.accept(doc, kinds, found, apply, "audienceMembersIngestionStatus" if call.op == "ingest" else "audienceMembersRemovalStatus")
+        return self.accept(doc, kinds, found, apply,
+                           "audienceMembersIngestionStatus" if call.op == "ingest" else "audienceMembersRemovalStatus")
 
     def check_consent(self, call, doc):
         for name in ("adUserData", "adPersonalization"):
@@ -183,8 +196,8 @@ class Google(Vendor):
                 for kind in kinds:
                     apply(kind, one)
             return None
-        self.requests.start([("PROCESSING", self.set.process_s)], "SUCCESS", finish, number, reasons={}, failed=False, count=len(found),
-                            destinations=doc["destinations"], counted_as=counted_as)
+        self.requests.start([("PROCESSING", self.set.process_s)], "SUCCESS", finish, number, reasons={}, failed=False,
+                            count=len(found), destinations=doc["destinations"], counted_as=counted_as)
         return Reply(200, {"requestId": number})
 
     @route("POST", "/v1/audienceMembers:ingest", "ingest")
@@ -227,8 +240,10 @@ class Google(Vendor):
         refused_count = sum(job.info["reasons"].values())
         one = {"requestStatus": "PROCESSING", job.info["counted_as"]: {"recordCount": str(job.info["count"])}}
         if job.done:
-            one["requestStatus"] = "FAILED" if job.info["failed"] or refused_count == job.info["count"] else "PARTIAL_SUCCESS" if refused_count else "SUCCESS"
+            all_lost = job.info["failed"] or refused_count == job.info["count"]
+            one["requestStatus"] = "FAILED" if all_lost else "PARTIAL_SUCCESS" if refused_count else "SUCCESS"
             reasons = {"PROCESSING_ERROR_REASON_INTERNAL_ERROR": job.info["count"]} if job.info["failed"] else job.info["reasons"]
             if reasons:
-                one["errorInfo"] = {"errorCounts": [{"recordCount": str(count), "reason": reason} for reason, count in reasons.items()]}
+                counts = [{"recordCount": str(count), "reason": reason} for reason, count in reasons.items()]
+                one["errorInfo"] = {"errorCounts": counts}
         return Reply(200, {"requestStatusPerDestination": [{"destination": d, **one} for d in job.info["destinations"]]})

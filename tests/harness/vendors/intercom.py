@@ -10,6 +10,9 @@ from .http import Reply
 from .vendor import Vendor, route
 from .windows import Limit
 
+CONTACT = {"role", "external_id", "email", "phone", "name", "avatar", "signed_up_at", "last_seen_at", "owner_id",
+           "unsubscribed_from_emails", "language_override", "custom_attributes"}
+
 
 class Intercom(Vendor):
     NAME = "intercom"
@@ -55,6 +58,12 @@ class Intercom(Vendor):
 
     # ---- contacts ----
 
+    def contact(self, call):
+        fields = self.json_body(call)
+        self.only(call, fields, CONTACT, "a contact")
+        self.need(call, isinstance(fields.get("external_id", ""), str), "external_id is not a text")
+        return fields
+
     def make_id(self, _kind, number):
         return f"{number:024x}"
 
@@ -78,14 +87,15 @@ class Intercom(Vendor):
 
     @route("POST", "/contacts", "create")
     def create(self, call):
-        fields = self.json_body(call)
+        fields = self.contact(call)
         key = fields.get("external_id") or fields.get("email")
         self.need(call, key, "a contact without external_id and email")
         self.admit(call, "contacts", [key])
         same = key if key in self.kept["contacts"] else \
             next(iter(self.keys_with("contacts", "email", [fields["email"]])), None) if fields.get("email") else None
         if same is not None:
-            return self.error(409, "conflict", f"A contact matching those details already exists with id={self.id_of('contacts', same)}")
+            return self.error(409, "conflict",
+                              f"A contact matching those details already exists with id={self.id_of('contacts', same)}")
         flaw = self.flaw(key, fields)
         if flaw:
             return flaw
@@ -98,7 +108,7 @@ class Intercom(Vendor):
 
     @route("PUT", "/contacts/{id}", "update")
     def update(self, call):
-        fields, key = self.json_body(call), self.named(call)
+        fields, key = self.contact(call), self.named(call)
         if key is None:
             return self.not_found(call)
         self.admit(call, "contacts", [key])
@@ -124,7 +134,8 @@ class Intercom(Vendor):
         pages = {"type": "pages", "page": begin // size + 1, "per_page": size, "total_pages": -(-len(found) // size)}
         if begin + size < len(found):
             pages["next"] = {"page": begin // size + 2, "starting_after": str(begin + size)}
-        return Reply(200, {"type": "list", "data": [self.resource(key) for key in found[begin:begin + size]], "total_count": len(found), "pages": pages})
+        page = [self.resource(key) for key in found[begin:begin + size]]
+        return Reply(200, {"type": "list", "data": page, "total_count": len(found), "pages": pages})
 
     def searched(self, call, query):
         """The keys a query finds: = and IN, combined by AND and OR."""
@@ -167,14 +178,17 @@ class Intercom(Vendor):
         fields = self.json_body(call)
         self.need(call, fields.get("company_id"), "a company without company_id")
         self.admit(call, "companies", [fields["company_id"]])
-        custom = {**self.kept["companies"].get(fields["company_id"], {}).get("custom_attributes", {}), **fields.get("custom_attributes", {})}
+        custom = {**self.kept["companies"].get(fields["company_id"], {}).get("custom_attributes", {}),
+                  **fields.get("custom_attributes", {})}
         self.store("companies", fields["company_id"], {**fields, "custom_attributes": custom or None})
-        return Reply(200, {"type": "company", "id": self.id_of("companies", fields["company_id"]), "company_id": fields["company_id"]})
+        number = self.id_of("companies", fields["company_id"])
+        return Reply(200, {"type": "company", "id": number, "company_id": fields["company_id"]})
 
     @route("POST", "/events", "event")
     def event(self, call):
         event = self.json_body(call)
-        self.need(call, event.get("event_name") and isinstance(event.get("created_at"), int), "event_name and created_at are needed")
+        self.need(call, event.get("event_name") and isinstance(event.get("created_at"), int),
+                  "event_name and created_at are needed")
         self.need(call, event.get("user_id") or event.get("email") or event.get("id"), "an event without a contact")
         self.append("events", event)
         return Reply(202, b"")

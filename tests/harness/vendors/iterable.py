@@ -10,6 +10,7 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
+USER = {"email", "userId", "dataFields", "preferUserId", "mergeNestedObjects", "createNewFields"}
 FAILURES = ("notFound", "forgotten", "conflict", "invalidData")
 
 
@@ -19,7 +20,8 @@ class Iterable(Vendor):
 
     def documented_limits(self):
         return [Limit("bulk_update", 5, 1.0, ops={"bulk_update"}), Limit("track_bulk", 10, 1.0, ops={"track_bulk"}),
-                Limit("update", 500, 1.0, ops={"update"}), Limit("lists", 5, 1.0, ops={"subscribe", "unsubscribe"}),
+                Limit("update", 500, 1.0, ops={"update"}), Limit("subscribe", 5, 1.0, ops={"subscribe"}),
+                Limit("unsubscribe", 5, 1.0, ops={"unsubscribe"}),
                 Limit("delete", 100, 1.0, ops={"delete"})]
 
     def credential(self, call):
@@ -52,7 +54,7 @@ class Iterable(Vendor):
     def sorted_out(self, call, users, kind):
         """(good users with their keys, the answer's parts about the others)."""
         keys = [self.name_of(call, user) for user in users]
-        self.admit(call, kind, keys, unique=False)
+        self.admit(call, kind, [one.get("id") for one in users] if kind == "events" else keys, unique=False)
         lists = {f"{failure}{which}": [] for failure in FAILURES for which in ("Emails", "UserIds")}
         answer, good = {"invalidEmails": [], "invalidUserIds": [], "failedUpdates": lists}, []
         for key, user in zip(keys, users):
@@ -63,7 +65,8 @@ class Iterable(Vendor):
                 lists[f"{refusal[0] or 'invalidData'}{'Emails' if user.get('email') else 'UserIds'}"].append(key)
             else:
                 good.append((key, user))
-        return good, {"successCount": len(good), "failCount": len(users) - len(good), "createdFields": [], "filteredOutFields": [], **answer}
+        return good, {"successCount": len(good), "failCount": len(users) - len(good), "createdFields": [],
+                      "filteredOutFields": [], **answer}
 
     def write(self, key, user):
         fields = dict(user.get("dataFields", {}))
@@ -78,6 +81,8 @@ class Iterable(Vendor):
     @route("POST", "/api/users/bulkUpdate", "bulk_update")
     def bulk_update(self, call):
         users = self.array(call, self.json_body(call, most_bytes=4 * 1024 * 1024), "users", 1000)
+        for user in users:
+            self.only(call, user, USER, "a user")
         good, answer = self.sorted_out(call, users, "users")
         for key, user in good:
             self.write(key, user)

@@ -14,11 +14,12 @@ from .windows import Limit
 
 TYPE = "application/vnd.api+json"
 IDENTIFIERS = ("email", "external_id", "phone_number")
+ATTRIBUTES = {*IDENTIFIERS, "anonymous_id", "_kx", "first_name", "last_name", "organization", "locale", "title", "image",
+              "location", "properties"}
 FILTER = re.compile(r"(?:any\((\w+),(\[.*\])\)|equals\((\w+),(\".*\"|'.*')\))\Z", re.S)
 TIERS = {"XS": (1, 15), "S": (3, 60), "M": (10, 150), "L": (75, 700), "XL": (350, 3500)}
-GROUPS = {"import": "L", "bulk": "M", "bulk_read": "M", "profiles": "L", "list": "M", "events": "M", "delete": "S"}
-OPS = {"import": {"import"}, "bulk": {"bulk"}, "bulk_read": {"bulk_poll", "bulk_errors"}, "profiles": {"profiles"},
-       "list": {"list_add", "list_remove"}, "events": {"events"}, "delete": {"delete"}}
+TIER_OF = {"import": "L", "bulk": "M", "bulk_poll": "M", "bulk_errors": "M", "profiles": "L", "list_add": "M", "list_remove": "M",
+           "events": "M", "delete": "S"}
 
 
 class Klaviyo(Bulk, Vendor):
@@ -32,22 +33,26 @@ class Klaviyo(Bulk, Vendor):
     def documented_limits(self):
         """Each endpoint has a burst and a steady window of its own, both fixed; named like bulk_burst, bulk_steady."""
         found = []
-        for group, tier in GROUPS.items():
+        for op, tier in TIER_OF.items():
             burst, steady = TIERS[tier]
-            found += [Limit(f"{group}_burst", burst, 1.0, "aligned", ops=OPS[group]), Limit(f"{group}_steady", steady, 60.0, "aligned", ops=OPS[group])]
+            found += [Limit(f"{op}_burst", burst, 1.0, "aligned", ops={op}),
+                      Limit(f"{op}_steady", steady, 60.0, "aligned", ops={op})]
         return found
 
     def credential(self, call):
-        self.need(call, re.fullmatch(r"\d{4}-\d\d-\d\d", call.headers.get("revision", "")), f"revision {call.headers.get('revision')!r}")
+        self.need(call, re.fullmatch(r"\d{4}-\d\d-\d\d", call.headers.get("revision", "")),
+                  f"revision {call.headers.get('revision')!r}")
         return bearer(call, "Klaviyo-API-Key") or bearer(call)
 
     @staticmethod
     def error(status, code, title, detail, pointer="/data/", **headers):
-        errors = [{"id": "e1", "status": status, "code": code, "title": title, "detail": detail, "source": {"pointer": pointer}, "meta": {}}]
+        errors = [{"id": "e1", "status": status, "code": code, "title": title, "detail": detail, "source": {"pointer": pointer},
+                   "meta": {}}]
         return Reply(status, {"errors": errors}, headers)
 
     def unauthorized(self, _call, _why):
-        return self.error(401, "authentication_failed", "Authentication credentials are not valid.", "Missing or invalid private key.")
+        return self.error(401, "authentication_failed", "Authentication credentials are not valid.",
+                          "Missing or invalid private key.")
 
     def throttled(self, call, _kind=None):
         waits = [limit.reset_s(call) for limit in self.limits if limit.covers(call) and limit.remaining(call) <= 0]
@@ -76,6 +81,11 @@ class Klaviyo(Bulk, Vendor):
     @staticmethod
     def key_of(attributes):
         return next((attributes[name] for name in IDENTIFIERS if attributes.get(name)), None)
+
+    def check_attributes(self, call, attributes):
+        self.only(call, attributes, ATTRIBUTES, "a profile")
+        for name in IDENTIFIERS:
+            self.need(call, isinstance(attributes.get(name, ""), str), f"{name} is not a text")
 
     def flaw(self, attributes):
         """(detail, field) for a profile that cannot be, or None."""
@@ -106,6 +116,7 @@ class Klaviyo(Bulk, Vendor):
     @route("POST", "/api/profile-import", "import")
     def import_profile(self, call):
         attributes = self.data(call, "profile").get("attributes", {})
+        self.check_attributes(call, attributes)
         self.admit(call, "profiles", [self.key_of(attributes)])
         flaw = self.flaw(attributes)
         if flaw:
@@ -124,7 +135,9 @@ class Klaviyo(Bulk, Vendor):
         self.need(call, field in ("id", *IDENTIFIERS), f"filter on {field}")
         self.need(call, 1 <= size <= 100, f"page[size] {size}")
         wanted = json.loads(match[2]) if match[1] else [match[4][1:-1]]
-        found = [self.key_with_id("profiles", one) for one in wanted] if field == "id" else self.keys_with("profiles", field, wanted)
+        found = self.keys_with("profiles", field, wanted)
+        if field == "id":
+            found = [self.key_with_id("profiles", one) for one in wanted]
         found = [key for key in found if key is not None]
         begin = int(call.query.get("page[cursor]", 0))
         return Reply(200, {"data": [self.resource(key) for key in found[begin:begin + size]],
@@ -186,7 +199,8 @@ class Klaviyo(Bulk, Vendor):
             for event in self.array(call, group["attributes"]["events"], "data", 1000):
                 name = event["attributes"].get("metric", {}).get("data", {}).get("attributes", {}).get("name")
                 self.need(call, name, "an event without a metric")
-                events.append((event["attributes"].get("unique_id"), {"profile": self.key_of(profile), **event["attributes"], "metric": name}))
+                events.append((event["attributes"].get("unique_id"),
+                               {"profile": self.key_of(profile), **event["attributes"], "metric": name}))
         if len(events) > 1000:
             self.oversized(call, f"{len(events)} events in one request, at most 1000")
         self.admit(call, "events", [number for number, _ in events], unique=False)

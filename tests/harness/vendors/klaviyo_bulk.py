@@ -30,7 +30,8 @@ class Bulk:
     def poisoned_reply(self, call, key):
         """Names the row, as the vendor does."""
         index = next((i for i, (_, k) in enumerate(call.keys) if k == key), 0)
-        return self.bad_request(call, "Invalid input.", f"{PROFILES}{index}/attributes/properties" if call.op == "bulk" else "/data/attributes")
+        return self.bad_request(call, "Invalid input.",
+                                f"{PROFILES}{index}/attributes/properties" if call.op == "bulk" else "/data/attributes")
 
     @route("POST", "/api/profile-bulk-import-jobs", "bulk")
     def bulk_import(self, call):
@@ -43,7 +44,8 @@ class Bulk:
             self.need(call, profile.get("type") == "profile", "a profile without its type")
             if len(json.dumps(profile, ensure_ascii=False).encode()) > MOST_PROFILE_BYTES:
                 self.oversized(call, "a profile over 100 KB")
-            flaw = self.flaw(profile.get("attributes", {}))
+            self.check_attributes(call, profile.get("attributes"))
+            flaw = self.flaw(profile["attributes"])
             if flaw:
                 errors.append({"id": f"e{index}", "status": 400, "code": "invalid", "title": "Invalid input.", "detail": flaw[0],
                                "source": {"pointer": f"{PROFILES}{index}/attributes/{flaw[1]}"}})
@@ -88,6 +90,7 @@ class Bulk:
         job = self.bulk.find(call.args["job"])
         if not job:
             return self.not_found(call)
-        begin, size, errors = int(call.query.get("page[cursor]", 0)), int(call.query.get("page[size]", self.set.page_size)), job.info["errors"]
+        begin, errors = int(call.query.get("page[cursor]", 0)), job.info["errors"]
+        size = int(call.query.get("page[size]", self.set.page_size))
         self.need(call, size <= 100, f"page[size] {size}")
         return Reply(200, {"data": errors[begin:begin + size], "links": {"next": self.next_page(call, begin, size, len(errors))}})

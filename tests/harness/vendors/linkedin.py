@@ -21,12 +21,13 @@ class LinkedIn(Vendor):
     TOKEN_PATH = "/oauth/v2/accessToken"
     SETTINGS = {
         "token": "li-token", "client_id": "client", "client_secret": "secret", "refresh_token": "refresh-0", "rotate": True,
-        "token_life_s": 5_184_000.0, "account": "55", "segments": ("300",), "settle_s": 0.0,  # a new segment is not found for so long
+        "token_life_s": 5_184_000.0, "account": "55", "segments": ("300",), "settle_s": 0.0,
         "oldest_version": 202511, "most_elements": 5000,
     }
 
     def start(self):
-        self.tokens = auth.Tokens(self.set.token, self.set.refresh_token, self.set.token_life_s, self.set.token_requests, self.set.rotate)
+        self.tokens = auth.Tokens(self.set.token, self.set.refresh_token, self.set.token_life_s, self.set.token_requests,
+                                  self.set.rotate)
         self.members = Audiences(self, ID_TYPES)
         self.born = {number: float("-inf") for number in self.set.segments}
         for number in self.set.segments:
@@ -40,7 +41,8 @@ class LinkedIn(Vendor):
         if not version.isdigit() or len(version) != 6:
             self.malformed(call, f"LinkedIn-Version {version!r}", self.error(400, "VERSION_MISSING", "A version must be present."))
         if int(version) < self.set.oldest_version:
-            self.malformed(call, f"version {version} has ended", self.error(426, "NONEXISTENT_VERSION", f"Requested version {version} is not active"))
+            self.malformed(call, f"version {version} has ended",
+                           self.error(426, "NONEXISTENT_VERSION", f"Requested version {version} is not active"))
         self.need(call, call.headers.get("x-restli-protocol-version") == "2.0.0", "X-Restli-Protocol-Version is not 2.0.0")
         return auth.bearer(call)
 
@@ -70,15 +72,17 @@ class LinkedIn(Vendor):
         if state == "used":
             self.violate(call, "auth", "a refresh token was used again after it was replaced")
         if form.get("grant_type") != "refresh_token" or state != "ok":
-            return Reply(400, {"error": "invalid_grant", "error_description": "The provided refresh token is invalid or has been replaced"})
-        return Reply(200, {"access_token": self.tokens.issue(), "expires_in": int(self.set.token_life_s), "refresh_token": self.tokens.refresh,
+            return Reply(400, {"error": "invalid_grant", "error_description": "The refresh token is invalid or was replaced"})
+        return Reply(200, {"access_token": self.tokens.issue(), "expires_in": int(self.set.token_life_s),
+                           "refresh_token": self.tokens.refresh,
                            "refresh_token_expires_in": 31_536_000})
 
     # ---- segments ----
 
     @route("GET", "/rest/dmpSegments", "find")
     def find(self, call):
-        self.need(call, call.query.get("q") == "account" and call.query.get("account", "").startswith("urn:li:sponsoredAccount:"), "q=account and account are needed")
+        account = call.query.get("account", "")
+        self.need(call, call.query.get("q") == "account" and account.startswith("urn:li:sponsoredAccount:"), f"account {account!r}")
         wanted = {name: call.query[name] for name in ("account", "sourceSegmentId", "sourcePlatform") if call.query.get(name)}
         found = [{"id": number, **segment} for number, segment in self.kept["segments"].items()
                  if wanted.items() <= segment.items()]
@@ -118,9 +122,11 @@ class LinkedIn(Vendor):
     def member(element):
         ids = element.get("userIds")
         ids = ids if isinstance(ids, list) else []
-        return {**{one.get("idType"): one.get("idValue") for one in ids}, **{name: element[name] for name in (*LENGTHS, "country") if name in element}}
+        return {**{one.get("idType"): one.get("idValue") for one in ids},
+                **{name: element[name] for name in (*LENGTHS, "country") if name in element}}
 
     def flaw(self, call, element, member):
+        self.only(call, element, {"action", "userIds", "country", *LENGTHS}, "an element")
         self.need(call, element.get("action") in ("ADD", "REMOVE"), f"action {element.get('action')!r}")
         for one in element.get("userIds", []):
             self.need(call, one.get("idType") in ID_TYPES, f"idType {one.get('idType')!r}")

@@ -1,7 +1,7 @@
 """Mailchimp lists: members in bulk, one member, archive, delete for good. The limit is one of calls at once.
 
-From: mailchimp.com/developer marketing API (lists batch subscribe, list-members, fundamentals). Members are kept under kind list:ID by
-lower-case e-mail address.
+From: mailchimp.com/developer marketing API (lists batch subscribe, list-members, fundamentals). Members are kept under kind
+list:ID by lower-case e-mail address.
 """
 import hashlib
 
@@ -11,6 +11,8 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 STATUSES = ("subscribed", "unsubscribed", "cleaned", "pending", "transactional")
+MEMBER = {"email_address", "email_type", "status", "status_if_new", "merge_fields", "interests", "language", "vip", "location",
+          "marketing_permissions", "ip_signup", "timestamp_signup", "ip_opt", "timestamp_opt", "tags"}
 FORBIDDEN = "<html><head><title>403 Forbidden</title></head><body>Forbidden</body></html>"
 
 
@@ -32,7 +34,7 @@ class Mailchimp(Vendor):
                               "detail": detail, "instance": "i-1", **more}, {"Content-Type": "application/problem+json"})
 
     def unauthorized(self, _call, _why):
-        return self.problem(401, "API Key Invalid", "Your API key may be invalid, or you've attempted to access the wrong datacenter.")
+        return self.problem(401, "API Key Invalid", "Your API key may be invalid, or this is the wrong datacenter.")
 
     def throttled(self, _call, kind=None):
         """kind 'html': the 403 without JSON that stands for throttling at high volume."""
@@ -81,6 +83,8 @@ class Mailchimp(Vendor):
             return self.not_found(call)
         doc, kind = self.json_body(call), f"list:{call.args['list']}"
         members = self.array(call, doc, "members", 500)
+        for member in members:
+            self.only(call, member, MEMBER, "a member")
         keys = [str(member.get("email_address", "")).lower() for member in members]
         self.admit(call, kind, keys, unique=False)
         new, updated, errors, seen = [], [], [], set()
@@ -96,7 +100,8 @@ class Mailchimp(Vendor):
                 flaw = "ERROR_GENERIC", "status is needed for a new member", "status", ""
             seen.add(key)
             if flaw:
-                errors.append(dict(zip(("error_code", "error", "field", "field_message"), flaw), email_address=member.get("email_address")))
+                named = dict(zip(("error_code", "error", "field", "field_message"), flaw))
+                errors.append({"email_address": member.get("email_address"), **named})
                 continue
             held, is_new = self.write(kind, member)
             (new if is_new else updated).append(self.resource(key, held))
@@ -113,6 +118,7 @@ class Mailchimp(Vendor):
     def put_member(self, call):
         kind, key = self.named(call)
         member = self.json_body(call)
+        self.only(call, member, MEMBER, "a member")
         email = str(member.get("email_address", key or "")).lower()
         self.need(call, hashlib.md5(email.encode()).hexdigest() == call.args["hash"], "the path's hash is not of this address")
         self.need(call, key or member.get("status_if_new") in STATUSES, "status_if_new is needed")

@@ -1,7 +1,7 @@
 """Marketo: token, leads createOrUpdate, delete, look-up, list membership. HTTP 200 nearly always, the codes in the body tell.
 
-From: experienceleague.adobe.com marketo-developer rest (authentication, leads, error-codes, marketo-integration-best-practices). Leads
-are kept under their lookupField's value, lists as list:ID.
+From: experienceleague.adobe.com marketo-developer rest (authentication, leads, error-codes, integration best practices).
+Leads are kept under their lookupField's value, lists as list:ID.
 """
 from .auth import Tokens, bearer
 from .http import Reply
@@ -84,7 +84,8 @@ class Marketo(Vendor):
             call.op = "lookup"
             return self.look_up(call, {**call.query, **call.form})
         doc = self.json_body(call, most_bytes=1024 * 1024)
-        leads, action, field = self.array(call, doc, "input", 300), doc.get("action", "createOrUpdate"), doc.get("lookupField", "email")
+        leads = self.array(call, doc, "input", 300)
+        action, field = doc.get("action", "createOrUpdate"), doc.get("lookupField", "email")
         self.need(call, action in ACTIONS, f"action {action!r}")
         self.admit(call, "leads", [lead.get(field) for lead in leads], unique=False)
         return self.success([self.written(lead, action, field) for lead in leads])
@@ -134,7 +135,8 @@ class Marketo(Vendor):
         if len(numbers) > 300:
             self.oversized(call, f"{len(numbers)} ids in one request, at most 300")
         self.need(call, all(isinstance(number, int) for number in numbers), "ids are integers")
-        self.admit(call, "leads", [self.key_with_id("leads", number) for number in numbers], unique=False)
+        kind = f"list:{call.args['list']}" if "list" in call.args else "leads"
+        self.admit(call, kind, [self.key_with_id("leads", number) for number in numbers], unique=False)
         return numbers
 
     @route("POST", "/rest/v1/leads/delete.json", "delete")

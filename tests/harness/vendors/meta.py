@@ -16,7 +16,8 @@ from .meta_events import Events
 from .vendor import Vendor, route
 from .windows import Limit
 
-HASHED = {"EMAIL", "PHONE", "GEN", "DOBY", "DOBM", "DOBD", "LN", "FN", "FI", "CT", "ST", "ZIP", "COUNTRY", "EMAIL_SHA256", "PHONE_SHA256"}
+HASHED = {"EMAIL", "PHONE", "GEN", "DOBY", "DOBM", "DOBD", "LN", "FN", "FI", "CT", "ST", "ZIP", "COUNTRY", "EMAIL_SHA256",
+          "PHONE_SHA256"}
 PLAIN = {"MADID", "MOBILE_ADVERTISER_ID", "EXTERN_ID", "PAGEUID", "PAGE_SCOPED_USER_ID"}
 PRIVACY = {"DATA_PROCESSING_OPTIONS": list, "DATA_PROCESSING_OPTIONS_COUNTRY": int, "DATA_PROCESSING_OPTIONS_STATE": int}
 SOURCES = ("USER_PROVIDED_ONLY", "PARTNER_PROVIDED_ONLY", "BOTH_USER_AND_PARTNER_PROVIDED")
@@ -34,7 +35,8 @@ class Meta(Events, Vendor):
     }
 
     def start(self):
-        self.members = Audiences(self, ("EXTERN_ID", "EMAIL", "EMAIL_SHA256", "PHONE", "PHONE_SHA256", "MADID", "MOBILE_ADVERTISER_ID"))
+        self.members = Audiences(self,
+                                 ("EXTERN_ID", "EMAIL", "EMAIL_SHA256", "PHONE", "PHONE_SHA256", "MADID", "MOBILE_ADVERTISER_ID"))
         self.born, self.sessions, self.received = {}, {}, {}
         for number in self.set.audiences:
             self.kept["audiences"][number] = {"name": f"audience {number}", "subtype": "CUSTOM", "is_value_based": False}
@@ -51,7 +53,8 @@ class Meta(Events, Vendor):
             message = token + (f"|{call.query['appsecret_time']}" if "appsecret_time" in call.query else "")
             proof = call.query.get("appsecret_proof") or self.params(call).get("appsecret_proof")
             if proof != hmac.new(self.set.app_secret.encode(), message.encode(), hashlib.sha256).hexdigest():
-                self.malformed(call, "appsecret_proof is missing or wrong", self.error(100, "Invalid appsecret_proof provided in the API argument"))
+                self.malformed(call, "appsecret_proof is missing or wrong",
+                               self.error(100, "Invalid appsecret_proof provided in the API argument"))
         return token
 
     def params(self, call):
@@ -98,7 +101,8 @@ class Meta(Events, Vendor):
         if percent is None:
             percent = min(100, 100 * limit.used(call) // limit.amount) if limit else 0
         wait = -(-int(limit.reset_s(call)) // 60) if limit and percent >= 100 else 0
-        usage = {"type": "custom_audience", "call_count": percent, "total_cputime": 1, "total_time": 1, "estimated_time_to_regain_access": wait}
+        usage = {"type": "custom_audience", "call_count": percent, "total_cputime": 1, "total_time": 1,
+                 "estimated_time_to_regain_access": wait}
         return {"X-Business-Use-Case-Usage": json.dumps({self.set.account: [usage]})}
 
     def headers(self, call):
@@ -108,7 +112,8 @@ class Meta(Events, Vendor):
         match = re.match(r"v(\d+)\.0$", call.args["version"])
         self.need(call, match, f"version {call.args['version']}")
         if int(match[1]) < self.set.oldest_version:
-            self.malformed(call, f"version {match[0]} is too old", self.error(2635, "You are calling a deprecated version of the Ads API"))
+            self.malformed(call, f"version {match[0]} is too old",
+                           self.error(2635, "You are calling a deprecated version of the Ads API"))
 
     def audience(self, call):
         self.check_version(call)
@@ -130,7 +135,8 @@ class Meta(Events, Vendor):
             self.need(call, name in HASHED | PLAIN | PRIVACY.keys() | {"LOOKALIKE_VALUE"}, f"column {name!r}")
         self.need(call, len(set(schema)) == len(schema), "a column stands twice in the schema")
         if "LOOKALIKE_VALUE" in schema:
-            self.need(call, self.kept["audiences"][number].get("is_value_based"), "LOOKALIKE_VALUE in an audience that is not value-based")
+            self.need(call, self.kept["audiences"][number].get("is_value_based"),
+                      "LOOKALIKE_VALUE in an audience that is not value-based")
         good, samples = [], {}
         for row in data:
             row = row if isinstance(row, list) else [row]
@@ -154,7 +160,8 @@ class Meta(Events, Vendor):
             if name in PRIVACY:
                 self.need(call, isinstance(cell, PRIVACY[name]), f"{name} is not of type {PRIVACY[name].__name__}")
             if name == "LOOKALIKE_VALUE":
-                self.need(call, isinstance(cell, (int, float)) and not isinstance(cell, bool) and cell >= 0, f"LOOKALIKE_VALUE {cell!r}")
+                self.need(call, isinstance(cell, (int, float)) and not isinstance(cell, bool) and cell >= 0,
+                          f"LOOKALIKE_VALUE {cell!r}")
         plan = refused(self, [member[name] for name in self.members.strong if name in member])
         return plan and (plan[0] or "invalid entry")
 
@@ -170,7 +177,8 @@ class Meta(Events, Vendor):
 
     def received_reply(self, number, session, good, samples):
         total = self.received[session] = self.received.get(session, 0) + len(good) + len(samples)
-        return Reply(200, {"audience_id": number, "session_id": str(session or 1), "num_received": total if session else len(good) + len(samples),
+        return Reply(200, {"audience_id": number, "session_id": str(session or 1),
+                           "num_received": total if session else len(good) + len(samples),
                            "num_invalid_entries": len(samples), "invalid_entry_samples": dict(list(samples.items())[:100])})
 
     @route("POST", "/{version}/{audience}/users", "add")
@@ -189,7 +197,8 @@ class Meta(Events, Vendor):
         if number is None:
             return self.not_found(call)
         if any(s["audience"] == number and not s["finished"] for s in self.sessions.values()):
-            self.malformed(call, "users are changed while a replace session runs", self.error(2650, "update in progress", 1870145), "order")
+            self.malformed(call, "users are changed while a replace session runs",
+                           self.error(2650, "update in progress", 1870145), "order")
         session = self.session(call, self.set.session_required)
         _, good, samples = self.rows(call, number)
         for member in good:
@@ -217,8 +226,8 @@ class Meta(Events, Vendor):
             return wrong
         schema, good, samples = self.rows(call, number)
         if session is None:
-            session = self.sessions[named["session_id"]] = {"audience": number, "schema": schema, "parts": {}, "began": time.monotonic(),
-                                                            "finished": False}
+            session = {"audience": number, "schema": schema, "parts": {}, "began": time.monotonic(), "finished": False}
+            self.sessions[named["session_id"]] = session
         if schema != session["schema"]:
             self.malformed(call, "the schema changes inside a session", kind="order")
         session["parts"][sequence] = good
@@ -226,7 +235,8 @@ class Meta(Events, Vendor):
             if sorted(session["parts"]) != list(range(1, sequence + 1)):
                 self.violate(call, "order", f"last_batch_flag on {sequence}, but only {sorted(session['parts'])} arrived")
             session["finished"] = True
-            self.members.replace(f"audience:{number}", [member for part in sorted(session["parts"]) for member in session["parts"][part]])
+            self.members.replace(f"audience:{number}",
+                                 [member for part in sorted(session["parts"]) for member in session["parts"][part]])
         return self.received_reply(number, named["session_id"], good, samples)
 
     def wrong_in_session(self, call, session, number, sequence):
@@ -256,7 +266,8 @@ class Meta(Events, Vendor):
         doc = self.params(call)
         self.need(call, doc.get("name"), "no name")
         custom = doc.get("subtype", "CUSTOM") == "CUSTOM"
-        described = {"name": doc["name"], "subtype": doc.get("subtype", "CUSTOM"), "is_value_based": doc.get("is_value_based") in (True, 1, "1", "true")}
+        described = {"name": doc["name"], "subtype": doc.get("subtype", "CUSTOM"),
+                     "is_value_based": doc.get("is_value_based") in (True, 1, "1", "true")}
         if custom:
             self.need(call, doc.get("customer_file_source") in SOURCES, f"customer_file_source {doc.get('customer_file_source')!r}")
             if len(self.kept["audiences"]) >= self.set.most_audiences:
@@ -265,8 +276,10 @@ class Meta(Events, Vendor):
             self.need(call, described["subtype"] == "LOOKALIKE", f"subtype {described['subtype']}")
             origin, spec = str(doc.get("origin_audience_id")), doc.get("lookalike_spec")
             self.need(call, origin in self.kept["audiences"], f"origin_audience_id {origin}")
-            self.need(call, isinstance(spec, dict) and (spec.get("country") or spec.get("location_spec")), "lookalike_spec without country")
-            self.need(call, spec.get("type") or 0 < float(spec.get("ratio", 0)) <= 0.2, "lookalike_spec without ratio in 0.01-0.20 or type")
+            self.need(call, isinstance(spec, dict) and (spec.get("country") or spec.get("location_spec")),
+                      "lookalike_spec without country")
+            self.need(call, spec.get("type") or 0 < float(spec.get("ratio", 0)) <= 0.2,
+                      "lookalike_spec without ratio in 0.01-0.20 or type")
             described.update(origin_audience_id=origin, lookalike_spec=spec)
         number = str(9000 + len(self.kept["audiences"]))
         self.kept["audiences"][number], self.born[number] = described, time.monotonic()
@@ -276,14 +289,16 @@ class Meta(Events, Vendor):
     def find(self, call):
         self.check_version(call)
         wanted = [f for f in self.parsed(call.query.get("filtering", "[]")) if f.get("field") == "name"]
-        found = [{"id": number, **audience} for number, audience in self.kept["audiences"].items()
-                 if all(f["value"] in audience["name"] if f["operator"] == "CONTAIN" else f["value"] == audience["name"] for f in wanted)]
+
+        def fits(name):
+            return all(f["value"] in name if f["operator"] == "CONTAIN" else f["value"] == name for f in wanted)
+        found = [{"id": number, **audience} for number, audience in self.kept["audiences"].items() if fits(audience["name"])]
         begin, most = int(call.query.get("after", 0)), int(call.query.get("limit", 25))
         page, doc = found[begin:begin + most], {"paging": {"cursors": {"after": str(begin + most)}}}
         names = ("id", *call.query.get("fields", "id").split(","))
         doc["data"] = [{name: audience[name] for name in names if name in audience} for audience in page]
         if begin + most < len(found):
-            doc["paging"]["next"] = f"{self.url}{call.path}?limit={most}&after={begin + most}&fields={call.query.get('fields', 'id')}"
+            doc["paging"]["next"] = f"{self.url}{call.path}?limit={most}&after={begin + most}&fields={','.join(names[1:])}"
         return Reply(200, doc)
 
     @route("GET", "/{version}/{audience}", "show")

@@ -22,6 +22,7 @@ def count_records(call):
 
 class Mixpanel(Vendor):
     NAME = "mixpanel"
+    GZIP = True
     SETTINGS = {"token": "service:secret", "project_id": "1", "project_token": "mp-token", "most_bytes": MOST_BYTES}
 
     def documented_limits(self):
@@ -35,7 +36,8 @@ class Mixpanel(Vendor):
         return Reply(401, {"code": 401, "error": "Invalid credentials", "status": "Unauthorized"})
 
     def throttled(self, _call, _kind=None):
-        return Reply(429, {"code": 429, "error": "Project exceeded rate limits. Please retry the request with exponential backoff.", "status": "Too Many Requests"})
+        text = "Project exceeded rate limits. Please retry the request with exponential backoff."
+        return Reply(429, {"code": 429, "error": text, "status": "Too Many Requests"})
 
     def bad_request(self, _call, text):
         return Reply(400, {"code": 400, "error": text, "status": "Bad Request", "num_records_imported": 0, "failed_records": []})
@@ -71,7 +73,8 @@ class Mixpanel(Vendor):
         for index, event in enumerate(events):
             flaw = self.flaw(event)
             if flaw:
-                failed.append({"index": index, "insert_id": event.get("properties", {}).get("$insert_id"), "field": flaw[0], "message": flaw[1]})
+                failed.append({"index": index, "insert_id": event.get("properties", {}).get("$insert_id"), "field": flaw[0],
+                               "message": flaw[1]})
             else:
                 self.kept["events"].setdefault(event["properties"]["$insert_id"], event)
                 good += 1
@@ -82,6 +85,8 @@ class Mixpanel(Vendor):
 
     def flaw(self, event):
         properties = event.get("properties")
+        if len(json.dumps(event, ensure_ascii=False)) > 1024 * 1024:
+            return "event", "the event is over 1 MB"
         if not isinstance(event.get("event"), str) or not event["event"] or not isinstance(properties, dict):
             return "event", "'event' must be a non-empty text"
         when = properties.get("time")
@@ -129,7 +134,8 @@ class Mixpanel(Vendor):
         elif "$add" in record:
             self.store(kind, key, {name: held.get(name, 0) + value for name, value in record["$add"].items()})
         elif "$union" in record:
-            self.store(kind, key, {name: held.get(name, []) + [v for v in values if v not in held.get(name, [])] for name, values in record["$union"].items()})
+            self.store(kind, key,
+                       {name: list(dict.fromkeys([*held.get(name, []), *values])) for name, values in record["$union"].items()})
         else:
             self.malformed(call, f"no operation known among {sorted(record)}")
 
@@ -139,4 +145,5 @@ class Mixpanel(Vendor):
 
     @route("POST", "/groups", "groups", auth=False)
     def groups(self, call):
-        return self.change(call, "groups", 200, lambda record: record.get("$group_key") and f"{record['$group_key']}/{record.get('$group_id')}")
+        return self.change(call, "groups", 200,
+                           lambda record: record.get("$group_key") and f"{record['$group_key']}/{record.get('$group_id')}")

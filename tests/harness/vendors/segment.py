@@ -10,7 +10,8 @@ from .http import Reply
 from .vendor import Vendor, route
 from .windows import Limit
 
-TYPES = {"identify": "traits", "group": "traits", "track": "properties", "page": "properties", "screen": "properties", "alias": None}
+TYPES = {"identify": "traits", "group": "traits", "track": "properties", "page": "properties", "screen": "properties",
+         "alias": None}
 
 
 class Segment(Vendor):
@@ -52,7 +53,8 @@ class Segment(Vendor):
 
     def take(self, call, event):
         kind, user = event.get("type"), event.get("userId") or event.get("anonymousId")
-        if kind not in TYPES or not user or kind == "track" and not event.get("event") or kind == "group" and not event.get("groupId"):
+        lacks = kind == "track" and not event.get("event") or kind == "group" and not event.get("groupId")
+        if kind not in TYPES or not user or lacks or not isinstance(user, str):
             self.violate(call, "malformed", f"an event of type {kind!r} lacks what it needs, and is lost")
             return
         if event.get("messageId"):

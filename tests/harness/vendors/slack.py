@@ -7,6 +7,9 @@ from .http import Reply
 from .vendor import Vendor, route
 from .windows import Limit
 
+MESSAGE = {"token", "channel", "text", "blocks", "attachments", "thread_ts", "mrkdwn", "unfurl_links", "unfurl_media", "username",
+           "icon_emoji", "icon_url", "metadata", "parse", "reply_broadcast", "link_names", "as_user"}
+
 
 def fields_of(call):
     try:
@@ -43,9 +46,11 @@ class Slack(Vendor):
 
     @route("POST", "/api/chat.postMessage", "post")
     def post(self, call):
-        self.need(call, call.content_type in ("application/json", "application/x-www-form-urlencoded"), f"content type {call.content_type!r}")
+        self.need(call, call.content_type in ("application/json", "application/x-www-form-urlencoded"),
+                  f"content type {call.content_type!r}")
         message = fields_of(call)
         channel = message.get("channel")
+        self.only(call, message, MESSAGE, "the message")
         self.need(call, channel, "no channel")
         if not any(message.get(name) for name in ("text", "blocks", "attachments")):
             return self.failed("no_text")
@@ -53,7 +58,7 @@ class Slack(Vendor):
             return self.failed("msg_too_long")
         if self.set.channels is not None and channel not in self.set.channels:
             return self.failed("channel_not_found")
-        self.admit(call, f"messages:{channel}", [message.get("text")])
+        self.admit(call, None, [message.get("text")])
         refusal = self.refusal(message.get("text")) or self.refusal(channel)
         if refusal:
             return self.failed(refusal[0] or "restricted_action")

@@ -1,7 +1,7 @@
 """TikTok: segment streaming (audience, mapping). HTTP 200 always, the code in the body tells.
 
-From: business-api.tiktok.com v1.3 segment/audience, segment/mapping, dmp/custom_audience/list, rate limits and return codes. Members are
-kept under kind audience:ID.
+From: business-api.tiktok.com v1.3 segment/audience, segment/mapping, dmp/custom_audience/list, rate limits, return codes. Members
+are kept under kind audience:ID.
 """
 import json
 
@@ -28,7 +28,8 @@ class TikTok(Vendor):
         """Basic level. The streaming endpoint has a row of its own."""
         general = {"create", "list"}
         return [Limit("qps", 10, 1.0, "aligned", ops=general), Limit("qpm", 600, 60.0, "aligned", ops=general),
-                Limit("day", 864_000, 86_400.0, "aligned", ops=general), Limit("streaming", 10_000, 1.0, "aligned", ops={"mapping"})]
+                Limit("day", 864_000, 86_400.0, "aligned", ops=general),
+                Limit("streaming", 10_000, 1.0, "aligned", ops={"mapping"})]
 
     @staticmethod
     def coded(code, message, data=None):
@@ -65,7 +66,8 @@ class TikTok(Vendor):
         if doc["action"] == "delete":
             self.kept["audiences"].pop(doc.get("audience_id"), None)
             return self.coded(0, "OK")
-        self.need(call, doc.get("custom_audience_name") and doc.get("id_type") in SCHEMA, "custom_audience_name and id_type are needed")
+        self.need(call, doc.get("custom_audience_name") and doc.get("id_type") in SCHEMA,
+                  "custom_audience_name and id_type are needed")
         number = str(5000 + len(self.kept["audiences"]))
         self.kept["audiences"][number] = {"name": doc["custom_audience_name"], "id_type": doc["id_type"]}
         return self.coded(0, "OK", {"audience_id": number})
@@ -90,7 +92,8 @@ class TikTok(Vendor):
         self.need(call, isinstance(schema, list) and schema and all(name in SCHEMA for name in schema), f"id_schema {schema!r}")
         rows, changes, lost = self.array(call, doc, "batch_data", self.set.most_rows), [], 0
         for row in rows:
-            self.need(call, isinstance(row, list) and len(row) == len(schema), f"a row of {len(row)} cells under {len(schema)} schema fields")
+            self.need(call, isinstance(row, list) and len(row) == len(schema),
+                      f"a row of {len(row)} cells under {len(schema)} schema fields")
             member, audiences = self.member(call, schema, row)
             for number in audiences:
                 if number not in self.kept["audiences"]:
@@ -111,7 +114,8 @@ class TikTok(Vendor):
             self.need(call, isinstance(cell, dict), "a cell that is no object")
             if not cell:
                 continue
-            self.need(call, cell.keys() <= {"id", "audience_ids"} and cell.get("id") and isinstance(cell.get("audience_ids"), list), "a cell without id or audience_ids")
+            self.need(call, cell.keys() == {"id", "audience_ids"} and cell["id"], f"a cell with {sorted(cell)}")
+            self.need(call, isinstance(cell["audience_ids"], list), "audience_ids is not an array")
             if name.endswith("SHA256"):
                 self.need(call, self.check_hash(call, name, cell["id"]), f"{name} is not hashed")
             member[name] = cell["id"]

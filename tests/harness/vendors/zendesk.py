@@ -9,11 +9,18 @@ from .jobs import Jobs
 from .vendor import Vendor, route
 from .windows import Limit
 
+USER = {"external_id", "email", "name", "phone", "role", "tags", "notes", "details", "user_fields", "organization_id",
+        "organization", "locale", "locale_id", "time_zone", "alias", "verified", "skip_verify_email", "identities",
+        "remote_photo_url", "signature",
+        "shared_phone_number", "suspended", "ticket_restriction", "custom_role_id", "default_group_id", "moderator",
+        "only_private_comments", "restricted_agent"}
+
 
 class Zendesk(Vendor):
     NAME = "zendesk"
     RESULTS = ("job_status", "results")
-    SETTINGS = {"token": "agent@example.org/token:zd-key", "job_seconds": (0.0, 0.0), "job_keep_s": 3600.0, "most_jobs": 30}  # queued, working
+    SETTINGS = {"token": "agent@example.org/token:zd-key", "job_seconds": (0.0, 0.0), "job_keep_s": 3600.0,
+                "most_jobs": 30}  # queued, working
 
     def start(self):
         self.jobs = Jobs(self.set.job_keep_s, self.set.most_jobs)
@@ -39,7 +46,8 @@ class Zendesk(Vendor):
     def throttled(self, call, _kind=None):
         limit = self.limit("minute")
         wait = int(limit.reset_s(call)) + 1 if limit else 1
-        return Reply(429, {"error": "APIRateLimitExceeded", "description": "Number of allowed API requests per minute exceeded"}, {"Retry-After": str(wait)})
+        doc = {"error": "APIRateLimitExceeded", "description": "Number of allowed API requests per minute exceeded"}
+        return Reply(429, doc, {"Retry-After": str(wait)})
 
     def bad_request(self, _call, text):
         return Reply(400, {"error": "BadRequest", "description": text})
@@ -67,14 +75,16 @@ class Zendesk(Vendor):
             job.info["results"] = work()
             return "completed"
         number = f"{len(self.jobs.by_number) + 1:032x}"
-        job = self.jobs.start(list(zip(("queued", "working"), self.set.job_seconds)), "completed", finish, number, results=None, count=count)
+        job = self.jobs.start(list(zip(("queued", "working"), self.set.job_seconds)), "completed", finish, number, results=None,
+                              count=count)
         return Reply(200, {"job_status": self.described(job, fresh=True)})
 
     def described(self, job, fresh=False):
         done = job.done and not fresh
         state = "queued" if fresh else job.state()
-        return {"id": job.number, "url": f"{self.url}/api/v2/job_statuses/{job.number}.json", "total": job.info["count"], "status": state,
-                "progress": job.info["count"] if done else None, "message": "Completed" if done and state == "completed" else None,
+        return {"id": job.number, "url": f"{self.url}/api/v2/job_statuses/{job.number}.json", "total": job.info["count"],
+                "status": state, "progress": job.info["count"] if done else None,
+                "message": "Completed" if done and state == "completed" else None,
                 "results": job.info["results"] if done else None}
 
     @staticmethod
@@ -89,7 +99,8 @@ class Zendesk(Vendor):
             flaw = "Name: is too short (minimum one character)"
         refusal = self.refusal(key)
         if flaw or refusal:
-            return {"id": index, "error": (refusal and refusal[0]) or "UserUpdateError", "details": flaw or "refused", "status": "Failed"}
+            return {"id": index, "error": (refusal and refusal[0]) or "UserUpdateError", "details": flaw or "refused",
+                    "status": "Failed"}
         fields = dict(user)
         if "user_fields" in user:
             fields["user_fields"] = {**self.kept["users"].get(key, {}).get("user_fields", {}), **user["user_fields"]}
@@ -100,6 +111,8 @@ class Zendesk(Vendor):
     @route("POST", "/api/v2/users/create_or_update_many", "upsert")
     def upsert(self, call):
         users = self.array(call, self.json_body(call), "users", 100)
+        for user in users:
+            self.only(call, user, USER, "a user")
         self.need(call, all(self.key_of(user) for user in users), "a user without external_id and email")
         self.need(call, all(isinstance(user.get("external_id", ""), str) for user in users), "external_id is not a text")
         self.admit(call, "users", [self.key_of(user) for user in users])
@@ -121,7 +134,8 @@ class Zendesk(Vendor):
                 number = self.id_of("users", key) if key in self.kept["users"] else None
                 refusal = self.refusal(key)
                 if refusal or not self.drop("users", key):
-                    results.append({"id": index, "error": (refusal and refusal[0]) or "RecordNotFound", "details": "not found", "status": "Failed"})
+                    results.append({"id": index, "error": (refusal and refusal[0]) or "RecordNotFound", "details": "not found",
+                                    "status": "Failed"})
                 else:
                     results.append({"id": number, "status": "Deleted", "success": True})
             return results
