@@ -125,6 +125,9 @@ static bool read_auth(struct scope *s, const struct node *node, struct auth *out
         read_when(s, f.when, out);
     if (f.token) /* first: what follows may use what it captures */
         out->token = token_read(s, &(struct entry){NULL, node_get(node, "token")->at, f.token});
+    size_t known = s->auth_vars.count;
+    if (!f.token)
+        s->auth_vars.count = 0; /* those of other ways */
     if (f.headers)
         templates_of(s, f.headers, "headers", &out->headers, &out->header_count);
     if (f.query)
@@ -137,6 +140,7 @@ static bool read_auth(struct scope *s, const struct node *node, struct auth *out
         read_hmac(s, f.hmac, &out->hmac);
     if (f.sigv4)
         read_sigv4(s, f.sigv4, &out->sigv4);
+    s->auth_vars.count = known;
     return true;
 }
 

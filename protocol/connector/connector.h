@@ -294,10 +294,10 @@ struct verdict_source {
     const char *matches; /* BY_POINTER: PCRE2 with one group */
     const char *column;  /* BY_COLUMN; NULL: the key's */
     enum key_form key_form;
-    struct json_test in; /* at.given false: none; else: only entries that hold it … */
+    struct json_test in;        /* at.given false: none; else: only entries that hold it … */
     struct record_filter among; /* … and BY_INDEX: they count only these records: those of the
                                    step's $records array that `in` names */
-    struct json_test ok; /* likewise; given: entries that hold it are accepted */
+    struct json_test ok;        /* likewise; given: entries that hold it are accepted */
     struct json_test retryable, accept, not_found, throttle;
     struct pointer_list message;
     struct pointer code;

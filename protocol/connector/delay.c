@@ -115,7 +115,7 @@ static bool read_signal(struct scope *s, const struct node *node, struct signal 
     struct entry of = {NULL, node->at, node};
     if (!form_read(s->rd, &signal_form, &of, &f))
         return false;
-    *out = (struct signal){.header = f.header, .as = f.as};
+    *out = (struct signal){.header = f.header, .as = f.as ? SIGNAL_RATIO : SIGNAL_NUMBER};
     bool good = f.header && f.pause && test_of(s, node, "signal", &out->test);
     if (f.json)
         good = pointer_of(s, f.json, "json", &out->json) && good;

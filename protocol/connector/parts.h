@@ -16,6 +16,7 @@ enum {
     OBJECT_RECORDS_MAX = 50000,
     POINTER_LEVELS_MAX = 16,
     OBJECT_NAMES_MAX = 1000, /* keys or fields of one object */
+    ALL_STEPS_MAX = 1000,
 };
 
 /* A list of names that grows up to max. */
@@ -31,6 +32,8 @@ struct named_answers {
     const struct node *node;
     const struct rule_list *list;
     bool of_steps;
+    uint32_t request; /* the last one that it was read for */
+    const struct rule_list *of_request;
 };
 
 struct scope {
@@ -42,6 +45,8 @@ struct scope {
     const struct object *object; /* NULL: outside of one */
     uint32_t ops;                /* of the request that is being read; 0: none is */
     struct names steps;          /* of it */
+    struct names all_steps;      /* of all requests, as far as there is room */
+    uint32_t request;            /* counts requests and lists of `ensure`, from 1 */
     uint32_t step;               /* the one that is being read */
     bool any_step;               /* they are not known: a list of `answers:` by itself */
     bool of_steps;               /* set where a rule speaks of steps */
@@ -76,14 +81,21 @@ const char *pattern_of(struct scope *s, const struct node *node, const char *key
 uint32_t ops_of(struct scope *s, const struct node *node, const char *key);
 extern const char *const op_words[OPS + 1];
 
+/* placeholder.c */
+/** inside: what stands between the braces, its filters included. */
+bool piece_read(struct scope *s, struct slice inside, struct config_place at, bool hidden,
+                struct piece *out);
+/** A placeholder without braces. */
+bool piece_of(struct scope *s, const struct node *node, const char *key, struct piece *out);
+/** Reports a field that the object cannot have. */
+void field_check(struct scope *s, const char *field, struct config_place at, bool hidden);
+
 /* template.c */
 bool template_of(struct scope *s, const struct node *node, const char *key, struct template *out);
 bool template_text(struct scope *s, const char *text, struct config_place at, bool hidden,
                    struct template *out);
 /** A template that begins with http://, https:// or a placeholder of options, auth or vars. */
 bool url_of(struct scope *s, const struct node *node, struct template *out);
-/** A placeholder without braces. */
-bool piece_of(struct scope *s, const struct node *node, const char *key, struct piece *out);
 /** A map of names to templates. */
 void templates_of(struct scope *s, const struct node *node, const char *key,
                   const struct named_template **ret, size_t *ret_count);
@@ -114,6 +126,8 @@ bool condition_covers(const struct condition *a, const struct condition *b);
 const struct rule_list *rules_of(struct scope *s, const struct node *node);
 /** The connector's `answers`. */
 void answers_read(struct scope *s, const struct node *node);
+/** When all requests are read: rules of steps that there are nowhere. */
+void answers_check(struct scope *s);
 
 /* default_rules.c: what stands behind every list. */
 extern const struct rule default_rules[];
@@ -121,7 +135,9 @@ extern const size_t default_rule_count;
 extern const struct rule_list default_rule_list;
 
 /* verdict.c */
-const struct verdicts *verdicts_of(struct scope *s, const struct node *node);
+struct verdicts *verdicts_of(struct scope *s, const struct node *node);
+/** Indexes within one of several arrays count only the records that this array holds. */
+void verdicts_link(struct verdicts *v, const struct tree *body);
 extern const char *const key_form_words[4]; /* NULL ends them */
 
 /* tree.c, field_choice.c */
@@ -131,8 +147,6 @@ void choice_read(struct scope *s, const struct node *node, enum choice_use use,
                  struct field_choice *out);
 bool null_of(struct scope *s, const struct node *node, struct null_policy *out);
 extern const char *const render_words[3]; /* native, text */
-/** Reports a field that the object cannot have. */
-void field_check(struct scope *s, const char *field, struct config_place at, bool hidden);
 /** The tree once more, with one record here. */
 const struct tree *tree_of_record(struct scope *s, const struct node *node);
 

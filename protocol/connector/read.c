@@ -87,7 +87,8 @@ static bool open_scope(struct scope *s, struct reader *rd, struct connector *c)
     *s = (struct scope){.rd = rd, .c = c};
     if (!names_init(s, &s->vars, CONNECTOR_VARS_MAX) ||
         !names_init(s, &s->auth_vars, AUTH_VARS_MAX) ||
-        !names_init(s, &s->groups, CONNECTOR_GROUPS_MAX))
+        !names_init(s, &s->groups, CONNECTOR_GROUPS_MAX) ||
+        !names_init(s, &s->all_steps, ALL_STEPS_MAX))
         return false;
     (void)names_add(&s->groups, "main");
     return true;
@@ -109,8 +110,9 @@ static void read_parts(struct scope *s, const struct connector_form *f)
         objects_read(s, f->objects);
 }
 
-static void close_scope(const struct scope *s)
+static void close_scope(struct scope *s)
 {
+    answers_check(s);
     struct connector *c = s->c;
     c->vars = s->vars.items;
     c->var_count = s->vars.count;

@@ -72,6 +72,7 @@ static bool read_steps(struct scope *s, const struct entry *of, struct request *
     bool has_name = name && node_is_text(name->value) && *name->value->text;
     if (!step || !names_init(s, &s->steps, 1))
         return false;
+    s->request++;
     (void)names_add(&s->steps, has_name ? name->value->text : of->name);
     out->steps = step;
     out->step_count = 1;

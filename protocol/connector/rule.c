@@ -131,10 +131,6 @@ static bool read_rule(struct scope *s, const struct node *map, bool in_place, st
     read_extras(s, map, &f, out);
     if (f.step)
         out->when.step = find_step(s, f.step, "step", in_place);
-    bool here = out->when.step < 0 || out->when.step == (int32_t)s->step;
-    if (out->act == DO_PENDING && here && !s->polls && !s->any_step)
-        mistake(s->rd, out->place,
-                "`pending` needs a step that asks again: add `wait` to the step");
     return good && (!f.step || out->when.step >= 0);
 }
 
@@ -200,7 +196,8 @@ void answers_read(struct scope *s, const struct node *node)
         own.of_steps = false;
         own.steps.count = 0;
         const struct rule_list *list = read_list(&own, pair->key, pair->value);
-        s->answers[i] = (struct named_answers){pair->key, pair->value, list, own.of_steps};
+        s->answers[i] = (struct named_answers){
+            .name = pair->key, .node = pair->value, .list = list, .of_steps = own.of_steps};
         lists[i] = *list;
         lists[i].name = pair->key;
     }
@@ -209,27 +206,77 @@ void answers_read(struct scope *s, const struct node *node)
     s->c->answer_count = node->count;
 }
 
-static const struct rule_list *named_list(struct scope *s, const struct named_answers *a)
+/* One that speaks of steps is read once more for each request. */
+static const struct rule_list *named_list(struct scope *s, struct named_answers *a)
 {
-    return a->of_steps ? read_list(s, a->name, a->node) : a->list;
+    if (!a->of_steps)
+        return a->list;
+    if (a->request != s->request)
+        a->of_request = read_list(s, a->name, a->node);
+    a->request = s->request;
+    return a->of_request;
 }
 
-const struct rule_list *rules_of(struct scope *s, const struct node *node)
+static const struct rule_list *find_list(struct scope *s, const char *name)
 {
-    if (node && node->kind == NODE_LIST)
-        return read_list(s, NULL, node);
-    const char *name = node ? text_of(s->rd, node, "answers") : "default";
-    for (size_t i = 0; name && i < s->answer_count; i++)
+    for (size_t i = 0; i < s->answer_count; i++)
         if (strcmp(s->answers[i].name, name) == 0)
             return named_list(s, &s->answers[i]);
-    if (!node || !name)
-        return &default_rule_list;
+    return NULL;
+}
+
+static void unknown_list(struct scope *s, const struct node *node)
+{
     const char **known = reader_alloc(s->rd, (s->answer_count + 1) * sizeof *known);
     for (size_t i = 0; known && i < s->answer_count; i++)
         known[i] = s->answers[i].name;
     if (known)
         mistake(s->rd, node->at, "there is no list %s under `answers`; %s", shown(s->rd, node),
-                did_you_mean(s->rd, node->substituted ? "" : name, known, s->answer_count,
+                did_you_mean(s->rd, node->substituted ? "" : node->text, known, s->answer_count,
                              "add it, or write the rules here"));
-    return &default_rule_list;
+}
+
+/* Rules of other steps never hold here. */
+static void check_pending(struct scope *s, const struct rule_list *list)
+{
+    for (size_t i = 0; i < list->count && !s->polls; i++) {
+        const struct rule *r = &list->rules[i];
+        if (r->act == DO_PENDING && (r->when.step < 0 || r->when.step == (int32_t)s->step))
+            mistake(s->rd, r->place,
+                    "`pending` needs a step that asks again: add `wait` to the step %s",
+                    shown_text(s->rd, s->steps.items[s->step]));
+    }
+}
+
+const struct rule_list *rules_of(struct scope *s, const struct node *node)
+{
+    const struct rule_list *list = NULL;
+    if (node && node->kind == NODE_LIST) {
+        list = read_list(s, NULL, node);
+    } else {
+        const char *name = node ? text_of(s->rd, node, "answers") : "default";
+        list = name ? find_list(s, name) : NULL;
+        if (name && node && !list)
+            unknown_list(s, node);
+    }
+    if (list)
+        check_pending(s, list);
+    return list ? list : &default_rule_list;
+}
+
+void answers_check(struct scope *s)
+{
+    for (size_t i = 0; i < s->answer_count && s->all_steps.count < s->all_steps.max; i++) {
+        const struct node *list = s->answers[i].node;
+        for (size_t k = 0; list->kind == NODE_LIST && k < list->count; k++) {
+            const struct pair *step = node_get(list->items[k], "step");
+            if (!step || !node_is_text(step->value) || !*step->value->text ||
+                names_find(&s->all_steps, step->value->text) >= 0)
+                continue;
+            mistake(s->rd, step->value->at, "no request has a step %s; %s",
+                    shown(s->rd, step->value),
+                    did_you_mean(s->rd, step->value->substituted ? "" : step->value->text,
+                                 s->all_steps.items, s->all_steps.count, "remove the rule"));
+        }
+    }
 }

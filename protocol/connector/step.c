@@ -198,8 +198,10 @@ static void read_answer(struct scope *s, const struct step_form *f, struct step 
         poll_read(s, f->wait, out);
     out->answers = rules_of(s, f->answers);
     s->polls = false;
-    if (f->verdicts)
-        out->verdicts = verdicts_of(s, f->verdicts);
+    struct verdicts *verdicts = f->verdicts ? verdicts_of(s, f->verdicts) : NULL;
+    if (verdicts)
+        verdicts_link(verdicts, out->json);
+    out->verdicts = verdicts;
     if (f->verdicts && !s->ops)
         mistake(s->rd, f->verdicts->at, "`verdicts` have no meaning here: there are no records");
     if (f->lookup && !s->ops)
@@ -237,6 +239,7 @@ bool step_read(struct scope *s, const struct entry *of, bool sized, struct step 
         return false;
     if (f.name)
         out->name = f.name;
+    (void)names_add(&s->all_steps, out->name);
     read_when(s, f.if_, "if", &out->if_var, &out->if_option);
     read_when(s, f.unless, "unless", &out->unless_var, &out->unless_option);
     s->uses = false;
@@ -258,6 +261,7 @@ static bool gather_names(struct scope *s, const struct node *list)
 {
     if (!names_init(s, &s->steps, CONNECTOR_STEPS_MAX))
         return false;
+    s->request++;
     for (size_t i = 0; i < list->count; i++) {
         const struct pair *name = node_get(list->items[i], "name");
         const char *text = name && node_is_text(name->value) && *name->value->text

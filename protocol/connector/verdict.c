@@ -233,7 +233,7 @@ static void read_whole(struct scope *s, const struct node *map, const struct sou
         read_assert(s, f->assert_, v);
 }
 
-const struct verdicts *verdicts_of(struct scope *s, const struct node *node)
+struct verdicts *verdicts_of(struct scope *s, const struct node *node)
 {
     struct node *self = (struct node *)(uintptr_t)node;
     struct node *const *items = &self;
@@ -251,4 +251,31 @@ const struct verdicts *verdicts_of(struct scope *s, const struct node *node)
     if (v)
         v->sources = list;
     return v;
+}
+
+/* The $records array that is the member of this name, anywhere in the body. */
+static const struct tree *find_array(const struct tree *t, const char *name)
+{
+    const struct tree *found = NULL;
+    for (size_t i = 0; t->kind == TREE_OBJECT && i < t->count && !found; i++) {
+        const struct member *m = &t->members[i];
+        if (m->kind != MEMBER_NAMED)
+            continue;
+        bool named = m->name.count == 1 && m->name.pieces[0].kind == PIECE_TEXT &&
+                     strcmp(m->name.pieces[0].text, name) == 0;
+        found = named && m->value->kind == TREE_RECORDS ? m->value : find_array(m->value, name);
+    }
+    return found;
+}
+
+void verdicts_link(struct verdicts *v, const struct tree *body)
+{
+    struct verdict_source *list = (struct verdict_source *)(uintptr_t)v->sources;
+    for (size_t i = 0; body && i < v->source_count; i++) {
+        bool names_one = list[i].by == BY_INDEX && list[i].in.test.kind == TEST_IN &&
+                         list[i].in.test.text_count == 1;
+        const struct tree *array = names_one ? find_array(body, list[i].in.test.texts[0]) : NULL;
+        if (array)
+            list[i].among = array->only;
+    }
 }

@@ -24,7 +24,7 @@ void filters_done(struct filters *f)
     EVP_MD_CTX_free(f->digest);
 }
 
-struct slice value_text(const struct value *v)
+struct slice text_of_value(const struct value *v)
 {
     switch (v->kind) {
     case VALUE_TEXT:
@@ -85,7 +85,7 @@ static enum err_code put_digest(struct filters *f, struct buf *out, struct slice
 static enum err_code put_filtered(struct filters *f, struct buf *out, enum filter_kind kind,
                                   const struct value *v)
 {
-    struct slice text = value_text(v);
+    struct slice text = text_of_value(v);
     switch (kind) {
     case FILTER_LOWER:
         return put_cased(out, text, 'A', 'Z', utf8proc_tolower);
@@ -112,7 +112,7 @@ static enum err_code put_filtered(struct filters *f, struct buf *out, enum filte
 /* Text that is no number stays text: the destination says what is wrong with it. */
 static struct value as_number(struct value v)
 {
-    struct slice text = value_text(&v);
+    struct slice text = text_of_value(&v);
     return json_is_number(text) ? value_of(VALUE_NUMBER, text) : v;
 }
 
@@ -126,7 +126,7 @@ enum err_code filters_apply(struct filters *f, const enum filter_kind *kinds, si
         if (kinds[i] == FILTER_RAW) /* says how the value is written, not what it is */
             continue;
         if (kinds[i] == FILTER_AS_TEXT) {
-            *v = value_of(VALUE_TEXT, value_text(v));
+            *v = value_of(VALUE_TEXT, text_of_value(v));
             continue;
         }
         if (kinds[i] == FILTER_AS_NUMBER) {

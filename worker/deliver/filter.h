@@ -25,6 +25,6 @@ enum err_code filters_apply(struct filters *f, const enum filter_kind *kinds, si
                             struct value *v) MUST_CHECK;
 
 /** A value as text: numbers, booleans and JSON as they are written, null and absent empty. */
-struct slice value_text(const struct value *v);
+struct slice text_of_value(const struct value *v);
 
 #endif

@@ -171,7 +171,7 @@ enum err_code render_template(const struct render_context *context, const struct
             rc = expr_value(&r, &e, &v);
         if (rc)
             break;
-        struct slice text = value_text(&v);
+        struct slice text = text_of_value(&v);
         rc = encode ? encode_url(out, text) : text.n ? buf_put(out, text.p, text.n) : ERR_OK;
     }
     filters_done(&filters);

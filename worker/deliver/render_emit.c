@@ -167,7 +167,7 @@ static enum err_code emit_one(struct compiler *c, const struct piece *piece,
     enum code code = code_of(form, piece, &e, at);
     at->begun = at->begun || code != CODE_RAW;
     if (e.origin == FROM_CONSTANT)
-        return put_constant(&c->text, code, value_text(&e.constant));
+        return put_constant(&c->text, code, text_of_value(&e.constant));
     struct ins ins = {.code = (uint16_t)code};
     rc = emit_expr(c, &e, &ins.a);
     return rc ? rc : emit(c, ins);

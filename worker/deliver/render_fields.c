@@ -183,7 +183,7 @@ static bool constant_name(struct compiler *c, const struct member *m)
         struct expr e;
         if (expr_compile(&c->scope, &m->name.pieces[i], &e) || e.origin != FROM_CONSTANT)
             return false;
-        struct slice text = value_text(&e.constant);
+        struct slice text = text_of_value(&e.constant);
         if (text.n && buf_put(&c->scratch, text.p, text.n))
             return false;
     }

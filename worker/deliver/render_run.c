@@ -43,7 +43,7 @@ static void collect(struct run *r)
     struct rendered *out = r->out;
     out->ordinals[r->position] = r->record.ordinal;
     out->ops[r->position] = r->record.op;
-    out->keys[r->position] = r->plan->key_count ? value_text(&r->record.keys[0]) : SLICE_LIT("");
+    out->keys[r->position] = r->plan->key_count ? text_of_value(&r->record.keys[0]) : SLICE_LIT("");
 }
 
 static enum err_code read_record(struct run *r, bool *ret_more)
@@ -96,7 +96,7 @@ static enum err_code admits(struct run *r, const struct admission *a, bool *ret_
         return ERR_OK;
     struct value v;
     enum err_code rc = expr_value(r, &r->plan->exprs[a->expr], &v);
-    struct slice text = value_text(&v);
+    struct slice text = text_of_value(&v);
     *ret_admitted = false;
     for (size_t i = 0; !rc && i < a->filter->in_count && !*ret_admitted; i++)
         *ret_admitted = slice_eq_str(text, a->filter->in[i]);
@@ -223,14 +223,14 @@ static enum err_code put_cell(const struct ins *i, const struct value *v, struct
 {
     if (v->kind == VALUE_NULL)
         return i->null_text.n ? buf_put(out, i->null_text.p, i->null_text.n) : ERR_OK;
-    return encode_csv(out, value_text(v), (char)i->b);
+    return encode_csv(out, text_of_value(v), (char)i->b);
 }
 
 /* A path that lost its last name would speak of everything instead of one record; "." and ".." are
  * taken away by whoever normalises the URL (RFC 3986 section 5.2.4). */
 static enum err_code put_segment(struct run *r, const struct value *v, struct buf *out)
 {
-    struct slice text = value_text(v);
+    struct slice text = text_of_value(v);
     if (!text.n || slice_eq_str(text, ".") || slice_eq_str(text, ".."))
         return err_set(r->err, ERR_REFUSED,
                        "the request's address needs a value that this record does not have");
@@ -239,7 +239,7 @@ static enum err_code put_segment(struct run *r, const struct value *v, struct bu
 
 static enum err_code put_joined(const struct join *join, const struct value *v, struct buf *out)
 {
-    struct slice text = value_text(v);
+    struct slice text = text_of_value(v);
     enum err_code rc = ERR_OK;
     for (size_t at = 0; !rc && at < text.n;) {
         const struct param *hit = NULL;
@@ -300,9 +300,9 @@ static enum err_code put_expr(struct run *r, const struct ins *i, struct buf *ou
     case CODE_VALUE:
         return put_value(out, i, &v);
     case CODE_ESCAPED:
-        return encode_json(out, value_text(&v));
+        return encode_json(out, text_of_value(&v));
     case CODE_ENCODED:
-        return encode_url(out, value_text(&v));
+        return encode_url(out, text_of_value(&v));
     case CODE_SEGMENT:
         return put_segment(r, &v, out);
     case CODE_CELL:
@@ -310,7 +310,7 @@ static enum err_code put_expr(struct run *r, const struct ins *i, struct buf *ou
     case CODE_JOINED:
         return put_joined(&r->plan->context.step->joins[i->b], &v, out);
     default:
-        return value_text(&v).n ? buf_put(out, value_text(&v).p, value_text(&v).n) : ERR_OK;
+        return text_of_value(&v).n ? buf_put(out, text_of_value(&v).p, text_of_value(&v).n) : ERR_OK;
     }
 }
 

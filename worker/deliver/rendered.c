@@ -32,6 +32,7 @@ void rendered_reset(struct rendered *r)
     reset_buf(&r->text);
     reset_buf(&r->packed);
     arena_reset(&r->arena);
+    r->work = NULL;
     r->method = NULL;
     r->url = NULL;
     r->headers = NULL;

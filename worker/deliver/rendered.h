@@ -22,6 +22,7 @@ struct rendered_sigv4 {
 };
 
 struct rendered {
+    const void *work;     /* the driver's own note of what this is, in arena */
     const char *method;   /* NULL: POST */
     const char *url;      /* in arena, or borrowed from the driver */
     const char **headers; /* "Name: value", in arena */

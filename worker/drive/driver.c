@@ -1,12 +1,13 @@
 #include "worker/deliver/driver.h"
 
-#include "worker/deliver/webhook.h"
+#include "protocol/connector/connector.h"
+#include "worker/drive/http_driver.h"
 
-const struct driver *driver_find(const char *type)
+const struct driver *driver_find(const struct destination *destination)
 {
-    static const struct driver *const all[] = {&webhook_driver};
+    static const struct driver *const all[] = {&http_driver};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (strcmp(all[i]->type, type) == 0)
+        if (strcmp(all[i]->type, destination->connector->driver) == 0)
             return all[i];
     return NULL;
 }

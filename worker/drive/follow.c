@@ -95,7 +95,6 @@ static enum err_code end_throttled(struct following *f)
         return begin_anew(f);
     }
     f->o->kind = OUTCOME_CONTINUE;
-    f->o->unsure = false;
     f->o->delay_ms = wait_ms < 0 ? THROTTLED_PAUSE_MS : wait_ms;
     if (f->o->pause_ms < (uint64_t)f->o->delay_ms)
         f->o->pause_ms = (uint64_t)f->o->delay_ms;
@@ -108,6 +107,7 @@ static enum err_code end_ok(struct following *f)
 {
     enum verdict others = f->judged->unmentioned;
     f->o->kind = OUTCOME_ANSWERED;
+    f->o->unsure = false;
     f->o->warning = f->judged->warning;
     if (!f->marks.items)
         return ERR_OK;

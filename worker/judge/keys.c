@@ -12,7 +12,7 @@ static bool filtered(const struct keys *k, bool ours, struct slice *text)
         return true;
     if (filters_apply(k->filters, kinds, digest ? 2 : 1, &v))
         return false;
-    *text = value_text(&v);
+    *text = text_of_value(&v);
     return true;
 }
 

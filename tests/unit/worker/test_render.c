@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #include "tests/unit/worker/render_sample.h"
-#include "worker/deliver/program.h"
 
 /* ---- one record ---- */
 
@@ -213,43 +212,6 @@ static void a_uid_is_of_the_record_and_not_of_its_request(void **state)
     assert_string_equal(uid, "23422d39-6d47-5cfb-b45e-93f4757a701f");
 }
 
-/* ---- the webhook ---- */
-
-static void the_generic_words_give_the_webhooks_body(void **state)
-{
-    (void)state;
-    struct sample s;
-    sample_make(&s);
-    struct record clear = {11, OP_CLEAR, &s.keys[2], NULL};
-    struct record all[] = {s.records[0], s.records[1], s.records[2], clear};
-    struct kit k;
-    struct render_input in = {0};
-    struct program *program;
-    struct err err;
-    struct buf expected;
-    kit_init(&k);
-    kit_json(&k,
-             "{\"sync\":\"{{sync}}\",\"run\":\"{{run}}\",\"batch\":\"{{batch}}\",\"attempt\":"
-             "\"{{attempt}}\",\"records\":{\"$records\":{\"op\":\"{{op}}\",\"key\":{\"$keys\":{}},"
-             "\"fields\":{\"$fields\":{}}}}}");
-    render(&k, &BATCH, all, ARRAY_LEN(all), &in);
-    buf_init(&expected, 1 << 20);
-    assert_int_equal(program_new(batch_reader_head(k.reader), &program, &err), ERR_OK);
-    assert_int_equal(buf_puts(&expected, "{\"sync\":\"s\",\"run\":\"r\",\"batch\":\"b\","
-                                         "\"attempt\":3,\"records\":["),
-                     ERR_OK);
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        if (i)
-            assert_int_equal(buf_putc(&expected, ','), ERR_OK);
-        assert_int_equal(program_put(program, &expected, &all[i]), ERR_OK);
-    }
-    assert_int_equal(buf_puts(&expected, "]}"), ERR_OK);
-    assert_body(&k, buf_cstr(&expected));
-    program_free(program);
-    buf_done(&expected);
-    kit_done(&k);
-}
-
 static void a_plan_serves_the_batches_of_its_key(void **state)
 {
     (void)state;
@@ -334,7 +296,6 @@ int main(void)
         cmocka_unit_test(a_field_that_stands_inside_another_cannot_be_placed),
         cmocka_unit_test(a_trace_comes_back_as_its_ordinal),
         cmocka_unit_test(a_uid_is_of_the_record_and_not_of_its_request),
-        cmocka_unit_test(the_generic_words_give_the_webhooks_body),
         cmocka_unit_test(a_plan_serves_the_batches_of_its_key),
         cmocka_unit_test(a_body_above_the_requests_bytes_is_too_large),
     };
