@@ -8,7 +8,7 @@
 
 /* A grant lasts for about one renewal of the permit: this part of the limit, but never less than a
  * few. */
-enum { GRANT_PARTS = 50, GRANT_LEAST = 100, WINDOW_SHORT_MS = 60000, GROUP_SHIFT = 8 };
+enum { GRANT_PARTS = 50, GRANT_LEAST = 100, WINDOW_SHORT_MS = 60000 };
 
 void windows_done(struct windows *w)
 {
@@ -30,18 +30,12 @@ static enum err_code add(struct windows *w, struct queue_window item, struct err
     return ERR_OK;
 }
 
-/* Kind and group in one number: one without a group is saved as it was before there were any. */
-static uint32_t saved_kind(const struct rate_limit *limit)
-{
-    return (uint32_t)limit->kind | limit->group << GROUP_SHIFT;
-}
-
 /* The destination's limit that a saved one belongs to; limit_count where there is none any more. */
 static size_t match(const struct destination *d, const struct saved_limit *s)
 {
     size_t i = 0;
     while (i < d->limit_count &&
-           (d->limits[i].per_ms != s->per_ms || saved_kind(&d->limits[i]) != s->kind))
+           (d->limits[i].per_ms != s->per_ms || (uint32_t)d->limits[i].kind != s->kind))
         i++;
     return i;
 }
@@ -130,7 +124,7 @@ enum err_code windows_save(struct windows *w, struct state *state, const struct 
         w->grant[i] = clean ? 0 : grant_of(&d->limits[i]);
         w->unknown[i] = clean ? 0 : w->unknown[i] + w->grant[i];
         limits[i] = (struct saved_limit){
-            .kind = saved_kind(&d->limits[i]),
+            .kind = (uint32_t)d->limits[i].kind,
             .count = d->limits[i].count,
             .per_ms = d->limits[i].per_ms,
             .grant = w->unknown[i],
