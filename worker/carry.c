@@ -38,27 +38,11 @@ void slot_log(const struct slot *s, enum log_level level, const char *event, con
 
 /* ---- sending ---- */
 
-static void on_answer(void *ctx, const struct http_answer *answer)
+enum err_code slot_plan(struct slot *s, const struct outcome *o, const struct http_answer *answer,
+                        struct err *err)
 {
-    struct slot *s = ctx;
-    s->facts.requests = 1;
-    s->facts.bytes = answer->body_bytes_sent;
-    s->facts.status = answer->status;
-    s->facts.duration_ms = answer->duration_ms;
-    s->charge_at_ms = answer->charge_at_ms;
-    struct err err;
-    struct outcome outcome;
-    struct http_answer safe = *answer;
-    safe.body = redact_secrets(&s->rendered.arena, s->target->destination, answer->body);
-    enum err_code rc = s->target->driver->classify(s->target->state, &s->delivery, &s->rendered,
-                                                   &safe, &outcome, &err);
-    if (rc) /* no memory to understand the answer: it may have been anything */
-        outcome = (struct outcome){.kind = OUTCOME_RETRY,
-                                   .unsure = true,
-                                   .retry_after_ms = -1,
-                                   .message = slice_str(err.text)};
     s->facts.throttled = s->target->throttled;
-    rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &outcome, s->reader, &err);
+    enum err_code rc = settle_plan_outcome(&s->plan, &s->facts, &s->rendered, o, s->reader, err);
     if (s->plan.throttled)
         s->target->throttled++;
     else if (answer->status)
@@ -68,8 +52,42 @@ static void on_answer(void *ctx, const struct http_answer *answer)
         slot_log(s, LOG_WARN, "throttled", "the destination asked to be asked less");
     else if (s->plan.stop)
         slot_log(s, LOG_ERROR, "stopped", "the destination refused credentials or address");
-    else if (outcome.kind == OUTCOME_RETRY)
+    else if (o->kind == OUTCOME_RETRY)
         slot_log(s, LOG_WARN, "attempt_failed", answer->error ? answer->error : "");
+    return rc;
+}
+
+static void take_facts(struct slot *s, const struct http_answer *answer)
+{
+    s->facts.requests = 1;
+    s->facts.bytes = answer->body_bytes_sent;
+    s->facts.status = answer->status;
+    s->facts.duration_ms = answer->duration_ms;
+    s->charge_at_ms = answer->charge_at_ms;
+}
+
+static void on_answer(void *ctx, const struct http_answer *answer)
+{
+    struct slot *s = ctx;
+    take_facts(s, answer);
+    if (s->prelude) {
+        slot_gotten(s, answer);
+        return;
+    }
+    struct err err;
+    struct outcome outcome;
+    struct http_answer safe = *answer;
+    s->delivery.now_ms = clock_wall_ms();
+    safe.body = redact_secrets(&s->rendered.arena, s->target->destination, answer->body);
+    enum err_code rc = s->target->driver->classify(s->target->state, &s->delivery, &s->rendered,
+                                                   &safe, &outcome, &err);
+    if (rc) /* no memory to understand the answer: it may have been anything */
+        outcome = (struct outcome){.kind = OUTCOME_RETRY,
+                                   .unsure = true,
+                                   .retry_after_ms = -1,
+                                   .message = slice_str(err.text),
+                                   .progress = s->leased.progress};
+    rc = slot_plan(s, &outcome, &safe, &err);
     slot_settle(s, rc, &err);
 }
 
@@ -94,10 +112,17 @@ static void send_request(struct slot *s)
     };
     struct err err;
     s->state = SLOT_SENDING;
-    if (!http_send(s->engine->http, &request, on_answer, s, &err))
+    const struct driver *driver = s->target->driver;
+    enum err_code sent = driver->send
+                             ? driver->send(s->target->state, s->engine->base, &s->rendered,
+                                            request.timeout_ms, on_answer, s, &err)
+                             : http_send(s->engine->http, &request, on_answer, s, &err);
+    if (!sent)
         return;
-    struct outcome outcome = {
-        .kind = OUTCOME_RETRY, .retry_after_ms = -1, .message = slice_str(err.text)};
+    struct outcome outcome = {.kind = OUTCOME_RETRY,
+                              .retry_after_ms = -1,
+                              .message = slice_str(err.text),
+                              .progress = s->leased.progress};
     enum err_code rc =
         settle_plan_outcome(&s->plan, &s->facts, &s->rendered, &outcome, s->reader, &err);
     slot_settle(s, rc, &err);
@@ -116,8 +141,7 @@ static void on_renewed(void *ctx, int64_t valid, const struct err *err)
     if (!err)
         s->lease_end_ms = s->asked_ms + (int64_t)s->quota->lease_ms;
     if (err || s->engine->draining) {
-        settle_plan_release(&s->plan);
-        slot_settle(s, ERR_OK, NULL);
+        slot_give_back(s, NULL);
         return;
     }
     send_request(s);
@@ -125,7 +149,7 @@ static void on_renewed(void *ctx, int64_t valid, const struct err *err)
 
 /* A request is started only where it must end before the lease does; a shorter lease is renewed
  * first. */
-static void send_in_lease(struct slot *s)
+void slot_send(struct slot *s)
 {
     int64_t now_ms = clock_mono_ms();
     int64_t needed_ms = (int64_t)timeout_ms(s) + LEASE_MARGIN_MS;
@@ -162,7 +186,8 @@ static enum err_code copy_lease(struct slot *s, const struct queue_claimed *c)
     if (copy_text(&s->words, c->epoch, &l->epoch) || copy_text(&s->words, c->batch, &l->batch) ||
         copy_text(&s->words, c->part, &l->part) || copy_text(&s->words, c->ordset, &l->ordset) ||
         copy_text(&s->words, c->sync, &l->sync) ||
-        copy_text(&s->words, c->destination, &l->destination))
+        copy_text(&s->words, c->destination, &l->destination) ||
+        copy_text(&s->words, c->progress, &l->progress))
         return ERR_NOMEM;
     return ERR_OK;
 }
@@ -179,12 +204,30 @@ static void find_target(struct slot *s)
     s->target = setup_target(s->setup, head->destination, head->fingerprint);
 }
 
+/* What the halves of this batch begin with. */
+static void know_first(struct slot *s)
+{
+    struct outcome first = {0};
+    struct delivery d = s->delivery;
+    struct err err;
+    d.reader = s->reader;
+    d.progress = (struct slice){0};
+    if (s->target->driver->next && s->target->driver->next(s->target->state, &d, &first, &err))
+        return; /* it says so itself when it is rendered */
+    s->facts.first_group = first.next_group;
+    s->facts.first_carries_none = first.next_carries_none;
+}
+
 /* What cannot be rendered is settled without a request. */
-static void render_failed(struct slot *s, enum err_code rc, struct err *err)
+void slot_render_failed(struct slot *s, enum err_code rc, struct err *err)
 {
     struct slice words = slice_str(err->text);
-    struct outcome later = {.kind = OUTCOME_RETRY, .retry_after_ms = -1, .message = words};
+    struct outcome later = {.kind = OUTCOME_RETRY,
+                            .retry_after_ms = -1,
+                            .message = words,
+                            .progress = s->leased.progress};
     if (rc == ERR_FULL) {
+        know_first(s);
         rc = settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("too large for one request"), false,
                                 s->reader, err);
     } else if (rc == ERR_NOMEM) {
@@ -199,16 +242,31 @@ static void render_failed(struct slot *s, enum err_code rc, struct err *err)
     slot_settle(s, rc, err);
 }
 
-static void render(struct slot *s)
+void slot_request(struct slot *s)
 {
-    struct delivery delivery = {
-        .reader = s->reader, .part = s->leased.part, .attempt = s->leased.attempts + 1};
+    const struct driver *driver = s->target->driver;
+    enum err_code rc = ERR_OK;
     struct err err;
-    enum err_code rc = s->target->driver->render(s->target->state, &delivery, &s->rendered, &err);
+    s->prelude = NULL;
+    s->delivery = (struct delivery){
+        .reader = s->reader,
+        .part = s->leased.part,
+        .attempt = s->leased.attempts + 1,
+        .progress = s->leased.progress,
+        .now_ms = clock_wall_ms(),
+    };
+    if (driver->prelude)
+        rc = driver->prelude(s->target->state, &s->delivery, &s->prelude, &err);
+    if (!rc && s->prelude) {
+        slot_await(s);
+        return;
+    }
+    if (!rc)
+        rc = driver->render(s->target->state, &s->delivery, &s->rendered, &err);
     if (rc)
-        render_failed(s, rc, &err);
+        slot_render_failed(s, rc, &err);
     else
-        send_in_lease(s);
+        slot_send(s);
 }
 
 /* The batch is open and its destination known: send it, unless it must not go as it is. */
@@ -225,10 +283,11 @@ static void deliver(struct slot *s)
         .was_unsure = s->leased.unsure || s->leased.kills,
     };
     if (s->leased.kills < SETTLE_KILLS_MAX) {
-        render(s);
+        slot_request(s);
         return;
     }
     struct err err;
+    know_first(s);
     slot_log(s, LOG_WARN, "batch_lost_workers", "halved instead of sent again");
     enum err_code rc =
         settle_plan_unsent(&s->plan, &s->facts, SLICE_LIT("the workers that sent it were lost"),
@@ -236,7 +295,7 @@ static void deliver(struct slot *s)
     slot_settle(s, rc, &err);
 }
 
-static void give_back(struct slot *s, const char *reason)
+void slot_give_back(struct slot *s, const char *reason)
 {
     if (reason) {
         slot_log(s, LOG_WARN, "batch_given_back", reason);
@@ -271,9 +330,10 @@ void slot_carry(struct slot *s, const struct queue_claimed *c)
     if (!rc)
         find_target(s);
     if (rc || !s->target)
-        give_back(s, rc ? "no memory for it" : "its destination is not configured like this here");
+        slot_give_back(s, rc ? "no memory for it"
+                             : "its destination is not configured like this here");
     else if (s->engine->draining)
-        give_back(s, NULL);
+        slot_give_back(s, NULL);
     else
         deliver(s);
 }

@@ -58,6 +58,7 @@ void slot_set_next_free(struct slot *s, struct slot *next)
 void slot_drop(struct slot *s)
 {
     struct engine *e = s->engine;
+    slot_await_end(s);
     s->state = SLOT_FREE;
     if (s->asks)
         s->quota->asking = false;
@@ -252,6 +253,13 @@ static void send_settle(struct slot *s)
         .result = buf_slice(&s->plan.result),
         .parts = s->plan.parts,
         .part_count = s->plan.part_count,
+        .progress = s->plan.progress,
+        .next_group = s->plan.next_group,
+        .next_records = s->plan.next_records,
+        .open = s->plan.open,
+        .uncharge_records = s->plan.uncharge_records,
+        .pause_ms = s->plan.pause_ms,
+        .hold_ms = s->plan.hold_ms,
     };
     struct queue_claim claim;
     struct err err;
@@ -267,6 +275,7 @@ static void send_settle(struct slot *s)
 /* The plan is made, or could not be made: then the batch is left to the end of its lease. */
 void slot_settle(struct slot *s, enum err_code rc, const struct err *err)
 {
+    slot_await_end(s);
     if (rc) {
         slot_log(s, LOG_ERROR, "settle_failed", err->text);
         slot_drop(s);
@@ -291,13 +300,17 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
         send_claim(s);
     else if (s->state == SLOT_SETTLING)
         send_settle(s);
+    else if (s->state == SLOT_AWAITING || s->state == SLOT_SHARING)
+        slot_await_again(s);
 }
 
 /* ---- beats ---- */
 
 bool slot_beats(const struct slot *s, const struct quota *q, uint64_t *ret_token)
 {
-    if (s->state != SLOT_SENDING || s->quota != q)
+    bool at_work =
+        s->state == SLOT_SENDING || s->state == SLOT_AWAITING || s->state == SLOT_SHARING;
+    if (!at_work || s->quota != q)
         return false;
     *ret_token = s->token;
     return true;

@@ -1,19 +1,24 @@
 /*
  * A slot: one batch on its way through claim, request and settle, and then the next.
  *
- *            claim          got               (lease short)
- *     FREE ────────▶ CLAIMING ──────┬───────────────────────▶ RENEWING
- *      ▲               │ nothing    │ prepared                   │ renewed
- *      │               ▼            ▼                            ▼
- *      ├──────────── FREE        SENDING ◀───────────────────────┘
- *      │                            │ answer, or nothing to send
- *      │      settled, no claim     ▼      settled + claim: CLAIMING with the next token
- *      └───────────────────────  SETTLING
+ *            claim          got               missing, another gets it
+ *     FREE ────────▶ CLAIMING ───────▶ · ────────────────────────────▶ AWAITING
+ *      ▲               │ nothing       │ ◀──────────── known ───────────┤
+ *      │               ▼               │ rendered      own request ◀────┘ locked
+ *      ├──────────── FREE              ├──────(lease short)──▶ RENEWING
+ *      │                               ▼                          │ renewed
+ *      │                            SENDING ◀─────────────────────┘
+ *      │                               │ answer            answer of what was missing
+ *      │                               ├─────────────────────────────▶ SHARING
+ *      │      settled, no claim        ▼                                  │ put for the fleet
+ *      └────────────────────────── SETTLING ◀─────────────────────────────┘
+ *                                   settled + claim: CLAIMING with the next token
  *
  * Invariants: a request is on its way only in SENDING, and only when it must end before the lease
- * does; a claim or settle whose reply was lost is sent again with the same token; the batch is
- * dropped, and left to the queue's own care, only when its lease has surely ended. A crash in any
- * state leaves a lease that ends.
+ * does; what must be known first (deliver/prelude.h) is got in the turn of a batch, and what was
+ * got is put for the fleet before that batch is settled; a claim or settle whose reply was lost is
+ * sent again with the same token; the batch is dropped, and left to the queue's own care, only when
+ * its lease has surely ended. A crash in any state leaves a lease that ends.
  */
 #ifndef SLUICE_WORKER_SLOT_H
 #define SLUICE_WORKER_SLOT_H

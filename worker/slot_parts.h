@@ -1,15 +1,25 @@
 /*
- * The inside of a slot, for the two files that move it: slot.c talks to the queue, carry.c takes a
- * batch from the claim's answer to the settle. Nobody else includes this.
+ * The inside of a slot, for the three files that move it: slot.c claims and settles, carry.c takes
+ * a batch from the claim's answer to the settle, await.c gets what must be known before. Nobody
+ * else includes this.
  */
 #ifndef SLUICE_WORKER_SLOT_PARTS_H
 #define SLUICE_WORKER_SLOT_PARTS_H
 
+#include "worker/deliver/prelude.h"
 #include "worker/engine.h"
 #include "worker/settle/plan.h"
 #include "worker/slot.h"
 
-enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RENEWING, SLOT_SENDING, SLOT_SETTLING };
+enum slot_state {
+    SLOT_FREE,
+    SLOT_CLAIMING,
+    SLOT_AWAITING,
+    SLOT_RENEWING,
+    SLOT_SENDING,
+    SLOT_SHARING,
+    SLOT_SETTLING
+};
 
 /* What the queue said about the leased batch; the texts lie in words. */
 struct leased {
@@ -22,6 +32,7 @@ struct leased {
     uint32_t attempts;
     uint32_t kills;
     bool unsure;
+    struct slice progress;
 };
 
 struct slot {
@@ -45,6 +56,9 @@ struct slot {
     struct batch_reader *reader;
     struct delivery delivery;
     struct rendered rendered;
+    struct prelude *prelude;      /* whose request this turn is for; NULL: the batch's own */
+    struct prelude_answer gotten; /* what its answer gave, in rendered's arena */
+    bool locked;                  /* this batch holds the fleet's lock of it */
     struct settle_facts facts;
     struct settle_plan plan;
     int64_t charge_at_ms; /* 0: nothing was sent */
@@ -66,6 +80,27 @@ void slot_drop(struct slot *s);
 
 /** A claim gave a batch: delivers it, or settles it without. */
 void slot_carry(struct slot *s, const struct queue_claimed *c);
+/** The batch's next request: its own, or that of what must be known before. */
+void slot_request(struct slot *s);
+/** Sends what was rendered, once the lease is long enough for it. */
+void slot_send(struct slot *s);
+/** What the outcome of a request means for the batch and its destination; the plan of its settle.
+ */
+enum err_code slot_plan(struct slot *s, const struct outcome *o, const struct http_answer *answer,
+                        struct err *err) MUST_CHECK;
+void slot_give_back(struct slot *s, const char *reason);
+void slot_render_failed(struct slot *s, enum err_code rc, struct err *err);
 void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason);
+
+/* ---- await.c ---- */
+
+/** Sees to it that the prelude gets known: by the fleet, by another slot, or by this turn. */
+void slot_await(struct slot *s);
+/** The pause is over, or a call to the queue was lost. */
+void slot_await_again(struct slot *s);
+/** The prelude's request was answered. */
+void slot_gotten(struct slot *s, const struct http_answer *answer);
+/** This slot gets it no longer; gives the lock back where it is still held. */
+void slot_await_end(struct slot *s);
 
 #endif

@@ -57,6 +57,11 @@ bool utf8_valid(struct slice s)
     return true;
 }
 
+size_t utf8_character(struct slice s)
+{
+    return s.n ? char_length((const unsigned char *)s.p, s.n) : 0;
+}
+
 struct slice utf8_prefix(struct slice s, size_t max)
 {
     if (s.n <= max)

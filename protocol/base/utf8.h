@@ -7,6 +7,9 @@
 /** True when s is well-formed UTF-8: no surrogates, no overlong forms, nothing above U+10FFFF. */
 bool utf8_valid(struct slice s);
 
+/** How many bytes the character at the beginning of s has; 0: it is malformed, or s is empty. */
+size_t utf8_character(struct slice s);
+
 /** The longest prefix of s that has at most max bytes and does not cut a character. */
 struct slice utf8_prefix(struct slice s, size_t max);
 

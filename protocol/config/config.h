@@ -15,6 +15,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct connector; /* protocol/connector/connector.h */
+struct object;
+
 /* Where in the project folder something is written; for messages. */
 struct config_place {
     const char *file; /* relative to the project folder */
@@ -30,6 +33,7 @@ struct settings {
     uint64_t window_bytes;       /* ceiling of payloads in Redis, all syncs together */
     uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
     uint32_t limit_slack_ms;
+    const char *seal_key; /* secret; seals what the fleet shares through Redis; NULL: none */
     struct config_place place;
 };
 
@@ -82,26 +86,30 @@ struct retry_policy {
 
 struct destination {
     const char *name;
-    const char *type;  /* connector name */
-    const char *quota; /* defaults to name */
+    const char *type; /* connector name */
+    const struct connector *connector;
+    const char *const *options; /* one value per connector->options, default included; NULL: not
+                                   set. A map's value is JSON */
+    const char *quota;          /* defaults to name */
     const struct rate_limit *limits;
     size_t limit_count;
-    uint32_t concurrency; /* requests at the same time, fleet-wide; default 8 */
-    uint64_t timeout_ms;  /* 30 000 */
+    uint32_t concurrency; /* requests at the same time, fleet-wide */
+    uint64_t timeout_ms;
     struct retry_policy retry;
-    uint32_t batch_size;  /* records; the connector's default */
-    uint64_t batch_bytes; /* ceiling of one request's body; the connector's default */
-    uint32_t batch_max;   /* the connector's own maximum of records */
-    /* webhook */
-    const char *url;
+    uint32_t batch_size;  /* records; 0: what the object says */
+    uint64_t batch_bytes; /* ceiling of one request's body; 0: what the object says */
     const struct param *headers;
     size_t header_count;
+    const char *ca_file;        /* authorities for https; NULL: the system's */
+    const char *const *secrets; /* texts that no message may show */
+    size_t secret_count;
+    /* webhook: what its options say */
+    const char *url;
     const char *bearer;     /* secret */
     const char *basic_user; /* secret */
     const char *basic_password;
     const char *sign_secret; /* secret */
     bool gzip;
-    const char *ca_file; /* authorities for https; NULL: the system's */
     /* Hex digest of everything above that decides what is sent and how; no secret can be read from
      * it. */
     char fingerprint[33];
@@ -184,7 +192,7 @@ struct transform {
     const struct map_entry *table;
     size_t table_count;
     bool has_fallback; /* `default` of a map table: otherwise an unknown value passes unchanged */
-    const char *fallback; /* NULL with has_fallback: null */
+    const char *fallback;          /* NULL with has_fallback: null */
     const struct transform *inner; /* applied only to some values */
     size_t inner_count;
     struct config_place place;
@@ -192,6 +200,8 @@ struct transform {
 
 enum mapping_kind { MAPPING_COLUMN, MAPPING_CONSTANT, MAPPING_TEMPLATE };
 enum if_null { IF_NULL_SEND, IF_NULL_SKIP };
+/* What a field does where the destination has a value, or the record, already. */
+enum on_conflict { ON_CONFLICT_OVERWRITE, ON_CONFLICT_SET_IF_EMPTY, ON_CONFLICT_CREATE_ONLY };
 
 struct mapping {
     enum mapping_kind kind;
@@ -201,10 +211,22 @@ struct mapping {
     const char *const *path; /* `to` split at its dots; "\." is a dot in a name */
     size_t path_count;
     enum if_null if_null;
+    enum on_conflict on_conflict;
+    bool merge_arrays;    /* a list is added to the destination's instead of replacing it */
+    bool recipe_off;      /* the object's recipe for this field is not applied */
     const char *fallback; /* JSON literal of `default:`, used for NULL; NULL: none */
     const struct transform *transforms;
     size_t transform_count;
+    size_t recipe_count; /* the last so many are the object's recipe, which a default goes through
+                            as well */
     struct config_place place;
+};
+
+/* What becomes of a field of `mappings: all` for the object's sake. */
+struct field_recipe {
+    const char *field;
+    const struct transform *transforms;
+    size_t transform_count;
 };
 
 enum schedule_kind {
@@ -221,13 +243,19 @@ struct sync {
     const struct model *model;
     const struct destination *destination;
     const char *object; /* NULL: the connector's only one */
+    const struct object *target;
+    struct slice star; /* what * stands for in the target's name, or the name */
     enum sync_mode mode;
     enum on_removed on_removed;
     const char *identify_by; /* destination field; NULL: the primary key */
     bool map_all;            /* `mappings: all` */
     const struct mapping *mappings;
     size_t mapping_count;
-    uint32_t batch_size; /* records; already limited by the connector's maximum */
+    const struct field_recipe *recipes; /* with map_all */
+    size_t recipe_count;
+    const char *newest_wins; /* destination field with the record's timestamp; NULL: none */
+    uint32_t batch_size;     /* records; already limited by the object's maximum */
+    uint64_t batch_bytes;    /* likewise */
     bool first_run_set;
     enum first_run first_run;
     enum schedule_kind schedule; /* only manual runs are carried out by this version */
@@ -237,8 +265,10 @@ struct sync {
     const struct sync **after;   /* SCHEDULE_AFTER: without circles */
     size_t after_count;
     enum priority priority;
-    const char
-        *lane_by; /* column whose equal values never share two requests in flight; NULL: none */
+    /* Equal values never share two requests in flight; at most one of the two is set. */
+    const char *lane_by;    /* column; NULL: none */
+    const char *lane_field; /* destination field; NULL: none */
+    bool one_lane;          /* batches go one at a time, in order */
     struct guard guard;
     struct config_place place;
 };
@@ -251,6 +281,8 @@ struct project {
     size_t source_count;
     struct model *models;
     size_t model_count;
+    const struct connector **connectors; /* the project's own */
+    size_t connector_count;
     struct destination *destinations;
     size_t destination_count;
     struct sync *syncs;
@@ -296,12 +328,23 @@ enum err_code project_load(const char *dir, struct project **ret_project,
  */
 enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err) MUST_CHECK;
+/**
+ * Only the connectors: project->connectors has those of the folder, if it is a project, and then
+ * all that are built in. Nothing else of the folder is looked at or complained of.
+ */
+enum err_code project_load_connectors(const char *dir, struct project **ret_project,
+                                      struct problem_list *problems, struct err *err) MUST_CHECK;
 void project_free(struct project *project);
 
 const struct sync *project_sync(const struct project *project, const char *name);
 /** Says that there is no such sync, and which one may be meant. Returns ERR_USAGE. */
 enum err_code project_no_sync(const struct project *project, const char *name, struct err *err);
 const struct destination *project_destination(const struct project *project, const char *name);
+/** The value of one of its connector's options, NULL where it is not set or there is none. */
+const char *destination_option(const struct destination *destination, const char *name);
+
+/** True where its refresh token changes with each use, so that all workers must share it. */
+bool destination_rotates(const struct destination *destination);
 
 const char *sync_mode_name(enum sync_mode mode);
 const char *priority_name(enum priority priority);

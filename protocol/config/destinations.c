@@ -1,12 +1,14 @@
+/* Destinations: the keys that all of them have; those of the connector are read by options.c. */
 #include "protocol/config/form.h"
 #include "protocol/config/parts.h"
-#include "protocol/config/quantity.h"
+#include "protocol/connector/connector.h"
 
 #include <stdlib.h>
 
 enum {
-    LIMITS_MAX = 16,
     DAY_MS = 86400000,
+    CONCURRENCY = 8,
+    TIMEOUT_MS = 30000,
 };
 
 struct destination_form {
@@ -14,11 +16,10 @@ struct destination_form {
     const char *type;
     const struct node *limits;
     const struct node *retry;
-    struct webhook_nodes webhook;
+    const struct node *headers;
 };
 
 #define MEMBER(m) .offset = offsetof(struct destination_form, m)
-/* The first COMMON_FIELDS belong to every type, the rest to webhook. */
 static const struct field fields[] = {
     {"type", FIELD_TEXT, MEMBER(type), .required = true},
     {"quota", FIELD_TEXT, MEMBER(d.quota)},
@@ -26,19 +27,13 @@ static const struct field fields[] = {
     {"concurrency", FIELD_COUNT, MEMBER(d.concurrency), .min = 1, .max = 10000},
     {"timeout", FIELD_DURATION, MEMBER(d.timeout_ms), .min = 1, .max = 3600000},
     {"retry", FIELD_NODE, MEMBER(retry)},
-    {"batch_size", FIELD_COUNT, MEMBER(d.batch_size), .min = 1, .max = WEBHOOK_BATCH_MAX},
-    {"batch_bytes", FIELD_SIZE, MEMBER(d.batch_bytes), .min = 1024, .max = WEBHOOK_BATCH_BYTES_MAX},
-    {"url", FIELD_TEXT, MEMBER(d.url), .required = true},
-    {"headers", FIELD_NODE, MEMBER(webhook.headers)},
-    {"bearer", FIELD_TEXT, MEMBER(d.bearer)},
-    {"basic", FIELD_NODE, MEMBER(webhook.basic)},
-    {"sign", FIELD_NODE, MEMBER(webhook.sign)},
-    {"gzip", FIELD_FLAG, MEMBER(d.gzip)},
+    {"batch_size", FIELD_COUNT, MEMBER(d.batch_size), .min = 1, .max = BATCH_RECORDS_MAX},
+    {"batch_bytes", FIELD_SIZE, MEMBER(d.batch_bytes), .min = 1024, .max = BATCH_BYTES_MAX},
+    {"headers", FIELD_NODE, MEMBER(headers)},
     {"ca_file", FIELD_TEXT, MEMBER(d.ca_file), .may_be_empty = true},
 };
-enum { COMMON_FIELDS = 8 };
-static const struct form webhook_form = {"webhook destination", fields, ARRAY_LEN(fields), false};
-static const struct form other_form = {"destination", fields, COMMON_FIELDS, true};
+/* The other keys are the connector's options. */
+static const struct form form = {"destination", fields, ARRAY_LEN(fields), true};
 
 #undef MEMBER
 #define MEMBER(m) .offset = offsetof(struct retry_form, m)
@@ -56,92 +51,37 @@ static const struct field retry_fields[] = {
 };
 static const struct form retry_form = {"`retry` map", retry_fields, ARRAY_LEN(retry_fields), false};
 
-#undef MEMBER
-#define MEMBER(m) .offset = offsetof(struct limit_form, m)
-struct limit_form {
-    const struct node *requests;
-    const struct node *records;
-    const struct node *per;
-};
-static const struct field limit_fields[] = {
-    {"requests", FIELD_NODE, MEMBER(requests)},
-    {"records", FIELD_NODE, MEMBER(records)},
-    {"per", FIELD_NODE, MEMBER(per), .required = true},
-};
-static const struct form limit_form = {"rate limit", limit_fields, ARRAY_LEN(limit_fields), false};
-
-static const char *const types[] = {
-    "webhook",   "http",     "hubspot",  "salesforce", "meta",       "google",
-    "tiktok",    "linkedin", "klaviyo",  "braze",      "customerio", "iterable",
-    "mailchimp", "marketo",  "intercom", "zendesk",    "segment",    "mixpanel",
-    "amplitude", "slack",    "airtable", "postgres",   NULL,
-};
-
-static bool read_count(struct reader *rd, const struct node *v, const char *key, uint64_t *ret)
+/* Those of the connector behind the common ones; NULL ends them. */
+static const char *const *known_keys(struct reader *rd, const struct connector *c)
 {
-    if (v->broken)
-        return false;
-    if (node_is_core(v, CORE_INT) && core_whole(v->text, ret) && *ret > 0 && *ret <= 1ull << 40)
-        return true;
-    mistake(rd, v->at, "`%s` must be a whole number above 0", key);
-    return false;
+    const char **known =
+        reader_alloc(rd, (ARRAY_LEN(fields) + c->option_count + 1) * sizeof *known);
+    size_t n = 0;
+    if (!known)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        known[n++] = fields[i].name;
+    for (size_t i = 0; i < c->option_count; i++) {
+        const char *name = c->options[i].name, *dot = strchr(name, '.');
+        const char *key = dot ? reader_printf(rd, "%.*s", (int)(dot - name), name) : name;
+        if (strcmp(key, known[n - 1]) != 0)
+            known[n++] = key;
+    }
+    return known;
 }
 
-static bool read_period(struct reader *rd, const struct node *v, uint64_t *ret_ms)
+/* Of a destination of `type: http`, connector_read_inline has said what is unknown. */
+static void refuse_unknown(struct reader *rd, const struct entry *of, const struct connector *c)
 {
-    if (v->broken)
-        return false;
-    if (node_is_text(v) && period_parse(v->text, ret_ms) && *ret_ms > 0 &&
-        *ret_ms <= 366ull * DAY_MS)
-        return true;
-    mistake(rd, v->at, "`per` must be a duration such as 1s, 10s, 1m, 1h or 1d, but it is %s",
-            v->kind == NODE_SCALAR && v->type != CORE_NULL ? shown(rd, v) : node_kind_name(v));
-    return false;
-}
-
-static bool read_limit(struct reader *rd, const struct node *node, struct rate_limit *out)
-{
-    struct limit_form f = {0};
-    struct entry of = {NULL, node->at, node};
-    if (!form_read(rd, &limit_form, &of, &f))
-        return false;
-    if (!f.requests == !f.records) {
-        mistake(
-            rd, node->at,
-            "a rate limit must have one of `requests` and `records`: {requests: 100, per: 10s}");
-        return false;
+    const char *const *known = known_keys(rd, c);
+    for (size_t i = 0; known && i < of->node->count; i++) {
+        const struct pair *pair = &of->node->pairs[i];
+        size_t j = 0;
+        while (known[j] && strcmp(known[j], pair->key) != 0)
+            j++;
+        if (!known[j])
+            form_unknown(rd, reader_printf(rd, "%s destination", c->name), pair, known);
     }
-    out->kind = f.requests ? RATE_REQUESTS : RATE_RECORDS;
-    bool good = f.per && read_period(rd, f.per, &out->per_ms);
-    return read_count(rd, f.requests ? f.requests : f.records, f.requests ? "requests" : "records",
-                      &out->count) &&
-           good;
-}
-
-static void read_limits(struct reader *rd, const struct node *list, struct destination *d)
-{
-    if (list->kind != NODE_LIST) {
-        wrong_type(rd, list, "rate_limits", "a list: [{requests: 100, per: 10s}]");
-        return;
-    }
-    if (list->count > LIMITS_MAX) {
-        mistake(rd, list->at, "there are more than %d rate limits: keep the tightest", LIMITS_MAX);
-        return;
-    }
-    struct rate_limit *limits = reader_alloc(rd, list->count * sizeof *limits);
-    if (!limits)
-        return;
-    for (size_t i = 0; i < list->count; i++) {
-        struct rate_limit limit = {0};
-        if (!read_limit(rd, list->items[i], &limit))
-            continue;
-        for (size_t j = 0; j < d->limit_count; j++)
-            if (limits[j].kind == limit.kind && limits[j].per_ms == limit.per_ms)
-                mistake(rd, list->items[i]->at,
-                        "this rate limit has the kind and the period of an earlier one: keep one");
-        limits[d->limit_count++] = limit;
-    }
-    d->limits = limits;
 }
 
 static void read_retry(struct reader *rd, const struct node *node, struct config_place at,
@@ -157,52 +97,61 @@ static void read_retry(struct reader *rd, const struct node *node, struct config
 }
 
 /* A batch with more records than a window admits could never be sent. */
-static void fit_batch(struct reader *rd, const struct entry *of, struct destination *d)
+static void check_size(struct reader *rd, const struct entry *of, const struct destination *d)
 {
-    const struct pair *given = node_get(of->node, "batch_size");
-    for (size_t i = 0; i < d->limit_count; i++) {
-        if (d->limits[i].kind != RATE_RECORDS || d->limits[i].count >= d->batch_size)
-            continue;
-        if (given && !given->value->broken)
-            mistake(rd, given->value->at,
+    const struct pair *size = node_get(of->node, "batch_size");
+    const struct pair *bytes = node_get(of->node, "batch_bytes");
+    uint32_t records_max = 1;
+    uint64_t bytes_max = 1024;
+    for (size_t i = 0; i < d->connector->object_count; i++) {
+        const struct object *o = &d->connector->objects[i];
+        records_max = o->max_records > records_max ? o->max_records : records_max;
+        bytes_max = o->max_bytes > bytes_max ? o->max_bytes : bytes_max;
+    }
+    if (d->batch_size > records_max)
+        mistake(rd, size->value->at, "`batch_size` must be from 1 to %u", records_max);
+    if (d->batch_bytes > bytes_max)
+        mistake(rd, bytes->value->at, "`batch_bytes` must be from 1024B to %s",
+                size_text(rd, bytes_max));
+    for (size_t i = 0; i < d->limit_count; i++)
+        if (d->limits[i].kind == RATE_RECORDS && d->limits[i].count < d->batch_size)
+            mistake(rd, size->value->at,
                     "`batch_size` is above the `records` of a rate limit, so that no batch could "
                     "ever be sent: make it smaller");
-        d->batch_size = (uint32_t)d->limits[i].count;
-        given = NULL;
+}
+
+/* A step that may take longer than a request usually does must fit the destination's lease. */
+static uint64_t default_timeout(const struct connector *c)
+{
+    uint64_t longest = c->timeout_ms ? c->timeout_ms : TIMEOUT_MS;
+    for (size_t i = 0; i < c->object_count; i++) {
+        const struct object *o = &c->objects[i];
+        for (size_t j = 0; j < o->request_count; j++)
+            for (size_t k = 0; k < o->requests[j].step_count; k++)
+                if (o->requests[j].steps[k].timeout_ms > longest)
+                    longest = o->requests[j].steps[k].timeout_ms;
     }
+    return longest;
 }
 
 static void read_common(struct reader *rd, const struct entry *of, struct destination_form *f)
 {
     if (f->d.quota != of->name)
         name_check(rd, node_get(of->node, "quota")->value->at, f->d.quota, "a quota's name");
-    if (f->limits && !f->limits->broken)
-        read_limits(rd, f->limits, &f->d);
+    destination_limits_read(rd, f->limits, &f->d);
     if (f->retry)
         read_retry(rd, f->retry, node_get(of->node, "retry")->at, &f->d.retry);
-    fit_batch(rd, of, &f->d);
 }
 
-/* False where the type is not ours to read. */
-static bool check_type(struct reader *rd, const struct entry *of)
+static void fill_webhook(struct destination *d)
 {
-    const struct pair *type = node_get(of->node, "type");
-    if (!type || type->value->broken || node_is_word(type->value, types[0]))
-        return type && !type->value->broken;
-    const struct section *own = &rd->sections[SECTION_CONNECTORS];
-    for (size_t i = 0; i < own->count && node_is_text(type->value); i++) {
-        if (strcmp(own->names[i], type->value->text) != 0)
-            continue;
-        unsupported(rd, type->value->at,
-                    "connectors of a project are not supported by this version: use webhook");
-        return false;
-    }
-    int which = word_of(rd, type->value, "type", types);
-    if (which > 0)
-        unsupported(rd, type->value->at,
-                    "a destination of type %s is not supported by this version: use webhook",
-                    types[which]);
-    return false;
+    const char *gzip = destination_option(d, "gzip");
+    d->url = destination_option(d, "url");
+    d->bearer = destination_option(d, "bearer");
+    d->basic_user = destination_option(d, "basic.user");
+    d->basic_password = destination_option(d, "basic.password");
+    d->sign_secret = destination_option(d, "sign.secret");
+    d->gzip = gzip && strcmp(gzip, "true") == 0;
 }
 
 static void destination_read(struct reader *rd, const struct entry *of, struct destination *out)
@@ -210,24 +159,35 @@ static void destination_read(struct reader *rd, const struct entry *of, struct d
     struct destination_form f = {
         .d = {.name = of->name,
               .quota = of->name,
-              .type = types[0],
-              .concurrency = 8,
-              .timeout_ms = 30000,
               .retry = {5, 500, 30000, 3600000},
-              .batch_size = WEBHOOK_BATCH_SIZE,
-              .batch_bytes = WEBHOOK_BATCH_BYTES,
-              .batch_max = WEBHOOK_BATCH_MAX,
               .place = of->at},
     };
-    bool webhook = check_type(rd, of);
-    if (!webhook)
-        f.d.batch_max = UINT32_MAX;
-    if (form_read(rd, webhook ? &webhook_form : &other_form, of, &f)) {
+    const struct node *definition = NULL;
+    const struct connector *c = connector_of(rd, of, &definition);
+    f.d.connector = c;
+    f.d.type = c ? c->name : "";
+    f.d.concurrency = c && c->concurrency ? c->concurrency : CONCURRENCY;
+    f.d.timeout_ms = c ? default_timeout(c) : TIMEOUT_MS;
+    if (form_read(rd, &form, of, &f)) {
+        if (c) {
+            if (definition != of->node)
+                refuse_unknown(rd, of, c);
+            destination_options_read(rd, of, &f.d);
+            fill_webhook(&f.d);
+        }
         read_common(rd, of, &f);
-        if (webhook)
-            webhook_read(rd, of, &f.webhook, &f.d);
+        destination_http_read(rd, of, f.headers, &f.d);
+        if (c)
+            check_size(rd, of, &f.d);
     }
-    fingerprint_make(rd, &f.d);
+    if (destination_rotates(&f.d) && !rd->project->settings.seal_key)
+        note(rd, of->at,
+             "the refresh token of the destination %s changes with each use: set "
+             "`settings.seal_key`, or let no more than one worker run",
+             shown_text(rd, of->name));
+    secrets_gather(rd, definition, &f.d);
+    if (c)
+        fingerprint_make(rd, definition, &f.d);
     *out = f.d;
 }
 

@@ -1,5 +1,4 @@
-/* `alerts` and `connectors`: their grammar is not carried out yet; what can be said of them is
- * said. */
+/* `alerts`: their grammar is not carried out yet; what can be said of them is said. */
 #include "protocol/config/parts.h"
 
 static void read_section(struct reader *rd, enum section_id id)
@@ -19,6 +18,5 @@ static void read_section(struct reader *rd, enum section_id id)
 
 void extras_read(struct reader *rd)
 {
-    read_section(rd, SECTION_CONNECTORS);
     read_section(rd, SECTION_ALERTS);
 }

@@ -107,6 +107,11 @@ static const char *amount_text(struct reader *rd, enum field_kind kind, uint64_t
                : reader_printf(rd, "%" PRIu64, n);
 }
 
+const char *size_text(struct reader *rd, uint64_t bytes)
+{
+    return amount_text(rd, FIELD_SIZE, bytes);
+}
+
 static void read_amount(struct reader *rd, const struct field *f, const struct node *v, void *to)
 {
     uint64_t n;

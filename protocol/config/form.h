@@ -59,6 +59,8 @@ int word_of(struct reader *rd, const struct node *node, const char *key, const c
 /** The first of these keys that node has, NULL where it has none; each further one is a mistake.
  * keys: NULL ends them. */
 const struct pair *only_one_of(struct reader *rd, const struct node *node, const char *const *keys);
+/** 4MiB, 1000B: for messages. */
+const char *size_text(struct reader *rd, uint64_t bytes);
 /** A number, true or false or text, as it was written; NULL and a mistake for anything else. */
 const char *scalar_of(struct reader *rd, const struct node *node, const char *key);
 

@@ -314,7 +314,8 @@ static void gather(struct reader *rd, const struct document_list *docs)
 static void load(struct reader *rd)
 {
     static void (*const parts[])(struct reader *) = {
-        sources_read, models_read, destinations_read, quotas_check, syncs_read, extras_read,
+        sources_read, models_read, connectors_read, destinations_read,
+        quotas_check, syncs_read,  extras_read,
     };
     struct document_list docs = {0};
     parse_files(rd, &docs);
@@ -344,12 +345,39 @@ static enum err_code open_dir(struct reader *rd, const char *dir, struct err *er
     return err_set(err, ERR_CONFIG, "the project folder %s cannot be opened: %s", dir, why);
 }
 
+/* Mistakes elsewhere are not this caller's: they are kept in a list that goes. */
+static void load_connectors(struct reader *rd)
+{
+    struct problem_list *problems = rd->problems, others;
+    struct document_list docs = {0};
+    problem_list_init(&others);
+    rd->problems = &others;
+    parse_files(rd, &docs);
+    rd->problems = problems;
+    for (size_t i = 0; i < docs.count && !rd->failed; i++) {
+        const struct pair *pair =
+            docs.items[i].ours ? node_get(docs.items[i].root, words[SECTION_CONNECTORS]) : NULL;
+        if (pair)
+            expand_tree(rd, pair->value);
+    }
+    rd->sections[SECTION_CONNECTORS].word = words[SECTION_CONNECTORS];
+    rd->sections[SECTION_CONNECTORS].noun = nouns[SECTION_CONNECTORS];
+    if (!rd->failed)
+        gather_section(rd, &docs, SECTION_CONNECTORS);
+    if (!rd->failed)
+        connectors_read(rd);
+    if (!rd->failed)
+        connectors_add_builtin(rd);
+    problem_sort(rd->problems);
+    problem_list_done(&others);
+}
+
 static enum err_code load_into(struct reader *rd, const char *dir, struct err *err)
 {
     enum err_code rc = open_dir(rd, dir, err);
     if (rc)
         return rc;
-    load(rd);
+    (rd->only_connectors ? load_connectors : load)(rd);
     size_t mistakes = rd->problems->mistakes;
     if (rd->failed)
         return err_set(err, rd->failed, "out of memory while reading the configuration in %s", dir);
@@ -386,5 +414,12 @@ enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err)
 {
     struct reader rd = {.problems = problems, .is_worker = true};
+    return load_as(&rd, dir, ret_project, err);
+}
+
+enum err_code project_load_connectors(const char *dir, struct project **ret_project,
+                                      struct problem_list *problems, struct err *err)
+{
+    struct reader rd = {.problems = problems, .only_connectors = true};
     return load_as(&rd, dir, ret_project, err);
 }

@@ -16,9 +16,15 @@ struct mapping_form {
     int if_null;
     const struct node *fallback;
     const struct node *transform;
+    int on_conflict;
+    int arrays;
+    int recipe; /* -1: not given */
 };
 
 static const char *const if_nulls[] = {"send", "skip", NULL};
+static const char *const conflicts[] = {"overwrite", "set_if_empty", "create_only", NULL};
+static const char *const array_words[] = {"replace", "merge", NULL};
+static const char *const recipe_words[] = {"off", NULL};
 
 #define MEMBER(m) .offset = offsetof(struct mapping_form, m)
 static const struct field fields[] = {
@@ -29,6 +35,9 @@ static const struct field fields[] = {
     {"transform", FIELD_NODE, MEMBER(transform)},
     {"if_null", FIELD_WORD, MEMBER(if_null), .words = if_nulls},
     {"default", FIELD_NODE, MEMBER(fallback)},
+    {"on_conflict", FIELD_WORD, MEMBER(on_conflict), .words = conflicts},
+    {"arrays", FIELD_WORD, MEMBER(arrays), .words = array_words},
+    {"recipe", FIELD_WORD, MEMBER(recipe), .words = recipe_words},
 };
 static const struct form form = {"mapping", fields, ARRAY_LEN(fields), false};
 
@@ -157,9 +166,22 @@ static void read_origin(struct reader *rd, const struct node *item, const struct
     }
 }
 
+/* What is done with the destination's own value. */
+static void read_conflict(struct reader *rd, const struct node *item, const struct mapping_form *f,
+                          struct mapping *m)
+{
+    m->on_conflict = (enum on_conflict)f->on_conflict;
+    m->merge_arrays = f->arrays == 1;
+    m->recipe_off = f->recipe == 0;
+    if (m->merge_arrays && m->on_conflict != ON_CONFLICT_OVERWRITE)
+        mistake(rd, node_get(item, "arrays")->at,
+                "`arrays: merge` and `on_conflict: %s` exclude each other: keep one",
+                conflicts[m->on_conflict]);
+}
+
 static void mapping_read(struct reader *rd, const struct node *item, struct mapping *m)
 {
-    struct mapping_form f = {0};
+    struct mapping_form f = {.recipe = -1};
     struct entry of = {NULL, item->at, item};
     m->place = item->at;
     if (item->kind == NODE_SCALAR) {
@@ -168,6 +190,7 @@ static void mapping_read(struct reader *rd, const struct node *item, struct mapp
         m->from = f.from;
     } else if (form_read(rd, &form, &of, &f)) {
         read_origin(rd, item, &f, m);
+        read_conflict(rd, item, &f, m);
     }
     m->to = f.to;
     if (!m->to)
@@ -180,6 +203,8 @@ void mappings_read(struct reader *rd, const struct node *node, struct sync *sync
 {
     if (node_is_word(node, "all")) {
         sync->map_all = true;
+        if (sync->target)
+            sync_add_recipes(rd, sync);
         return;
     }
     if (node->kind != NODE_LIST) {
@@ -196,8 +221,11 @@ void mappings_read(struct reader *rd, const struct node *node, struct sync *sync
     if (!mappings)
         return;
     for (size_t i = 0; i < node->count && !rd->failed; i++) {
-        mapping_read(rd, node->items[i], &mappings[sync->mapping_count]);
-        sync->mapping_count += mappings[sync->mapping_count].to != NULL;
+        struct mapping *m = &mappings[sync->mapping_count];
+        mapping_read(rd, node->items[i], m);
+        if (m->to && sync->target)
+            mapping_add_recipe(rd, sync->target, m);
+        sync->mapping_count += m->to != NULL;
     }
     sync->mappings = mappings;
 }

@@ -8,35 +8,38 @@
 
 #include "protocol/config/reader.h"
 
-enum {
-    WEBHOOK_BATCH_SIZE = 500,
-    WEBHOOK_BATCH_MAX = 10000,
-    WEBHOOK_BATCH_BYTES = 4 << 20,
-    WEBHOOK_BATCH_BYTES_MAX = 64 << 20,
-};
-
 /** node: the map under `settings`, NULL for the defaults. */
 void settings_read(struct reader *rd, const struct entry *settings);
 void sources_read(struct reader *rd);
 void models_read(struct reader *rd);
+/** The project's own. */
+void connectors_read(struct reader *rd);
+/** And behind them those that are built in. */
+void connectors_add_builtin(struct reader *rd);
 void destinations_read(struct reader *rd);
 /** Destinations of one quota must state the same limits. */
 void quotas_check(struct reader *rd);
 void syncs_read(struct reader *rd);
-/** `alerts` and `connectors`, which later versions carry out. */
+/** `alerts`, which a later version carries out. */
 void extras_read(struct reader *rd);
 
-/** A webhook's own keys. url, bearer … are read already; d->headers and what depends on them are
- * not. */
-struct webhook_nodes {
-    const struct node *headers;
-    const struct node *basic;
-    const struct node *sign;
-};
-void webhook_read(struct reader *rd, const struct entry *of, const struct webhook_nodes *nodes,
-                  struct destination *d);
-/** Fills d->fingerprint. */
-void fingerprint_make(struct reader *rd, struct destination *d);
+/** The connector that a destination's `type` names; NULL where there is none, with a mistake.
+ * ret_definition: its YAML in the project, untouched where it is built in. */
+const struct connector *connector_of(struct reader *rd, const struct entry *of,
+                                     const struct node **ret_definition);
+/** Values of the connector's options into d->options; d->connector is set. */
+void destination_options_read(struct reader *rd, const struct entry *of, struct destination *d);
+/** list: `rate_limits`; NULL: those of the connector. The options are read. */
+void destination_limits_read(struct reader *rd, const struct node *list, struct destination *d);
+/** headers: a node or NULL; d->ca_file is as written. The options are read. */
+void destination_http_read(struct reader *rd, const struct entry *of, const struct node *headers,
+                           struct destination *d);
+/** Fills d->secrets. definition: the connector's YAML in the project, or NULL. */
+void secrets_gather(struct reader *rd, const struct node *definition, struct destination *d);
+/** Fills d->fingerprint; everything else is there. */
+void fingerprint_make(struct reader *rd, const struct node *definition, struct destination *d);
+/** Something that HTTP does not allow in a header. */
+bool has_control(const char *text);
 
 /** Mappings into sync, `all` included. */
 void mappings_read(struct reader *rd, const struct node *node, struct sync *sync);
@@ -53,6 +56,15 @@ bool transform_is(const char *name);
 /** Two mappings must not fill the same field, nor one field inside another's. */
 void mappings_check(struct reader *rd, const struct sync *sync);
 bool mapping_is_to(const struct mapping *mapping, const char *field);
+
+/** Sets sync->target from `object`. */
+void sync_resolve(struct reader *rd, const struct entry *of, struct sync *sync);
+/** What follows from the target, and what it cannot do. Everything else of the sync is there. */
+void sync_target(struct reader *rd, const struct entry *of, struct sync *sync);
+/** The object's recipe for the field, behind the mapping's own transforms. */
+void mapping_add_recipe(struct reader *rd, const struct object *o, struct mapping *mapping);
+/** All recipes of the target, for `mappings: all`. */
+void sync_add_recipes(struct reader *rd, struct sync *sync);
 
 /** guard may be NULL; sync->mode is set. */
 void guard_read(struct reader *rd, const struct node *node, struct sync *sync);

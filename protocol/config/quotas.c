@@ -1,6 +1,7 @@
 /* Destinations that share a quota share one set of buckets in Redis, so they must state the same
  * limits. */
 #include "protocol/config/parts.h"
+#include "protocol/connector/connector.h"
 
 #include <stdlib.h>
 
@@ -16,7 +17,8 @@ static bool has_limit(const struct destination *d, const struct rate_limit *limi
 {
     for (size_t i = 0; i < d->limit_count; i++) {
         const struct rate_limit *own = &d->limits[i];
-        if (own->kind == limit->kind && own->per_ms == limit->per_ms && own->count == limit->count)
+        if (own->kind == limit->kind && own->per_ms == limit->per_ms &&
+            own->count == limit->count && own->group == limit->group)
             return true;
     }
     return false;
@@ -31,6 +33,15 @@ static bool same_limits(const struct destination *a, const struct destination *b
     return same;
 }
 
+/* A group's number means what the connector says. */
+static bool has_groups(const struct destination *d)
+{
+    for (size_t i = 0; i < d->limit_count; i++)
+        if (d->limits[i].group)
+            return true;
+    return false;
+}
+
 static void compare(struct reader *rd, const struct destination *first,
                     const struct destination *other)
 {
@@ -39,6 +50,9 @@ static void compare(struct reader *rd, const struct destination *first,
         what = "rate_limits";
     else if (first->concurrency != other->concurrency)
         what = "concurrency";
+    else if (first->connector && other->connector && first->connector != other->connector &&
+             (has_groups(first) || first->connector->open_jobs != other->connector->open_jobs))
+        what = "type";
     if (what)
         mistake(rd, other->place,
                 "the destinations %s and %s (%s:%u) share the quota %s but differ in `%s`: make "

@@ -37,6 +37,7 @@ struct section {
     size_t count;
 };
 
+struct connector;
 struct recipe_book;
 
 struct reader {
@@ -45,8 +46,10 @@ struct reader {
     struct section sections[SECTION_COUNT];
     const struct recipe_book *recipes; /* NULL: not read yet (recipes.h) */
     enum err_code failed;
-    bool is_worker;      /* secrets of `sources` may be missing */
-    bool may_be_missing; /* what is expanded now is one of those */
+    bool is_worker; /* secrets of `sources` may be missing */
+    bool only_connectors;
+    bool may_be_missing;               /* what is expanded now is one of those */
+    const struct connector **builtins; /* by their number, NULL where not read yet; NULL: none is */
 };
 
 void *reader_alloc(struct reader *rd, size_t n) MUST_CHECK;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { SEAL_KEY_LEAST = 32 };
+
 struct settings_form {
     struct settings s;
     const char *state_dir;
@@ -17,6 +19,7 @@ static const struct field fields[] = {
     {"listen", FIELD_TEXT, MEMBER(s.listen)},
     {"window", FIELD_SIZE, MEMBER(s.window_bytes), .min = 1 << 20, .max = 1ull << 40},
     {"disk_reserve", FIELD_SIZE, MEMBER(s.disk_reserve_bytes), .max = 1ull << 50},
+    {"seal_key", FIELD_TEXT, MEMBER(s.seal_key), .may_be_empty = true},
     {"limit_slack", FIELD_DURATION, MEMBER(limit_slack_ms), .max = 60000},
 };
 static const struct form form = {"`settings` map", fields, ARRAY_LEN(fields), false};
@@ -38,6 +41,16 @@ static void check_redis(struct reader *rd, const struct entry *of, const char *u
     mistake(rd, place_of_value(of, "redis"),
             "`redis` must be redis://host:port, rediss://host:port or unix:///path; leave it empty "
             "for a private server");
+}
+
+/* 32 characters that are not chosen by a machine are little enough. */
+static void check_seal_key(struct reader *rd, const struct entry *of, const char *key)
+{
+    if (strlen(key) < SEAL_KEY_LEAST)
+        mistake(rd, place_of_value(of, "seal_key"),
+                "`seal_key` must be %d characters or more, or 64 hex digits: openssl rand -hex 32 "
+                "makes one",
+                SEAL_KEY_LEAST);
 }
 
 static void check_listen(struct reader *rd, const struct entry *of, const char *listen)
@@ -120,6 +133,8 @@ void settings_read(struct reader *rd, const struct entry *settings)
         check_redis(rd, settings, f.s.redis);
     if (f.s.redis_ca)
         f.s.redis_ca = reader_path(rd, f.s.redis_ca);
+    if (f.s.seal_key)
+        check_seal_key(rd, settings, f.s.seal_key);
     check_listen(rd, settings, f.s.listen);
     rd->project->settings = f.s;
     set_state_dir(rd, settings, f.state_dir);

@@ -30,6 +30,7 @@ static const struct field fields[] = {
     {"mode", FIELD_WORD, MEMBER(mode), .words = modes},
     {"on_removed", FIELD_WORD, MEMBER(on_removed), .words = removals},
     {"identify_by", FIELD_TEXT, MEMBER(s.identify_by)},
+    {"newest_wins", FIELD_TEXT, MEMBER(s.newest_wins)},
     {"mappings", FIELD_NODE, MEMBER(mappings), .required = true},
     {"batch_size", FIELD_COUNT, MEMBER(s.batch_size), .min = 1, .max = UINT32_MAX},
     {"first_run", FIELD_WORD, MEMBER(first_run), .words = first_runs},
@@ -79,30 +80,6 @@ static void set_first_run(struct reader *rd, const struct entry *of, struct sync
                 shown_text(rd, of->name));
 }
 
-/* The webhook's maximum, then the limits: a batch above a window's records could never be sent. */
-static void set_batch_size(struct reader *rd, const struct entry *of, struct sync *s)
-{
-    const struct destination *d = s->destination;
-    const struct pair *given = node_get(of->node, "batch_size");
-    if (!d)
-        return;
-    if (s->batch_size == 0) {
-        s->batch_size = d->batch_size;
-        return;
-    }
-    if (s->batch_size > d->batch_max)
-        mistake(rd, given->value->at,
-                "`batch_size` is above the maximum of %s, which is %u: make it smaller", d->type,
-                d->batch_max);
-    for (size_t i = 0; i < d->limit_count; i++)
-        if (d->limits[i].kind == RATE_RECORDS && d->limits[i].count < s->batch_size)
-            mistake(rd, given->value->at,
-                    "`batch_size` is above the `records` of a rate limit of %s, so that no batch "
-                    "could ever be sent: "
-                    "make it smaller",
-                    shown_text(rd, d->name));
-}
-
 /* Columns of `mappings: all` are known only to the warehouse; those are checked when the run
  * starts. */
 static void check_identity(struct reader *rd, const struct entry *of, const struct sync *s)
@@ -149,7 +126,7 @@ static void read_rest(struct reader *rd, const struct entry *of, struct sync_for
         set_removal(rd, of, f);
         set_first_run(rd, of, f);
     }
-    set_batch_size(rd, of, &f->s);
+    sync_resolve(rd, of, &f->s);
     guard_read(rd, f->guard, &f->s);
     if (f->schedule)
         schedule_read(rd, f->schedule, &f->s);
@@ -158,6 +135,8 @@ static void read_rest(struct reader *rd, const struct entry *of, struct sync_for
     mappings_check(rd, &f->s);
     if (f->s.identify_by)
         check_identity(rd, of, &f->s);
+    if (mode_is_known(of))
+        sync_target(rd, of, &f->s);
 }
 
 static void sync_read(struct reader *rd, const struct entry *of, struct sync *out)

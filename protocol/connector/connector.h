@@ -139,9 +139,9 @@ struct null_policy {
 struct field_choice {
     enum render_as as;
     struct null_policy null;
-    bool flat;  /* nested: false */
-    int policy; /* enum on_conflict of the fields that are meant; -1: any */
-    const char *const *except;
+    bool flat;                 /* nested: false */
+    int policy;                /* enum on_conflict of the fields that are meant; -1: any */
+    const char *const *except; /* names; "{{identify_by}}": the field that names the record */
     size_t except_count;
     const char *const *only; /* count 0: all */
     size_t only_count;
@@ -294,8 +294,10 @@ struct verdict_source {
     const char *matches; /* BY_POINTER: PCRE2 with one group */
     const char *column;  /* BY_COLUMN; NULL: the key's */
     enum key_form key_form;
-    struct json_test in; /* at.given false: none; else: only entries that hold it */
-    struct json_test ok; /* likewise; given: entries that hold it are accepted */
+    struct json_test in;        /* at.given false: none; else: only entries that hold it … */
+    struct record_filter among; /* … and BY_INDEX: they count only these records: those of the
+                                   step's $records array that `in` names */
+    struct json_test ok;        /* likewise; given: entries that hold it are accepted */
     struct json_test retryable, accept, not_found, throttle;
     struct pointer_list message;
     struct pointer code;
@@ -430,13 +432,14 @@ struct step {
     size_t form_count;
     struct csv_form csv;
     struct template text;
-    bool gzip;
+    bool gzip;               /* always */
+    int32_t gzip_option;     /* -1: none; where this option is set and not false */
     const char *idempotency; /* header; NULL: none */
     const struct join *joins;
     size_t join_count;
     uint32_t group; /* of limits; from 1 */
     bool carries;   /* it sends records' fields or keys for writing: costs record limits, and an
-                       answer   that never came leaves them in doubt */
+                       answer that never came leaves them in doubt */
     uint64_t timeout_ms; /* 0: the destination's */
     int32_t if_var;      /* -1: none; only carried out where this var is known */
     int32_t unless_var;
@@ -608,6 +611,7 @@ struct connector {
     const char *docs;
     const char *checked;
     const char *notes;
+    const char *driver; /* "http" or "postgres": the latter has no requests */
     bool builtin;
     const struct option *options;
     size_t option_count;

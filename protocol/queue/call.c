@@ -17,6 +17,7 @@ enum status {
     STATUS_STOPPED = -5,
     STATUS_BAD = -6,
     STATUS_RESTARTED = -7,
+    STATUS_FULL = -8,
 };
 
 struct queue *queue_new(struct redis *redis, const char *quota)
@@ -181,6 +182,8 @@ enum err_code queue_refusal(struct err *err, int64_t status)
         return err_set(err, ERR_BUSY, "the queue still holds what must be gone first");
     case STATUS_STOPPED:
         return err_set(err, ERR_STOPPED, "the sync was stopped");
+    case STATUS_FULL:
+        return err_set(err, ERR_FULL, "the quota shares as many values as it may");
     case STATUS_BAD:
         return err_set(err, ERR_BUG, "the queue refused a call that makes no sense");
     default:

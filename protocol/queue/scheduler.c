@@ -3,6 +3,7 @@
 #include "protocol/queue/call.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/queue/shared.h"
 #include "protocol/wire/ordset.h"
 
 #include <stdio.h>
@@ -117,11 +118,13 @@ static void put_epoch(struct args *a, const struct queue_epoch *e)
     args_u64(a, e->commit);
     args_u64(a, e->concurrency);
     args_u64(a, e->slack_ms);
+    args_u64(a, e->max_open);
     args_u64(a, e->limit_count);
     for (size_t i = 0; i < e->limit_count; i++) {
         args_str(a, e->limits[i].kind == RATE_RECORDS ? "records" : "requests");
         args_u64(a, e->limits[i].count);
         args_u64(a, e->limits[i].per_ms);
+        args_u64(a, e->limits[i].group);
     }
     args_u64(a, e->window_count);
     for (size_t i = 0; i < e->window_count; i++) {
@@ -130,6 +133,13 @@ static void put_epoch(struct args *a, const struct queue_epoch *e)
         args_u64(a, e->windows[i].count);
     }
     put_grants(a, e->grants, e->grant_count);
+    args_u64(a, e->shared_count);
+    for (size_t i = 0; i < e->shared_count; i++) {
+        args_put(a, e->shared[i].name);
+        args_put(a, e->shared[i].value);
+        args_u64(a, e->shared[i].version);
+        args_u64(a, e->shared[i].left_ms);
+    }
 }
 
 enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_done_cb cb, void *ctx,
@@ -208,6 +218,7 @@ static enum err_code read_stats(struct reply_reader *r, struct arena *arena, str
         rc = read_windows(reply_array(r), arena, s);
     if (!rc)
         rc = read_syncs(reply_array(r), arena, s);
+    s->shared_version = (uint64_t)reply_int(r);
     if (rc == ERR_NOMEM)
         return err_set(err, ERR_NOMEM, "no memory for the queue's statistics");
     return rc || r->bad ? reply_foreign(err, "statistics") : ERR_OK;
@@ -266,6 +277,9 @@ static enum err_code put_batch(struct args *a, const struct queue_batch *b, stru
     args_put(a, b->ordset);
     args_u64(a, b->records);
     args_put(a, b->payload);
+    args_u64(a, b->group);
+    args_u64(a, b->costs);
+    args_u64(a, b->jobless);
     return ERR_OK;
 }
 

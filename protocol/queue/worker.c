@@ -23,6 +23,7 @@ static void read_batch(struct reply_reader *r, struct queue_claimed *c)
     c->attempts = (uint32_t)reply_int(r);
     c->kills = (uint32_t)reply_int(r);
     c->unsure = reply_int(r) != 0;
+    c->progress = reply_slice(r);
 }
 
 /* {status below zero} | {1, 1, batch…} | {1, 0, wait_ms, mismatch, stale} */
@@ -124,6 +125,27 @@ static const char *settle_word(enum settle_kind kind)
     ensure(false);
 }
 
+/* Batches of one request, which are the most, spare themselves these words. */
+static bool is_step(const struct queue_settle *s)
+{
+    return s->progress.n || s->next_group || s->next_records || s->open || s->uncharge_records ||
+           s->pause_ms || s->hold_ms;
+}
+
+static void put_step(struct args *a, const struct queue_settle *s)
+{
+    args_u64(a, is_step(s));
+    if (!is_step(s))
+        return;
+    args_put(a, s->progress);
+    args_u64(a, s->next_group);
+    args_u64(a, s->next_records);
+    args_u64(a, s->open);
+    args_u64(a, s->uncharge_records);
+    args_u64(a, s->pause_ms);
+    args_u64(a, s->hold_ms);
+}
+
 static void put_settle(struct args *a, const struct queue_settle *s)
 {
     args_put(a, s->epoch);
@@ -142,6 +164,7 @@ static void put_settle(struct args *a, const struct queue_settle *s)
         args_put(a, s->parts[i].payload);
         args_u64(a, s->parts[i].records);
     }
+    put_step(a, s);
 }
 
 /* {1, settled, null | claim} */
@@ -178,6 +201,8 @@ enum err_code queue_settle(struct queue *q, const struct queue_settle *s, queue_
                            struct err *err)
 {
     enum err_code rc = check_token(claim ? claim->token : 0, err);
+    if (!rc && s->progress.n > QUEUE_PROGRESS_MAX)
+        rc = err_set(err, ERR_BUG, "progress of %zu bytes", s->progress.n);
     if (rc)
         return rc;
     struct worker_call *call = malloc(sizeof *call);

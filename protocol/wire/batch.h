@@ -80,6 +80,8 @@ enum err_code batch_put_record(struct buf *rows, const struct record *r, size_t 
  */
 enum err_code batch_put_values(struct buf *out, const struct value *fields,
                                size_t field_count) MUST_CHECK;
+/** How many values of that form are neither null nor absent; 0 for empty bytes. */
+uint32_t batch_values_set(struct slice values);
 /** Appends a record whose values were already written by batch_put_values. values is empty for
  * delete and clear. */
 enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum record_op op,

@@ -312,6 +312,22 @@ static bool read_values(struct unpack *u, struct value *values, size_t n)
     return true;
 }
 
+uint32_t batch_values_set(struct slice values)
+{
+    struct unpack u = unpack_of(values);
+    uint32_t n, set = 0;
+    struct value v;
+    if (!values.n)
+        return 0;
+    bool whole = unpack_array(&u, BATCH_FIELDS_MAX, &n);
+    for (uint32_t i = 0; whole && i < n; i++) {
+        whole = read_value(&u, &v);
+        set += whole && v.kind != VALUE_NULL && v.kind != VALUE_ABSENT;
+    }
+    ensure(whole); /* the bytes are our own */
+    return set;
+}
+
 static bool read_row(struct batch_reader *r, struct record *ret)
 {
     struct unpack *u = &r->at;

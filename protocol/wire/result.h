@@ -30,6 +30,8 @@ enum result_flag {
     RESULT_SINGLE = 2, /* a refusal of a request that held this one record */
     RESULT_STOP = 4,   /* credentials or address: the run must end; message says why */
     RESULT_BUG = 8,    /* the answer made no sense (an index outside the batch) */
+    RESULT_WARN = 16,  /* accepted, but the destination counted some that it did not like; message
+                          says how many */
 };
 
 struct verdict_entry {

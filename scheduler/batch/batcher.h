@@ -1,17 +1,29 @@
 /*
  * Cuts planned records into batches and appends them to the spool.
  *
- * Takes one record at a time with the lane it belongs to; gives frames. Invariant: a batch never
- * holds more records or bytes than the destination takes, and the records of one lane keep their
- * order. Memory: one open batch per lane, LANES_MAX lanes. A crash here loses the open batches,
- * which the next diff finds again.
+ * Takes one record at a time with the lane it belongs to; gives frames. Records of operations that
+ * go in different requests belong to different groups. Invariant: a batch holds records of one
+ * group, never more of them or of their bytes than the destination takes, and the records of one
+ * lane keep their order. Memory: one open batch per ordered lane, one per group of the unordered.
+ * A crash here loses the open batches, which the next diff finds again.
  */
 #ifndef SLUICE_BATCH_BATCHER_H
 #define SLUICE_BATCH_BATCHER_H
 
 #include "scheduler/batch/spool.h"
 
-enum { BATCHER_LANES = 32 }; /* ordered lanes: lane_by values are hashed onto them */
+enum {
+    BATCHER_LANES = 32, /* ordered lanes: lane_by values are hashed onto them */
+    BATCHER_OPS = OP_APPEND + 1,
+    BATCHER_GROUPS = BATCHER_OPS, /* there is one per operation at most */
+};
+
+/* Operations that share requests. */
+struct batch_group {
+    uint32_t max_records; /* 0: max_records of the options */
+    uint64_t max_bytes;   /* 0: likewise */
+    struct batch_cost cost;
+};
 
 struct batcher_options {
     const char *sync;
@@ -25,9 +37,15 @@ struct batcher_options {
     size_t key_count;
     const struct field_path *fields; /* borrowed likewise */
     size_t field_count;
-    const uint8_t *policies; /* enum field_policy, one per field, borrowed likewise; NULL: all
-                                overwrite */
-    int32_t newest_field;    /* index of the field with the record's timestamp; -1: none */
+    const uint8_t *policies;       /* enum field_policy, one per field, borrowed likewise; NULL: all
+                                      overwrite */
+    int32_t newest_field;          /* index of the field with the record's timestamp; -1: none */
+    uint8_t group_of[BATCHER_OPS]; /* by enum record_op; zeroes: all in one */
+    struct batch_group groups[BATCHER_GROUPS];
+    uint64_t item_bytes; /* of one record; 0: max_bytes alone decides */
+    uint32_t max_values; /* field values that are set, of all records of a batch (of a removal, its
+                            key's); 0: any number */
+    bool hold_last;      /* the run's last batch is told apart: batch_head.last */
 };
 
 struct batcher;
@@ -38,7 +56,9 @@ enum err_code batcher_new(const struct batcher_options *opts, struct spool *spoo
 void batcher_free(struct batcher *b);
 
 /** Bytes that the values of a record may have (batch_put_values form) to fit a batch alone. */
-uint64_t batcher_values_max(const struct batcher *b);
+uint64_t batcher_values_max(const struct batcher *b, enum record_op op);
+/** Why a record with these values fits no batch, in words for people; NULL where it does. */
+const char *batcher_refuses(const struct batcher *b, enum record_op op, struct slice values);
 
 /**
  * Adds a record; cuts batches as they fill. values is empty for delete and clear. lane is -1
@@ -48,8 +68,9 @@ uint64_t batcher_values_max(const struct batcher *b);
 enum err_code batcher_add(struct batcher *b, int lane, const struct manifest_entry *entry,
                           const struct value *keys, struct slice values,
                           const struct frame_counts *counts, struct err *err) MUST_CHECK;
-/** Cuts what is open. */
-enum err_code batcher_flush(struct batcher *b, const struct frame_counts *counts,
+/** Cuts what is open. complete: everything that was to be planned was added; only then may a batch
+ * be called the run's last. */
+enum err_code batcher_flush(struct batcher *b, bool complete, const struct frame_counts *counts,
                             struct err *err) MUST_CHECK;
 
 /** Writes the id of batch number of run into out (BATCH_PART_ID_BYTES) and returns it. */

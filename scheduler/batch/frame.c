@@ -5,10 +5,16 @@
 /*
  * Header, little-endian as written by this machine (a spool is never moved to another):
  *   0 magic u32, 4 kind u32, 8 number u64, 16 records u32, 20 lane bytes u32, 24 manifest bytes
- * u32, 28 payload bytes u32, 32 unchanged u64, 40 invalid u64, 48 quarantined u64, 56 zero u64, 64
- * XXH3-64 of everything after the header, seeded with the XXH3-64 of bytes 0..63
+ * u32, 28 payload bytes u32, 32 unchanged u64, 40 invalid u64, 48 quarantined u64, 56 group u16, 58
+ * flags u16, 60 cost in records u32, 64 XXH3-64 of everything after the header, seeded with the
+ * XXH3-64 of bytes 0..63
  */
-enum { FRAME_MAGIC = 0x31464C53, FRAME_CHECKSUM_AT = 64, MANIFEST_FIXED_BYTES = 26 };
+enum {
+    FRAME_MAGIC = 0x31464C53,
+    FRAME_CHECKSUM_AT = 64,
+    MANIFEST_FIXED_BYTES = 26,
+    FLAG_JOBLESS = 1
+};
 
 static void put_u32(char *at, uint32_t v)
 {
@@ -18,6 +24,18 @@ static void put_u32(char *at, uint32_t v)
 static void put_u64(char *at, uint64_t v)
 {
     memcpy(at, &v, sizeof v);
+}
+
+static void put_u16(char *at, uint16_t v)
+{
+    memcpy(at, &v, sizeof v);
+}
+
+static uint16_t get_u16(const char *at)
+{
+    uint16_t v;
+    memcpy(&v, at, sizeof v);
+    return v;
 }
 
 static uint32_t get_u32(const char *at)
@@ -107,7 +125,9 @@ enum err_code frame_put(struct buf *out, const struct frame *f, struct err *err)
     put_u64(p + 32, f->counts.unchanged);
     put_u64(p + 40, f->counts.invalid);
     put_u64(p + 48, f->counts.quarantined);
-    put_u64(p + 56, 0);
+    put_u16(p + 56, f->cost.group);
+    put_u16(p + 58, f->cost.jobless ? FLAG_JOBLESS : 0);
+    put_u32(p + 60, f->cost.records);
     out->len += FRAME_HEADER_BYTES;
     if (buf_put(out, f->lane.p, f->lane.n) || buf_put(out, f->manifest.p, f->manifest.n) ||
         buf_put(out, f->payload.p, f->payload.n))
@@ -142,6 +162,9 @@ enum err_code frame_parse(struct slice bytes, struct frame *ret_frame, struct er
         .number = get_u64(p + 8),
         .records = get_u32(p + 16),
         .lane = slice_of(body, lane),
+        .cost = {.group = get_u16(p + 56),
+                 .jobless = get_u16(p + 58) & FLAG_JOBLESS,
+                 .records = get_u32(p + 60)},
         .counts = {.unchanged = get_u64(p + 32),
                    .invalid = get_u64(p + 40),
                    .quarantined = get_u64(p + 48)},

@@ -38,11 +38,20 @@ struct frame_counts {
     uint64_t quarantined;
 };
 
+/* What the first request of a batch costs, as queue_batch has it; zeroes: as any batch of one
+ * request. */
+struct batch_cost {
+    uint16_t group;   /* whose limits count it; 0: the main group */
+    uint32_t records; /* 0: all it holds */
+    bool jobless;     /* never holds a remote job */
+};
+
 struct frame {
     enum frame_kind kind;
     uint64_t number; /* of the batch, from 0 */
     uint32_t records;
     struct slice lane; /* empty: unordered */
+    struct batch_cost cost;
     struct frame_counts counts;
     struct slice manifest;
     struct slice payload;

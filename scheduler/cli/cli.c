@@ -38,6 +38,11 @@ static const struct command commands[] = {
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
      "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
      command_errors},
+    {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
+     "Lists connectors with their objects and modes: those that are built in and, in a project\n"
+     "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"
+     "their keys, fields, modes and maximums, and what a repeat after a crash does.\n",
+     "d", 0, 2, command_connectors},
     {"version", "", "print the version", "", "", 0, 0, command_version},
 };
 
@@ -54,13 +59,14 @@ static const struct {
     {'k', "      --key TEXT       only records whose key contains TEXT, e.g. '\"id\":42'\n"},
     {'m', "      --message TEXT   only records whose message contains TEXT\n"},
     {'r', "      --run RUN        only records of this run\n"},
+    {'d', "      --markdown       everything about all that are built in, as Markdown\n"},
     {'l', "      --limit N        at most N rows (default 20)\n"},
 };
 
-/* The width to give printf for a column of 8: … is one place wide, but three bytes. */
+/* The width to give printf for a column of 11: … is one place wide, but three bytes. */
 static int padded(const char *arguments)
 {
-    return strstr(arguments, "…") ? 10 : 8;
+    return strstr(arguments, "…") ? 13 : 11;
 }
 
 static void print_usage(FILE *out)
@@ -69,7 +75,7 @@ static void print_usage(FILE *out)
           "Keeps the tools people work in equal to the models of a warehouse.\n\nCommands:\n",
           out);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(out, "  %-9s%-*s %s\n", commands[i].name, padded(commands[i].arguments),
+        fprintf(out, "  %-11s%-*s %s\n", commands[i].name, padded(commands[i].arguments),
                 commands[i].arguments, commands[i].summary);
     fputs("\nEvery command takes -C DIR (the project folder, default the current one), --json and "
           "--help.\n",
@@ -116,11 +122,17 @@ static bool parse_number(const char *text, uint32_t max, uint32_t *ret)
 enum { OPT_JSON = 256, OPT_HELP };
 
 static const struct option long_options[] = {
-    {"directory", required_argument, NULL, 'C'}, {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},       {"full", no_argument, NULL, 'f'},
-    {"workers", required_argument, NULL, 'w'},   {"key", required_argument, NULL, 'k'},
-    {"message", required_argument, NULL, 'm'},   {"run", required_argument, NULL, 'r'},
-    {"limit", required_argument, NULL, 'l'},     {NULL, 0, NULL, 0},
+    {"directory", required_argument, NULL, 'C'},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"full", no_argument, NULL, 'f'},
+    {"workers", required_argument, NULL, 'w'},
+    {"key", required_argument, NULL, 'k'},
+    {"message", required_argument, NULL, 'm'},
+    {"run", required_argument, NULL, 'r'},
+    {"limit", required_argument, NULL, 'l'},
+    {"markdown", no_argument, NULL, 'd'},
+    {NULL, 0, NULL, 0},
 };
 
 /* Sets one option; returns false when its value is no good. */
@@ -134,6 +146,8 @@ static bool take_option(int letter, struct cli_options *o)
         return o->json = true;
     case 'f':
         return o->full = true;
+    case 'd':
+        return o->markdown = true;
     case 'w':
         return parse_number(optarg, WORKERS_OPTION_MAX, &o->workers);
     case 'l':
@@ -286,12 +300,14 @@ bool cli_is_named(const struct cli_options *opts, const char *sync)
     return !opts->name_count;
 }
 
-int cli_load(const struct cli_options *opts, struct project **ret_project)
+typedef enum err_code load_fn(const char *, struct project **, struct problem_list *, struct err *);
+
+static int load_with(load_fn *load, const struct cli_options *opts, struct project **ret_project)
 {
     struct problem_list problems;
     struct err err = {0};
     problem_list_init(&problems);
-    enum err_code rc = project_load(opts->dir, ret_project, &problems, &err);
+    enum err_code rc = load(opts->dir, ret_project, &problems, &err);
     for (size_t i = 0; i < problems.count; i++)
         if (problems.items[i].kind != PROBLEM_NOTE)
             print_problem(&problems.items[i]);
@@ -300,4 +316,14 @@ int cli_load(const struct cli_options *opts, struct project **ret_project)
         cli_fail(&err);
     problem_list_done(&problems);
     return status;
+}
+
+int cli_load(const struct cli_options *opts, struct project **ret_project)
+{
+    return load_with(project_load, opts, ret_project);
+}
+
+int cli_load_connectors(const struct cli_options *opts, struct project **ret_project)
+{
+    return load_with(project_load_connectors, opts, ret_project);
 }

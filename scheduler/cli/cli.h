@@ -32,6 +32,7 @@ struct cli_options {
     const char *key;          /* --key */
     const char *message;      /* --message */
     const char *run;          /* --run */
+    bool markdown;            /* connectors --markdown */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
 };
@@ -53,6 +54,8 @@ int cli_main(int argc, char **argv);
 /** Loads the project, printing every problem as file:line:col; returns EXIT_OK or the exit status
  * to end with. */
 int cli_load(const struct cli_options *opts, struct project **ret_project);
+/** The same for connectors alone, in a project folder or outside of one. */
+int cli_load_connectors(const struct cli_options *opts, struct project **ret_project);
 /** EXIT_OK when the project has every sync named on the command line; else says which one not. */
 int cli_check_names(const struct cli_options *opts, const struct project *project);
 /** The command line names this sync, or none at all. */
@@ -68,6 +71,7 @@ int command_retry(const struct cli_options *opts);
 int command_runs(const struct cli_options *opts);
 int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);
+int command_connectors(const struct cli_options *opts);
 int command_version(const struct cli_options *opts);
 
 #endif

@@ -67,13 +67,44 @@ static int status_of(const struct session *s)
     return s->rejects ? EXIT_REJECTS : EXIT_OK;
 }
 
+/* A refresh token that changes with each use must be shared by all who use it. */
+static int check_rotation(const struct project *p, uint32_t workers)
+{
+    for (size_t i = 0; i < p->destination_count && workers > 1; i++) {
+        const struct destination *d = &p->destinations[i];
+        if (!destination_rotates(d) || p->settings.seal_key)
+            continue;
+        struct err err;
+        err_set(&err, ERR_CONFIG,
+                "%s:%u:%u: the refresh token of the destination %s changes with each use, and "
+                "several workers cannot share it without `settings.seal_key`: set it, or use "
+                "--workers 1",
+                d->place.file, d->place.line, d->place.col, d->name);
+        return cli_fail(&err);
+    }
+    return EXIT_OK;
+}
+
+/* Where nothing was asked for, as many as can share what there is to share. */
+static uint32_t workers_for(const struct project *p, uint32_t asked)
+{
+    for (size_t i = 0; i < p->destination_count && !p->settings.seal_key && !asked; i++)
+        if (destination_rotates(&p->destinations[i]))
+            return 1;
+    return asked;
+}
+
 static int carry_out(const struct cli_options *opts, struct engine_options *o)
 {
     struct project *project = NULL;
     struct err err = {0};
     int status = cli_load(opts, &project);
-    if (status)
+    if (!status)
+        status = check_rotation(project, opts->workers);
+    if (status) {
+        project_free(project);
         return status;
+    }
     struct session s = {.json = opts->json,
                         .draws = isatty(STDERR_FILENO) != 0,
                         .colour = isatty(STDOUT_FILENO) != 0};
@@ -81,7 +112,7 @@ static int carry_out(const struct cli_options *opts, struct engine_options *o)
         .program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
     progress_init(&s.progress);
     o->project = project;
-    o->workers = opts->workers;
+    o->workers = workers_for(project, opts->workers);
     o->log = &log;
     o->on_run = on_run;
     o->on_progress = on_progress;

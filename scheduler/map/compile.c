@@ -4,6 +4,7 @@
  * row is read.
  */
 #include "protocol/base/json.h"
+#include "protocol/config/target.h"
 #include "scheduler/map/columns.h"
 #include "scheduler/map/json_scan.h"
 #include "scheduler/map/program.h"
@@ -123,22 +124,6 @@ static enum err_code set_path(struct compiler *c, struct field *f, const char *c
     return join_path(c, f);
 }
 
-static enum err_code compile_all(struct compiler *c)
-{
-    for (size_t i = 0; i < c->columns.count; i++) {
-        struct field *f = &c->p->fields[i];
-        f->to = c->columns.names[i];
-        f->kind = FIELD_COPY;
-        f->on_null = (struct value){.kind = VALUE_NULL};
-        enum err_code rc = columns_find(&c->columns, slice_str(f->to), "mappings: all",
-                                        &c->sync->place, &f->column, c->err);
-        rc = rc ? rc : set_path(c, f, &c->columns.names[i], 1);
-        if (rc)
-            return rc;
-    }
-    return ERR_OK;
-}
-
 static enum err_code compile_template(struct compiler *c, struct field *f)
 {
     const struct mapping *m = f->mapping;
@@ -228,10 +213,10 @@ static enum err_code compile_null(struct compiler *c, struct field *f)
     return ERR_OK;
 }
 
-/* A constant goes through its steps now; what they wrote must outlive the scratch memory. */
-static enum err_code fold_constant(struct compiler *c, struct field *f)
+/* A value that is known now goes through its steps now; what they wrote must outlive the scratch
+ * memory. */
+static enum err_code fold(struct compiler *c, const struct field *f, struct value *v)
 {
-    struct value *v = &f->constant;
     enum err_code rc = map_run_steps(&c->p->env, f, v, c->err);
     if (rc == ERR_INVALID)
         return config_error(c, &f->mapping->place);
@@ -244,6 +229,19 @@ static enum err_code fold_constant(struct compiler *c, struct field *f)
         v->p = copy;
     }
     return ERR_OK;
+}
+
+/* What takes the place of null is in the form that the object's recipe gives, too. */
+static enum err_code fold_default(struct compiler *c, struct field *f)
+{
+    struct field tail = *f;
+    size_t count = f->mapping->recipe_count;
+    if (!count || !f->mapping->fallback || f->on_null.kind == VALUE_NULL)
+        return ERR_OK;
+    tail.steps += f->step_count - count;
+    tail.step_count = count;
+    tail.on_null = (struct value){.kind = VALUE_NULL};
+    return fold(c, &tail, &f->on_null);
 }
 
 static enum err_code compile_mapping(struct compiler *c, struct field *f, const struct mapping *m)
@@ -261,7 +259,84 @@ static enum err_code compile_mapping(struct compiler *c, struct field *f, const 
     rc = rc ? rc : compile_origin(c, f, &input, what);
     rc = rc ? rc : compile_steps(c, f, &input);
     rc = rc ? rc : compile_null(c, f);
-    return rc || f->kind != FIELD_CONSTANT ? rc : fold_constant(c, f);
+    rc = rc ? rc : fold_default(c, f);
+    return rc || f->kind != FIELD_CONSTANT ? rc : fold(c, f, &f->constant);
+}
+
+static const struct field_recipe *recipe_for(const struct sync *sync, const char *field)
+{
+    for (size_t i = 0; i < sync->recipe_count; i++)
+        if (strcmp(sync->recipes[i].field, field) == 0)
+            return &sync->recipes[i];
+    return NULL;
+}
+
+/* A column that has a recipe is mapped as if it had been written down. */
+static enum err_code compile_recipe(struct compiler *c, struct field *f,
+                                    const struct field_recipe *recipe, const char *const *name)
+{
+    struct mapping *m = take(c, sizeof *m);
+    if (!m)
+        return no_memory(c);
+    *m = (struct mapping){.kind = MAPPING_COLUMN,
+                          .from = *name,
+                          .to = *name,
+                          .path = name,
+                          .path_count = 1,
+                          .transforms = recipe->transforms,
+                          .transform_count = recipe->transform_count,
+                          .place = c->sync->place};
+    return compile_mapping(c, f, m);
+}
+
+/* What the target says of fields, asked when they are known at last. */
+static enum err_code check_all(struct compiler *c)
+{
+    const struct object *o = c->sync->target;
+    const char *const *fields = c->columns.names;
+    size_t n = c->columns.count;
+    const char *lack = target_lacks(o, c->sync->mode, fields, n);
+    char name[TARGET_NAME_BYTES];
+    target_name(c->sync->destination->connector, o, name);
+    size_t i = 0;
+    while (i < n && target_takes(o, fields[i]))
+        i++;
+    if (i < n)
+        err_set(c->err, ERR_CONFIG,
+                "mappings: all gives the field %s, which %s does not have; map "
+                "the columns one by one",
+                fields[i], name);
+    else if (lack)
+        err_set(c->err, ERR_CONFIG, "%s needs the field %s, and the model has no such column", name,
+                lack);
+    else if (!target_has_any(o, fields, n))
+        err_set(c->err, ERR_CONFIG,
+                "the model has no column for any of the fields of which %s "
+                "needs one",
+                name);
+    else
+        return ERR_OK;
+    return place_prefix(c->err, &c->sync->place);
+}
+
+static enum err_code compile_all(struct compiler *c)
+{
+    enum err_code rc = c->sync->target ? check_all(c) : ERR_OK;
+    for (size_t i = 0; !rc && i < c->columns.count; i++) {
+        struct field *f = &c->p->fields[i];
+        const struct field_recipe *recipe = recipe_for(c->sync, c->columns.names[i]);
+        if (recipe) {
+            rc = compile_recipe(c, f, recipe, &c->columns.names[i]);
+            continue;
+        }
+        f->to = c->columns.names[i];
+        f->kind = FIELD_COPY;
+        f->on_null = (struct value){.kind = VALUE_NULL};
+        rc = columns_find(&c->columns, slice_str(f->to), "mappings: all", &c->sync->place,
+                          &f->column, c->err);
+        rc = rc ? rc : set_path(c, f, &c->columns.names[i], 1);
+    }
+    return rc;
 }
 
 static enum err_code compile_fields(struct compiler *c)
@@ -395,6 +470,69 @@ static enum err_code compile_identity(struct compiler *c)
     return ERR_OK;
 }
 
+static int32_t find_field(const struct map_program *p, const char *name)
+{
+    for (size_t i = 0; name && i < p->field_count; i++)
+        if (slice_eq_str(p->fields[i].name, name) || strcmp(p->fields[i].to, name) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
+/* The fields of which a record must have one, and the words for a row that has none. */
+static enum err_code compile_any_of(struct compiler *c)
+{
+    struct map_program *p = c->p;
+    size_t count = 0;
+    const char *const *names = c->sync->target ? target_any_of(c->sync->target, &count) : NULL;
+    if (!names)
+        return ERR_OK;
+    p->any_of = take(c, p->field_count * sizeof *p->any_of);
+    if (!p->any_of)
+        return no_memory(c);
+    for (size_t i = 0; i < p->field_count; i++)
+        for (size_t j = 0; j < count; j++) {
+            struct slice name = p->fields[i].name;
+            size_t n = strlen(names[j]);
+            if (name.n >= n && memcmp(name.p, names[j], n) == 0 &&
+                (name.n == n || name.p[n] == '.')) {
+                p->any_of[p->any_of_count++] = (uint16_t)i;
+                break;
+            }
+        }
+    struct err words;
+    err_set(&words, ERR_INVALID, "none of the fields");
+    list_names(&words, " ", names, count);
+    p->any_of_words = arena_str(&p->arena, slice_str(words.text));
+    return p->any_of_words ? ERR_OK : no_memory(c);
+}
+
+static enum err_code compile_policies(struct compiler *c)
+{
+    struct map_program *p = c->p;
+    p->newest = find_field(p, c->sync->newest_wins);
+    p->lane_field = find_field(p, c->sync->lane_field);
+    if (c->sync->newest_wins && p->newest < 0) {
+        err_set(c->err, ERR_CONFIG, "newest_wins: %s is no field of the mappings",
+                c->sync->newest_wins);
+        return place_prefix(c->err, &c->sync->place);
+    }
+    uint8_t *policies = take(c, p->field_count);
+    if (!policies)
+        return no_memory(c);
+    for (size_t i = 0; i < p->field_count; i++) {
+        const struct mapping *m = p->fields[i].mapping;
+        if (m && m->merge_arrays)
+            policies[i] = POLICY_MERGE;
+        else if (m && m->on_conflict == ON_CONFLICT_SET_IF_EMPTY)
+            policies[i] = POLICY_SET_IF_EMPTY;
+        else if (m && m->on_conflict == ON_CONFLICT_CREATE_ONLY)
+            policies[i] = POLICY_CREATE_ONLY;
+        if (policies[i] != POLICY_OVERWRITE)
+            p->policies = policies;
+    }
+    return ERR_OK;
+}
+
 static enum err_code compile_lane(struct compiler *c)
 {
     uint16_t column;
@@ -432,6 +570,8 @@ static enum err_code compile(struct compiler *c, const struct column *columns, s
     rc = rc ? rc : sort_fields(c);
     rc = rc ? rc : compile_identity(c);
     rc = rc ? rc : compile_lane(c);
+    rc = rc ? rc : compile_any_of(c);
+    rc = rc ? rc : compile_policies(c);
     return rc ? rc : map_digest_program(c->p, c->sync, c->err);
 }
 

@@ -42,6 +42,21 @@ int map_lane_column(const struct map_program *p)
     return p->lane;
 }
 
+int32_t map_lane_field(const struct map_program *p)
+{
+    return p->lane_field;
+}
+
+int32_t map_newest_field(const struct map_program *p)
+{
+    return p->newest;
+}
+
+const uint8_t *map_policies(const struct map_program *p)
+{
+    return p->policies;
+}
+
 struct map_digest map_names_digest(const struct map_program *p)
 {
     return p->names_digest;
@@ -147,6 +162,17 @@ static enum err_code run_primary(struct map_program *p, const struct row *row, s
     return rc;
 }
 
+/* A record that names nobody is not worth a request. */
+static enum err_code check_any_of(const struct map_program *p, struct err *err)
+{
+    for (size_t i = 0; i < p->any_of_count; i++) {
+        enum value_kind kind = p->values[p->any_of[i]].kind;
+        if (kind != VALUE_NULL && kind != VALUE_ABSENT)
+            return ERR_OK;
+    }
+    return err_set(err, ERR_INVALID, "%s has a value", p->any_of_words);
+}
+
 enum err_code map_run(struct map_program *p, const struct row *row, struct mapped *ret,
                       struct err *err)
 {
@@ -160,5 +186,7 @@ enum err_code map_run(struct map_program *p, const struct row *row, struct mappe
     enum err_code rc = run_primary(p, row, err);
     for (size_t i = 0; !rc && i < p->field_count; i++)
         rc = run_field(p, &p->fields[i], row, &p->values[i], err);
+    if (!rc && p->any_of_words)
+        rc = check_any_of(p, err);
     return rc || p->identity < 0 ? rc : check_identity(p, err);
 }

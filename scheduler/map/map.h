@@ -34,6 +34,12 @@ const struct slice *map_key_names(const struct map_program *p, size_t *ret_count
 bool map_has_identity(const struct map_program *p);
 /** Index of the lane_by column, -1: none. */
 int map_lane_column(const struct map_program *p);
+/** Index of the field whose equal values go one at a time, -1: none. */
+int32_t map_lane_field(const struct map_program *p);
+/** Index of the field with the record's timestamp, by which the newest wins; -1: none. */
+int32_t map_newest_field(const struct map_program *p);
+/** enum field_policy, one per field; NULL: all overwrite. */
+const uint8_t *map_policies(const struct map_program *p);
 
 /* 128 bits, hex by map_digest_text where people see them. */
 struct map_digest {

@@ -45,6 +45,12 @@ struct map_program {
     int identity; /* index of the identify_by field, -1: the primary key names the record */
     bool has_identity;
     int lane;
+    int32_t lane_field;      /* index of a field, -1: none */
+    int32_t newest;          /* index of the field with the record's timestamp, -1: none */
+    const uint8_t *policies; /* one per field; NULL: all overwrite */
+    uint16_t *any_of;        /* fields of which a record must have one */
+    size_t any_of_count;
+    const char *any_of_words; /* what is said of a row that has none; NULL: it need not */
     struct map_digest names_digest;
     struct map_digest fingerprint;
 };

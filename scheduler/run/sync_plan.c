@@ -4,6 +4,7 @@
 #include "scheduler/run/sync_run_private.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/connector/connector.h"
 #include "scheduler/map/map.h"
 #include "scheduler/run/approval.h"
 #include "scheduler/run/guard.h"
@@ -23,6 +24,42 @@ static void hash_text(XXH3_state_t *h, const char *s)
         XXH3_128bits_update(h, s, n);
 }
 
+/* Options that say how, not where. */
+static bool is_manner(const struct connector *c, size_t option)
+{
+    if (c->options[option].kind == OPTION_BOOL || c->limit_option == (int32_t)option)
+        return true;
+    for (size_t i = 0; i < c->object_count; i++)
+        for (size_t j = 0; j < c->objects[i].request_count; j++)
+            for (size_t k = 0; k < c->objects[i].requests[j].step_count; k++) {
+                const struct poll *poll = &c->objects[i].requests[j].steps[k].poll;
+                if (poll->given && (poll->first_option == (int32_t)option ||
+                                    poll->every_option == (int32_t)option))
+                    return true;
+            }
+    return false;
+}
+
+/* What tells one account from another: the address, and what else was chosen that is no secret. A
+ * default counts as nothing, so that a later version may have another. */
+static void hash_account(XXH3_state_t *h, const struct destination *d)
+{
+    const struct connector *c = d->connector;
+    if (strcmp(d->type, "webhook") == 0) {
+        hash_text(h, destination_option(d, "url"));
+        return;
+    }
+    for (size_t i = 0; i < c->option_count; i++) {
+        const struct option *o = &c->options[i];
+        const char *value = d->options[i];
+        bool chosen = value && (!o->preset || strcmp(o->preset, value) != 0);
+        if (o->secret || !chosen || is_manner(c, i))
+            continue;
+        hash_text(h, o->name);
+        hash_text(h, value);
+    }
+}
+
 /* Account, object, identity and primary key: what makes an accepted record mean something. */
 enum err_code run_target(const struct sync *sync, uint8_t *out)
 {
@@ -31,7 +68,7 @@ enum err_code run_target(const struct sync *sync, uint8_t *out)
         return ERR_NOMEM;
     XXH3_128bits_reset(h);
     hash_text(h, sync->destination->type);
-    hash_text(h, sync->destination->url);
+    hash_account(h, sync->destination);
     hash_text(h, sync->object);
     hash_text(h, sync->identify_by);
     for (size_t i = 0; i < sync->model->primary_key_count; i++)
@@ -128,8 +165,9 @@ static enum err_code start_batches(struct sync_run *run, struct err *err)
         .fingerprint = sync->destination->fingerprint,
         .object = sync->object,
         .max_records = sync->batch_size,
-        .max_bytes = sync->destination->batch_bytes,
-        .newest_field = -1,
+        .max_bytes = sync->batch_bytes,
+        .policies = map_policies(run->map),
+        .newest_field = map_newest_field(run->map),
     };
     o.key_names = map_key_names(run->map, &o.key_count);
     o.fields = map_fields(run->map, &o.field_count);
@@ -205,18 +243,17 @@ static enum err_code add_planned(struct sync_run *run, const struct diff_decisio
     static const enum record_class classes[] = {[DIFF_ADDED] = RECORD_ADDED,
                                                 [DIFF_CHANGED] = RECORD_CHANGED,
                                                 [DIFF_REMOVED] = RECORD_REMOVED};
-    if (d->values.n > batcher_values_max(run->batcher))
-        return diff_refuse(run->diff, d,
-                           SLICE_LIT("the row is larger than the batch_bytes of the destination"),
-                           err);
+    const char *refused = batcher_refuses(run->batcher, d->op, d->values);
+    if (refused)
+        return diff_refuse(run->diff, d, slice_str(refused), err);
     struct manifest_entry e = {.slot = d->slot,
                                .class = classes[d->class],
                                .op = d->op,
                                .key = d->key,
                                .identity = d->identity};
     memcpy(e.hash, d->hash, sizeof e.hash);
-    int lane =
-        run->sync->lane_by ? 0 : -1; /* removals have no column to go by: they share a lane */
+    bool laned = run->sync->one_lane || run->sync->lane_by || run->sync->lane_field;
+    int lane = laned ? 0 : -1; /* removals have nothing to go by: they share a lane */
     if (d->extra.n)
         lane = (unsigned char)d->extra.p[0];
     struct frame_counts counts = unplanned(run);
@@ -230,6 +267,18 @@ static bool is_planned(enum diff_class class)
     return class == DIFF_ADDED || class == DIFF_CHANGED || class == DIFF_REMOVED;
 }
 
+/* False where the record may go beside any other. */
+static bool take_lane(const struct sync_run *run, const struct row *row,
+                      const struct mapped *mapped, char *ret_lane)
+{
+    int column = map_lane_column(run->map), field = map_lane_field(run->map);
+    if (run->sync->one_lane || (column < 0 && field < 0))
+        return false;
+    struct slice value = value_slice(column >= 0 ? row->values[column] : mapped->fields[field]);
+    *ret_lane = (char)(XXH3_64bits(value.p, value.n) % BATCHER_LANES);
+    return true;
+}
+
 enum err_code sync_run_row(struct sync_run *run, const struct row *row, struct err *err)
 {
     struct mapped mapped;
@@ -240,14 +289,10 @@ enum err_code sync_run_row(struct sync_run *run, const struct row *row, struct e
     enum err_code rc = map_run(run->map, row, &mapped, &why);
     if (rc && rc != ERR_INVALID)
         return err_set(err, rc, "%s", why.text);
-    char lane = 0;
+    char lane;
     struct slice extra = {0};
-    int column = map_lane_column(run->map);
-    if (column >= 0) {
-        struct slice value = value_slice(row->values[column]);
-        lane = (char)(XXH3_64bits(value.p, value.n) % BATCHER_LANES);
+    if (!rc && take_lane(run, row, &mapped, &lane))
         extra = slice_of(&lane, 1);
-    }
     rc = diff_row(run->diff, &mapped, rc ? slice_str(why.text) : (struct slice){0}, extra, &d, err);
     if (!rc && is_planned(d.class))
         rc = add_planned(run, &d, err);
@@ -281,7 +326,8 @@ void sync_run_read_end(struct sync_run *run, const struct err *err)
 static enum err_code finish_plan(struct sync_run *run, struct err *err)
 {
     struct frame_counts counts = unplanned(run);
-    enum err_code rc = absorb_full(run, batcher_flush(run->batcher, &counts, err), err);
+    enum err_code rc =
+        absorb_full(run, batcher_flush(run->batcher, run->record.read_ended, &counts, err), err);
     if (!rc && run->record.read_ended) {
         struct frame end = {.kind = FRAME_END, .number = spool_count(run->spool), .counts = counts};
         rc = absorb_full(run, spool_append(run->spool, &end, err), err);

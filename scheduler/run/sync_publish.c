@@ -65,6 +65,13 @@ static enum err_code put_subset(struct sync_run *run, const struct frame *f, uin
     return rc;
 }
 
+/* A request of fewer records than the group's own costs no more than it holds. */
+static uint32_t records_charged(struct batch_cost cost, uint32_t records)
+{
+    bool some = cost.records < records || cost.records == QUEUE_NO_RECORDS;
+    return some ? cost.records : 0;
+}
+
 /* Copies batch `number` into the gathered ones. */
 static enum err_code gather_one(struct sync_run *run, uint64_t number, struct err *err)
 {
@@ -96,7 +103,13 @@ static enum err_code gather_one(struct sync_run *run, uint64_t number, struct er
                       out->ordset_bytes[i] ? ordset : (struct slice){0}, out->ids[i],
                       sizeof out->ids[i]))
         return err_set(err, ERR_BUG, "run: the id of a batch is too long");
-    out->batches[i] = (struct queue_batch){.number = number + 1, .records = run->open[number]};
+    out->batches[i] = (struct queue_batch){
+        .number = number + 1,
+        .records = run->open[number],
+        .group = f.cost.group,
+        .costs = records_charged(f.cost, run->open[number]),
+        .jobless = f.cost.jobless,
+    };
     out->count++;
     return ERR_OK;
 }

@@ -30,12 +30,18 @@ static enum err_code add(struct windows *w, struct queue_window item, struct err
     return ERR_OK;
 }
 
+/* As state keeps it: the kind, and above it the group. */
+static uint32_t saved_kind(const struct rate_limit *limit)
+{
+    return (uint32_t)limit->kind | limit->group << 8;
+}
+
 /* The destination's limit that a saved one belongs to; limit_count where there is none any more. */
 static size_t match(const struct destination *d, const struct saved_limit *s)
 {
     size_t i = 0;
     while (i < d->limit_count &&
-           (d->limits[i].per_ms != s->per_ms || (uint32_t)d->limits[i].kind != s->kind))
+           (d->limits[i].per_ms != s->per_ms || saved_kind(&d->limits[i]) != s->kind))
         i++;
     return i;
 }
@@ -124,7 +130,7 @@ enum err_code windows_save(struct windows *w, struct state *state, const struct 
         w->grant[i] = clean ? 0 : grant_of(&d->limits[i]);
         w->unknown[i] = clean ? 0 : w->unknown[i] + w->grant[i];
         limits[i] = (struct saved_limit){
-            .kind = (uint32_t)d->limits[i].kind,
+            .kind = saved_kind(&d->limits[i]),
             .count = d->limits[i].count,
             .per_ms = d->limits[i].per_ms,
             .grant = w->unknown[i],

@@ -3,7 +3,7 @@
  *
  * Before Redis may charge tokens, state holds a ceiling on how many (the grant). After a clean end
  * the saved windows are exact; after an unclean one every granted token counts as used. Limits are
- * matched by kind and length, so a changed number keeps its window.
+ * matched by kind, group and length, so a changed number keeps its window.
  */
 #ifndef SLUICE_RUN_WINDOWS_H
 #define SLUICE_RUN_WINDOWS_H

@@ -11,7 +11,7 @@
 
 /* A limit as it was configured when it was saved, and the tokens that may be charged by then. */
 struct saved_limit {
-    uint32_t kind; /* enum rate_kind */
+    uint32_t kind; /* enum rate_kind, and 256 times the group */
     uint64_t count;
     uint64_t per_ms;
     uint64_t grant; /* cumulative ceiling; 0: none */

@@ -3,16 +3,18 @@
 Nothing here is taken from the Lua scripts; PROTOCOL.md is the common source. Every method answers as the
 script must, so that a test can compare word for word.
 """
-import copy
 import math
 
-from parts import Batch, Limit, Refused, Sync
+from claiming import Claiming
+from parts import Batch, Limit, Refused, Step, Sync, held_name
+from placing import Placing
+from shared_values import SharedValues
 
 STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED = -1, -2, -3, -4, -5, -6, -7
 KILLS_MAX, INF = 3, math.inf
 
 
-class Model:
+class Model(Placing, Claiming, SharedValues):
     def __init__(self):
         self.off = self.last = self.seen = self.permit_clock = self.permit_mono = 0
         self.limits, self.old_limits = [], {}
@@ -22,13 +24,18 @@ class Model:
         self.results, self.unread = [], {}
         self.closed, self.late_throttle = {}, {}
         self.tops = {}
+        self.parked, self.holds, self.late_waits = {}, {}, {}
+        self.shared, self.shared_version = {}, 0
+        self.max_open = 0
         self.forget_epoch()
 
     def forget_epoch(self):
         self.epoch = self.state = None
         self.fenced = False
         self.permit_until = 0
-        self.syncs, self.batches, self.parked, self.leases = {}, {}, {}, {}
+        self.syncs, self.batches, self.leases = {}, {}, {}
+        self.parked = {p: due for p, due in self.parked.items() if p in self.holds}
+        self.late_waits = {p: wait for p, wait in self.late_waits.items() if p in self.holds}
         self.paused_syncs, self.paused_destinations = set(), set()
         self.since, self.lowered = {}, {}
         self.v = 0.0
@@ -57,11 +64,12 @@ class Model:
     def look_leases(self):
         return len(self.leases)
 
-    def open(self, state, epoch, permit_ms, mono, commit, concurrency, slack, limits, windows, server_changed):
+    def open(self, state, epoch, permit_ms, mono, commit, concurrency, slack, max_open, limits, windows, shared,
+             server_changed):
         if self.epoch is not None or self.syncs or self.leases:
             raise Refused(BUSY)
         self.set_clock(mono)
-        self.slack = slack
+        self.slack, self.max_open = slack, max_open
         known = {**self.old_limits, **{limit.key: limit for limit in self.limits}}
         for limit in self.limits:
             if limit.late:
@@ -70,8 +78,8 @@ class Model:
             limit.back = [t for t in limit.back if t > self.now]
         before = list(self.limits)
         self.limits = []
-        for i, (kind, count, per) in enumerate(limits):
-            new = Limit(kind, count, per)
+        for i, (kind, count, per, group) in enumerate(limits):
+            new = Limit(kind, count, per, group)
             given = any(k == i for k, _, _ in windows)
             if new.key in known and not (server_changed and given):
                 old = known[new.key]
@@ -81,7 +89,8 @@ class Model:
                 for left, n in saved:
                     new.give_back(n, self.now + left)
                 if not saved:
-                    used = max([len(o.back) for o in before if o.kind == kind], default=0)
+                    alike = [o for o in before if o.kind == kind and (0 in (o.group, group) or o.group == group)]
+                    used = max([len(o.back) for o in alike], default=0)
                     new.give_back(min(used, count), self.now + per + slack)
             self.limits.append(new)
         self.old_limits = known
@@ -90,6 +99,8 @@ class Model:
             self.closed[d] = max(self.closed.get(d, 0), self.now + self.late_throttle.pop(d))
         self.closed = {d: t for d, t in self.closed.items() if t > self.now}
         self.paused_destinations, self.since, self.lowered = set(), {}, {}
+        self.start_late_waits()
+        self.restore_shared(shared)
         self.epoch, self.state, self.fenced = epoch, state, False
         self.owner = (state, str(commit))
         self.permit_until, self.v = self.now + permit_ms, 0.0
@@ -120,6 +131,7 @@ class Model:
         for d in list(self.late_throttle):
             self.closed[d] = max(self.closed.get(d, 0), self.now + self.late_throttle.pop(d))
         self.trusted = True
+        self.start_late_waits()
         self.reap("", False)
 
     def fence(self):
@@ -132,53 +144,18 @@ class Model:
         for lease in self.leases.values():
             for limit, cost in zip(self.limits, lease["costs"]):
                 limit.late += cost
+        for part in self.parked_parts():
+            b = self.batches[part]
+            if b.held and b.held[0] > self.now:
+                self.hold_lane(b.sync, b.lane, b.held)
         was_fenced = self.fenced
         self.forget_epoch()
         self.fenced = was_fenced
 
-    # ---- where a batch is ----
-
-    def wake(self, s):
-        if not s.active and s.line and not s.paused and not s.ended:
-            s.active, s.vt = True, max(s.vt, self.v)
-
-    def put_first(self, part):
-        b = self.batches[part]
-        s = self.syncs[b.sync]
-        if not b.lane:
-            s.line.insert(0, part)
-            return
-        s.lanes.setdefault(b.lane, []).insert(0, part)
-        if s.blocked[b.lane] is not None:
-            s.blocked[b.lane] = None
-            s.line.insert(0, ("lane", b.lane))
-
-    def drop(self, part):
-        b = self.batches.pop(part)
-        s = self.syncs[b.sync]
-        if not b.lane:
-            return
-        if s.lanes.get(b.lane):
-            s.blocked[b.lane] = None
-            s.line.append(("lane", b.lane))
-            self.wake(s)
-        else:
-            s.blocked.pop(b.lane)
-            s.lanes.pop(b.lane, None)
-
-    def say(self, root, sync, body):
-        self.results.append((root, sync, body))
-
-    def say_own(self, b, records, verdict, unsure):
-        self.say(b.root, b.sync, {"records": tuple(records), "verdict": verdict, "doubt": bool(unsure), "kills": b.kills})
-
-    def say_ended(self, b, records, unsure):
-        self.say_own(b, records, "failed" if self.syncs[b.sync].ended == "f" else "cancelled", unsure)
-
     # ---- scheduler's side ----
 
     def enqueue(self, epoch, name, run, destination, fingerprint, weight, cap, batches, unread):
-        """batches: (number, root, part, lane, records, size)"""
+        """batches: (number, root, part, lane, records, size, group, costs, jobless)"""
         self.refuse(epoch)
         s = self.syncs.get(name)
         living = [b for b in self.batches.values() if b.sync == name]
@@ -190,18 +167,20 @@ class Model:
                 s.paused = name in self.paused_syncs
             s.run, s.top, s.ended = run, 0, None
             s.destination, s.fingerprint = destination, fingerprint
+            s.blocked.update({lane: name for name, (sync, lane) in self.holds.items() if sync == s.name})
         if s.ended:
             raise Refused(STOPPED)
         self.syncs[name] = s
         s.weight = weight
         count, size = len(living), sum(b.size for b in living)
         taken = 0
-        for number, root, part, lane, records, n in batches:
+        for number, root, part, lane, records, n, group, costs, jobless in batches:
             if number > s.top:
                 if size + unread + n > cap and not (count < 2 and unread <= cap):
                     break
                 count, size, s.top = count + 1, size + n, number
-                self.batches[part] = Batch(root, records, name, lane, n)
+                b = self.batches[part] = Batch(root, records, name, lane, n)
+                b.says(Step(group=group, costs=costs), 2 if jobless else 0)
                 if not lane:
                     s.line.append(part)
                 else:
@@ -243,17 +222,26 @@ class Model:
             return 0
         s.ended, s.active = s.ended or how, False
         budget = 64
-        while budget and s.line:
-            item = s.line.pop(0)
-            part = s.lanes[item[1]].pop(0) if isinstance(item, tuple) else item
-            self.say_ended(self.batches[part], self.batches[part].records, self.batches[part].unsure)
-            self.drop(part)
-            budget -= 1
-        for part in [p for p in self.parked if self.batches[p].sync == s.name][:budget]:
+        for line in (s.jobs, s.line):
+            while budget and line:
+                item = line.pop(0)
+                self.finish(s.lanes[item[1]].pop(0) if isinstance(item, tuple) else item)
+                budget -= 1
+        for part in [p for p in self.parked_parts() if self.batches[p].sync == s.name][:budget]:
             del self.parked[part]
-            self.say_ended(self.batches[part], self.batches[part].records, self.batches[part].unsure)
-            self.drop(part)
+            self.late_waits.pop(part, None)
+            self.finish(part)
+            budget -= 1
+        for lane in [lane for lane, blocker in s.blocked.items() if blocker == held_name(s.name, lane)]:
+            while budget and s.lanes.get(lane):
+                self.finish(s.lanes[lane].pop(0), False)
+                budget -= 1
         return sum(b.sync == s.name for b in self.batches.values())
+
+    def finish(self, part, hold=None):
+        b = self.batches[part]
+        self.say_ended(b, b.records, b.unsure)
+        self.drop(part, hold)
 
     def reap(self, prefix, every):
         if every:
@@ -292,105 +280,7 @@ class Model:
 
     # ---- worker's side ----
 
-    def factor_now(self, now):
-        if self.factor >= 1000:
-            return 1000
-        return min(1000, self.factor + 100 * max(0, (now - self.factor_since) // 10000))
-
-    def concurrency_now(self, now=None):
-        if self.limits:
-            return self.concurrency
-        return max(1, self.concurrency * self.factor_now(self.now if now is None else now) // 1000)
-
-    def used(self, i, now):
-        limit = self.limits[i]
-        return sum(t > now for t in limit.back) + limit.late + sum(x["costs"][i] for x in self.leases.values())
-
-    def promote(self, now):
-        due = sorted([p for p in self.parked if self.parked[p] <= now], key=lambda p: (self.parked[p], p.encode()))
-        for group in range(0, min(len(due), 256), 32):
-            for part in reversed(due[group:group + 32]):
-                del self.parked[part]
-                self.put_first(part)
-                self.wake(self.syncs[self.batches[part].sync])
-
-    def candidate(self, abilities, now):
-        mismatch = False
-        for s in sorted((s for s in self.syncs.values() if s.active), key=lambda s: (s.vt, s.name.encode())):
-            if abilities.get(s.destination) != s.fingerprint:
-                mismatch = True
-            elif s.destination not in self.paused_destinations and self.closed.get(s.destination, 0) <= now:
-                return s, mismatch
-        return None, mismatch
-
-    def would_run(self, abilities, now):
-        """The claim at that time if nothing else happened: (sync, part, costs), or None."""
-        self.promote(now)
-        s, _ = self.candidate(abilities, now)
-        if s is None:
-            return None
-        factor = self.factor_now(now)
-        if len(self.leases) >= self.concurrency_now(now):
-            return None
-        item = s.line[0]
-        part = s.lanes[item[1]][0] if isinstance(item, tuple) else item
-        costs = [limit.cost(len(self.batches[part].records)) for limit in self.limits]
-        for i, limit in enumerate(self.limits):
-            used = self.used(i, now)
-            if used and used + costs[i] > max(1, limit.count * factor // 1000):
-                return None
-            if limit.grant is not None and limit.charged + costs[i] > limit.grant:
-                return None
-        return s, part, costs
-
-    def first_time(self, abilities):
-        """The earliest later time at which a claim would succeed by itself; None: only something new helps."""
-        times = {t for limit in self.limits for t in limit.back} | set(self.parked.values()) | set(self.closed.values())
-        if self.factor_now(self.now) < 1000:
-            times |= {self.factor_since + 10000 * k for k in range(1, 11)}
-        for t in sorted(t for t in times if t > self.now):
-            if copy.deepcopy(self).would_run(abilities, t):
-                return t
-        return None
-
-    def claim(self, worker, token, lease_ms, mono, abilities):
-        """('batch', part) | ('stale',) | ('none', mismatch)"""
-        if self.epoch and not self.fenced and not self.trusted and self.raw < self.seen:
-            self.seen = INF
-        self.refuse()
-        top, top_raw, top_mono = self.tops.get(worker, (-1, None, None))
-        if top_raw is not None and abs(self.raw - top_raw - (mono - top_mono)) > 500 + (mono - top_mono) / 1000:
-            self.seen, self.tops[worker] = INF, (top, None, None)
-            raise Refused(UNPERMITTED)
-        held = self.leases.get((worker, token))
-        if held:
-            held["end"] = max(held["end"], self.now + lease_ms)
-            return "batch", held["part"]
-        if token <= top:
-            return ("stale",)
-        run = self.would_run(abilities, self.now)
-        if run is None:
-            found, mismatch = self.candidate(abilities, self.now)
-            if found and len(self.leases) < self.concurrency_now():
-                self.last, self.seen = self.now, self.raw
-            return "none", mismatch and not found
-        s, part, costs = run
-        item = s.line.pop(0)
-        if isinstance(item, tuple):
-            s.lanes[item[1]].pop(0)
-            s.blocked[item[1]] = part
-        self.v = max(s.vt, self.v)
-        s.vt, s.active = self.v + math.ceil(720720 / s.weight), bool(s.line)
-        for limit, cost in zip(self.limits, costs):
-            limit.charged += cost
-            limit.back = [t for t in limit.back if t > self.now]
-        self.leases[worker, token] = {"part": part, "end": self.now + lease_ms, "at": self.now, "costs": costs,
-                                      "destination": s.destination}
-        self.tops[worker] = token, self.raw, mono
-        self.last, self.seen = self.now, self.raw
-        return "batch", part
-
-    def settle(self, epoch, worker, token, kind, delay, unsure, age, keep, parts):
+    def settle(self, epoch, worker, token, kind, delay, unsure, age, keep, parts, step):
         """parts: (part, records, size). True: settled. What the worker says in its result is not modelled."""
         lease = self.leases.get((worker, token)) if epoch == self.epoch else None
         if lease is None:
@@ -403,47 +293,80 @@ class Model:
             for limit, cost in zip(self.limits, lease["costs"]):
                 limit.charged -= cost
         else:
-            self.charge(lease, self.now - age)
-            b.unsure = b.unsure or int(unsure)
+            self.charge_settled(lease, self.now - age, step.uncharge)
+            b.unsure = int(unsure) if kind == "continue" else b.unsure or int(unsure)
         if kind == "throttle":
             self.throttle(lease["destination"], delay, lease["at"])
         elif kind != "release" and not keep:
             self.since.pop(lease["destination"], None)
+        if step.pause and kind != "release":
+            self.close(lease["destination"], step.pause)
         if kind == "stop":
             s.ended, s.active = s.ended or "c", False
+        hold = None if kind == "release" or not b.lane else self.hold(step.hold, age)
         if kind in ("done", "stop"):
-            self.drop(part)
+            self.drop(part, hold)
         elif s.ended:
             for _, records, _ in parts or [(part, b.records, 0)]:
                 self.say_ended(b, records, b.unsure)
-            self.drop(part)
-        elif kind == "retry":
-            self.retry(part, b, s, parts, delay)
+            self.drop(part, hold)
         else:
-            if kind == "split":
-                self.split(part, b, parts)
-            else:
-                self.put_first(part)
-            self.wake(s)
+            self.go_on(kind, part, b, s, parts, delay, step, hold)
         return True
 
-    def retry(self, part, b, s, parts, delay):
-        b.attempts += 1
-        if parts:
-            del self.batches[part]
-            part, b.records, b.size = parts[0]
-            self.batches[part] = b
-        self.parked[part] = (self.now if self.trusted else min(self.now, self.permit_until)) + delay
+    def charge_settled(self, lease, since, uncharge):
+        for i, limit in enumerate(self.limits):
+            if uncharge and limit.kind == "records":
+                limit.charged -= lease["costs"][i]
+                lease["costs"][i] = 0
+        self.charge(lease, since)
+
+    def hold(self, ms, age):
+        """Until when the lane stays closed, as park() takes it; None: not at all."""
+        if not ms or age > ms + self.slack:
+            return None
+        if not self.trusted:
+            return math.inf, ms
+        until = self.now - age + ms + self.slack
+        return (until, None) if until > self.now else None
+
+    def go_on(self, kind, part, b, s, parts, delay, step, hold):
+        if kind == "split":
+            one, two = self.replace(part, b, parts, b.attempts, step.begins())
+            self.batches[one].kills = self.batches[two].kills = 0
+            if hold:
+                s.lanes.setdefault(b.lane, []).insert(0, two)
+            else:
+                self.put_first(two)
+            part, b = one, self.batches[one]
+        elif kind != "release":
+            attempts = {"retry": b.attempts + 1, "throttle": b.attempts, "continue": 0}[kind]
+            if parts:
+                part, = self.replace(part, b, parts, attempts, step)
+                b = self.batches[part]
+            else:
+                b.attempts = attempts
+                b.says(step, b.job)
+        if kind != "release":
+            b.held = hold
+        waits = kind == "retry" or (kind == "continue" and delay > 0)
+        if not waits and not hold:
+            self.put_first(part)
+            self.wake(s)
+            return
+        due = (self.now if self.trusted else min(self.now, self.permit_until)) + delay if waits else 0
+        if hold and hold[1] is not None:
+            self.park(part, math.inf, max(hold[1], delay if waits else 0))
+        else:
+            self.park(part, max(due, hold[0] if hold else 0))
         if b.lane:
             s.blocked[b.lane] = part
 
-    def split(self, part, b, parts):
-        del self.batches[part]
-        for name, records, size in reversed(parts):
-            child = Batch(b.root, records, b.sync, b.lane, size)
-            child.attempts, child.unsure = b.attempts, b.unsure
-            self.batches[name] = child
-            self.put_first(name)
+    def close(self, d, ms):
+        if self.trusted:
+            self.closed[d] = max(self.closed.get(d, 0), self.now + ms)
+        else:
+            self.late_throttle[d] = max(self.late_throttle.get(d, 0), ms)
 
     def throttle(self, d, delay, claimed_at):
         self.since.setdefault(d, self.now if self.trusted else min(self.now, self.permit_until))

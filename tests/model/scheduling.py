@@ -5,15 +5,19 @@ import random
 
 import model
 import world
+from parts import NONE
 
 PERMIT_MS, LEASE_MS, SLACK_MS, CAP = 10000, 6000, 20, 400
 FINGERPRINTS = {"d1": "f1", "d2": "f2"}
 LIMITS = [
     [],
-    [("requests", 5, 1000)],
-    [("requests", 4, 1000), ("records", 12, 5000)],
-    [("requests", 30, 120000)],
-    [("records", 10, 2000), ("requests", 40, 90000)],
+    [("requests", 5, 1000, 0)],
+    [("requests", 4, 1000, 0), ("records", 12, 5000, 0)],
+    [("requests", 30, 120000, 0)],
+    [("records", 10, 2000, 0), ("requests", 40, 90000, 0)],
+    [("requests", 2, 1000, 2), ("requests", 6, 1000, 0)],
+    [("requests", 3, 2000, 1), ("requests", 2, 3000, 2), ("records", 12, 5000, 0)],
+    [("records", 9, 2000, 1), ("requests", 20, 90000, 2)],
 ]
 NOT_SENT = 2**64 - 1
 
@@ -22,6 +26,7 @@ class Planned:
     def __init__(self, number, root, lane, records, size):
         self.number, self.root, self.lane, self.records, self.size = number, root, lane, records, size
         self.verdicts = {}
+        self.group = self.costs = self.jobless = 0
 
     def open_records(self):
         return tuple(r for r in range(self.records) if r not in self.verdicts)
@@ -37,6 +42,10 @@ class Scheduling:
         self.true, self.skew = 1_700_000_000_000, 0
         self.limits = self.rng.choice(LIMITS)
         self.concurrency = self.rng.choice([1, 2, 5, 8])
+        self.max_open = self.rng.choice([0, 0, 1, 2, 4])
+        self.steps = self.rng.random() < 0.7  # batches of several requests
+        self.lane_closed = {}  # (sync, lane) -> the true instant before which nothing may be sent
+        self.shared_saved, self.shared_asked = [], 0
         self.plans, self.republish = {}, {}
         self.position, self.untrimmed = "0-0", []
         self.runs = self.epochs = self.workers_made = 0
@@ -95,10 +104,13 @@ class Scheduling:
         saved = [x for window in windows for x in window]
         grants = [] if self.rng.random() < 0.5 else [50] * len(self.limits)
         self.granted = 50 if grants else None
-        args = ["s" * 32, self.epoch, "", PERMIT_MS, self.true, "boot", self.epochs, self.concurrency, SLACK_MS, len(self.limits),
-                *flat, len(windows), *saved, len(grants), *grants]
+        shared = list(self.shared_saved)
+        args = ["s" * 32, self.epoch, "", PERMIT_MS, self.true, "boot", self.epochs, self.concurrency, SLACK_MS, self.max_open,
+                len(self.limits), *flat, len(windows), *saved, len(grants), *grants,
+                len(shared), *[x for value in shared for x in value]]
         reply, _ = self.both("open", args, lambda: self.model.open(
-            "s" * 32, self.epoch, PERMIT_MS, self.true, self.epochs, self.concurrency, SLACK_MS, self.limits, windows, changed))
+            "s" * 32, self.epoch, PERMIT_MS, self.true, self.epochs, self.concurrency, SLACK_MS, self.max_open, self.limits,
+            windows, shared, changed))
         assert reply
         for limit in self.model.limits:
             limit.grant = limit.charged + 50 if grants and limit.per > 60000 else None
@@ -121,6 +133,7 @@ class Scheduling:
         for i in range(len(m.limits)):
             assert sum(n for k, _, n in self.saved if k == i) == m.used(i, m.now)
         stats = {reply[7][i].decode(): reply[7][i + 1:i + 5] for i in range(0, len(reply[7]), 5)}
+        assert reply[8] == m.shared_version
         unread = self.unread()
         for s in m.syncs.values():
             mine = {p: b for p, b in m.batches.items() if b.sync == s.name}
@@ -151,6 +164,10 @@ class Scheduling:
         for number in range(1, self.rng.randint(2, 14)):
             lane = self.rng.choice(["", "L1", "L2", "L:3"]) if lanes else ""
             planned.append(Planned(number, f"{run}.{number}", lane, self.rng.choice([1, 1, 2, 5, 13]), self.rng.randint(0, 90)))
+            if self.steps:
+                p = planned[-1]
+                p.group, p.costs = self.rng.choice([0, 0, 1, 2, 3]), self.rng.choice([0, 0, 0, NONE, 1])
+                p.jobless = int(self.rng.random() < 0.2)
         self.plans[sync] = {"run": run, "planned": planned, "weight": self.rng.choice([1, 2, 4]),
                             "destination": self.rng.choice(["d1", "d2"])}
         self.republish[sync] = list(planned)
@@ -169,8 +186,8 @@ class Scheduling:
             records = p.open_records()
             part, text = self.part_id(p.root, records, p.records)
             payload = f"{p.root}|{','.join(map(str, records))}".ljust(p.size, ".")
-            words += [p.number, p.root, part, p.lane, text, max(1, len(records)), payload]
-            batches.append((p.number, p.root, part, p.lane, records, len(payload)))
+            words += [p.number, p.root, part, p.lane, text, max(1, len(records)), payload, p.group, p.costs, p.jobless]
+            batches.append((p.number, p.root, part, p.lane, records, len(payload), p.group, p.costs, p.jobless))
         args = [self.epoch, sync, plan["run"], plan["destination"], FINGERPRINTS[plan["destination"]], plan["weight"], CAP,
                 len(batches), *words]
         if any(p.number > self.top(sync, plan) and not p.open_records() for p in again):
@@ -258,6 +275,7 @@ class Scheduling:
         if loss == "flush":
             self.server.redis.delete(*self.server.redis.keys(f"sluice:{{{self.quota}}}*"))
             self.model, self.lossy, self.position, self.untrimmed = model.Model(), True, "0-0", []
+            self.lane_closed = {}
         elif loss == "restore":
             self.restore()
         self.number("fence", [], lambda: self.model.fence())
@@ -289,7 +307,7 @@ class Scheduling:
         """The server is killed and comes back with what it once wrote to its disk."""
         self.server.restart()
         self.model, self.position, self.untrimmed = copy.deepcopy(self.snapshot)
-        self.lossy = True
+        self.lossy, self.lane_closed = True, {}
         self.model.tick(self.clock())
         reply = self.call("claim", "w0", 1, LEASE_MS, self.true, 0)
         assert reply[0] < 0, "a claim on a server that has lost writes"
@@ -299,7 +317,44 @@ class Scheduling:
         gone = self.true - self.permit_at
         out = [(i, max(0, left - gone) + SLACK_MS, n) for i, left, n in self.saved
                if self.limits[i][2] > 60000 and self.granted is not None]
-        for i, (_, count, per) in enumerate(self.limits):
+        for i, (_, count, per, _) in enumerate(self.limits):
             short = per <= 60000 or self.granted is None
             out.append((i, per + SLACK_MS, count if short else self.granted))
         return out
+
+    # ---- shared values ----
+
+    def share(self):
+        """A worker looks up, locks or stores something that all of them use."""
+        name, holder = self.rng.choice(["token", "audience"]), self.rng.choice(self.workers)
+        op = self.rng.choice(["get", "lock", "lock", "put", "put", "unlock"])
+        m = self.model
+        m.tick(self.clock())
+        if op == "get":
+            words, given = [], {}
+        elif op == "unlock":
+            words, given = [holder], {"holder": holder}
+        elif op == "lock":
+            ttl = self.rng.choice([500, 5000])
+            words, given = [holder, ttl], {"holder": holder, "ttl": ttl}
+        else:
+            version = self.rng.choice([None, 0, m.shared_entry(name)["version"], m.shared_version])
+            value = self.rng.choice(["", "a", "b" * 100])
+            expire, durable = self.rng.choice([0, 0, 3000, 60000]), self.rng.random() < 0.5
+            words = [holder, "" if version is None else version, value, expire, int(durable)]
+            given = {"holder": holder, "version": version, "value": value, "expire": expire, "durable": durable}
+        reply, answer = self.both("shared", [op, name, *words], lambda: m.shared_call(op, name, **given))
+        if reply is not None:
+            reply = [x.decode() if isinstance(x, bytes) else x for x in reply[1:]]
+            assert reply == answer, (op, name, given, reply, answer)
+
+    def save_shared(self):
+        """The scheduler keeps the durable ones."""
+        reply, answer = self.both("shared", ["all", ""], lambda: self.model.shared_durable() if self.model.epoch else self.model.refuse())
+        if reply is None:
+            return
+        assert reply[1] == self.model.shared_version
+        flat = reply[2]
+        got = {flat[i].decode(): (flat[i + 1].decode(), flat[i + 2], flat[i + 3]) for i in range(0, len(flat), 4)}
+        assert got == answer, (got, answer)
+        self.shared_saved = [(name, *rest) for name, rest in got.items()]

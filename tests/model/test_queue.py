@@ -46,7 +46,7 @@ class Story(Working):
         ops = [(self.claim, 30), (self.settle, 22), (self.send, 30), (lambda: self.enqueue(self.rng.choice("ABCD")), 14),
                (self.pass_time, 25), (self.permit, 2), (self.reap, 3), (self.beat, 2), (self.trim, 3), (self.control, 4),
                (self.zombie, 2), (self.jump, 1), (lambda: self.crash(self.rng.choice(self.workers)), 1),
-               (self.lose, 0.3), (self.save, 0.1)]
+               (self.lose, 0.3), (self.save, 0.1), (self.share, 3), (self.save_shared, 0.5)]
         self.rng.choices([op for op, _ in ops], [weight for _, weight in ops])[0]()
         self.check()
 
@@ -94,9 +94,9 @@ class Story(Working):
 
     def end(self):
         self.check()
-        for kind, count, per in self.limits:
-            worst, requests = self.receiver.worst(kind, per)
-            assert worst <= count or requests == 1, f"{worst} {kind} in {per} ms, allowed {count}"
+        for kind, count, per, group in self.limits:
+            worst, requests = self.receiver.worst(kind, per, group)
+            assert worst <= count or requests == 1, f"{worst} {kind} of group {group} in {per} ms, allowed {count}"
         assert not self.model.results, f"verdicts of the queue that never came: {self.model.results}"
 
     def play(self, steps):

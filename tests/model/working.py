@@ -1,5 +1,6 @@
 """The workers' half of a story: claims, deliveries, settles of every kind, crashes and late answers."""
 import model
+import parts
 import world
 from scheduling import FINGERPRINTS, LEASE_MS, NOT_SENT, Scheduling
 
@@ -39,16 +40,20 @@ class Working(Scheduling):
     def judge_batch(self, reply, part, worker, token):
         m = self.model
         b = m.batches[part]
-        _, _, epoch, root, got_part, text, sync, destination, payload, n, attempts, kills, unsure = reply
+        _, _, epoch, root, got_part, text, sync, destination, payload, n, attempts, kills, unsure, progress = reply
         assert got_part.decode() == part and root.decode() == b.root and sync.decode() == b.sync
         assert (n, attempts, kills, unsure) == (len(b.records), b.attempts, b.kills, b.unsure)
+        assert progress.decode() == b.progress
         name, _, records = payload.decode().rstrip(".").partition("|")
         p = self.find(b.sync, b.root)
         assert name == b.root and tuple(int(r) for r in records.split(",")) == b.records == world.ordset_read(text.decode(), p.records)
         if (worker, token) not in self.held:
             self.judge_order(p, b, worker, token)
             self.held[worker, token] = {"part": part, "planned": p, "records": b.records, "lease": self.true + LEASE_MS,
-                                        "sent": None, "epoch": epoch.decode(), "sync": b.sync, "lane": b.lane}
+                                        "sent": None, "epoch": epoch.decode(), "sync": b.sync, "lane": b.lane,
+                                        "group": b.group, "costs": b.costs, "refresh": False}
+            if m.max_open:
+                assert m.places_taken() <= m.max_open, "more jobs than the destination takes"
 
     def judge_order(self, p, b, worker, token):
         """No record is in two hands, and a lane is in order and one at a time."""
@@ -67,14 +72,17 @@ class Working(Scheduling):
         """Never late; early only where something else opens first that turns out not to fit."""
         m = self.model
         first = m.first_time(abilities)
-        events = set(m.parked.values()) | set(m.closed.values())
+        events = {t for t in m.parked.values() if t < model.INF} | set(m.closed.values())
         if m.factor_now(m.now) < 1000:
             events |= {m.factor_since + 10000 * k for k in range(1, 11)}
+        if any(limit.group for limit in m.limits):
+            events |= {t for limit in m.limits for t in limit.back}  # then others may overtake
         if first is not None:
             assert 0 < wait <= m.wait(first), f"oversleeps: {wait}, {m.wait(first)}"
             grant = any(limit.grant is not None for limit in m.limits) and wait <= 1000
             early = wait < m.wait(first) and not any(m.now < t and m.wait(t) <= wait for t in events)
-            assert not early or grant or (m.leases and len(m.leases) >= m.concurrency_now()), f"early: {wait}, {m.wait(first)}"
+            full = m.leases and (len(m.leases) >= m.concurrency_now() or m.full())
+            assert not early or grant or full, f"early: {wait}, {m.wait(first)}"
         elif wait != -1:
             assert wait >= 1
 
@@ -90,7 +98,11 @@ class Working(Scheduling):
         if waiting:
             lease = self.rng.choice(waiting)
             lease["sent"] = self.true
-            self.receiver.request(self.true, len(lease["records"]))
+            # A token was refreshed in place of what the batch would have sent.
+            lease["refresh"] = self.steps and self.rng.random() < 0.1
+            closed = self.lane_closed.get((lease["sync"], lease["lane"]), 0)
+            assert self.true >= closed, f"{lease['part']} is sent while its lane is held until {closed}"
+            self.receiver.request(self.true, 0 if lease["refresh"] else lease["costs"], lease["group"])
 
     def settle(self, lease_id=None, kind=None, with_claim=None):
         if lease_id is None:
@@ -100,6 +112,8 @@ class Working(Scheduling):
         held = self.held.pop(lease_id)
         sent = held["sent"] is not None
         kinds = ["done"] * 5 + ["retry"] * 2 + ["throttle", "split", "release"] if sent else ["release", "release", "split"]
+        if sent and self.steps:
+            kinds += ["continue"] * 6
         kind = kind or self.rng.choice(kinds)
         if sent and kind == "release":
             kind = "retry"
@@ -108,11 +122,12 @@ class Working(Scheduling):
         if kind == "done" and self.rng.random() < 0.02:
             kind = "stop"
         worker, token = lease_id
-        result, words, parts = self.outcome(held, kind)
+        result, words, pieces = self.outcome(held, kind)
         delay = self.rng.choice([0, 100, 700, 4000, 20000])
         unsure, keep = int(sent and self.rng.random() < 0.3), int(self.rng.random() < 0.3)
         age = self.true - held["sent"] if sent else NOT_SENT
-        args = [held["epoch"], worker, token, kind, delay, unsure, age, keep, result, len(parts), *words]
+        step = self.step_of(held, kind)
+        args = [held["epoch"], worker, token, kind, delay, unsure, age, keep, result, len(pieces), *words, *step.words()]
         next_claim = None
         if self.rng.random() < 0.5 if with_claim is None else with_claim:
             abilities = self.abilities()
@@ -121,8 +136,11 @@ class Working(Scheduling):
             args += claim_args
         self.model.tick(self.clock())
         reply = self.call("settle", *args)
-        settled = self.model.settle(held["epoch"], worker, token, kind, delay, unsure, min(age, 10**15), keep, parts)
+        settled = self.model.settle(held["epoch"], worker, token, kind, delay, unsure, min(age, 10**15), keep, pieces, step)
         assert reply[:2] == [1, int(settled)], (reply, settled)
+        if settled and step.hold and held["lane"] and sent:
+            at = held["sync"], held["lane"]
+            self.lane_closed[at] = max(self.lane_closed.get(at, 0), held["sent"] + step.hold)
         if settled and kind == "stop":
             self.cancel_unpublished(held["sync"])
         if next_claim:
@@ -133,7 +151,9 @@ class Working(Scheduling):
             self.settle_again(args, settled)
 
     def settle_again(self, args, settled):
-        reply = self.call("settle", *args[:10], *args[10:10 + 4 * args[9]])
+        end = 10 + 4 * args[9]
+        end += 1 + 7 * args[end]
+        reply = self.call("settle", *args[:end])
         assert reply[:2] == [1, 0], "a token settles twice"
 
     def outcome(self, held, kind):
@@ -145,18 +165,32 @@ class Working(Scheduling):
         if kind == "split":
             cut = self.rng.randrange(1, len(records))
             pieces, result = [records[:cut], records[cut:]], ""
-        elif kind == "retry" and len(records) > 1 and self.rng.random() < 0.6:
+        elif kind in ("retry", "continue") and len(records) > 1 and self.rng.random() < 0.6:
             still = tuple(sorted(self.rng.sample(records, self.rng.randrange(1, len(records)))))
             pieces, result = [still], text([r for r in records if r not in still])
         else:
             pieces, result = [], ""
-        words, parts = [], []
+        words, made = [], []
         for piece in pieces:
             part, ordset = self.part_id(p.root, piece, p.records)
             payload = f"{p.root}|{','.join(map(str, piece))}"
             words += [part, ordset, payload, len(piece)]
-            parts.append((part, piece, len(payload)))
-        return result, words, parts
+            made.append((part, piece, len(payload)))
+        return result, words, made
+
+    def step_of(self, held, kind):
+        """What the settle says about the batch's next request."""
+        if not self.steps:
+            return parts.Step()
+        step = parts.Step(uncharge=int(held["refresh"]))
+        if kind in ("retry", "continue", "throttle", "split"):
+            step.progress = self.rng.choice(["", "job-17", "x" * 40])
+            step.group, step.costs = self.rng.choice([0, 0, 1, 2, 3]), self.rng.choice([0, 0, parts.NONE, 2])
+            step.open = int(self.rng.random() < 0.5)
+        if kind != "release":
+            step.pause = self.rng.choice([0] * 9 + [900])
+            step.hold = self.rng.choice([0, 0, 0, 1000, 6000])
+        return step
 
     def crash(self, worker, tell=True):
         """The worker dies; what it held may have been sent."""
@@ -174,7 +208,7 @@ class Working(Scheduling):
         if self.zombies:
             lease_id, held = self.zombies.pop(self.rng.randrange(len(self.zombies)))
             if lease_id not in self.model.leases or held["epoch"] != self.model.epoch:
-                reply = self.call("settle", held["epoch"], *lease_id, "done", 0, 0, 0, 0, "ok:0", 0)
+                reply = self.call("settle", held["epoch"], *lease_id, "done", 0, 0, 0, 0, "ok:0", 0, 0)
                 assert reply == [1, 0, None]
 
     def reap(self):

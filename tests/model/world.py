@@ -127,16 +127,18 @@ class Receiver:
     """The destination: sees every request at its true instant and judges the limits and the lanes."""
 
     def __init__(self):
-        self.seen = {}  # kind -> [(instant, amount)]
+        self.seen = {}  # kind, group -> [(instant, amount)]
         self.epoch_start = 0
 
-    def request(self, instant, records):
-        self.seen.setdefault("requests", []).append((instant, 1))
-        self.seen.setdefault("records", []).append((instant, records))
+    def request(self, instant, records, group):
+        for counted in (0, group):
+            self.seen.setdefault(("requests", counted), []).append((instant, 1))
+            if records:
+                self.seen.setdefault(("records", counted), []).append((instant, records))
 
-    def worst(self, kind, per):
+    def worst(self, kind, per, group):
         """The fullest window (t - per, t]: amount and the requests in it."""
-        events = sorted(self.seen.get(kind, []))
+        events = sorted(self.seen.get((kind, group), []))
         worst, total, first = (0, 0), 0, 0
         for i, (t, n) in enumerate(events):
             total += n

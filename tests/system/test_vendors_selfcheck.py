@@ -1,53 +1,17 @@
 """The fake vendors themselves: success, partial failure, throttling, credentials, and the objects they keep."""
-import json
+import gzip
+import pathlib
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 
 import pytest
 
 from harness import vendors as v
+from harness.vendors.client import Client, signed
+from harness.vendors.windows import Limit
 
 pytestmark = pytest.mark.vendors
-
-
-class Client:
-    """Speaks to one vendor with the headers given."""
-
-    def __init__(self, url, **headers):
-        self.url, self.headers = url, {name.replace("_", "-"): value for name, value in headers.items()}
-
-    def send(self, method, path, doc=None, raw=None, **headers):
-        """Returns (status, parsed body or text, headers)."""
-        sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        if doc is not None:
-            raw = json.dumps(doc).encode()
-            sent.setdefault("Content-Type", "application/json")
-        url = path if path.startswith("http") else self.url + path
-        request = urllib.request.Request(url, data=raw, method=method, headers=sent)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return self.read(answer)
-        except urllib.error.HTTPError as answer:
-            return self.read(answer)
-
-    @staticmethod
-    def read(answer):
-        text = answer.read().decode()
-        try:
-            return answer.status, json.loads(text), answer.headers
-        except ValueError:
-            return answer.status, text, answer.headers
-
-    def post(self, path, doc=None, **options):
-        return self.send("POST", path, doc, **options)
-
-    def get(self, path, **options):
-        return self.send("GET", path, **options)
-
-    def form(self, path, **fields):
-        return self.send("POST", path, raw=urllib.parse.urlencode(fields).encode(), Content_Type="application/x-www-form-urlencoded")
 
 
 def kinds(hub):
@@ -76,8 +40,8 @@ def test_hubspot_upserts_and_archives(vendors, hubspot):
     client.post(UPSERT, {"inputs": [contact(1, firstname="", lastname="C")]})
     assert vendors.objects("hubspot", "contacts") == {"u1@example.org": {"email": "u1@example.org", "lastname": "C"},
                                                       "u2@example.org": {"email": "u2@example.org", "firstname": "B"}}
-    found = client.post("/crm/v3/objects/contacts/search",
-                        {"filterGroups": [{"filters": [{"propertyName": "email", "operator": "EQ", "value": "u2@example.org"}]}]})[1]
+    wanted = {"propertyName": "email", "operator": "EQ", "value": "u2@example.org"}
+    found = client.post("/crm/v3/objects/contacts/search", {"filterGroups": [{"filters": [wanted]}]})[1]
     assert found["total"] == 1
     status, _, _ = client.post("/crm/v3/objects/contacts/batch/archive", {"inputs": [{"id": found["results"][0]["id"]}]})
     assert status == 204 and list(vendor.objects("contacts")) == ["u1@example.org"]
@@ -123,6 +87,43 @@ def test_hubspot_tokens_end_and_are_renewed(vendors):
     assert Client(vendor.token_url).form("", **{**form, "refresh_token": "x"})[0] == 400
 
 
+# ---- windows ----
+
+class At:
+    """An arrival, as far as a limit looks at one."""
+
+    def __init__(self, t, channel=None):
+        self.t = self.wall = t
+        self.op, self.channel = "x", channel
+
+
+def accepted(limit, *times):
+    return [limit.charge(At(t)) for t in times]
+
+
+def test_a_sliding_window_is_judged_by_its_tolerance_shorter():
+    assert accepted(Limit("n", 2, 1.0), 0.0, 0.5, 0.97) == [True, True, False]
+    assert accepted(Limit("n", 2, 1.0), 0.0, 0.5, 0.985) == [True, True, True]
+    assert accepted(Limit("n", 2, 1.0), 0.0, 0.5, 1.1, 1.4) == [True, True, True, False], "refused arrivals count, old ones do not"
+
+
+def test_an_aligned_window_begins_at_its_turn():
+    assert accepted(Limit("n", 2, 3.0, "aligned"), 2.7, 2.8, 2.9, 3.5, 3.6) == [True, True, False, True, True]
+    assert accepted(Limit("n", 2, 3.0, "aligned"), 2.7, 3.01, 3.1, 3.2) == [True] * 4, "the second was sent before the turn"
+    assert accepted(Limit("n", 2, 3.0, "aligned"), 2.7, 3.05, 3.1, 3.2) == [True, True, True, False]
+
+
+def test_a_limit_has_scopes_costs_and_calls_at_once():
+    by_channel = Limit("n", 1, 1.0, scope=lambda call: call.channel)
+    assert [by_channel.charge(At(0.0, channel)) for channel in "aba"] == [True, True, False]
+    assert accepted(Limit("n", 5, 1.0, cost=lambda call: 3), 0.0, 0.1) == [True, False]
+    at_once = Limit("n", 1, shape="concurrent")
+    assert accepted(at_once, 0.0, 0.1) == [True, False]
+    at_once.release(At(0.2))
+    at_once.release(At(0.2))
+    assert accepted(at_once, 0.3) == [True]
+
+
 # ---- faults, which all vendors share ----
 
 def test_faults_are_met_in_order_and_used_up(vendors, hubspot):
@@ -132,7 +133,8 @@ def test_faults_are_met_in_order_and_used_up(vendors, hubspot):
         vendor.fail(fault)
     answers = [client.post(UPSERT, {"inputs": [contact(1)]}) for _ in range(9)]
     assert [a[0] for a in answers] == [429, 429, 429, 502, 200, 401, 404, 403, 200]
-    assert answers[0][2]["Retry-After"] == "7" and answers[1][2]["Retry-After"].endswith("GMT") and answers[2][2]["Retry-After"] is None
+    waits = [answer[2]["Retry-After"] for answer in answers]
+    assert waits[0] == "7" and waits[1].endswith("GMT") and waits[2] is None
     assert answers[4][1]["results"] == [] and answers[7][1].startswith("<html>")
     assert len(vendor.objects("contacts")) == 1 and vendors.violations == []
 
@@ -183,7 +185,8 @@ def salesforce(vendors):
 
 def test_salesforce_upserts_looks_up_and_deletes(vendors, salesforce):
     vendor, client = salesforce
-    status, doc, headers = client.send("PATCH", SOBJECTS + "/Contact/Ext__c", {"allOrNone": False, "records": [lead("k1", Email="a@b.c"),
+    status, doc, headers = client.send("PATCH", SOBJECTS + "/Contact/Ext__c",
+                                       {"allOrNone": False, "records": [lead("k1", Email="a@b.c"),
                                                                                                           lead("k'2", Email="x")]})
     assert status == 200 and [r["success"] for r in doc] == [True, False] and headers["Sforce-Limit-Info"] == "api-usage=1/100000"
     assert doc[1]["errors"][0]["statusCode"] == "INVALID_EMAIL_ADDRESS"
@@ -225,21 +228,14 @@ def test_salesforce_tokens_name_the_instance(vendors, tmp_path):
     vendor.expire_tokens()
     status, doc, _ = client.send("PATCH", SOBJECTS + "/Contact/Ext__c", {"records": [lead("k")]})
     assert status == 401 and doc[0]["errorCode"] == "INVALID_SESSION_ID" and vendors.violations == []
-    assertion = signed(private, {"iss": "client", "sub": "admin@example.org", "aud": "https://login.salesforce.com", "exp": time.time() + 180})
+    assertion = signed(private, {"iss": "client", "sub": "admin@example.org", "aud": "https://login.salesforce.com",
+                                 "exp": time.time() + 180})
     grant = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
     assert token.form("", assertion=assertion, **grant)[0] == 200 and vendors.violations == []
     head, claims, signature = assertion.split(".")
     assert token.form("", assertion=f"{head}.{claims}.{signature[::-1]}", **grant)[0] == 400
     assert token.form("", **refresh)[1]["error"] == "invalid_grant"
     assert kinds(vendors) == ["auth", "auth"]
-
-
-def signed(private, claims):
-    import base64
-    import subprocess
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "RS256", "typ": "JWT"}, claims)]
-    signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", private], input=b".".join(parts), capture_output=True, check=True).stdout
-    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
 JOBS = "/services/data/v62.0/jobs/ingest"
@@ -255,7 +251,7 @@ def bulk_job(client, csv_text):
 
 
 def test_salesforce_bulk_job(vendors):
-    vendor = vendors.add("salesforce", bulk_seconds=(0.05, 0.05))
+    vendor = vendors.add("salesforce", bulk_seconds=(0.5, 0.3))
     client = Client(vendor.url, Authorization="Bearer 00D-session")
     vendor.put("Contact", "k2", {"Ext__c": "k2", "Name": "old", "City": "x"})
     job = bulk_job(client, 'Ext__c,Email,Name,City\nk1,a@b.c,"A ""1"", B",\nk2,,#N/A,\nk3,bad,C,\n')
@@ -267,7 +263,8 @@ def test_salesforce_bulk_job(vendors):
     good, bad = client.get(job + "/successfulResults")[1], client.get(job + "/failedResults")[1]
     assert good.splitlines()[0] == '"sf__Id","sf__Created","Ext__c","Email","Name","City"' and len(good.splitlines()) == 3
     assert bad.splitlines()[1].startswith('"","INVALID_EMAIL_ADDRESS:')
-    assert vendor.objects("Contact") == {"k2": {"Ext__c": "k2", "City": "x"}, "k1": {"Ext__c": "k1", "Email": "a@b.c", "Name": 'A "1", B'}}
+    assert vendor.objects("Contact") == {"k2": {"Ext__c": "k2", "City": "x"},
+                                         "k1": {"Ext__c": "k1", "Email": "a@b.c", "Name": 'A "1", B'}}
     assert vendors.violations == []
 
 
@@ -275,7 +272,8 @@ def test_salesforce_bulk_job_with_unprocessed_rows_and_a_stuck_one(vendors, sale
     vendor, client = salesforce
     vendor.leave_unprocessed(1)
     job = bulk_job(client, "Ext__c,Name\nk1,A\nk2,B\n")
-    assert client.get(job)[1]["state"] == "Failed" and client.get(job + "/unprocessedrecords")[1].splitlines() == ['"Ext__c","Name"', '"k2","B"']
+    assert client.get(job)[1]["state"] == "Failed"
+    assert client.get(job + "/unprocessedrecords")[1].splitlines() == ['"Ext__c","Name"', '"k2","B"']
     vendor.bulk.hang = 1
     assert client.get(bulk_job(client, "Ext__c\nk9\n"))[1]["state"] == "InProgress" and list(vendor.objects("Contact")) == ["k1"]
 
@@ -303,10 +301,11 @@ def test_braze_tracks_and_deletes(vendors, braze):
 
 
 def test_braze_refuses(vendors):
-    vendor = vendors.add("braze", limits={"track": (1, 3600.0)})
+    vendor = vendors.add("braze", limits={"track": (1, 360_000.0)})
     client = Client(vendor.url, Authorization="Bearer braze-key")
     many = [{"external_id": str(n)} for n in range(76)]
-    assert client.post("/users/track", {"attributes": many[:70], "events": [{**u, "name": "e", "time": "2026-01-01"} for u in many[:6]]})[0] == 400
+    assert client.post("/users/track",
+                       {"attributes": many[:70], "events": [{**u, "name": "e", "time": "2026-01-01"} for u in many[:6]]})[0] == 400
     status, _, headers = client.post("/users/track", {"attributes": many[:1]})
     assert status == 429 and headers["Retry-After"] is None and int(headers["X-RateLimit-Reset"]) > time.time()
     assert client.post("/users/track", {"attributes": many[:1]}, Authorization="Bearer no")[0] == 429
@@ -334,3 +333,27 @@ def test_customerio(vendors):
     assert client.post("/api/v2/batch", {"batch": [person(1, x="y" * 33_000)]})[0] == 413
     assert client.post("/api/v2/batch", {"batch": [person(n, x="y" * 30_000) for n in range(18)]})[0] == 413
     assert kinds(vendors) == ["size", "size"]
+
+
+def test_what_a_vendor_would_drop_silently_is_a_violation(vendors):
+    klaviyo = vendors.add("klaviyo")
+    client = Client(klaviyo.url, Authorization="Klaviyo-API-Key pk_test", revision="2026-07-15")
+    profile = {"type": "profile", "attributes": {"email": "a@b.c", "plan": "outside of properties"}}
+    assert client.post("/api/profile-import", {"data": profile})[0] == 400 and "plan" in vendors.violations[0].text
+    hub = vendors.add("hubspot")
+    client = Client(hub.url, Authorization="Bearer pat-test", Content_Encoding="gzip", Content_Type="application/json")
+    assert client.send("POST", UPSERT, raw=gzip.compress(b'{"inputs":[]}'))[0] == 400 and "compressed" in vendors.violations[1].text
+    with pytest.raises(AssertionError):
+        vendors.assert_clean()
+
+
+# ---- the documentation ----
+
+@pytest.mark.parametrize("name", v.NAMES)
+def test_every_endpoint_limit_and_setting_is_documented(vendors, name):
+    text = (pathlib.Path(v.__file__).parent / "README.md").read_text(encoding="utf-8")
+    section = text.split(f"\n### {name}\n")[1].split("\n### ")[0]
+    vendor = vendors.add(name)
+    words = {op for _, _, op, *_ in vendor.ENDPOINTS if not op.startswith("_")} | vendor.SETTINGS.keys() - vendor.COMMON.keys()
+    words |= {limit.name for limit in vendor.limits} if name != "klaviyo" else set()
+    assert [word for word in sorted(words) if f"`{word}`" not in section] == []

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "protocol/connector/connector.h"
+
 enum { SLOTS_PER_QUOTA = 2 };
 
 struct quota *quota_find(const struct quota_list *list, struct slice name)
@@ -48,6 +50,22 @@ static struct quota *add_quota(struct quota_list *list, struct redis *redis, con
     return q;
 }
 
+/* The longest that one request may take: a step can have a timeout above the destination's. */
+static uint64_t longest_ms(const struct destination *d)
+{
+    uint64_t ms = d->timeout_ms;
+    for (size_t i = 0; i < d->connector->object_count; i++) {
+        const struct object *o = &d->connector->objects[i];
+        for (size_t k = 0; k < o->ensure_count; k++)
+            ms = o->ensure[k].timeout_ms > ms ? o->ensure[k].timeout_ms : ms;
+        for (size_t r = 0; r < o->request_count; r++)
+            for (size_t k = 0; k < o->requests[r].step_count; k++)
+                ms = o->requests[r].steps[k].timeout_ms > ms ? o->requests[r].steps[k].timeout_ms
+                                                             : ms;
+    }
+    return ms;
+}
+
 static enum err_code add_ability(struct quota *q, const struct destination *d)
 {
     struct queue_ability *longer = realloc(q->abilities, (q->ability_count + 1) * sizeof *longer);
@@ -55,7 +73,7 @@ static enum err_code add_ability(struct quota *q, const struct destination *d)
         return ERR_NOMEM;
     q->abilities = longer;
     q->abilities[q->ability_count++] = (struct queue_ability){d->name, d->fingerprint};
-    uint64_t lease_ms = d->timeout_ms + QUEUE_LEASE_MARGIN_MS;
+    uint64_t lease_ms = longest_ms(d) + QUEUE_LEASE_MARGIN_MS;
     if (q->lease_ms < lease_ms)
         q->lease_ms = lease_ms;
     return ERR_OK;

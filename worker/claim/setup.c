@@ -33,10 +33,10 @@ static enum err_code open_targets(struct setup *s, struct err *err)
     for (size_t i = 0; i < s->project->destination_count; i++) {
         const struct destination *d = &s->project->destinations[i];
         struct target *t = &s->targets[s->target_count];
-        *t = (struct target){.destination = d, .driver = driver_find(d->type)};
+        *t = (struct target){.destination = d, .driver = driver_find(d)};
         if (!t->driver)
-            return err_set(err, ERR_CONFIG, "destination %s: no connector is called %s", d->name,
-                           d->type);
+            return err_set(err, ERR_CONFIG, "destination %s: connector %s has no driver here",
+                           d->name, d->type);
         enum err_code rc = t->driver->open(d, &s->project->settings, &t->state, err);
         if (rc)
             return rc;

@@ -37,10 +37,18 @@ struct driver {
      * as render. */
     enum err_code (*prelude)(void *state, const struct delivery *d, struct prelude **ret_prelude,
                              struct err *err);
+    /** After a prelude's answer: fills in what the batch's next request costs, with o's progress.
+     */
+    enum err_code (*next)(void *state, const struct delivery *d, struct outcome *o,
+                          struct err *err);
     /** ERR_FULL: the request would be larger than RENDERED_BODY_MAX; ERR_INVALID: the batch cannot
      * be read. */
     enum err_code (*render)(void *state, const struct delivery *d, struct rendered *out,
                             struct err *err);
+    /** Sends what was rendered, where that does not go over HTTP; NULL: http_send. r is borrowed
+     * until cb, which is called exactly once, later, unless this fails. */
+    enum err_code (*send)(void *state, struct event_base *base, const struct rendered *r,
+                          uint64_t timeout_ms, http_cb cb, void *ctx, struct err *err);
     /** r is what was rendered for d and is answered; the outcome lives in r's arena, or as long as
      * d. */
     enum err_code (*classify)(void *state, const struct delivery *d, struct rendered *r,
@@ -48,7 +56,7 @@ struct driver {
                               struct err *err);
 };
 
-/** NULL when there is no driver for that type. */
-const struct driver *driver_find(const char *type);
+/** The driver that the destination's connector names; NULL when there is none of that name. */
+const struct driver *driver_find(const struct destination *destination);
 
 #endif

@@ -15,6 +15,7 @@
 
 enum {
     HTTP_BODY_MAX = 1 << 20,         /* bytes of an answer that are kept, where none are named */
+    HTTP_BODY_LARGE_MAX = 64 << 20,  /* where it tells something of many records */
     HTTP_CONNECT_TIMEOUT_MS = 10000, /* or the request's own timeout where that is shorter */
     HTTP_HEADERS_MAX = 100,          /* headers of an answer that are kept, the first ones */
 };

@@ -10,7 +10,7 @@
 
 #include "protocol/base/arena.h"
 #include "protocol/base/buf.h"
-#include "worker/deliver/answer.h"
+#include "protocol/wire/result.h"
 
 enum { PROGRESS_VERSION = 1, PROGRESS_BYTES_MAX = 256 << 10 };
 
@@ -28,6 +28,7 @@ struct progress {
     bool ensuring; /* in the object's ensure steps, else in the request's */
     uint32_t step;
     uint32_t polls;     /* `pending` answers of this step so far */
+    uint32_t jumps;     /* to the same or an earlier step, since the beginning */
     int64_t since_ms;   /* wall clock: when this step was first tried; for deadlines */
     bool renewed;       /* the token was renewed once for this request already */
     bool sent;          /* a step that carries records was answered with ok */

@@ -1,10 +1,7 @@
 #include "worker/deliver/redact.h"
 
-#include <openssl/evp.h>
-#include <stdio.h>
-
 /* Shorter values are ordinary words: starring them out would only garble messages. */
-enum { SECRET_LEAST_BYTES = 6, BASIC_BYTES_MAX = 2048 };
+enum { SECRET_LEAST_BYTES = 6 };
 
 struct redaction {
     struct arena *arena;
@@ -35,27 +32,10 @@ static void star_out(struct redaction *r, const char *secret)
     }
 }
 
-/* As it stands in the Authorization header. */
-static void star_out_basic(struct redaction *r, const struct destination *d)
-{
-    char plain[BASIC_BYTES_MAX], coded[BASIC_BYTES_MAX * 4 / 3 + 8];
-    int n = snprintf(plain, sizeof plain, "%s:%s", d->basic_user,
-                     d->basic_password ? d->basic_password : "");
-    if (n < 0 || (size_t)n >= sizeof plain)
-        return;
-    EVP_EncodeBlock((unsigned char *)coded, (const unsigned char *)plain, n);
-    star_out(r, coded);
-}
-
 struct slice redact_secrets(struct arena *a, const struct destination *d, struct slice body)
 {
     struct redaction r = {.arena = a, .body = body};
-    star_out(&r, d->bearer);
-    star_out(&r, d->basic_password);
-    star_out(&r, d->sign_secret);
-    if (d->basic_user)
-        star_out_basic(&r, d);
-    for (size_t i = 0; i < d->header_count; i++)
-        star_out(&r, d->headers[i].value);
+    for (size_t i = 0; i < d->secret_count; i++)
+        star_out(&r, d->secrets[i]);
     return r.no_memory ? (struct slice){0} : r.body;
 }

@@ -24,8 +24,9 @@ struct render_context {
     const struct step *step;
 };
 
-/** head: names of keys and fields, policies. Errors: ERR_CONFIG (a field that the template cannot
- * place, in words for people), ERR_NOMEM. Owned: render_plan_free. */
+/** head: names of keys and fields, policies; NULL for requests without records. Errors: ERR_CONFIG (a
+ * field that the template cannot place, in words for people), ERR_INVALID (a head without sense),
+ * ERR_NOMEM. Owned: render_plan_free. */
 enum err_code render_plan_new(const struct render_context *context, const struct batch_head *head,
                               struct render_plan **ret_plan, struct err *err) MUST_CHECK;
 void render_plan_free(struct render_plan *plan);
@@ -35,7 +36,7 @@ enum err_code render_plan_key(struct buf *out, const struct batch_head *head) MU
 
 /* What changes from request to request. */
 struct render_input {
-    const struct delivery *delivery;
+    const struct delivery *delivery; /* NULL: a request without records */
     const struct slice *vars;      /* one per connector->vars; p NULL: not known */
     const struct slice *auth_vars; /* one per connector->auth_vars; p NULL: not known */
     const struct slice
@@ -45,9 +46,11 @@ struct render_input {
     int64_t now_ms;           /* wall clock */
 };
 
-/** Renders into out (which it resets). Errors: ERR_FULL above RENDERED_BODY_MAX or the step's
- * bytes, ERR_INVALID (the batch cannot be read), ERR_NOMEM, ERR_CONFIG (a header or URL that HTTP
- * does not allow). */
+/** Renders into out (which it resets; headers may point into the plan). Errors: ERR_FULL above
+ * RENDERED_BODY_MAX or the request's bytes, ERR_INVALID (the batch cannot be read), ERR_NOMEM,
+ * ERR_CONFIG (a header or URL that HTTP does not allow), ERR_REFUSED (a URL's path needs a value
+ * that the request's one record does not have: this record never), ERR_BUG (a request for one
+ * record is given several). */
 enum err_code render_step(struct render_plan *plan, const struct render_input *in,
                           struct rendered *out, struct err *err) MUST_CHECK;
 

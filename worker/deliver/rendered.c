@@ -32,16 +32,19 @@ void rendered_reset(struct rendered *r)
     reset_buf(&r->text);
     reset_buf(&r->packed);
     arena_reset(&r->arena);
+    r->work = NULL;
     r->method = NULL;
     r->url = NULL;
     r->headers = NULL;
     r->header_count = 0;
     r->sigv4 = (struct rendered_sigv4){0};
     r->body = (struct slice){0};
+    r->shape = NULL;
     r->timeout_ms = 0;
     r->answer_max = 0;
     r->ordinals = NULL;
     r->ops = NULL;
+    r->chosen = NULL;
     r->keys = NULL;
     r->records = 0;
 }

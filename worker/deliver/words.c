@@ -8,25 +8,17 @@
 #include "protocol/base/utf8.h"
 #include "protocol/wire/result.h"
 
-enum { CHARACTER_BYTES_MAX = 4 };
-
-/* How many bytes the character at p has; 0: it is not well-formed. */
-static size_t character_bytes(const char *p, size_t left)
-{
-    unsigned char c = (unsigned char)*p;
-    size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : CHARACTER_BYTES_MAX;
-    return n <= left && utf8_valid(slice_of(p, n)) ? n : 0;
-}
+enum { DEPTH_MAX = 4 }; /* at which a sentence is looked for */
 
 struct slice words_clean(struct arena *a, struct slice text)
 {
-    char *out = arena_alloc(a, RESULT_MESSAGE_MAX + 1);
+    char *out = arena_alloc(a, text.n < RESULT_MESSAGE_MAX ? text.n : RESULT_MESSAGE_MAX);
     if (!out)
         return (struct slice){0};
     size_t n = 0;
     bool space = false;
     for (size_t i = 0; i < text.n;) {
-        size_t bytes = character_bytes(text.p + i, text.n - i);
+        size_t bytes = utf8_character(slice_of(text.p + i, text.n - i));
         unsigned char c = (unsigned char)text.p[i];
         if (bytes == 1 && (c <= ' ' || c == 0x7F)) {
             space = n > 0;
@@ -70,7 +62,6 @@ static const json_t *find_words(const json_t *v, int depth)
 
 struct slice words_of_body(struct arena *a, struct slice body)
 {
-    enum { DEPTH_MAX = 4 };
     json_t *root = body.n ? json_loadb(body.p, body.n, JSON_ALLOW_NUL, NULL) : NULL;
     const json_t *found = find_words(root, DEPTH_MAX);
     struct slice words = words_clean(

@@ -46,8 +46,14 @@ static void plan_reset(struct settle_plan *p, enum settle_kind kind)
     p->keep_throttle = true;
     p->throttled = false;
     p->stop = false;
-    p->message = (struct slice){0};
     p->part_count = 0;
+    p->progress = (struct slice){0};
+    p->next_group = 0;
+    p->next_records = 0;
+    p->open = false;
+    p->uncharge_records = false;
+    p->pause_ms = 0;
+    p->hold_ms = 0;
     reset_buf(&p->result);
     for (size_t i = 0; i < ARRAY_LEN(p->payloads); i++) {
         reset_buf(&p->payloads[i]);
@@ -181,7 +187,6 @@ static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts
     struct result result = start_result(f);
     result.message = o->message;
     result.flags = o->bug ? RESULT_BUG : 0;
-    p->unsure = o->unsure;
     p->kind = SETTLE_RETRY;
     if (f->attempts + 1 >= f->policy->attempts) {
         p->kind = SETTLE_DONE;
@@ -231,15 +236,13 @@ static size_t fill_entries(const struct settle_facts *f, const struct rendered *
     return last ? 0 : open;
 }
 
-static enum err_code plan_answered(struct settle_plan *p, const struct settle_facts *f,
-                                   const struct rendered *r, const struct outcome *o,
-                                   struct batch_reader *reader, struct err *err)
+/* Who has an entry gets its verdict, the others get the result's rest; what is open is sent again.
+ */
+static enum err_code plan_entries(struct settle_plan *p, const struct settle_facts *f,
+                                  const struct rendered *r, const struct outcome *o,
+                                  struct batch_reader *reader, struct result *result,
+                                  struct err *err)
 {
-    struct result result = start_result(f);
-    result.rest = VERDICT_OK;
-    p->kind = SETTLE_DONE;
-    if (!o->entry_count)
-        return put_result(p, &result, err);
     struct verdict_entry *entries = calloc(o->entry_count, sizeof *entries);
     uint8_t *keep = calloc(r->records, 1);
     enum err_code rc = ERR_OK;
@@ -254,8 +257,80 @@ static enum err_code plan_answered(struct settle_plan *p, const struct settle_fa
         if (open < r->records)
             rc = add_kept(p, f, reader, keep, r->ordinals, err);
     }
+    result->entries = entries;
+    result->entry_count = o->entry_count;
+    if (!rc)
+        rc = put_result(p, result, err);
+out:
+    free(entries);
+    free(keep);
+    return rc;
+}
+
+static enum err_code plan_answered(struct settle_plan *p, const struct settle_facts *f,
+                                   const struct rendered *r, const struct outcome *o,
+                                   struct batch_reader *reader, struct err *err)
+{
+    struct result result = start_result(f);
+    result.rest = VERDICT_OK;
+    if (o->warning.n) {
+        result.flags = RESULT_WARN;
+        result.message = o->warning;
+    }
+    if (!o->entry_count)
+        return put_result(p, &result, err);
+    return plan_entries(p, f, r, o, reader, &result, err);
+}
+
+static enum err_code plan_one_verdict(struct settle_plan *p, const struct settle_facts *f,
+                                      const struct rendered *r, const struct outcome *o,
+                                      struct batch_reader *reader, struct err *err)
+{
+    struct result result = start_result(f);
+    result.rest = o->rest;
+    result.message = o->message;
+    if (o->rest == VERDICT_FAILED)
+        result.flags = doubt_flag(o->unsure || f->was_unsure);
+    if (o->rest == VERDICT_REJECTED && r->records == 1)
+        result.flags = RESULT_SINGLE;
+    if (!o->entry_count)
+        return put_result(p, &result, err);
+    return plan_entries(p, f, r, o, reader, &result, err);
+}
+
+/* The batch goes on with another request; whose verdict is sure already leaves it now. */
+static enum err_code plan_continue(struct settle_plan *p, const struct settle_facts *f,
+                                   const struct rendered *r, const struct outcome *o,
+                                   struct batch_reader *reader, struct err *err)
+{
+    struct result result = start_result(f);
+    p->kind = SETTLE_CONTINUE;
+    p->delay_ms = o->delay_ms > 0 ? (uint64_t)o->delay_ms : 0;
+    if (o->warning.n) {
+        result.flags = RESULT_WARN;
+        result.message = o->warning;
+    }
+    if (!o->entry_count)
+        return put_result(p, &result, err);
+    struct verdict_entry *entries = calloc(o->entry_count, sizeof *entries);
+    uint8_t *keep = malloc(r->records);
+    enum err_code rc = ERR_OK;
+    if (!entries || !keep) {
+        rc = err_set(err, ERR_NOMEM, "no memory for the verdicts of a batch");
+        goto out;
+    }
+    memset(keep, 1, r->records);
+    for (size_t i = 0; i < o->entry_count; i++) {
+        const struct outcome_entry *e = &o->entries[i];
+        entries[i] = (struct verdict_entry){r->ordinals[e->index], e->verdict, false, e->message};
+        keep[e->index] = 0;
+    }
     result.entries = entries;
     result.entry_count = o->entry_count;
+    if (o->entry_count == r->records)
+        p->kind = SETTLE_DONE;
+    else
+        rc = add_kept(p, f, reader, keep, r->ordinals, err);
     if (!rc)
         rc = put_result(p, &result, err);
 out:
@@ -281,7 +356,14 @@ enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_fac
 {
     plan_reset(p, SETTLE_DONE);
     p->keep_throttle = f->status == 0;
-    p->message = o->message;
+    p->unsure = o->unsure;
+    p->progress = o->progress;
+    p->next_group = o->next_group;
+    p->next_records = o->next_carries_none ? QUEUE_NO_RECORDS : 0;
+    p->open = o->open;
+    p->uncharge_records = o->carried_none;
+    p->pause_ms = o->pause_ms;
+    p->hold_ms = o->hold_ms;
     switch (o->kind) {
     case OUTCOME_ANSWERED:
         return plan_answered(p, f, r, o, reader, err);
@@ -289,9 +371,10 @@ enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_fac
         return plan_retry(p, f, o, err);
     case OUTCOME_THROTTLE:
         return plan_throttled(p, f, o, err);
-    case OUTCOME_CONTINUE: /* by drivers to come */
+    case OUTCOME_CONTINUE:
+        return plan_continue(p, f, r, o, reader, err);
     case OUTCOME_ALL:
-        break;
+        return plan_one_verdict(p, f, r, o, reader, err);
     case OUTCOME_REFUSED:
         return plan_refused(p, f, r, o, reader, err);
     case OUTCOME_STOP:
@@ -299,7 +382,7 @@ enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_fac
         p->stop = true;
         struct result result = start_result(f);
         result.rest = VERDICT_CANCELLED;
-        result.flags = RESULT_STOP | doubt_flag(f->was_unsure);
+        result.flags = RESULT_STOP | doubt_flag(o->unsure || f->was_unsure);
         result.message = o->message;
         return put_result(p, &result, err);
     }
@@ -331,7 +414,8 @@ enum err_code settle_plan_unsent(struct settle_plan *p, const struct settle_fact
         return settle_plan_all(p, f, doubt ? VERDICT_FAILED : VERDICT_REJECTED, doubt_flag(doubt),
                                words, err);
     plan_reset(p, SETTLE_SPLIT);
-    p->message = words;
+    p->next_group = f->first_group;
+    p->next_records = f->first_carries_none ? QUEUE_NO_RECORDS : 0;
     uint32_t *ordinals = malloc(records * sizeof *ordinals);
     if (!ordinals)
         return err_set(err, ERR_NOMEM, "no memory to halve a batch");
@@ -347,7 +431,6 @@ enum err_code settle_plan_all(struct settle_plan *p, const struct settle_facts *
                               struct err *err)
 {
     plan_reset(p, flags & RESULT_STOP ? SETTLE_STOP : SETTLE_DONE);
-    p->message = words;
     p->stop = flags & RESULT_STOP;
     struct result result = start_result(f);
     result.rest = verdict;

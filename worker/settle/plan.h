@@ -26,7 +26,9 @@ struct settle_facts {
     uint32_t planned;    /* records of the planned batch */
     uint32_t attempts;   /* failed ones before this */
     uint32_t kills;
-    bool was_unsure;    /* an earlier attempt may have reached the destination */
+    bool was_unsure;      /* an earlier attempt may have reached the destination */
+    uint32_t first_group; /* of the first request of a batch like this, for halves */
+    bool first_carries_none;
     uint32_t throttled; /* throttling answers in a row before this one */
     /* the request; all 0 when none was sent */
     uint32_t requests;
@@ -41,15 +43,22 @@ struct settle_plan {
     uint64_t delay_ms;
     bool unsure;
     bool keep_throttle;
-    bool throttled;       /* the answer was a throttling one */
-    bool stop;            /* the answer ends the run */
-    struct slice message; /* borrowed from the outcome; for the log */
+    bool throttled; /* the answer was a throttling one */
+    bool stop;      /* the answer ends the run */
     struct buf result;
     struct settle_part parts[2];
     size_t part_count;
     struct buf payloads[2];
     struct buf ordsets[2];
     char part_ids[2][160];
+    /* what the batch brings to its next request, and what that costs */
+    struct slice progress; /* borrowed from the outcome */
+    uint32_t next_group;
+    uint32_t next_records;
+    bool open;
+    bool uncharge_records;
+    uint64_t pause_ms;
+    uint64_t hold_ms;
 };
 
 void settle_plan_init(struct settle_plan *p);

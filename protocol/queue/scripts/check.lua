@@ -30,25 +30,37 @@ local function checks(w, factor)
         return FAR
     end
 
-    -- Checks every limit for a batch of that many records. Gives its costs and the counters to be stored;
-    -- the time at which missing tokens are back, 0 when none is missing; and whether only a grant is spent.
-    function c.all(records)
-        local costs, counters, blocked_until, by_grant = {}, {}, 0, false
+    -- Checks every limit that counts requests of the group for one that costs that many records. Gives its costs
+    -- and the counters to be stored; the time at which missing tokens are back, 0 when none is missing; whether
+    -- a grant is spent; and whether one that counts the requests of every group blocks. It is their time then:
+    -- from there on batches of other groups may overtake.
+    function c.all(records, group)
+        local costs, counters, by_grant, common = {}, {}, false, false
+        local all_until, group_until = 0, 0
         for i = 1, LIMITS do
-            local limit = CFG[i + 2]
-            local used, charged, grant = unpack(call('HMGET', w.key(limit), 'u', 'c', 'g'))
-            local cost = limit[L_KIND] == 'records' and math.min(records, limit[L_COUNT]) or 1
-            local missing
-            missing, used = shortage(limit, tonumber(used) or 0, cost)
-            charged = (tonumber(charged) or 0) + cost
-            if missing > 0 then
-                blocked_until = math.max(blocked_until, back_at(limit, missing))
-            elseif grant and charged > tonumber(grant) then
-                by_grant = true
+            local limit = CFG[i + 3]
+            local cost, of = 0, limit[L_GROUP]
+            if of == 0 or of == group then
+                cost = limit[L_KIND] == 'records' and math.min(records, limit[L_COUNT]) or 1
             end
-            costs[i], counters[i] = cost, {used + cost, charged}
+            if cost > 0 then
+                local used, charged, grant = unpack(call('HMGET', w.key(limit), 'u', 'c', 'g'))
+                local missing
+                missing, used = shortage(limit, tonumber(used) or 0, cost)
+                charged = (tonumber(charged) or 0) + cost
+                local spent = missing == 0 and grant and charged > tonumber(grant)
+                if missing > 0 and of == 0 then
+                    all_until = math.max(all_until, back_at(limit, missing))
+                elseif missing > 0 then
+                    group_until = math.max(group_until, back_at(limit, missing))
+                end
+                by_grant = by_grant or spent
+                common = common or ((missing > 0 or spent) and of == 0)
+                counters[i] = {used + cost, charged}
+            end
+            costs[i] = cost
         end
-        return costs, counters, blocked_until, by_grant
+        return costs, counters, common and all_until or group_until, by_grant, common
     end
 
     return c

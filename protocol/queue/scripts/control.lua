@@ -1,11 +1,11 @@
 --! flags allow-oom
---! uses prelude place say verdict
+--! uses prelude window place move say verdict
 -- control: pause, resume, cancel, fail, forget. ARGV: clock, epoch, what, name. Says what is left to do.
 -- Cancelling takes at most 64 batches a call.
 local BUDGET = 64
 local what, name = ARGV[3], ARGV[4]
 local key = P .. ':s:' .. name
-local at = places()
+local at = moves()
 
 local function pause_sync()
     call('SADD', P .. ':paused', name)
@@ -38,15 +38,15 @@ end
 
 local ended -- c: cancelled, f: failed
 
-local function finish(part, b)
+local function finish(part, b, held)
     verdicts().ended(b, b[B_ORDSET], ended, b[B_UNSURE])
-    drop(part, b)
+    drop(part, b, held)
 end
 
 -- A lane's batches behind the first come back through the list, each when the one before has gone.
-local function end_queued(budget)
+local function end_queued(list, budget)
     while budget > 0 do
-        local item = call('LPOP', P .. ':q:' .. name)
+        local item = call('LPOP', list)
         if not item then return budget end
         local part = string.sub(item, 2)
         if string.byte(item) == 108 then part = call('LPOP', at.lane(name, part)) end
@@ -63,6 +63,26 @@ local function end_parked(budget)
         at.unpark(part, b)
         finish(part, b)
     end
+    return budget - #parts
+end
+
+-- What waits in lanes that are held; they stay so, for whatever comes next.
+local function end_held(budget)
+    local cursor = '0'
+    while budget > 0 do
+        local page = call('HSCAN', P .. ':lanes:' .. name, cursor, 'COUNT', 64)
+        for i = 1, #page[2], 2 do
+            local lane, blocker = page[2][i], page[2][i + 1]
+            while budget > 0 and string.byte(blocker) == HELD do
+                local part = call('LPOP', at.lane(name, lane))
+                if not part then break end
+                finish(part, at.load(part), false)
+                budget = budget - 1
+            end
+        end
+        cursor = page[1]
+        if cursor == '0' then break end
+    end
 end
 
 local function end_sync()
@@ -70,7 +90,7 @@ local function end_sync()
     call('HSETNX', key, 'x', what == 'fail_sync' and 'f' or 'c')
     call('ZREM', ACTIVE, name)
     ended = call('HGET', key, 'x')
-    end_parked(end_queued(BUDGET))
+    end_held(end_parked(end_queued(P .. ':q:' .. name, end_queued(P .. ':o:' .. name, BUDGET))))
     return tonumber(call('HGET', key, 'n'))
 end
 

@@ -1,8 +1,8 @@
 --! uses prelude place
 -- enqueue: takes batches of one sync in order, as far as its share of memory allows.
 -- ARGV: clock, epoch, sync, run, destination, fingerprint, weight, cap_bytes, count,
---       (number, root, part, lane, ordset, records, payload)*
-local WORDS, FIRST = 7, 10
+--       (number, root, part, lane, ordset, records, payload, group, records it costs, jobless)*
+local WORDS, FIRST = 10, 10
 local at = places()
 local s, run, count = ARGV[3], ARGV[4], tonumber(ARGV[9])
 local key = P .. ':s:' .. s
@@ -35,7 +35,7 @@ local function fitting()
         if number > highest then
             local fits = sum + unread + size <= cap or (n < 2 and unread <= cap)
             if not fits then return i end
-            if seen[part] or call('EXISTS', P .. ':b:' .. part) == 1 or tonumber(ARGV[word + 5]) < 1 then
+            if seen[part] or call('EXISTS', P .. ':b:' .. part) == 1 or tonumber(ARGV[word + 5]) < 1 or string.byte(part) == HELD then
                 return nil
             end
             n, sum, highest, seen[part] = n + 1, sum + size, number, true
@@ -46,7 +46,9 @@ end
 
 local function add(word)
     local part, lane, payload = ARGV[word + 2], ARGV[word + 3], ARGV[word + 6]
-    at.store(part, {ARGV[word + 1], ARGV[word + 4], tonumber(ARGV[word + 5]), s, lane, 0, 0, 0, #payload})
+    local b = {ARGV[word + 1], ARGV[word + 4], tonumber(ARGV[word + 5]), s, lane, 0, 0, 0, #payload}
+    at.describe(b, tonumber(ARGV[word + 7]), tonumber(ARGV[word + 8]), 0, ARGV[word + 9] == '1' and JOB_NEVER or 0)
+    at.store(part, b)
     call('SET', P .. ':p:' .. part, payload)
     if lane == '' then
         call('RPUSH', P .. ':q:' .. s, 'b' .. part)

@@ -7,6 +7,14 @@ local function settle_late(w, limit)
     end
 end
 
+-- Waits whose start nobody vouched for begin now: what was parked with its delay behind NEVER.
+local function start_late_waits()
+    local late = call('ZRANGEBYSCORE', P .. ':parked', NEVER, '+inf', 'WITHSCORES')
+    for i = 1, #late, 2 do
+        call('ZADD', P .. ':parked', now + SLACK + tonumber(late[i + 1]) - NEVER, late[i])
+    end
+end
+
 -- What may be charged until the next permit; the scheduler has it on disk already.
 local function raise_grant(w, limit, grant)
     if grant and limit[L_PER] > 60000 then

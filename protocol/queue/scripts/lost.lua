@@ -7,7 +7,8 @@ local function end_lease(w, at, id, ends)
     local part, costs, b = held[1], held[3], held[4]
     call('HDEL', LEASE, id)
     call('ZREM', ENDS, id)
-    for i = 1, LIMITS do w.charge(CFG[i + 2], costs[i], trusted and math.min(ends, now) or nil) end
+    if MAX_OPEN > 0 and b[B_JOB] ~= JOB_OPEN then call('SREM', P .. ':open', part) end
+    for i = 1, LIMITS do w.charge(CFG[i + 3], costs[i], trusted and math.min(ends, now) or nil) end
     b[B_KILLS], b[B_UNSURE] = b[B_KILLS] + 1, 1
     local ended = call('HGET', P .. ':s:' .. b[B_SYNC], 'x')
     if ended then

@@ -1,8 +1,9 @@
 --! flags allow-oom
---! uses prelude clock server window late
+--! uses prelude clock server window late share
 -- open: starts an epoch on a cleared quota. Says the clock.
 -- ARGV: clock, state, epoch, run id ('': this server's), permit_ms, mono_ms, boot, commit, concurrency, slack_ms,
---       limits, (kind, count, per_ms)*, windows, (limit index, left_ms, count)*, grants, grant*
+--       open jobs, limits, (kind, count, per_ms, group)*, windows, (limit index, left_ms, count)*, grants, grant*,
+--       shared values, (name, value, version, left_ms)*
 local run = server_run()
 if epoch == ARGV[3] then return {OK, now} end -- the answer was lost
 if epoch or call('EXISTS', P .. ':syncs', P .. ':lease') > 0 then return {BUSY} end
@@ -11,7 +12,7 @@ if ARGV[4] ~= '' and ARGV[4] ~= run then return {RESTARTED} end
 set_clock(ARGV[6], ARGV[7])
 
 local w = windows()
-local at = 11
+local at = 12
 local function word()
     at = at + 1
     return ARGV[at - 1]
@@ -21,11 +22,12 @@ end
 local function read_limits()
     local limits, used = {}, {}
     for _ = 1, tonumber(word()) do
-        local kind, count, per = word(), tonumber(word()), tonumber(word())
+        local kind, count, per, group = word(), tonumber(word()), tonumber(word()), tonumber(word())
         local key = kind .. ':' .. string.format('%d', per)
+        if group > 0 then key = key .. ':g' .. group end
         used[key] = (used[key] or 0) + 1
         if used[key] > 1 then key = key .. ':' .. used[key] end
-        limits[#limits + 1] = {key, kind, count, per, per <= 60000 and 1 or math.ceil(per / 1000)}
+        limits[#limits + 1] = {key, kind, count, per, per <= 60000 and 1 or math.ceil(per / 1000), group}
     end
     return limits
 end
@@ -42,7 +44,8 @@ local function begin_window(limit, saved, old)
     end
     if #saved == 0 then
         for _, other in ipairs(old) do
-            if other[L_KIND] == limit[L_KIND] then
+            local group = other[L_GROUP] or 0
+            if other[L_KIND] == limit[L_KIND] and (group == 0 or limit[L_GROUP] == 0 or group == limit[L_GROUP]) then
                 tokens = math.max(tokens, tonumber(call('HGET', w.key(other), 'u')) or 0)
             end
         end
@@ -64,7 +67,7 @@ local function open_windows(limits)
         if count > 0 then table.insert(saved[i], {left = left, count = count}) end
     end
     for i = 1, LIMITS do
-        old[i] = CFG[i + 2]
+        old[i] = CFG[i + 3]
         settle_late(w, old[i])
         while w.sweep(old[i]) > 0 do end
     end
@@ -105,8 +108,12 @@ for i = 1, tonumber(word()) do
     local grant = tonumber(word())
     if limits[i] then raise_grant(w, limits[i], grant) end
 end
+start_late_waits()
+local shared = {}
+for i = 1, tonumber(word()) do shared[i] = {word(), word(), tonumber(word()), tonumber(word())} end
+restore_shared(shared)
 call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[8])
 call('HDEL', META, 'fen', 'v', 'chk')
 call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'nth', 0,
-    'cfg', cmsgpack.pack({tonumber(ARGV[9]), SLACK, unpack(limits)}))
+    'cfg', cmsgpack.pack({tonumber(ARGV[9]), SLACK, tonumber(ARGV[11]), unpack(limits)}))
 return {OK, now}

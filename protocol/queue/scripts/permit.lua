@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude clock server window late factor place say verdict lost
+--! uses prelude clock server window late factor place move say verdict lost
 -- permit: renews the permit, keeps the clock from jumping, ends leases that ran out, raises the grants,
 -- says how things stand.
 -- ARGV: clock, epoch, permit_ms, mono_ms, boot, commit, grants, grant*
@@ -15,7 +15,8 @@ local w = windows()
 call('HSET', META, 'pu', permit_until)
 call('HSET', P .. ':owner', 'commit', ARGV[6])
 
-end_leases_by(w, places(), math.min(now, raw))
+start_late_waits()
+end_leases_by(w, moves(), math.min(now, raw))
 
 local leased, last_end = {}, 0
 for _, held in ipairs(call('HVALS', LEASE)) do
@@ -52,7 +53,7 @@ end
 
 local used, windows = {}, {}
 for i = 1, LIMITS do
-    local limit, grant = CFG[i + 2], tonumber(ARGV[7 + i])
+    local limit, grant = CFG[i + 3], tonumber(ARGV[7 + i])
     settle_late(w, limit)
     for _ = 1, 8 do
         if w.sweep(limit) == 0 then break end
@@ -84,4 +85,5 @@ for _, s in ipairs(call('SMEMBERS', P .. ':syncs')) do
         syncs[#syncs + 1] = x
     end
 end
-return {OK, now, throttled_left, throttled_for, (factor_now()), used, windows, syncs}
+return {OK, now, throttled_left, throttled_for, (factor_now()), used, windows, syncs,
+    tonumber(call('HGET', META, 'sv')) or 0}

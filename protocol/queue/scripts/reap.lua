@@ -1,8 +1,8 @@
 --! flags allow-oom
---! uses prelude window place say verdict lost
+--! uses prelude window place move say verdict lost
 -- reap: ends the leases of workers that are gone. ARGV: clock, worker prefix, all. Says how many are left.
 -- By time it needs a permit; with `all` the caller vouches that those workers are dead.
-local w, at = windows(), places()
+local w, at = windows(), moves()
 
 local function end_leases_of(prefix)
     local all = call('ZRANGE', ENDS, 0, -1, 'WITHSCORES')

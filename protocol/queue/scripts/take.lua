@@ -28,7 +28,9 @@ local function idle()
     function no.tokens(check, blocked_until, opens, factor_next)
         local event = math.min(opens, no.next_retry())
         if event < blocked_until then
-            local _, _, least = check.all(1)
+            -- Where batches have several requests, one may cost no records, in any group.
+            local odd = call('HEXISTS', META, 'odd') == 1
+            local _, _, least = check.all(odd and 0 or 1, odd and 0 or MAIN)
             blocked_until = math.min(blocked_until, math.max(event, least))
         end
         if factor_next then blocked_until = math.min(blocked_until, factor_next) end
@@ -39,15 +41,20 @@ local function idle()
     return no
 end
 
--- Moves due retries to the head of their lists, 32 at a time.
+-- Moves what is due to the head of its lists and opens the lanes that were held long enough, 32 at a time.
 local function promote(due)
-    local at = places()
+    local at = moves()
     for _ = 1, 8 do
         for i = #due, 1, -1 do
-            local b = at.load(due[i])
-            at.unpark(due[i], b)
-            at.put_first(due[i], b)
-            at.activate(b[B_SYNC])
+            if string.byte(due[i]) ~= HELD then
+                local b = at.load(due[i])
+                at.unpark(due[i], b)
+                at.put_first(due[i], b)
+                at.activate(b[B_SYNC])
+            end
+        end
+        for i = 1, #due do
+            if string.byte(due[i]) == HELD then at.end_hold(due[i]) end
         end
         if #due < 32 then return end
         due = call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 32)
@@ -55,9 +62,11 @@ local function promote(due)
 end
 
 -- The sync of least virtual time that this worker may deliver and whose destination is open. Otherwise why
--- not: other work of another configuration, and the earliest end of a throttle.
-local function choose(abilities)
-    local mismatch, opens, from = false, math.huge, 0
+-- not: other work of another configuration, the earliest end of a throttle, and whether a job must end first.
+-- full: tells of a sync that it could only begin
+-- another job, where no more may begin. passed: syncs that cannot run now.
+local function choose(abilities, full, passed)
+    local mismatch, opens, waits, from = false, math.huge, false, 0
     while true do
         local syncs = call('ZRANGE', ACTIVE, from, from + 7, 'WITHSCORES')
         for i = 1, #syncs, 2 do
@@ -67,26 +76,83 @@ local function choose(abilities)
             else
                 local paused, throttled = unpack(call('HMGET', P .. ':d:' .. d, 'p', 'tu'))
                 throttled = tonumber(throttled) or 0
-                if not paused and throttled <= now then
-                    return {syncs[i], tonumber(syncs[i + 1]), d, tonumber(weight)}, mismatch, opens
+                if paused then
+                elseif throttled > now then
+                    opens = math.min(opens, throttled)
+                elseif full and full(syncs[i]) then
+                    waits = true
+                elseif not (passed and passed[syncs[i]]) then
+                    return {syncs[i], tonumber(syncs[i + 1]), d, tonumber(weight)}, mismatch, opens, waits
                 end
-                if not paused then opens = math.min(opens, throttled) end
             end
         end
-        if #syncs < 16 then return nil, mismatch, opens end
+        if #syncs < 16 then return nil, mismatch, opens, waits end
         from = from + 8
     end
 end
 
+-- What is only needed where remote jobs are capped or limits count groups of requests.
+local function around()
+    local go, at = {}, places()
+    local LOOK = 16
+
+    local function read(s, item)
+        local lane, part = nil, string.sub(item, 2)
+        if string.byte(item) == 108 then
+            lane = part
+            part = call('LINDEX', at.lane(s, lane), 0)
+        end
+        return lane, part, at.load(part)
+    end
+
+    -- Whether everything that the sync may give would begin a job.
+    function go.must_begin(s)
+        if call('EXISTS', P .. ':o:' .. s) == 1 then return false end
+        local _, _, b = read(s, call('LINDEX', P .. ':q:' .. s, 0))
+        return b[B_JOB] ~= JOB_NEVER
+    end
+
+    -- The first batch of the chosen sync waits for a limit of its own group alone: a batch of another group may
+    -- overtake it, of the same sync if it is near the head, or of another. Gives {sync, list, item, lane, part,
+    -- description, costs, counters}; or nil, and when the first of the groups may go on.
+    function go.further(chosen, check, abilities, full, group, earliest)
+        local spent, passed, opens = {[group] = true}, {}, math.huge
+        repeat
+            local s = chosen[1]
+            for _, list in ipairs(MAX_OPEN > 0 and {P .. ':o:' .. s, P .. ':q:' .. s} or {P .. ':q:' .. s}) do
+                for _, item in ipairs(call('LRANGE', list, 0, LOOK - 1)) do
+                    local lane, part, b = read(s, item)
+                    local g, job = b[B_GROUP] or MAIN, b[B_JOB] or 0
+                    if not spent[g] and not (full and job == 0) then
+                        local costs, counters, at_ms, by_grant, common = check.all(b[B_COSTS] or b[B_N], g)
+                        if at_ms == 0 and not by_grant then
+                            return {chosen, list, item, lane, part, b, costs, counters}
+                        end
+                        if at_ms == 0 then at_ms = raw + math.max(1, math.min(1000, permit_until - now)) end
+                        earliest, spent[g] = math.min(earliest, at_ms), true
+                        if common then return nil, earliest, opens end
+                    end
+                end
+            end
+            passed[s] = true
+            local next_sync, _, next_opens = choose(abilities, full, passed)
+            chosen, opens = next_sync, math.min(opens, next_opens)
+        until not chosen
+        return nil, earliest, opens
+    end
+
+    return go
+end
+
 local function claimed(part, b, destination)
+    local progress = (b[B_MORE] or 0) > 0 and call('GET', P .. ':pg:' .. part) or ''
     return {OK, 1, epoch, b[B_ROOT], part, b[B_ORDSET], b[B_SYNC], destination,
-        call('GET', P .. ':p:' .. part), b[B_N], b[B_ATTEMPTS], b[B_KILLS], b[B_UNSURE]}
+        call('GET', P .. ':p:' .. part), b[B_N], b[B_ATTEMPTS], b[B_KILLS], b[B_UNSURE], progress}
 end
 
 -- Takes the first batch of the chosen sync if the limits allow it. who: worker, token, lease_ms, mono_ms,
 -- whether it is known.
-local function take(chosen, who, opens)
-    local s, vt, destination, weight = chosen[1], chosen[2], chosen[3], chosen[4]
+local function take(chosen, who, opens, abilities, full)
     local raw_text = string.format('%d', raw)
     local factor, factor_next = 1000, nil
     if fac then factor, factor_next = factor_now() end
@@ -94,38 +160,53 @@ local function take(chosen, who, opens)
     if LIMITS == 0 then concurrency = math.max(1, math.floor(concurrency * factor / 1000)) end
     if call('ZCARD', ENDS) >= concurrency then return idle().leases(LIMITS == 0 and factor_next) end
 
-    local list = P .. ':q:' .. s
+    local list = P .. ':q:' .. chosen[1]
+    if MAX_OPEN > 0 and call('EXISTS', P .. ':o:' .. chosen[1]) == 1 then list = P .. ':o:' .. chosen[1] end
     local head = call('LRANGE', list, 0, 1)
-    local lane, part = nil, string.sub(head[1], 2)
+    local lane, part, other = nil, string.sub(head[1], 2), nil
     if string.byte(head[1]) == 108 then
         lane = part
-        part = call('LINDEX', places().lane(s, lane), 0)
+        part = call('LINDEX', places().lane(chosen[1], lane), 0)
     end
     local b = cmsgpack.unpack(call('GET', P .. ':b:' .. part))
     local costs = {}
     if LIMITS > 0 then
         local w = windows()
         local check = checks(w, factor)
-        local counters, blocked_until, by_grant
-        costs, counters, blocked_until, by_grant = check.all(b[B_N])
+        local counters, blocked_until, by_grant, common
+        costs, counters, blocked_until, by_grant, common = check.all(b[B_COSTS] or b[B_N], b[B_GROUP] or MAIN)
         if blocked_until > 0 or by_grant then
             call('HSET', META, 'lr', raw_text)
-            if blocked_until > 0 then return idle().tokens(check, blocked_until, opens, factor_next) end
-            return idle().nothing(math.max(1, math.min(1000, permit_until - now)))
+            local renewal = math.max(1, math.min(1000, permit_until - now))
+            if not common then
+                if blocked_until == 0 then blocked_until = raw + renewal end
+                other, blocked_until, opens = around().further(chosen, check, abilities, full, b[B_GROUP] or MAIN, blocked_until)
+            end
+            if not other and blocked_until > 0 then return idle().tokens(check, blocked_until, opens, factor_next) end
+            if not other then return idle().nothing(renewal) end
+            chosen, list, head[1], lane, part, b, costs, counters = unpack(other, 1, 8)
         end
         for i = 1, LIMITS do
-            call('HSET', w.key(CFG[i + 2]), 'u', counters[i][1], 'c', counters[i][2])
+            if counters[i] then call('HSET', w.key(CFG[i + 3]), 'u', counters[i][1], 'c', counters[i][2]) end
         end
     end
 
-    call('LPOP', list)
+    local s, vt, destination, weight = chosen[1], chosen[2], chosen[3], chosen[4]
+    if other then
+        call('LREM', list, 1, head[1])
+    else
+        call('LPOP', list)
+    end
     if lane then
         call('LPOP', places().lane(s, lane))
         call('HSET', P .. ':lanes:' .. s, lane, part)
     end
+    if MAX_OPEN > 0 and (b[B_JOB] or 0) == 0 then call('SADD', P .. ':open', part) end
+    local more = head[2]
+    if other or MAX_OPEN > 0 then more = call('EXISTS', P .. ':q:' .. s, P .. ':o:' .. s) > 0 end
     local start = math.max(vt, tonumber(v_now) or 0)
     vt = string.format('%d', start + math.ceil(STRIDE / math.max(1, weight)))
-    if head[2] then
+    if more then
         call('ZADD', ACTIVE, vt, s)
     else
         call('ZREM', ACTIVE, s)
@@ -142,16 +223,6 @@ local function take(chosen, who, opens)
     end
     call('HSET', META, 'lr', raw_text, 'v', string.format('%d', start))
     return claimed(part, b, destination)
-end
-
--- Another run of the server has lost writes even if it kept our keys. Asking costs as much as ten
--- commands; a server cannot stop and start within 10 ms.
-local function same_server()
-    local at = tonumber(checked) or 0
-    if time >= at and time < at + 10 and ARGV[1] == '' then return true end
-    if string.match(call('INFO', 'server'), 'run_id:(%x+)') ~= call('HGET', META, 'rid') then return false end
-    call('HSET', META, 'chk', time)
-    return true
 end
 
 -- A clock that was seen to jump stays unbelieved, whatever it shows next, until a permit sets it right.
@@ -191,10 +262,13 @@ local function claim(at)
     if #due > 0 then promote(due) end
     local abilities = {}
     for i = at + 5, at + 3 + 2 * tonumber(ARGV[at + 4]), 2 do abilities[ARGV[i]] = ARGV[i + 1] end
-    local chosen, mismatch, opens = choose(abilities)
-    if chosen then return take(chosen, {worker, token, lease_ms, mono, last_claim}, opens) end
+    local full
+    if MAX_OPEN > 0 and call('SCARD', P .. ':open') >= MAX_OPEN then full = around().must_begin end
+    local chosen, mismatch, opens, waits = choose(abilities, full)
+    if chosen then return take(chosen, {worker, token, lease_ms, mono, last_claim}, opens, abilities, full) end
     local no = idle()
     local at_ms = math.min(opens, no.next_retry())
+    if waits and call('ZCARD', ENDS) > 0 then return no.leases(at_ms < math.huge and at_ms) end
     if at_ms == math.huge then return no.nothing(-1, mismatch) end
     return no.until_(at_ms)
 end

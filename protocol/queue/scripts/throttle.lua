@@ -6,6 +6,15 @@ local function throttle_ended(d)
     end
 end
 
+-- Nothing of the destination is handed out for so long.
+local function close(d, delay)
+    local key = P .. ':d:' .. d
+    call('SADD', P .. ':dests', d)
+    local field, value = 'lt', delay
+    if trusted then field, value = 'tu', now + delay end
+    call('HSET', key, field, math.max(tonumber(call('HGET', key, field)) or 0, value))
+end
+
 -- Closes the destination for delay. The limits fall once per closure: an answer to a request that was
 -- claimed before the last fall says nothing about the lowered limits.
 local function throttle(d, delay, claimed_at)

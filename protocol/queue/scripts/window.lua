@@ -1,11 +1,13 @@
 -- Limits as sliding windows. A token is in use from the claim until its return time; `u` of a limit's hash
 -- counts those in use: in flight, late (settled when no permit vouched for the clock) or in a bucket.
 -- Buckets lie in the same hash, return time -> tokens, with the times sorted in a set.
--- config: {concurrency, slack_ms, {key, kind, count, per_ms, step_ms}, ...}
-local CFG = config and cmsgpack.unpack(config) or {8, 0}
-local SLACK = CFG[2]
-local LIMITS = #CFG - 2
-local L_KEY, L_KIND, L_COUNT, L_PER, L_STEP = 1, 2, 3, 4, 5
+-- config: {concurrency, slack_ms, open jobs at most (0: any), {key, kind, count, per_ms, step_ms, group}, ...}
+local CFG = config and cmsgpack.unpack(config) or {8, 0, 0}
+-- The release before knew no jobs; open and clear still meet what it left.
+if type(CFG[3]) ~= 'number' then table.insert(CFG, 3, 0) end
+local SLACK, MAX_OPEN = CFG[2], CFG[3]
+local LIMITS = #CFG - 3
+local L_KEY, L_KIND, L_COUNT, L_PER, L_STEP, L_GROUP = 1, 2, 3, 4, 5, 6
 
 -- Functions come in groups that are made when first needed: making one costs as much as a Redis command.
 local function windows()
@@ -34,6 +36,7 @@ local function windows()
 
     -- Tokens that were never used.
     function w.undo(limit, tokens)
+        if tokens == 0 then return end
         call('HINCRBY', w.key(limit), 'u', -tokens)
         call('HINCRBY', w.key(limit), 'c', -tokens)
     end

@@ -16,7 +16,7 @@ def value_of(text):
 
 def main():
     parser = argparse.ArgumentParser(prog="python3 -m tests.harness.vendors", description=__doc__,
-                                     epilog="GET /_objects, /_objects/KIND and /_violations of a vendor show what it holds and saw.")
+                                     epilog="GET /_objects, /_objects/KIND, /_violations show what a vendor holds and saw.")
     parser.add_argument("words", nargs="+", metavar="VENDOR[=PORT] | VENDOR.SETTING=VALUE", help=f"one of {', '.join(NAMES)}")
     ports, settings = {}, collections.defaultdict(dict)
     for word in parser.parse_args().words:
@@ -28,14 +28,13 @@ def main():
             settings[vendor][setting] = value_of(value)
         else:
             ports[vendor] = int(value or 0)
+    ending = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)  # before the server's thread starts, so that sigwait gets them
     with Vendors() as vendors:
         for name, port in ports.items():
             vendor = vendors.add(name, port=port, **settings[name])
             print(f"{name}: {vendor.url}" + (f"  tokens: {vendor.token_url}" if vendor.TOKEN_PATH else ""), flush=True)
-        try:
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
-        except KeyboardInterrupt:
-            pass
+        signal.sigwait(ending)
         for violation in vendors.violations:
             print(violation)
 

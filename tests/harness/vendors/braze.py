@@ -68,7 +68,8 @@ class Braze(Vendor):
                 self.apply(name, entry)
         if len(errors) == len(entries):
             return Reply(400, {"message": errors[0]["type"], "errors": errors})
-        counts = {f"{name}_processed": len(found) - sum(e["input_array"] == name for e in errors) for name, found in arrays.items() if found}
+        counts = {f"{name}_processed": len(found) - sum(error["input_array"] == name for error in errors)
+                  for name, found in arrays.items() if found}
         return Reply(201, {"message": "success", **counts, **({"errors": errors} if errors else {})})
 
     @staticmethod
@@ -79,6 +80,9 @@ class Braze(Vendor):
         if not any(entry.get(key) for key in ("external_id", "braze_id", "user_alias", "email", "phone")):
             self.violate(call, "malformed", f"an object in {name} names no user")
             return "'external_id' or 'braze_id' or 'user_alias' is required"
+        if not isinstance(entry.get("external_id", ""), str):
+            self.violate(call, "malformed", "external_id is not a text")
+            return "'external_id' must be a string"
         for key in NEEDED[name]:
             if entry.get(key) in (None, ""):
                 return f"'{key}' is required"

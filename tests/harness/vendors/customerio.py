@@ -10,8 +10,8 @@ from .http import Reply
 from .vendor import Vendor, route
 from .windows import Limit
 
-PERSON = ("identify", "delete", "event", "screen", "page", "add_relationships", "delete_relationships", "add_device", "delete_device",
-          "merge", "suppress", "unsuppress")
+PERSON = ("identify", "delete", "event", "screen", "page", "add_relationships", "delete_relationships", "add_device",
+          "delete_device", "merge", "suppress", "unsuppress")
 OBJECT = ("identify", "identify_anonymous", "delete", "add_relationships", "delete_relationships")
 
 
@@ -50,7 +50,8 @@ class CustomerIo(Vendor):
             self.need(call, isinstance(item, dict), "an item that is no object")
             if len(json.dumps(item, ensure_ascii=False).encode()) > 32 * 1024:
                 self.oversized(call, "an item over 32 KB")
-        self.admit(call, "people", [self.name_of(item) for item in items if item.get("action") in ("identify", "delete")], unique=False)
+        self.admit(call, "people", [self.name_of(item) for item in items if item.get("action") in ("identify", "delete")],
+                   unique=False)
         errors = []
         for index, item in enumerate(items):
             flaw = self.flaw(call, item)
@@ -79,6 +80,9 @@ class CustomerIo(Vendor):
         if not named or item["type"] == "person" and len(ids) != 1:
             self.violate(call, "malformed", "identifiers has to hold exactly one of id, email, cio_id")
             return "required", "identifiers", "exactly one identifier is required"
+        if not isinstance(ids.get("id", ""), str):
+            self.violate(call, "malformed", "identifiers.id is not a text")
+            return "invalid", "identifiers.id", "must be a string"
         if "email" in ids and "@" not in str(ids["email"]):
             return "invalid", "identifiers.email", "must be a valid email address"
         if item["action"] == "event" and not item.get("name"):
@@ -93,11 +97,13 @@ class CustomerIo(Vendor):
         elif action == "delete":
             self.drop(kind, key)
         elif action in ("event", "page", "screen"):
-            self.append("events", {"person": key, **{name: item[name] for name in ("name", "id", "timestamp", "attributes") if name in item}})
+            kept = {name: item[name] for name in ("name", "id", "timestamp", "attributes") if name in item}
+            self.append("events", {"person": key, **kept})
         elif action in ("add_relationships", "delete_relationships"):
             for relation in item.get("cio_relationships", []):
                 other = relation["identifiers"]
-                pair = (key, f"{other.get('object_type_id')}/{other.get('object_id')}" if "object_id" in other else str(next(iter(other.values()))))
+                named = f"{other.get('object_type_id')}/{other['object_id']}" if "object_id" in other else str(*other.values())
+                pair = (key, named)
                 if action == "add_relationships":
                     self.kept["relationships"][pair] = relation.get("relationship_attributes", {})
                 else:

@@ -21,8 +21,7 @@ class Call:
     def __init__(self, t, wall, method, target, headers, raw):
         self.t, self.wall, self.end_t = t, wall, None
         self.method, self.headers = method, headers
-        path, _, query = target.partition("?")
-        self.path = path if path.isascii() and "%" not in path else urllib.parse.unquote(path)
+        self.path, _, query = target.partition("?")  # not unquoted: a segment may hold an encoded slash
         self.query_pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
         self.query = dict(self.query_pairs)
         self.sent_bytes = len(raw)

@@ -9,6 +9,7 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 TIMES = {"startedAt": "2026-01-01T00:00:00Z", "completedAt": "2026-01-01T00:00:01Z"}
+INPUT = {"id", "idProperty", "objectWriteTraceId", "properties", "associations", "from", "to", "types"}
 BATCH = ("/crm/v3/objects/{type}/batch/", "/crm/objects/2026-03/{type}/batch/")
 
 
@@ -89,7 +90,10 @@ class HubSpot(Vendor):
     # ---- batches ----
 
     def inputs(self, call):
-        return self.array(call, self.json_body(call), "inputs", 100)
+        inputs = self.array(call, self.json_body(call), "inputs", 100)
+        for entry in inputs:
+            self.only(call, entry, INPUT, "an input")
+        return inputs
 
     def wrong(self, call, entry, needs_id):
         """Why an input is refused as a record, or None; what is wrong with its form ends the request."""
@@ -107,7 +111,8 @@ class HubSpot(Vendor):
         return refusal and (refusal[0] or "Property values were not valid")
 
     def answer(self, call, inputs, write, needs_id=True):
-        """Writes each input; answers 200, or 207 with the errors under their trace ids. write gives a result or (category, text)."""
+        """Writes each input; answers 200, or 207 with the errors under their trace ids. write gives a result or a
+        (category, text) that refuses the input."""
         bad = []
         for entry in inputs:
             text = self.wrong(call, entry, needs_id)
@@ -219,11 +224,14 @@ class HubSpot(Vendor):
         groups = self.array(call, doc, "filterGroups", 5)
         self.need(call, doc.get("limit", 10) <= 200, "limit above 200")
 
-        def fits(record):
-            return any(all(str(record.get(f["propertyName"])) in (f.get("values") or [f.get("value")]) for f in group["filters"])
-                       for group in groups)
-        keys = [key for key, record in self.kept[kind].items() if fits(record)][:doc.get("limit", 10)]
-        return Reply(200, {"total": len(keys), "results": [self.result({}, kind, key) for key in keys]})
+        found = {}
+        for group in groups:
+            parts = [self.keys_with(kind, one["propertyName"], one.get("values") or [one.get("value")]) for one in group["filters"]]
+            found.update(dict.fromkeys(key for key in parts[0] if all(key in part for part in parts)))
+        begin, size = int(doc.get("after", 0)), doc.get("limit", 10)
+        paging = {"paging": {"next": {"after": str(begin + size)}}} if begin + size < len(found) else {}
+        page = list(found)[begin:begin + size]
+        return Reply(200, {"total": len(found), "results": [self.result({}, kind, key) for key in page], **paging})
 
     @route("POST", "/crm/v4/associations/{from}/{to}/batch/create", "associate")
     def associate(self, call):

@@ -12,13 +12,15 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 DATA = "/services/data/{version}"
-QUERY = re.compile(r"SELECT\s+([\w\s,]+?)\s+FROM\s+(\w+)\s+WHERE\s+(\w+)\s*(?:IN\s*\((.*)\)|=\s*('.*'))\s*(?:LIMIT\s+\d+)?\s*\Z", re.I | re.S)
+QUERY = re.compile(r"SELECT\s+([\w\s,]+?)\s+FROM\s+(\w+)\s+WHERE\s+(\w+)\s*(?:IN\s*\((.*)\)|=\s*('.*'))"
+                   r"\s*(?:LIMIT\s+\d+)?\s*\Z", re.I | re.S)
 LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'|(-?\d+(?:\.\d+)?)")
 MOST_URI_BYTES = 16384
 
 
 class Salesforce(Bulk, Vendor):
     NAME = "salesforce"
+    GZIP = True
     RESULTS = ()
     TOKEN_PATH = "/services/oauth2/token"
     SETTINGS = {
@@ -31,7 +33,8 @@ class Salesforce(Bulk, Vendor):
     }
 
     def start(self):
-        self.tokens = auth.Tokens(self.set.token, self.set.refresh_token, self.set.token_life_s, self.set.token_requests, self.set.rotate)
+        self.tokens = auth.Tokens(self.set.token, self.set.refresh_token, self.set.token_life_s, self.set.token_requests,
+                                  self.set.rotate)
         self.start_bulk()
 
     def documented_limits(self):
@@ -59,8 +62,8 @@ class Salesforce(Bulk, Vendor):
         return self.error(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
     def throttled(self, _call, kind=None):
-        text = "ConcurrentRequests (Concurrent API Requests) Limit exceeded." if kind == "concurrency" else "TotalRequests Limit exceeded."
-        return self.error(403, "REQUEST_LIMIT_EXCEEDED", text)
+        which = "ConcurrentRequests (Concurrent API Requests)" if kind == "concurrency" else "TotalRequests"
+        return self.error(403, "REQUEST_LIMIT_EXCEEDED", f"{which} Limit exceeded.")
 
     def bad_request(self, _call, text):
         return self.error(400, "JSON_PARSER_ERROR", text)
@@ -120,7 +123,8 @@ class Salesforce(Bulk, Vendor):
         """The per-record error as Salesforce lists it, or None."""
         for name, value in fields.items():
             if name == "Email" and value and "@" not in str(value):
-                return {"statusCode": "INVALID_EMAIL_ADDRESS", "message": f"Email: invalid email address: {value}", "fields": ["Email"]}
+                return {"statusCode": "INVALID_EMAIL_ADDRESS", "message": f"Email: invalid email address: {value}",
+                        "fields": ["Email"]}
         missing = [name for name in self.set.required if new and fields.get(name) in (None, "")]
         if missing:
             return {"statusCode": "REQUIRED_FIELD_MISSING", "message": f"Required fields are missing: {missing}", "fields": missing}
@@ -142,7 +146,8 @@ class Salesforce(Bulk, Vendor):
         return Reply(200, results)
 
     def fields_of(self, call, record, kind=None):
-        self.need(call, isinstance(record.get("attributes"), dict) and record["attributes"].get("type"), "a record without attributes.type")
+        self.need(call, isinstance(record.get("attributes"), dict) and record["attributes"].get("type"),
+                  "a record without attributes.type")
         self.need(call, kind is None or record["attributes"]["type"] == kind, "attributes.type is not the object of the path")
         return {name: value for name, value in record.items() if name != "attributes"}
 
@@ -189,7 +194,8 @@ class Salesforce(Bulk, Vendor):
             self.need(call, number, "an update without id")
             key = self.key_with_id(kind, number)
             keys.append(key)
-            judged.append((self.absent() if key is None else self.flaw(key, row, False), self.writer(kind, key, row, says_created=False)))
+            judged.append((self.absent() if key is None else self.flaw(key, row, False),
+                           self.writer(kind, key, row, says_created=False)))
         self.admit(call, "", keys, unique=False)
         return self.written(call, judged)
 
@@ -209,7 +215,8 @@ class Salesforce(Bulk, Vendor):
         self.need(call, numbers != [""], "no ids")
         if len(numbers) > 200:
             self.oversized(call, f"{len(numbers)} ids in one request, at most 200")
-        places = [next(((kind, key) for kind in self.kept if (key := self.key_with_id(kind, number)) is not None), None) for number in numbers]
+        places = [next(((kind, key) for kind in self.kept if (key := self.key_with_id(kind, number)) is not None), None)
+                  for number in numbers]
         self.admit(call, "", [place[1] for place in places if place])
         results = []
         for number, place in zip(numbers, places):
@@ -218,6 +225,13 @@ class Salesforce(Bulk, Vendor):
                 self.drop(*place)
             results.append({"id": number, "success": not flaw, "errors": [flaw] if flaw else []})
         return Reply(200, results)
+
+    @route("GET", DATA + "/sobjects/{object}/{field}/{value}", "show_one")
+    def show_one(self, call):
+        kind, key = call.args["object"], call.args["value"]
+        if key not in self.kept[kind]:
+            return self.not_found(call)
+        return Reply(200, {"attributes": {"type": kind}, "Id": self.id_of(kind, key), **self.kept[kind][key]})
 
     @route("DELETE", DATA + "/sobjects/{object}/{field}/{value}", "delete_one")
     def delete_one(self, call):
@@ -228,13 +242,16 @@ class Salesforce(Bulk, Vendor):
         """SELECT Id, Field FROM Object WHERE Field IN ('…') or = '…'."""
         match = QUERY.match(call.query.get("q", "").strip())
         if not match:
-            self.malformed(call, f"SOQL not understood: {call.query.get('q')}", self.error(400, "MALFORMED_QUERY", "unexpected token"))
+            self.malformed(call, f"SOQL not understood: {call.query.get('q')}",
+                           self.error(400, "MALFORMED_QUERY", "unexpected token"))
         names, kind, field = [name.strip() for name in match[1].split(",")], match[2], match[3]
-        wanted = {re.sub(r"\\(.)", r"\1", text) if number == "" else number for text, number in LITERAL.findall(match[4] or match[5])}
+        wanted = [number or re.sub(r"\\(.)", r"\1", text) for text, number in LITERAL.findall(match[4] or match[5])]
+        keys = self.keys_with(kind, field, wanted)
+        if field == "Id":
+            keys = [key for key in (self.key_with_id(kind, one) for one in wanted) if key is not None]
         found = []
-        for key, row in self.kept[kind].items():
-            if str(self.id_of(kind, key) if field == "Id" else row.get(field)) in wanted:
-                full = {"Id": self.id_of(kind, key), **row}
-                found.append({"attributes": {"type": kind, "url": f"/services/data/v62.0/sobjects/{kind}/{full['Id']}"},
-                              **{name: full.get(name) for name in names}})
+        for key in keys:
+            full = {"Id": self.id_of(kind, key), **self.kept[kind][key]}
+            found.append({"attributes": {"type": kind, "url": f"/services/data/v62.0/sobjects/{kind}/{full['Id']}"},
+                          **{name: full.get(name) for name in names}})
         return Reply(200, {"totalSize": len(found), "done": True, "records": found})

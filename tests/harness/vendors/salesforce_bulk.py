@@ -35,14 +35,16 @@ class Bulk:
 
     def info(self, number, doc, state, **more):
         return {"id": number, "operation": doc["operation"], "object": doc["object"], "state": state, "contentType": "CSV",
-                "externalIdFieldName": doc.get("externalIdFieldName"), "apiVersion": 62.0, "lineEnding": doc.get("lineEnding", "LF"),
+                "externalIdFieldName": doc.get("externalIdFieldName"), "apiVersion": 62.0,
+                "lineEnding": doc.get("lineEnding", "LF"),
                 "columnDelimiter": doc.get("columnDelimiter", "COMMA"), "concurrencyMode": "Parallel", "jobType": "V2Ingest",
                 "contentUrl": f"services/data/v62.0/jobs/ingest/{number}/batches", **more}
 
     @route("POST", INGEST, "bulk_create")
     def bulk_create(self, call):
         doc = self.json_body(call)
-        self.need(call, doc.get("object") and doc.get("operation") in ("insert", "update", "upsert", "delete"), "object or operation missing")
+        self.need(call, doc.get("object") and doc.get("operation") in ("insert", "update", "upsert", "delete"),
+                  "object or operation missing")
         self.need(call, doc["operation"] != "upsert" or doc.get("externalIdFieldName"), "an upsert without externalIdFieldName")
         if self.bulk.full():
             return self.error(400, "EXCEEDED_QUOTA", "too many open jobs")

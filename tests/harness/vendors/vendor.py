@@ -9,10 +9,12 @@ import hashlib
 import re
 import time
 import traceback
+import urllib.parse
 
 from .auth import Tokens
 from .faults import Faults
 from .http import Reply
+from .objects import Objects
 
 HEX64 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -44,8 +46,9 @@ def route(method, path, op, auth=True, counted=True):
     return mark
 
 
-class Vendor:
+class Vendor(Objects):
     NAME = ""
+    GZIP = False     # whether compressed requests are documented
     RESULTS = ()     # where a success keeps its results, as keys into the body
     TOKEN_PATH = None
     SETTINGS = {}    # this vendor's own, with their defaults
@@ -65,20 +68,19 @@ class Vendor:
 
     def __init__(self, hub, alias, settings):
         known = {**self.COMMON, **self.SETTINGS}
-        assert settings.keys() <= known.keys(), f"{self.NAME} has no setting {sorted(settings.keys() - known.keys())}: {sorted(known)}"
+        assert settings.keys() <= known.keys(), f"{self.NAME} knows {sorted(known)}, not {sorted(settings.keys() - known.keys())}"
+        super().__init__()
         self.hub, self.alias, self.port = hub, alias, None
         self.set = type("Settings", (), {**known, **settings})
         self.tokens = Tokens(self.set.token, life_s=self.set.token_life_s, requests=self.set.token_requests)
         self.connections, self.log = set(), []
         self.faults, self.refusals, self.poisoned = Faults(), {}, set()
-        self.kept = collections.defaultdict(dict)
         self.known_hashes = {}
         self.overlaps, self._in_flight = [], collections.Counter()
         self.in_flight = self.most_in_flight = 0
-        self.last_number, self._ids, self._keys = 0, {}, {}  # (kind, key) -> id and back
         self.limits = [limit for limit in map(self._overridden, self.documented_limits()) if limit]
         names = {limit.name for limit in self.documented_limits()}
-        assert self.set.limits.keys() <= names, f"{self.NAME} has no limit {sorted(self.set.limits.keys() - names)}: {sorted(names)}"
+        assert self.set.limits.keys() <= names, f"{self.NAME} has {sorted(names)}, not {sorted(self.set.limits.keys() - names)}"
         self.start()
 
     # ---- what a vendor says of itself ----
@@ -210,12 +212,19 @@ class Vendor:
         if most_bytes is not None and len(call.raw) > most_bytes:
             self.oversized(call, f"{len(call.raw)} bytes in one request, at most {most_bytes}")
         self.need(call, call.content_type in (types or ("application/json",)), f"content type {call.content_type!r}")
+        self.need(call, self.GZIP or "content-encoding" not in call.headers, "compressed requests are not documented")
         try:
             doc = call.doc
         except ValueError as error:
             self.malformed(call, f"the body is not JSON: {error}")
         self.need(call, isinstance(doc, kind), f"the body is not a JSON {kind.__name__}")
         return doc
+
+    def only(self, call, doc, names, what):
+        """An object that may have no other fields than these: an unknown one would be refused, or dropped silently."""
+        self.need(call, isinstance(doc, dict), f"{what} is no object")
+        unknown = doc.keys() - names
+        self.need(call, not unknown, f"{what} has unknown fields {sorted(unknown)}")
 
     def array(self, call, doc, name, most, least=1):
         """doc[name], which has to be an array of least..most elements."""
@@ -227,9 +236,10 @@ class Vendor:
         return values
 
     def admit(self, call, kind, keys, unique=True):
-        """Notes which records the call holds; refuses it for a duplicate (where the vendor does) or a poisoned one."""
+        """Notes which records the call holds; refuses it for a duplicate (where the vendor does) or a poisoned one. None: a record
+        without a key of its own. kind None: they may be in several calls at once."""
         keys = [str(key) for key in keys if key is not None]
-        for key in keys:
+        for key in keys if kind is not None else ():
             call.keys.append((kind, key))
             self._in_flight[(kind, key)] += 1
         if unique and len(set(keys)) != len(keys):
@@ -260,41 +270,6 @@ class Vendor:
         if field in self.known_hashes and value not in self.known_hashes[field]:
             self.violate(call, "hash", f"{field} {value} is the hash of none of the expected texts")
         return True
-
-    def store(self, kind, key, fields):
-        """Merges fields into an object; None clears one. Returns (object, whether it is new)."""
-        table = self.kept[kind]
-        new = key not in table
-        held = table.setdefault(key, {})
-        for name, value in fields.items():
-            if value is None:
-                held.pop(name, None)
-            else:
-                held[name] = value
-        return held, new
-
-    def drop(self, kind, key):
-        """Removes an object and its id; False when there was none."""
-        self._keys.pop((kind, self._ids.pop((kind, key), None)), None)
-        return self.kept[kind].pop(key, None) is not None
-
-    def append(self, kind, fields):
-        """Keeps something that has no key, an event, under its running number."""
-        self.kept[kind][len(self.kept[kind]) + 1] = fields
-
-    def make_id(self, _kind, number):
-        return str(number)
-
-    def id_of(self, kind, key):
-        """The vendor's own id of an object, given when it is first asked for."""
-        if (kind, key) not in self._ids:
-            self.last_number += 1
-            number = self.make_id(kind, self.last_number)
-            self._ids[(kind, key)], self._keys[(kind, number)] = number, key
-        return self._ids[(kind, key)]
-
-    def key_with_id(self, kind, number):
-        return self._keys.get((kind, number))
 
     def limit(self, name):
         return next((limit for limit in self.limits if limit.name == name), None)
@@ -364,7 +339,8 @@ class Vendor:
         for method, pattern, op, auth, counted, name in self.ENDPOINTS:
             match = method == call.method and pattern.match(call.path)
             if match:
-                call.op, call.args = op, match.groupdict()
+                call.op = op
+                call.args = {part: urllib.parse.unquote(value) for part, value in match.groupdict().items()}
                 return getattr(self, name), auth, counted
         self.violate(call, "malformed", f"no such endpoint: {call.method} {call.path}")
         raise Refused(self.not_found(call))

@@ -51,15 +51,13 @@ static void a_small_project_gets_every_default(void **state)
     assert_int_equal(d->retry.base_ms, 500);
     assert_int_equal(d->retry.max_ms, 30000);
     assert_int_equal(d->retry.throttled_max_ms, 3600000);
-    assert_int_equal(d->batch_size, 500);
-    assert_int_equal(d->batch_bytes, 4 << 20);
-    assert_int_equal(d->batch_max, 10000);
     assert_int_equal(strlen(d->fingerprint), 32);
     const struct sync *s = project_sync(p, "s");
     assert_int_equal(s->mode, MODE_UPSERT);
     assert_int_equal(s->on_removed, REMOVED_IGNORE);
     assert_true(s->map_all);
     assert_int_equal(s->batch_size, 500);
+    assert_int_equal(s->batch_bytes, 4 << 20);
     assert_int_equal(s->priority, PRIORITY_NORMAL);
     assert_int_equal(s->schedule, SCHEDULE_MANUAL);
     assert_false(s->guard.max_removed.set);

@@ -1,6 +1,6 @@
 /* Damaged replies: whatever Redis answers, every callback comes exactly once and nothing is read
  * that is not there. */
-#include "protocol/queue/queue.h"
+#include "protocol/queue/shared.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,7 +89,7 @@ static void on_claimed(void *ctx, const struct queue_claimed *c, const struct er
     (void)ctx;
     answer(c, err);
     if (c && c->got)
-        sink += touch(c->payload) + touch(c->epoch) + touch(c->part);
+        sink += touch(c->payload) + touch(c->epoch) + touch(c->part) + touch(c->progress);
 }
 
 static void on_results(void *ctx, const struct queue_result *r, size_t count, const struct err *err)
@@ -105,6 +105,23 @@ static void on_woken(void *ctx, struct slice quota, const struct err *err)
     (void)ctx;
     answer(err == NULL, err);
     sink += touch(quota);
+}
+
+static void on_shared(void *ctx, const struct queue_shared *s, const struct err *err)
+{
+    (void)ctx;
+    answer(s, err);
+    if (s)
+        sink += touch(s->value) + touch(s->holder) + s->version;
+}
+
+static void on_all(void *ctx, const struct queue_shared_value *values, size_t count,
+                   uint64_t version, const struct err *err)
+{
+    (void)ctx;
+    answer(err == NULL, err);
+    for (size_t i = 0; i < count; i++)
+        sink += touch(values[i].name) + touch(values[i].value) + version;
 }
 
 static const struct queue_claim CLAIM = {.worker = "w", .token = 1};
@@ -138,6 +155,14 @@ static enum err_code call_audit(struct queue *q, struct err *e)
 {
     return queue_audit(q, on_done, NULL, e);
 }
+static enum err_code call_lock(struct queue *q, struct err *e)
+{
+    return queue_shared_lock(q, slice_str("token"), "w", 1, on_shared, NULL, e);
+}
+static enum err_code call_all(struct queue *q, struct err *e)
+{
+    return queue_shared_all(q, on_all, NULL, e);
+}
 static enum err_code call_wait(struct queue *q, struct err *e)
 {
     (void)q;
@@ -145,8 +170,8 @@ static enum err_code call_wait(struct queue *q, struct err *e)
 }
 
 #define BATCH                                                                                      \
-    "*13\r\n:1\r\n:1\r\n$1\r\ne\r\n$1\r\nr\r\n$1\r\np\r\n$0\r\n\r\n$1\r\ns\r\n$1\r\nd\r\n$"        \
-    "3\r\npay\r\n:3\r\n:0\r\n:0\r\n:1\r\n"
+    "*14\r\n:1\r\n:1\r\n$1\r\ne\r\n$1\r\nr\r\n$1\r\np\r\n$0\r\n\r\n$1\r\ns\r\n$1\r\nd\r\n$"        \
+    "3\r\npay\r\n:3\r\n:0\r\n:0\r\n:1\r\n$2\r\ngo\r\n"
 
 static const struct {
     const char *name;
@@ -158,8 +183,8 @@ static const struct {
      "*10\r\n:1\r\n:5\r\n:0\r\n:1\r\n$0\r\n\r\n:5\r\n$1\r\n7\r\n:0\r\n:0\r\n:0\r\n"},
     {"fence", call_fence, 1, "*2\r\n:1\r\n:3\r\n"},
     {"permit", call_permit, 1,
-     "*8\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"
-     "1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n"},
+     "*9\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"
+     "1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n:9\r\n"},
     {"claim", call_claim, 1, BATCH},
     {"no claim", call_claim, 1, "*5\r\n:1\r\n:0\r\n:-1\r\n:0\r\n:0\r\n"},
     {"settle", call_settle, 2, "*3\r\n:1\r\n:1\r\n" BATCH},
@@ -167,6 +192,8 @@ static const struct {
      "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*6\r\n$1\r\nb\r\n$1\r\nx\r\n$1\r\ns\r\n$"
      "1\r\ny\r\n$1\r\nv\r\n$1\r\nz\r\n"},
     {"audit", call_audit, 1, "*3\r\n:1\r\n:0\r\n$0\r\n\r\n"},
+    {"lock", call_lock, 1, "*7\r\n:1\r\n:0\r\n:5\r\n$1\r\nv\r\n:-1\r\n$1\r\nw\r\n:3\r\n"},
+    {"all", call_all, 1, "*3\r\n:1\r\n:5\r\n*4\r\n$1\r\nn\r\n$1\r\nv\r\n:5\r\n:0\r\n"},
     {"wait", call_wait, 1, "*2\r\n$1\r\nk\r\n$1\r\nq\r\n"},
 };
 

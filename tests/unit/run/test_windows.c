@@ -106,9 +106,11 @@ static void an_unclean_end_counts_every_granted_token_as_used(void **st)
 static void a_changed_number_keeps_its_window_and_a_changed_length_starts_afresh(void **st)
 {
     static const struct rate_limit other[] = {{RATE_REQUESTS, 7, 86400000, 0},
-                                              {RATE_RECORDS, 9, 86400000, 0}};
+                                              {RATE_RECORDS, 9, 86400000, 0},
+                                              {RATE_REQUESTS, 7, 86400000, 2}};
     struct destination changed = crm;
     changed.limits = other;
+    changed.limit_count = ARRAY_LEN(other);
     struct windows w = {0}, again = {0};
     const struct queue_window *items;
     size_t count;
@@ -119,6 +121,7 @@ static void a_changed_number_keeps_its_window_and_a_changed_length_starts_afresh
     assert_int_equal(windows_load(&again, *st, &changed, &items, &count, &err), ERR_OK);
     assert_int_equal(tokens(items, count, 0), 55);
     assert_int_equal(tokens(items, count, 1), 0);
+    assert_int_equal(tokens(items, count, 2), 0); /* other requests than those */
     windows_done(&again);
     windows_done(&w);
 }

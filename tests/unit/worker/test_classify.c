@@ -7,27 +7,43 @@
 
 #include <cmocka.h>
 
-#include "worker/deliver/classify.h"
+#include "protocol/base/clock.h"
+#include "tests/unit/worker/there.h"
 #include "worker/deliver/words.h"
 
 enum { RECORDS = 3, ARENA_BYTES = 8 << 20 };
 
 static const enum record_op OPS[RECORDS] = {OP_UPSERT, OP_UPDATE, OP_DELETE};
 
-static struct outcome classified(struct arena *a, const struct http_answer *answer,
-                                 uint32_t records)
+static int open_there(void **state)
 {
-    struct outcome o;
+    static const char *const keys[] = {"id", NULL}, *const fields[] = {"x", NULL};
+    struct sample_head h = {"s", "r", "b", "hook", "f", keys, fields, 0};
+    struct value key = sample_number("1"), v = sample_number("2");
+    struct record records[RECORDS];
+    struct there *t = calloc(1, sizeof *t);
     struct err err;
-    assert_int_equal(classify(a, answer, OPS, records, &o, &err), ERR_OK);
-    return o;
+    if (!t || there_open(t, "{type: webhook, url: \"http://x/in\"}", NULL, &err))
+        return -1;
+    t->delivery.now_ms = clock_wall_ms();
+    for (uint32_t i = 0; i < RECORDS; i++)
+        records[i] = (struct record){i, OPS[i], &key, OPS[i] == OP_DELETE ? NULL : &v};
+    *state = t;
+    return there_render(t, &h, records, RECORDS, &err);
 }
 
-static struct outcome of(struct arena *a, uint32_t status, const char *body)
+static int close_there(void **state)
+{
+    there_close(*state);
+    free(*state);
+    return 0;
+}
+
+static struct outcome of(void **state, uint32_t status, const char *body)
 {
     struct http_answer answer = {
         .status = status, .body = slice_str(body), .reached = true, .retry_after_ms = -1};
-    return classified(a, &answer, RECORDS);
+    return there_judge(*state, &answer);
 }
 
 static void assert_words(struct slice words, const char *expected)
@@ -38,7 +54,6 @@ static void assert_words(struct slice words, const char *expected)
 
 static void the_status_decides_what_happens_to_the_batch(void **state)
 {
-    (void)state;
     static const struct {
         uint32_t status;
         enum outcome_kind kind;
@@ -64,9 +79,7 @@ static void the_status_decides_what_happens_to_the_batch(void **state)
         {600, OUTCOME_RETRY, true},     {100, OUTCOME_RETRY, true},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        CLEANUP(arena_done) struct arena a;
-        arena_init(&a, ARENA_BYTES);
-        struct outcome o = of(&a, table[i].status, "{\"message\":\"why\"}");
+        struct outcome o = of(state, table[i].status, "{\"message\":\"why\"}");
         if (o.kind != table[i].kind || o.unsure != table[i].unsure || o.bug || o.entry_count)
             fail_msg("status %u: kind %d, unsure %d", table[i].status, o.kind, o.unsure);
         if (o.kind == OUTCOME_ANSWERED)
@@ -78,37 +91,30 @@ static void the_status_decides_what_happens_to_the_batch(void **state)
 
 static void no_answer_is_a_failed_attempt_in_doubt_only_when_it_may_have_reached(void **state)
 {
-    (void)state;
-    CLEANUP(arena_done) struct arena a;
-    arena_init(&a, ARENA_BYTES);
     struct http_answer answer = {
         .error = "could not connect", .reached = false, .retry_after_ms = -1};
-    struct outcome o = classified(&a, &answer, RECORDS);
+    struct outcome o = there_judge(*state, &answer);
     assert_int_equal(o.kind, OUTCOME_RETRY);
     assert_false(o.unsure);
     assert_words(o.message, "could not connect");
     answer.reached = true;
-    assert_true(classified(&a, &answer, RECORDS).unsure);
+    assert_true(there_judge(*state, &answer).unsure);
 }
 
 static void an_accepting_answer_that_broke_off_says_nothing_sure(void **state)
 {
-    (void)state;
-    CLEANUP(arena_done) struct arena a;
-    arena_init(&a, ARENA_BYTES);
     struct http_answer answer = {
         .status = 200, .error = "cut", .reached = true, .retry_after_ms = -1};
-    struct outcome o = classified(&a, &answer, RECORDS);
+    struct outcome o = there_judge(*state, &answer);
     assert_int_equal(o.kind, OUTCOME_RETRY);
     assert_true(o.unsure);
     /* A refusal whose words broke off is a refusal all the same. */
     answer.status = 401;
-    assert_int_equal(classified(&a, &answer, RECORDS).kind, OUTCOME_STOP);
+    assert_int_equal(there_judge(*state, &answer).kind, OUTCOME_STOP);
 }
 
 static void bodies_without_a_list_of_errors_accept_everything(void **state)
 {
-    (void)state;
     static const char *const bodies[] = {
         "",
         "{}",
@@ -128,9 +134,7 @@ static void bodies_without_a_list_of_errors_accept_everything(void **state)
         "[{\"errors\":[{\"index\":0}]}]",
     };
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
-        CLEANUP(arena_done) struct arena a;
-        arena_init(&a, ARENA_BYTES);
-        struct outcome o = of(&a, 200, bodies[i]);
+        struct outcome o = of(state, 200, bodies[i]);
         if (o.kind != OUTCOME_ANSWERED || o.entry_count)
             fail_msg("body %s: kind %d, %zu entries", bodies[i], o.kind, o.entry_count);
     }
@@ -138,10 +142,7 @@ static void bodies_without_a_list_of_errors_accept_everything(void **state)
 
 static void listed_records_get_their_own_verdicts_in_ascending_order(void **state)
 {
-    (void)state;
-    CLEANUP(arena_done) struct arena a;
-    arena_init(&a, ARENA_BYTES);
-    struct outcome o = of(&a, 200,
+    struct outcome o = of(state, 200,
                           "{\"errors\":[{\"index\":2,\"message\":\"gone\",\"code\":\"not_found\"},"
                           "{\"index\":0,\"message\":\"busy\",\"retryable\":true},"
                           "{\"index\":1,\"message\":\"no such "
@@ -161,11 +162,8 @@ static void listed_records_get_their_own_verdicts_in_ascending_order(void **stat
 
 static void an_entry_without_a_message_is_quoted_whole(void **state)
 {
-    (void)state;
-    CLEANUP(arena_done) struct arena a;
-    arena_init(&a, ARENA_BYTES);
     struct outcome o =
-        of(&a, 200,
+        of(state, 200,
            "{\"errors\":[{\"index\":0,\"why\":\"x\"},{\"index\":1,\"message\":{\"a\":[1]}}]}");
     assert_int_equal(o.entry_count, 2);
     assert_int_equal(o.entries[0].verdict, VERDICT_REJECTED);
@@ -175,7 +173,6 @@ static void an_entry_without_a_message_is_quoted_whole(void **state)
 
 static void an_index_that_names_no_record_spoils_the_whole_answer(void **state)
 {
-    (void)state;
     static const char *const lists[] = {
         "[{\"index\":3}]",
         "[{\"index\":-1}]",
@@ -192,11 +189,9 @@ static void an_index_that_names_no_record_spoils_the_whole_answer(void **state)
         "[{\"index\":true}]",
     };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        CLEANUP(arena_done) struct arena a;
-        arena_init(&a, ARENA_BYTES);
         char body[256];
         snprintf(body, sizeof body, "{\"errors\":%s}", lists[i]);
-        struct outcome o = of(&a, 200, body);
+        struct outcome o = of(state, 200, body);
         if (o.kind != OUTCOME_RETRY || !o.bug || !o.unsure || o.entry_count)
             fail_msg("%s: kind %d bug %d", body, o.kind, o.bug);
     }
@@ -204,7 +199,6 @@ static void an_index_that_names_no_record_spoils_the_whole_answer(void **state)
 
 static void a_record_listed_twice_is_refused_once_and_finality_wins(void **state)
 {
-    (void)state;
     static const char *const lists[] = {
         "{\"errors\":[{\"index\":0,\"message\":\"a\"},{\"index\":0,\"message\":\"b\"}]}",
         "{\"errors\":[{\"index\":0,\"message\":\"b\",\"retryable\":true},"
@@ -213,9 +207,7 @@ static void a_record_listed_twice_is_refused_once_and_finality_wins(void **state
         "{\"index\":0,\"message\":\"b\",\"retryable\":true}]}",
     };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        CLEANUP(arena_done) struct arena a;
-        arena_init(&a, ARENA_BYTES);
-        struct outcome o = of(&a, 200, lists[i]);
+        struct outcome o = of(state, 200, lists[i]);
         assert_int_equal(o.kind, OUTCOME_ANSWERED);
         assert_int_equal(o.entry_count, 1);
         assert_int_equal(o.entries[0].index, 0);
@@ -226,7 +218,6 @@ static void a_record_listed_twice_is_refused_once_and_finality_wins(void **state
 
 static void a_list_is_understood_whatever_stands_beside_it(void **state)
 {
-    (void)state;
     static const char *const bodies[] = {
         "{\"id\":123456789012345678901234567890,\"errors\":[{\"index\":1}]}",
         "{\"note\":\"a\\u0000b\",\"errors\":[{\"index\":1}]}",
@@ -234,9 +225,7 @@ static void a_list_is_understood_whatever_stands_beside_it(void **state)
         "\n {\"errors\" : [ { \"index\" : 1.0 } ] } \n",
     };
     for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
-        CLEANUP(arena_done) struct arena a;
-        arena_init(&a, ARENA_BYTES);
-        struct outcome o = of(&a, 200, bodies[i]);
+        struct outcome o = of(state, 200, bodies[i]);
         if (o.entry_count != 1 || o.entries[0].index != 1)
             fail_msg("body %zu: %zu entries", i, o.entry_count);
     }
@@ -244,21 +233,17 @@ static void a_list_is_understood_whatever_stands_beside_it(void **state)
 
 static void a_list_too_long_to_be_read_is_not_taken_for_acceptance(void **state)
 {
-    (void)state;
-    CLEANUP(arena_done) struct arena a;
-    arena_init(&a, ARENA_BYTES);
     struct http_answer answer = {.status = 200,
                                  .body = SLICE_LIT("{\"errors\":[{\"index\":0},"),
                                  .body_cut = true,
                                  .retry_after_ms = -1};
-    assert_true(classified(&a, &answer, RECORDS).bug);
+    assert_true(there_judge(*state, &answer).bug);
     answer.body = SLICE_LIT("{\"everything\":\"is fine");
-    assert_int_equal(classified(&a, &answer, RECORDS).kind, OUTCOME_ANSWERED);
+    assert_int_equal(there_judge(*state, &answer).kind, OUTCOME_ANSWERED);
 }
 
 static void the_remotes_words_are_found_and_made_fit_to_keep(void **state)
 {
-    (void)state;
     static const struct {
         uint32_t status;
         const char *body;
@@ -281,9 +266,7 @@ static void the_remotes_words_are_found_and_made_fit_to_keep(void **state)
         {404, "   \n ", "HTTP 404"},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        CLEANUP(arena_done) struct arena a;
-        arena_init(&a, ARENA_BYTES);
-        assert_words(of(&a, table[i].status, table[i].body).message, table[i].words);
+        assert_words(of(state, table[i].status, table[i].body).message, table[i].words);
     }
 }
 
@@ -304,12 +287,9 @@ static void words_are_cut_between_characters(void **state)
 
 static void a_redirect_says_where_to_but_not_with_what(void **state)
 {
-    (void)state;
-    CLEANUP(arena_done) struct arena a;
-    arena_init(&a, ARENA_BYTES);
     struct http_answer answer = {
         .status = 302, .location = "https://else.where/in?token=hidden", .retry_after_ms = -1};
-    struct outcome o = classified(&a, &answer, RECORDS);
+    struct outcome o = there_judge(*state, &answer);
     assert_int_equal(o.kind, OUTCOME_STOP);
     assert_words(o.message,
                  "HTTP 302: redirects are not followed; this one points to https://else.where/in");
@@ -317,49 +297,16 @@ static void a_redirect_says_where_to_but_not_with_what(void **state)
 
 static void a_throttling_answer_hands_its_delay_on(void **state)
 {
-    (void)state;
-    CLEANUP(arena_done) struct arena a;
-    arena_init(&a, ARENA_BYTES);
-    struct http_answer answer = {.status = 429, .retry_after_ms = 7000};
-    assert_int_equal(classified(&a, &answer, RECORDS).retry_after_ms, 7000);
-    answer.retry_after_ms = -1;
-    assert_int_equal(classified(&a, &answer, RECORDS).retry_after_ms, -1);
+    const struct http_header header = {"Retry-After", "7"};
+    struct http_answer answer = {
+        .status = 429, .headers = &header, .header_count = 1, .retry_after_ms = 7000};
+    assert_int_equal(there_judge(*state, &answer).retry_after_ms, 7000);
     answer.status = 500;
-    answer.retry_after_ms = 7000;
-    assert_int_equal(classified(&a, &answer, RECORDS).retry_after_ms, -1);
-}
-
-static void retry_after_is_seconds_or_a_date(void **state)
-{
-    (void)state;
-    static const int64_t now_ms = 784111777000; /* Sun, 06 Nov 1994 08:49:37 GMT */
-    static const struct {
-        const char *text;
-        int64_t ms;
-    } table[] = {
-        {"0", 0},
-        {"1", 1000},
-        {"120", 120000},
-        {" 5 ", 5000},
-        {"99999999999999999999", 86400000},
-        {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
-        {"Sun, 06 Nov 1994 08:49:47 GMT", 10000},
-        {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
-        {"Sunday, 06-Nov-94 08:50:37 GMT", 60000},
-        {"Sun Nov  6 08:50:37 1994", 60000},
-        {"Sun, 06 Nov 2044 08:49:37 GMT", 86400000},
-        {"soon", -1},
-        {"", -1},
-        {"1.5", -1},
-        {"-1", -1},
-        {"5s", -1},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        int64_t ms = http_retry_after_ms(table[i].text, now_ms);
-        if (ms != table[i].ms)
-            fail_msg("\"%s\" gives %lld ms, not %lld", table[i].text, (long long)ms,
-                     (long long)table[i].ms);
-    }
+    assert_int_equal(there_judge(*state, &answer).retry_after_ms, -1);
+    answer.status = 429;
+    answer.header_count = 0;
+    answer.retry_after_ms = -1;
+    assert_int_equal(there_judge(*state, &answer).retry_after_ms, -1);
 }
 
 int main(void)
@@ -379,7 +326,6 @@ int main(void)
         cmocka_unit_test(words_are_cut_between_characters),
         cmocka_unit_test(a_redirect_says_where_to_but_not_with_what),
         cmocka_unit_test(a_throttling_answer_hands_its_delay_on),
-        cmocka_unit_test(retry_after_is_seconds_or_a_date),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, open_there, close_there);
 }

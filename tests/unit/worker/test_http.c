@@ -310,6 +310,39 @@ static void retry_after_is_read_in_both_forms(void **state)
     bench_close(&b);
 }
 
+static void retry_after_is_seconds_or_a_date(void **state)
+{
+    (void)state;
+    static const int64_t now_ms = 784111777000; /* Sun, 06 Nov 1994 08:49:37 GMT */
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } table[] = {
+        {"0", 0},
+        {"1", 1000},
+        {"120", 120000},
+        {" 5 ", 5000},
+        {"99999999999999999999", 86400000},
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
+        {"Sun, 06 Nov 1994 08:49:47 GMT", 10000},
+        {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
+        {"Sunday, 06-Nov-94 08:50:37 GMT", 60000},
+        {"Sun Nov  6 08:50:37 1994", 60000},
+        {"Sun, 06 Nov 2044 08:49:37 GMT", 86400000},
+        {"soon", -1},
+        {"", -1},
+        {"1.5", -1},
+        {"-1", -1},
+        {"5s", -1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        int64_t ms = http_retry_after_ms(table[i].text, now_ms);
+        if (ms != table[i].ms)
+            fail_msg("\"%s\" gives %lld ms, not %lld", table[i].text, (long long)ms,
+                     (long long)table[i].ms);
+    }
+}
+
 static void freeing_in_the_middle_leaks_nothing(void **state)
 {
     (void)state;
@@ -466,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_get_on_a_dead_connection_is_not_repeated_silently),
         cmocka_unit_test(a_larger_answer_is_kept_where_the_request_asks_for_it),
         cmocka_unit_test(retry_after_is_read_in_both_forms),
+        cmocka_unit_test(retry_after_is_seconds_or_a_date),
         cmocka_unit_test(freeing_in_the_middle_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,15 +4,9 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-static const struct param headers[] = {{"X-Key", "key-value-1"}, {"X-Short", "acme"}};
-static const struct destination hook = {
-    .bearer = "tok-6f1c9e",
-    .sign_secret = "sign-8d2b4a",
-    .basic_user = "user",
-    .basic_password = "pass-word",
-    .headers = headers,
-    .header_count = 2,
-};
+static const char *const secrets[] = {"tok-6f1c9e",  "sign-8d2b4a", "pass-word",
+                                      "key-value-1", "acme",        "dXNlcjpwYXNzLXdvcmQ="};
+static const struct destination hook = {.secrets = secrets, .secret_count = ARRAY_LEN(secrets)};
 
 static void expect(const char *in, const char *out)
 {

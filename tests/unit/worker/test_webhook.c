@@ -10,55 +10,19 @@
 #include <openssl/hmac.h>
 #include <zlib.h>
 
-#include "tests/unit/worker/sample.h"
-#include "worker/deliver/webhook.h"
+#include "tests/unit/worker/there.h"
 
-enum { BATCH_MAX = 64 << 20, FIELDS_MAX = 16 };
+#define PLAIN "{type: webhook, url: \"http://x/in\"}"
 
 static const char *const KEY_ID[] = {"id", NULL};
 
-struct bench {
-    void *state;
-    struct buf payload;
-    struct batch_reader *reader;
-    struct rendered rendered;
-};
-
-static void bench_open(struct bench *b, const struct destination *d)
-{
-    struct err err;
-    buf_init(&b->payload, BATCH_MAX);
-    b->reader = batch_reader_new();
-    rendered_init(&b->rendered);
-    assert_int_equal(webhook_driver.open(d, NULL, &b->state, &err), ERR_OK);
-}
-
-static void bench_close(struct bench *b)
-{
-    webhook_driver.close(b->state);
-    batch_reader_free(b->reader);
-    rendered_done(&b->rendered);
-    buf_done(&b->payload);
-}
-
-static enum err_code bench_render(struct bench *b, const struct sample_head *h,
-                                  const struct record *records, uint32_t count, struct err *err)
-{
-    buf_reset(&b->payload);
-    sample_seal(&b->payload, h, records, count);
-    assert_int_equal(batch_reader_open(b->reader, buf_slice(&b->payload), err), ERR_OK);
-    struct delivery delivery = {
-        .reader = b->reader, .part = SLICE_LIT("batch-7-00ff"), .attempt = 3};
-    return webhook_driver.render(b->state, &delivery, &b->rendered, err);
-}
-
 /* What one record becomes, between the opening and the closing of a body. */
-static void assert_record(struct bench *b, const char *const *fields, const struct record *r,
+static void assert_record(struct there *b, const char *const *fields, const struct record *r,
                           const char *expected)
 {
     struct err err;
     struct sample_head h = {"s", "r", "b", "hook", "f", KEY_ID, fields, 0};
-    if (bench_render(b, &h, r, 1, &err))
+    if (there_render(b, &h, r, 1, &err))
         fail_msg("%s", err.text);
     char whole[2048];
     snprintf(whole, sizeof whole,
@@ -80,14 +44,18 @@ static const char *header_of(const struct rendered *r, const char *name)
     return found;
 }
 
-static const struct destination PLAIN = {.name = "hook", .type = "webhook", .url = "http://x/in"};
+static void open_plain(struct there *b)
+{
+    struct err err;
+    assert_int_equal(there_open(b, PLAIN, NULL, &err), ERR_OK);
+}
 
 static void values_keep_their_types_and_every_digit(void **state)
 {
     (void)state;
     static const char *const fields[] = {"a", "b", "c", "d", "e", "f", NULL};
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     struct value key = sample_number("9007199254740993");
     struct value values[] = {
         sample_number("12345678901234567890.123456789"),
@@ -102,7 +70,7 @@ static void values_keep_their_types_and_every_digit(void **state)
                   "{\"op\":\"upsert\",\"key\":{\"id\":9007199254740993},\"fields\":{"
                   "\"a\":12345678901234567890.123456789,\"b\":true,\"c\":false,\"d\":null,"
                   "\"e\":{\"n\":1.10},\"f\":[1,\"x\"]}}");
-    bench_close(&b);
+    there_close(&b);
 }
 
 static void every_operation_has_its_name(void **state)
@@ -124,15 +92,15 @@ static void every_operation_has_its_name(void **state)
         {OP_DELETE, "{\"op\":\"delete\",\"key\":{\"id\":1},\"fields\":{}}"},
         {OP_CLEAR, "{\"op\":\"clear\",\"key\":{\"id\":1},\"fields\":{\"email\":null}}"},
     };
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     struct value key = sample_number("1"), values[] = {sample_number("1"), sample_text("a@b.c")};
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         bool bare = table[i].op == OP_DELETE || table[i].op == OP_CLEAR;
         struct record r = {0, table[i].op, &key, bare ? NULL : values};
         assert_record(&b, fields, &r, table[i].text);
     }
-    bench_close(&b);
+    there_close(&b);
 }
 
 static void paths_that_begin_alike_share_an_object(void **state)
@@ -140,8 +108,8 @@ static void paths_that_begin_alike_share_an_object(void **state)
     (void)state;
     static const char *const fields[] = {"address.city", "email",           "address.geo.lat",
                                          "address.zip",  "address.geo.lon", NULL};
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     struct value key = sample_text("k");
     struct value v[] = {sample_text("Ulm"), sample_text("e"), sample_number("1"), sample_text("89"),
                         sample_number("2")};
@@ -164,15 +132,15 @@ static void paths_that_begin_alike_share_an_object(void **state)
     assert_record(&b, fields, &r,
                   "{\"op\":\"clear\",\"key\":{\"id\":\"k\"},\"fields\":{\"address\":{\"city\":null,"
                   "\"geo\":{\"lat\":null,\"lon\":null},\"zip\":null},\"email\":null}}");
-    bench_close(&b);
+    there_close(&b);
 }
 
 static void text_is_escaped_and_nothing_more(void **state)
 {
     (void)state;
     static const char *const fields[] = {"a \"quoted\" name", "b", NULL};
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     struct value key = sample_text("\\ \" / \x7f \xc3\xa9 \xf0\x9f\x98\x80");
     struct value v[] = {sample_text("\b\f\n\r\t\x01\x1f"), sample_text("{")};
     struct record r = {0, OP_UPSERT, &key, v};
@@ -180,21 +148,21 @@ static void text_is_escaped_and_nothing_more(void **state)
                   "{\"op\":\"upsert\",\"key\":{\"id\":\"\\\\ \\\" / \x7f \xc3\xa9 "
                   "\xf0\x9f\x98\x80\"},\"fields\":{"
                   "\"a \\\"quoted\\\" name\":\"\\b\\f\\n\\r\\t\\u0001\\u001f\",\"b\":\"{\"}}");
-    bench_close(&b);
+    there_close(&b);
 }
 
 static void keys_may_be_of_any_type_and_of_several_parts(void **state)
 {
     (void)state;
     static const char *const keys[] = {"n", "t", "b", NULL}, *const fields[] = {"x", NULL};
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     struct value key[] = {sample_number("-1.5e3"), sample_text("t"), {.kind = VALUE_TRUE}};
     struct value v = sample_number("0");
     struct record records[] = {{4, OP_UPSERT, key, &v}, {9, OP_DELETE, key, NULL}};
     struct sample_head h = {"s", "r", "b", "hook", "f", keys, fields, 20};
     struct err err;
-    assert_int_equal(bench_render(&b, &h, records, 2, &err), ERR_OK);
+    assert_int_equal(there_render(&b, &h, records, 2, &err), ERR_OK);
     assert_true(slice_eq_str(
         b.rendered.body,
         "{\"sync\":\"s\",\"run\":\"r\",\"batch\":\"b\",\"attempt\":3,\"records\":["
@@ -204,7 +172,7 @@ static void keys_may_be_of_any_type_and_of_several_parts(void **state)
     assert_int_equal(b.rendered.ordinals[0], 4);
     assert_int_equal(b.rendered.ordinals[1], 9);
     assert_int_equal(b.rendered.ops[1], OP_DELETE);
-    bench_close(&b);
+    there_close(&b);
 }
 
 static void a_field_that_stands_inside_another_stops_the_run(void **state)
@@ -212,23 +180,23 @@ static void a_field_that_stands_inside_another_stops_the_run(void **state)
     (void)state;
     static const char *const wrong[][3] = {
         {"a", "a.b", NULL}, {"a.b", "a", NULL}, {"a", "a", NULL}};
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     struct value key = sample_number("1"), v[] = {sample_number("1"), sample_number("2")};
     struct record r = {0, OP_UPSERT, &key, v};
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct sample_head h = {"s", "r", "b", "hook", "f", KEY_ID, wrong[i], 0};
         struct err err;
-        assert_int_equal(bench_render(&b, &h, &r, 1, &err), ERR_CONFIG);
+        assert_int_equal(there_render(&b, &h, &r, 1, &err), ERR_CONFIG);
     }
-    bench_close(&b);
+    there_close(&b);
 }
 
 static void many_heads_take_turns_in_the_cache(void **state)
 {
     (void)state;
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     struct value key = sample_number("1"), v = sample_number("2");
     struct record r = {0, OP_UPSERT, &key, &v};
     for (int i = 0; i < 120; i++) {
@@ -239,12 +207,12 @@ static void many_heads_take_turns_in_the_cache(void **state)
                  "{\"op\":\"upsert\",\"key\":{\"id\":1},\"fields\":{\"f%d\":2}}", i % 40);
         assert_record(&b, fields, &r, expected);
     }
-    bench_close(&b);
+    there_close(&b);
 }
 
 /* ---- headers ---- */
 
-static void render_one(struct bench *b)
+static void render_one(struct there *b)
 {
     static const char *const fields[] = {"x", NULL};
     struct value key = sample_number("1"),
@@ -252,14 +220,14 @@ static void render_one(struct bench *b)
     struct record r = {0, OP_UPSERT, &key, &v};
     struct sample_head h = {"s", "r", "b", "hook", "f", KEY_ID, fields, 0};
     struct err err;
-    assert_int_equal(bench_render(b, &h, &r, 1, &err), ERR_OK);
+    assert_int_equal(there_render(b, &h, &r, 1, &err), ERR_OK);
 }
 
 static void a_request_names_its_records_and_its_type(void **state)
 {
     (void)state;
-    struct bench b;
-    bench_open(&b, &PLAIN);
+    struct there b;
+    open_plain(&b);
     for (int i = 0; i < 2; i++) {
         render_one(&b);
         assert_string_equal(b.rendered.url, "http://x/in");
@@ -267,52 +235,35 @@ static void a_request_names_its_records_and_its_type(void **state)
         assert_string_equal(header_of(&b.rendered, "Idempotency-Key: "), "batch-7-00ff");
         assert_int_equal(b.rendered.header_count, 2);
     }
-    bench_close(&b);
+    there_close(&b);
 }
 
 static void configured_headers_and_credentials_go_with_it(void **state)
 {
     (void)state;
-    static const struct param headers[] = {
-        {"X-Team", "data"}, {"content-type", "application/vnd.x+json"}, {"X-Empty", ""}};
-    struct destination d = PLAIN;
-    struct bench b;
-    d.headers = headers;
-    d.header_count = ARRAY_LEN(headers);
-    d.bearer = "t0ken";
-    bench_open(&b, &d);
+    struct there b;
+    struct err err;
+    assert_int_equal(there_open(&b,
+                                "{type: webhook, url: \"http://x/in\", bearer: t0ken, headers: "
+                                "{X-Team: data, X-Empty: \"\"}}",
+                                NULL, &err),
+                     ERR_OK);
     render_one(&b);
     assert_string_equal(header_of(&b.rendered, "X-Team: "), "data");
-    assert_string_equal(header_of(&b.rendered, "content-type: "), "application/vnd.x+json");
-    assert_null(header_of(&b.rendered, "Content-Type: "));
+    assert_string_equal(header_of(&b.rendered, "Content-Type: "), "application/json");
     assert_string_equal(header_of(&b.rendered, "Authorization: "), "Bearer t0ken");
     assert_non_null(header_of(&b.rendered, "X-Empty;"));
-    bench_close(&b);
+    there_close(&b);
 
-    d.bearer = NULL;
-    d.basic_user = "Aladdin";
-    d.basic_password = "open sesame";
-    bench_open(&b, &d);
+    assert_int_equal(there_open(&b,
+                                "{type: webhook, url: \"http://x/in\", basic: {user: Aladdin, "
+                                "password: open sesame}}",
+                                NULL, &err),
+                     ERR_OK);
     render_one(&b);
     assert_string_equal(header_of(&b.rendered, "Authorization: "),
                         "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-    bench_close(&b);
-}
-
-static void a_header_cannot_smuggle_in_another(void **state)
-{
-    (void)state;
-    static const struct param wrong[] = {
-        {"X-A", "1\r\nX-B: 2"}, {"X-A\r\nX-B", "1"}, {"", "x"}, {"X A", "1"}, {"X:A", "1"}};
-    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-        struct destination d = PLAIN;
-        d.headers = &wrong[i];
-        d.header_count = 1;
-        void *opened;
-        struct err err;
-        assert_int_equal(webhook_driver.open(&d, NULL, &opened, &err), ERR_CONFIG);
-        assert_null(strstr(err.text, "X-B: 2"));
-    }
+    there_close(&b);
 }
 
 static void unpacked(struct slice body, char *out, size_t room, size_t *ret_n)
@@ -331,11 +282,15 @@ static void the_signature_is_of_the_json_whether_compressed_or_not(void **state)
 {
     (void)state;
     for (int gzip = 0; gzip < 2; gzip++) {
-        struct destination d = PLAIN;
-        d.sign_secret = "geheim";
-        d.gzip = gzip;
-        struct bench b;
-        bench_open(&b, &d);
+        struct there b;
+        struct err err;
+        assert_int_equal(there_open(&b,
+                                    gzip ? "{type: webhook, url: \"http://x/in\", sign: {secret: "
+                                           "geheim}, gzip: true}"
+                                         : "{type: webhook, url: \"http://x/in\", sign: {secret: "
+                                           "geheim}}",
+                                    NULL, &err),
+                         ERR_OK);
         for (int again = 0; again < 2; again++) {
             render_one(&b);
             char json[1024];
@@ -357,7 +312,7 @@ static void the_signature_is_of_the_json_whether_compressed_or_not(void **state)
             else
                 assert_null(header_of(&b.rendered, "Content-Encoding: "));
         }
-        bench_close(&b);
+        there_close(&b);
     }
 }
 
@@ -373,7 +328,6 @@ int main(void)
         cmocka_unit_test(many_heads_take_turns_in_the_cache),
         cmocka_unit_test(a_request_names_its_records_and_its_type),
         cmocka_unit_test(configured_headers_and_credentials_go_with_it),
-        cmocka_unit_test(a_header_cannot_smuggle_in_another),
         cmocka_unit_test(the_signature_is_of_the_json_whether_compressed_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,18 @@
+# Writes the connectors that are built in as C byte arrays.
+#   cmake -DDIR=… -DOUT=… -DNAMES=airtable,braze,… -P embed.cmake
+string(REPLACE "," ";" names "${NAMES}")
+set(c "/* Made from worker/connectors by embed.cmake. */\n#include \"protocol/connector/builtin.h\"\n\n")
+set(texts "")
+set(list "")
+foreach(name IN LISTS names)
+  file(READ ${DIR}/${name}.yaml hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," array "${hex}")
+  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" array "${array}")
+  string(APPEND c "static const unsigned char ${name}_text[] = {\n${array}};\n\n")
+  string(APPEND texts "    {\"${name}\", ${name}_text, sizeof ${name}_text},\n")
+  string(APPEND list "    \"${name}\",\n")
+endforeach()
+string(APPEND c "const struct builtin_text builtin_texts[] = {\n${texts}};\n")
+string(APPEND c "const size_t builtin_count = sizeof builtin_texts / sizeof builtin_texts[0];\n")
+string(APPEND c "const char *const builtin_names[] = {\n${list}};\n")
+file(WRITE ${OUT} "${c}")
