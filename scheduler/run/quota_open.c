@@ -130,6 +130,8 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
     if (!rc)
         rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
     if (!rc)
+        rc = shared_values_load(&q->shared, q->host->state, q->destination->quota, err);
+    if (!rc)
         rc = q->host->commit(q->host->ctx, err);
     if (rc)
         return rc;
@@ -149,6 +151,8 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
         .window_count = count,
         .grants = q->windows.grant,
         .grant_count = q->windows.limit_count,
+        .shared = q->shared.items,
+        .shared_count = q->shared.count,
     };
     return queue_open(q->queue, &e, on_opened, q, err);
 }
