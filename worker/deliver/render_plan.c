@@ -243,6 +243,14 @@ static uint64_t body_max(const struct render_context *x)
     return max && max < RENDERED_BODY_MAX ? max : RENDERED_BODY_MAX;
 }
 
+static bool is_packed(const struct render_context *x)
+{
+    const struct step *s = x->step;
+    const char *option = s->gzip_option >= 0 ? x->options[s->gzip_option] : NULL;
+    bool asked = option && *option && strcmp(option, "false") != 0;
+    return s->body != BODY_NONE && (s->gzip || asked);
+}
+
 static const void *moved(struct compiler *c, const struct buf *b)
 {
     void *copy = arena_alloc(&c->plan->arena, b->len + 1);
@@ -318,8 +326,9 @@ enum err_code render_plan_new(const struct render_context *context, const struct
     buf_init(&p->hashed, RENDERED_BODY_MAX);
     buf_init(&p->line, JOIN_BYTES_MAX * 4);
     p->body_max = body_max(context);
+    p->packs = is_packed(context);
     enum err_code rc = compile_plan(p, head ? head : &no_head, &own);
-    if (!rc && (context->step->gzip || context->destination->gzip))
+    if (!rc && p->packs)
         rc = gzip_init(&p->gzip, &own);
     if (!rc) {
         *ret_plan = p;

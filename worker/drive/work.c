@@ -112,6 +112,10 @@ static enum err_code find_request(struct work *w, struct batch_reader *reader, s
         return err_set(err, ERR_CONFIG, "object %s of connector %s cannot %s", w->object->name,
                        w->context->connector->name, record_op_name(op));
     const struct request *r = &w->object->requests[i];
+    uint32_t max = r->max_records ? r->max_records : w->object->max_records;
+    if (max && batch_reader_count(reader) > max)
+        return err_set(err, ERR_FULL, "a request of object %s holds at most %u records",
+                       w->object->name, max);
     w->request = (struct course){r->steps, (uint32_t)r->step_count};
     return ERR_OK;
 }
