@@ -229,6 +229,7 @@ struct scope {
     const struct render_context *context;
     const struct batch_head *head;
     struct filters *filters;
+    struct slice conflicts;  /* names of the fields that conflict handling looks at */
     const struct expr *cell; /* within a cell of $row; NULL: not */
     struct slice column;
 };
