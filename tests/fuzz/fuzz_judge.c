@@ -136,7 +136,8 @@ static const struct rendered request = {
 static const struct slice field_name[] = {{"f", 1}};
 static const struct field_path fields[] = {{field_name, 1}};
 static const uint8_t policies[] = {POLICY_SET_IF_EMPTY};
-static const struct batch_head head = {.fields = fields, .field_count = 1, .policies = policies};
+static const struct batch_head head = {
+    .fields = fields, .field_count = 1, .policies = policies, .newest_field = 0};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
