@@ -45,7 +45,7 @@ void judging_init(struct judging *g, const char *step, const char *beside)
     char text[TEXT_BYTES];
     int n = snprintf(text, sizeof text, form, beside ? beside : "", *step ? ", " : "", step);
     assert_true(n > 0 && (size_t)n < sizeof text);
-    *g = (struct judging){0};
+    *g = (struct judging){.head = {.newest_field = -1}};
     connector_text_read(&g->text, text);
     start(g, "things", OP_UPSERT, 0);
 }
@@ -53,7 +53,7 @@ void judging_init(struct judging *g, const char *step, const char *beside)
 void judging_builtin(struct judging *g, const char *connector, const char *object,
                      enum record_op op, uint32_t step)
 {
-    *g = (struct judging){0};
+    *g = (struct judging){.head = {.newest_field = -1}};
     connector_text_builtin(&g->text, connector);
     start(g, object, op, step);
 }

@@ -56,11 +56,11 @@ static void hubspot(void **state)
 {
     (void)state;
     static const struct vendor_case cases[] = {
-        {0, 200,
+        {1, 200,
          "{\"status\":\"COMPLETE\",\"results\":[{\"id\":\"1\",\"new\":true},{\"id\":\"2\"},{\"id\":"
          "\"3\"}]}",
          NULL, DO_OK, NULL, "", NONE, false},
-        {0, 207,
+        {1, 207,
          "{\"status\":\"COMPLETE\",\"results\":[{\"id\":\"1\"}],\"numErrors\":2,\"errors\":["
          "{\"status\":\"error\",\"category\":\"VALIDATION_ERROR\",\"message\":\"bad email\","
          "\"context\":{\"objectWriteTraceId\":[\"r20\"]}},"
@@ -69,29 +69,29 @@ static void hubspot(void **state)
          NULL, DO_OK, "0:open(RATE_LIMITS: later) 2:rejected(VALIDATION_ERROR: bad email)", "",
          NONE, false},
         /* A trace that was not sent, or none. */
-        {0, 207,
+        {1, 207,
          "{\"results\":[],\"errors\":[{\"message\":\"x\",\"context\":{\"objectWriteTraceId\":"
          "[\"r30\"]}}]}",
          NULL, DO_RETRY, NULL, NULL, NONE, true},
-        {0, 207, "{\"results\":[{}],\"errors\":[{\"message\":\"x\"}]}", NULL, DO_RETRY, NULL, NULL,
+        {1, 207, "{\"results\":[{}],\"errors\":[{\"message\":\"x\"}]}", NULL, DO_RETRY, NULL, NULL,
          NONE, true},
         /* Nothing written, no error: seen in the field. */
-        {0, 200, "{\"status\":\"COMPLETE\",\"results\":[]}", NULL, DO_RETRY, NULL,
+        {1, 200, "{\"status\":\"COMPLETE\",\"results\":[]}", NULL, DO_RETRY, NULL,
          "the answer accounts for 0 of 3 records", NONE, false},
-        {0, 200, "", NULL, DO_RETRY, NULL, NULL, NONE, false},
-        {0, 429, "{\"message\":\"ten secondly\",\"policyName\":\"TEN_SECONDLY_ROLLING\"}", NULL,
+        {1, 200, "", NULL, DO_RETRY, NULL, NULL, NONE, false},
+        {1, 429, "{\"message\":\"ten secondly\",\"policyName\":\"TEN_SECONDLY_ROLLING\"}", NULL,
          DO_THROTTLE, NULL, "HTTP 429: ten secondly", 10000, false},
-        {0, 429, "{\"message\":\"daily\",\"policyName\":\"DAILY\"}", NULL, DO_THROTTLE, NULL, NULL,
+        {1, 429, "{\"message\":\"daily\",\"policyName\":\"DAILY\"}", NULL, DO_THROTTLE, NULL, NULL,
          6402000, false}, /* 22:13:20 UTC */
-        {0, 477, "{\"message\":\"migrating\"}", "Retry-After: 600", DO_THROTTLE, NULL, NULL, 600000,
+        {1, 477, "{\"message\":\"migrating\"}", "Retry-After: 600", DO_THROTTLE, NULL, NULL, 600000,
          false},
-        {0, 423, "{\"message\":\"locked\"}", NULL, DO_RETRY, NULL, NULL, 2000, false},
-        {0, 401, "{\"message\":\"expired\",\"category\":\"INVALID_AUTHENTICATION\"}", NULL, DO_AUTH,
+        {1, 423, "{\"message\":\"locked\"}", NULL, DO_RETRY, NULL, NULL, 2000, false},
+        {1, 401, "{\"message\":\"expired\",\"category\":\"INVALID_AUTHENTICATION\"}", NULL, DO_AUTH,
          NULL, "HTTP 401: expired", NONE, false},
-        {0, 400, "{\"message\":\"Property x does not exist\"}", NULL, DO_SPLIT, NULL,
+        {1, 400, "{\"message\":\"Property x does not exist\"}", NULL, DO_SPLIT, NULL,
          "HTTP 400: Property x does not exist", NONE, false},
-        {0, 403, "{\"message\":\"scopes\"}", NULL, DO_HALT, NULL, NULL, NONE, false},
-        {0, 502, "<html>bad gateway</html>", NULL, DO_RETRY, NULL, NULL, NONE, false},
+        {1, 403, "{\"message\":\"scopes\"}", NULL, DO_HALT, NULL, NULL, NONE, false},
+        {1, 502, "<html>bad gateway</html>", NULL, DO_RETRY, NULL, NULL, NONE, false},
     };
     VENDOR("hubspot", "contacts", OP_UPSERT, "email", "a@x b@x c@x", cases);
 }
@@ -100,7 +100,7 @@ static void salesforce(void **state)
 {
     (void)state;
     static const struct vendor_case cases[] = {
-        {0, 200,
+        {1, 200,
          "[{\"id\":\"003A\",\"success\":true,\"created\":true,\"errors\":[]},"
          "{\"success\":false,\"errors\":[{\"statusCode\":\"REQUIRED_FIELD_MISSING\",\"message\":"
          "\"LastName\",\"fields\":[]}]},"
@@ -109,22 +109,22 @@ static void salesforce(void **state)
          NULL, DO_OK,
          "1:rejected(REQUIRED_FIELD_MISSING: LastName) 2:open(UNABLE_TO_LOCK_ROW: busy)", "", NONE,
          false},
-        {0, 200, "[{\"id\":\"1\",\"success\":true},{\"id\":\"2\",\"success\":true}]", NULL,
+        {1, 200, "[{\"id\":\"1\",\"success\":true},{\"id\":\"2\",\"success\":true}]", NULL,
          DO_RETRY, NULL, "the answer has fewer entries than the request had records", NONE, true},
-        {0, 200, "[{\"success\":true},{\"success\":true},{\"success\":true},{\"success\":true}]",
+        {1, 200, "[{\"success\":true},{\"success\":true},{\"success\":true},{\"success\":true}]",
          NULL, DO_RETRY, NULL, "the answer has more entries than the request had records", NONE,
          true},
-        {0, 200, "", NULL, DO_RETRY, NULL, NULL, NONE, true},
-        {0, 200, "{}", NULL, DO_RETRY, NULL, NULL, NONE, true},
-        {0, 403, "[{\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\",\"message\":\"TotalRequests\"}]", NULL,
+        {1, 200, "", NULL, DO_RETRY, NULL, NULL, NONE, true},
+        {1, 200, "{}", NULL, DO_RETRY, NULL, NULL, NONE, true},
+        {1, 403, "[{\"errorCode\":\"REQUEST_LIMIT_EXCEEDED\",\"message\":\"TotalRequests\"}]", NULL,
          DO_THROTTLE, NULL, "HTTP 403: TotalRequests", 300000, false},
-        {0, 403, "[{\"errorCode\":\"API_DISABLED_FOR_ORG\",\"message\":\"off\"}]", NULL, DO_HALT,
+        {1, 403, "[{\"errorCode\":\"API_DISABLED_FOR_ORG\",\"message\":\"off\"}]", NULL, DO_HALT,
          NULL, "HTTP 403: off", NONE, false},
-        {0, 401, "[{\"errorCode\":\"INVALID_SESSION_ID\",\"message\":\"Session expired\"}]", NULL,
+        {1, 401, "[{\"errorCode\":\"INVALID_SESSION_ID\",\"message\":\"Session expired\"}]", NULL,
          DO_AUTH, NULL, NULL, NONE, false},
-        {0, 400, "[{\"errorCode\":\"INVALID_FIELD\",\"message\":\"No such column\"}]", NULL,
+        {1, 400, "[{\"errorCode\":\"INVALID_FIELD\",\"message\":\"No such column\"}]", NULL,
          DO_SPLIT, NULL, "HTTP 400: No such column", NONE, false},
-        {0, 503, "[{\"message\":\"Server Unavailable\"}]", NULL, DO_THROTTLE, NULL, NULL, NONE,
+        {1, 503, "[{\"message\":\"Server Unavailable\"}]", NULL, DO_THROTTLE, NULL, NULL, NONE,
          false},
     };
     VENDOR("salesforce", "Contact", OP_UPSERT, "Ext__c", "k1 k2 k3", cases);
