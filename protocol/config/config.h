@@ -103,13 +103,6 @@ struct destination {
     const char *ca_file;        /* authorities for https; NULL: the system's */
     const char *const *secrets; /* texts that no message may show */
     size_t secret_count;
-    /* webhook: what its options say */
-    const char *url;
-    const char *bearer;     /* secret */
-    const char *basic_user; /* secret */
-    const char *basic_password;
-    const char *sign_secret; /* secret */
-    bool gzip;
     /* Hex digest of everything above that decides what is sent and how; no secret can be read from
      * it. */
     char fingerprint[33];
@@ -330,7 +323,8 @@ enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err) MUST_CHECK;
 /**
  * Only the connectors: project->connectors has those of the folder, if it is a project, and then
- * all that are built in. Nothing else of the folder is looked at or complained of.
+ * all that are built in. Nothing else of the folder is looked at or complained of. dir NULL: only
+ * what is built in.
  */
 enum err_code project_load_connectors(const char *dir, struct project **ret_project,
                                       struct problem_list *problems, struct err *err) MUST_CHECK;

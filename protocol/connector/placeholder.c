@@ -30,6 +30,7 @@ static const struct word words[] = {
     {"attempt", PIECE_ATTEMPT, NEED_BATCH, false},
     {"object", PIECE_OBJECT, NEED_BATCH, false},
     {"identify_by", PIECE_IDENTIFY_BY, NEED_BATCH, false},
+    {"conflict_fields", PIECE_CONFLICT_FIELDS, NEED_OBJECT, false},
     {"key_as", PIECE_KEY_AS, NEED_OBJECT, false},
     {"records", PIECE_RECORDS, NEED_BATCH, false},
     {"now", PIECE_NOW, NEED_NOTHING, false},

@@ -5,6 +5,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
+#include "protocol/connector/connector.h"
 #include "scheduler/state/state.h"
 
 /* The longest a worker may still be busy with a batch it claimed before the fence. */
@@ -144,6 +145,7 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
         .limits = q->destination->limits,
         .limit_count = q->destination->limit_count,
         .concurrency = q->destination->concurrency,
+        .max_open = q->destination->connector->open_jobs,
         .slack_ms = q->host->project->settings.limit_slack_ms,
         .windows = saved,
         .window_count = count,

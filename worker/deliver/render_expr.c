@@ -124,7 +124,7 @@ static void compile_key_as(const struct scope *s, struct expr *e)
 static void compile_object(const struct scope *s, struct expr *e)
 {
     const struct render_context *x = s->context;
-    struct slice name = x->star.p ? x->star : slice_str(x->object ? x->object->name : NULL);
+    struct slice name = x->star.n ? x->star : slice_str(x->object ? x->object->name : NULL);
     set_constant(e, VALUE_TEXT, name);
 }
 
@@ -148,6 +148,9 @@ static bool compile_constant(const struct scope *s, const struct piece *piece, s
     case PIECE_IDENTIFY_BY:
         if (head && head->key_count)
             set_constant(e, VALUE_TEXT, head->key_names[0]);
+        return true;
+    case PIECE_CONFLICT_FIELDS:
+        set_constant(e, VALUE_TEXT, s->conflicts);
         return true;
     case PIECE_KEY_AS:
         compile_key_as(s, e);
