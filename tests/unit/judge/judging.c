@@ -35,7 +35,6 @@ static void start(struct judging *g, const char *object, enum record_op op, cons
     g->step = &r->steps[g->step_index];
     g->identify_by = "id";
     g->now_ms = 1700000000000;
-    g->head.newest_field = -1;
     arena_init(&g->arena, REQUEST_BYTES);
     arena_init(&g->answer, ANSWER_BYTES);
     judging_records(g, 3, op);
@@ -55,7 +54,7 @@ void judging_init(struct judging *g, const char *step, const char *beside)
     char text[TEXT_BYTES];
     int n = snprintf(text, sizeof text, form, beside ? beside : "", *step ? ", " : "", step);
     assert_true(n > 0 && (size_t)n < sizeof text);
-    *g = (struct judging){0};
+    *g = (struct judging){.head = {.newest_field = -1}};
     connector_text_read(&g->text, text);
     start(g, "things", OP_UPSERT, NULL);
 }
@@ -63,7 +62,7 @@ void judging_init(struct judging *g, const char *step, const char *beside)
 void judging_builtin(struct judging *g, const char *connector, const char *object,
                      enum record_op op, const char *step)
 {
-    *g = (struct judging){0};
+    *g = (struct judging){.head = {.newest_field = -1}};
     connector_text_builtin(&g->text, connector);
     start(g, object, op, step);
 }
