@@ -112,7 +112,12 @@ static void send_request(struct slot *s)
     };
     struct err err;
     s->state = SLOT_SENDING;
-    if (!http_send(s->engine->http, &request, on_answer, s, &err))
+    const struct driver *driver = s->target->driver;
+    enum err_code sent = driver->send
+                             ? driver->send(s->target->state, s->engine->base, &s->rendered,
+                                            request.timeout_ms, on_answer, s, &err)
+                             : http_send(s->engine->http, &request, on_answer, s, &err);
+    if (!sent)
         return;
     struct outcome outcome = {.kind = OUTCOME_RETRY,
                               .retry_after_ms = -1,

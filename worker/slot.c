@@ -234,6 +234,8 @@ static void on_settled_claimed(void *ctx, const struct queue_claimed *c, const s
 /* How long ago the request counted, rounded so that its tokens are never back too early. */
 static uint64_t charge_age_ms(const struct slot *s, int64_t now_ms)
 {
+    if (!s->facts.requests)
+        return UINT64_MAX;
     return s->charge_at_ms && now_ms > s->charge_at_ms ? (uint64_t)(now_ms - s->charge_at_ms - 1)
                                                        : 0;
 }

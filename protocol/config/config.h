@@ -330,7 +330,8 @@ enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err) MUST_CHECK;
 /**
  * Only the connectors: project->connectors has those of the folder, if it is a project, and then
- * all that are built in. Nothing else of the folder is looked at or complained of.
+ * all that are built in. Nothing else of the folder is looked at or complained of. dir NULL: only
+ * what is built in.
  */
 enum err_code project_load_connectors(const char *dir, struct project **ret_project,
                                       struct problem_list *problems, struct err *err) MUST_CHECK;

@@ -352,7 +352,8 @@ static void load_connectors(struct reader *rd)
     struct document_list docs = {0};
     problem_list_init(&others);
     rd->problems = &others;
-    parse_files(rd, &docs);
+    if (*rd->project->dir)
+        parse_files(rd, &docs);
     rd->problems = problems;
     for (size_t i = 0; i < docs.count && !rd->failed; i++) {
         const struct pair *pair =
@@ -374,7 +375,11 @@ static void load_connectors(struct reader *rd)
 
 static enum err_code load_into(struct reader *rd, const char *dir, struct err *err)
 {
-    enum err_code rc = open_dir(rd, dir, err);
+    enum err_code rc = ERR_OK;
+    if (dir)
+        rc = open_dir(rd, dir, err);
+    else
+        rd->project->dir = "";
     if (rc)
         return rc;
     (rd->only_connectors ? load_connectors : load)(rd);

@@ -144,9 +144,11 @@ static const char *value_of_kind(struct reader *rd, const struct connector *c, c
     return map_text(rd, s);
 }
 
-static void check_value(struct reader *rd, const struct spot *s, const char *value)
+static void check_value(struct reader *rd, const struct connector *c, const struct spot *s,
+                        const char *value)
 {
-    const char *problem = is_address(s->key) ? address_problem(value) : NULL;
+    bool http = strcmp(c->driver, "http") == 0;
+    const char *problem = http && is_address(s->key) ? address_problem(value) : NULL;
     if (problem)
         mistake(rd, s->pair->value->at, "`%s` %s", s->key, problem);
 }
@@ -173,7 +175,7 @@ static const char *read_option(struct reader *rd, const struct entry *of, const 
     }
     const char *value = value_of_kind(rd, c, &s);
     if (value)
-        check_value(rd, &s, value);
+        check_value(rd, c, &s, value);
     return value;
 }
 

@@ -34,6 +34,7 @@ enum piece_kind {
     PIECE_ATTEMPT,
     PIECE_OBJECT,
     PIECE_IDENTIFY_BY,
+    PIECE_CONFLICT_FIELDS, /* names of the fields with a conflict policy, and of newest_wins' */
     PIECE_KEY_AS,
     PIECE_RECORDS,
     PIECE_NOW,
@@ -135,12 +136,15 @@ struct null_policy {
     const char *text; /* NULL_TEXT */
 };
 
+enum { CHOICE_ANY = -1, CHOICE_CONFLICTS = 100 };
+
 /* Which fields $fields, $columns and csv give, and how. */
 struct field_choice {
     enum render_as as;
     struct null_policy null;
-    bool flat;                 /* nested: false */
-    int policy;                /* enum on_conflict of the fields that are meant; -1: any */
+    bool flat;  /* nested: false */
+    int policy; /* enum field_policy of the fields that are meant; CHOICE_ANY; CHOICE_CONFLICTS: all
+                   that have one, and newest_wins' */
     const char *const *except; /* names; "{{identify_by}}": the field that names the record */
     size_t except_count;
     const char *const *only; /* count 0: all */
@@ -443,6 +447,7 @@ struct step {
     uint64_t timeout_ms; /* 0: the destination's */
     int32_t if_var;      /* -1: none; only carried out where this var is known */
     int32_t unless_var;
+    bool if_conflicts; /* only where the sync has conflict policies or newest_wins */
     int32_t if_option; /* -1: none; only carried out where this option is set and not false */
     int32_t unless_option;
     const struct capture *captures;

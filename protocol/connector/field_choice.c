@@ -3,7 +3,9 @@
 
 const char *const render_words[3] = {"native", "text", NULL};
 
-static const char *const policy_words[] = {"overwrite", "set_if_empty", "create_only", NULL};
+static const char *const policy_words[] = {"overwrite", "set_if_empty", "create_only", "conflicts",
+                                           NULL};
+enum { POLICY_WORD_CONFLICTS = 3 };
 
 struct choice_form {
     const struct node *as;
@@ -20,9 +22,9 @@ static const struct field fields[] = {
     {"as", FIELD_NODE, MEMBER(as)},
     {"except", FIELD_NODE, MEMBER(except)},
     {"only", FIELD_NODE, MEMBER(only)},
+    {"policy", FIELD_WORD, MEMBER(policy), .words = policy_words}, /* $columns has these four */
     {"null", FIELD_NODE, MEMBER(null)},
     {"nested", FIELD_FLAG, MEMBER(nested)},
-    {"policy", FIELD_WORD, MEMBER(policy), .words = policy_words},
 };
 static const struct field row_fields[] = {
     {"as", FIELD_NODE, MEMBER(as)},         {"except", FIELD_NODE, MEMBER(except)},
@@ -31,7 +33,7 @@ static const struct field row_fields[] = {
 };
 static const struct form forms[] = {
     [CHOICE_FIELDS] = {"`$fields` map", fields, ARRAY_LEN(fields), false},
-    [CHOICE_COLUMNS] = {"`$columns` map", fields, 3, false},
+    [CHOICE_COLUMNS] = {"`$columns` map", fields, 4, false},
     [CHOICE_ROW] = {"`$row` map", row_fields, ARRAY_LEN(row_fields), false},
 };
 
@@ -113,5 +115,5 @@ void choice_read(struct scope *s, const struct node *node, enum choice_use use,
     if (f.only)
         read_names(s, f.only, "only", &out->only, &out->only_count);
     out->flat = !f.nested;
-    out->policy = f.policy;
+    out->policy = f.policy == POLICY_WORD_CONFLICTS ? CHOICE_CONFLICTS : f.policy;
 }

@@ -1,6 +1,8 @@
 /* Placeholders: every one resolved against what may stand at its place. */
 #include "protocol/connector/parts.h"
 
+enum { COMPARED_FIELDS = 200 }; /* for "did you mean" */
+
 /* Where a placeholder has a meaning. */
 enum need {
     NEED_NOTHING,
@@ -28,6 +30,7 @@ static const struct word words[] = {
     {"attempt", PIECE_ATTEMPT, NEED_BATCH, false},
     {"object", PIECE_OBJECT, NEED_BATCH, false},
     {"identify_by", PIECE_IDENTIFY_BY, NEED_BATCH, false},
+    {"conflict_fields", PIECE_CONFLICT_FIELDS, NEED_OBJECT, false},
     {"key_as", PIECE_KEY_AS, NEED_OBJECT, false},
     {"records", PIECE_RECORDS, NEED_BATCH, false},
     {"now", PIECE_NOW, NEED_NOTHING, false},
@@ -184,14 +187,15 @@ void field_check(struct scope *s, const char *field, struct config_place at, boo
     const struct object *o = s->object;
     if (!o || is_declared(o, field))
         return;
-    const char **known = reader_alloc(s->rd, (o->field_count + 1) * sizeof *known);
-    for (size_t i = 0; known && i < o->field_count; i++)
+    const char *known[COMPARED_FIELDS] = {0};
+    size_t count = hidden ? 0 : o->field_count;
+    for (size_t i = 0; i < count && i < COMPARED_FIELDS; i++)
         known[i] = o->fields[i].name;
     mistake(s->rd, at, "the object has no field %s; %s",
             hidden ? "of this name" : shown_text(s->rd, field),
-            known && !hidden
-                ? did_you_mean(s->rd, field, known, o->field_count, "add it under `fields`")
-                : "add it under `fields`");
+            did_you_mean(s->rd, hidden ? "" : field, known,
+                         count < COMPARED_FIELDS ? count : COMPARED_FIELDS,
+                         "add it under `fields`"));
 }
 
 static bool find_key(const struct reading *r, const char *name)

@@ -240,7 +240,9 @@ bool step_read(struct scope *s, const struct entry *of, bool sized, struct step 
     if (f.name)
         out->name = f.name;
     (void)names_add(&s->all_steps, out->name);
-    read_when(s, f.if_, "if", &out->if_var, &out->if_option);
+    out->if_conflicts = f.if_ && node_is_word(f.if_, "conflicts");
+    if (!out->if_conflicts)
+        read_when(s, f.if_, "if", &out->if_var, &out->if_option);
     read_when(s, f.unless, "unless", &out->unless_var, &out->unless_option);
     s->uses = false;
     s->joins = NULL;

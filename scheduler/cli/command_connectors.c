@@ -120,7 +120,10 @@ int command_connectors(const struct cli_options *opts)
         err_set(&err, ERR_USAGE, "write sluice connectors, or sluice connectors show NAME");
         return cli_fail(&err);
     }
-    int status = cli_load_connectors(opts, &project);
+    struct cli_options where = *opts;
+    if (opts->markdown && !show)
+        where.dir = NULL;
+    int status = cli_load_connectors(&where, &project);
     if (!status)
         status = print(project, opts);
     project_free(project);

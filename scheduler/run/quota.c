@@ -159,16 +159,54 @@ static void summarise(struct quota *q, const struct queue_stats *stats)
     }
 }
 
+/* ---- values that must outlive Redis ---- */
+
+static void on_shared(void *ctx, const struct queue_shared_value *values, size_t count,
+                      uint64_t version, const struct err *err)
+{
+    struct quota *q = ctx;
+    struct err failed;
+    q->shared_busy = false;
+    if (!err && shared_values_save(q->host->state, quota_name(q), values, count, &failed))
+        err = &failed;
+    if (!err && q->host->commit(q->host->ctx, &failed))
+        err = &failed;
+    if (err) /* the version stays behind, so the next permit asks again */
+        log_event(q->host->log, LOG_WARN, "shared_values_not_saved",
+                  LOG_STR("quota", quota_name(q)), LOG_STR("reason", err->text));
+    else
+        q->shared.version = version;
+    if (q->shut_done && q->stage == STAGE_BROKEN) {
+        void (*done)(void *) = q->shut_done;
+        q->shut_done = NULL;
+        done(q->shut_ctx);
+    }
+}
+
+/* True while an answer is on its way. */
+static bool save_shared(struct quota *q, const struct queue_stats *stats)
+{
+    struct err err;
+    if (q->shared_busy || stats->shared_version == q->shared.version)
+        return q->shared_busy;
+    q->shared_busy = !queue_shared_all(q->queue, on_shared, q, &err);
+    return q->shared_busy;
+}
+
+/* ---- the end ---- */
+
 /* Nothing is charged any more: what Redis says now is exact. */
 static void finish_shut(struct quota *q, const struct queue_stats *stats)
 {
     void (*done)(void *ctx) = q->shut_done;
     struct err err;
-    q->shut_done = NULL;
     q->stage = STAGE_BROKEN;
     if (stats && !windows_note(&q->windows, stats, &err) &&
         windows_save(&q->windows, q->host->state, q->destination, true, &err))
         log_event(q->host->log, LOG_WARN, "windows_not_saved", LOG_STR("reason", err.text));
+    if (stats && save_shared(q, stats))
+        return; /* on_shared ends it */
+    q->shut_done = NULL;
     done(q->shut_ctx);
 }
 
@@ -193,6 +231,7 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
     struct err noted;
     if (windows_note(&q->windows, stats, &noted))
         log_event(q->host->log, LOG_WARN, "windows_not_kept", LOG_STR("reason", noted.text));
+    save_shared(q, stats);
     q->host->on_stats(q->host->ctx, q, stats);
 }
 
@@ -290,6 +329,7 @@ void quota_free(struct quota *q)
         event_free(q->results);
     queue_free(q->queue);
     windows_done(&q->windows);
+    shared_values_done(&q->shared);
     free(q);
 }
 

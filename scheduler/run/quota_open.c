@@ -5,6 +5,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
+#include "protocol/connector/connector.h"
 #include "scheduler/state/state.h"
 
 /* The longest a worker may still be busy with a batch it claimed before the fence. */
@@ -129,6 +130,8 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
     if (!rc)
         rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
     if (!rc)
+        rc = shared_values_load(&q->shared, q->host->state, q->destination->quota, err);
+    if (!rc)
         rc = q->host->commit(q->host->ctx, err);
     if (rc)
         return rc;
@@ -142,11 +145,14 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
         .limits = q->destination->limits,
         .limit_count = q->destination->limit_count,
         .concurrency = q->destination->concurrency,
+        .max_open = q->destination->connector->open_jobs,
         .slack_ms = q->host->project->settings.limit_slack_ms,
         .windows = saved,
         .window_count = count,
         .grants = q->windows.grant,
         .grant_count = q->windows.limit_count,
+        .shared = q->shared.items,
+        .shared_count = q->shared.count,
     };
     return queue_open(q->queue, &e, on_opened, q, err);
 }

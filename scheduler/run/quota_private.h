@@ -4,6 +4,7 @@
 #define SLUICE_RUN_QUOTA_PRIVATE_H
 
 #include "scheduler/run/quota.h"
+#include "scheduler/run/shared_values.h"
 #include "scheduler/run/windows.h"
 #include "scheduler/state/limits.h"
 
@@ -39,6 +40,8 @@ struct quota {
     char position[STATE_POSITION_BYTES];  /* last result handed on */
     char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
     struct windows windows;
+    struct shared_values shared;
+    bool shared_busy; /* being read from Redis */
     struct quota_summary summary;
     bool permit_busy;
     struct err error; /* why it is broken */

@@ -16,70 +16,6 @@
 
 enum { PLAN_STEPS_PER_TURN = 2000, DISK_POLL_MS = 1000 };
 
-static void hash_text(XXH3_state_t *h, const char *s)
-{
-    size_t n = s ? strlen(s) : 0;
-    XXH3_128bits_update(h, &n, sizeof n);
-    if (n)
-        XXH3_128bits_update(h, s, n);
-}
-
-/* Options that say how, not where. */
-static bool is_manner(const struct connector *c, size_t option)
-{
-    if (c->options[option].kind == OPTION_BOOL || c->limit_option == (int32_t)option)
-        return true;
-    for (size_t i = 0; i < c->object_count; i++)
-        for (size_t j = 0; j < c->objects[i].request_count; j++)
-            for (size_t k = 0; k < c->objects[i].requests[j].step_count; k++) {
-                const struct poll *poll = &c->objects[i].requests[j].steps[k].poll;
-                if (poll->given && (poll->first_option == (int32_t)option ||
-                                    poll->every_option == (int32_t)option))
-                    return true;
-            }
-    return false;
-}
-
-/* What tells one account from another: the address, and what else was chosen that is no secret. A
- * default counts as nothing, so that a later version may have another. */
-static void hash_account(XXH3_state_t *h, const struct destination *d)
-{
-    const struct connector *c = d->connector;
-    if (strcmp(d->type, "webhook") == 0) {
-        hash_text(h, destination_option(d, "url"));
-        return;
-    }
-    for (size_t i = 0; i < c->option_count; i++) {
-        const struct option *o = &c->options[i];
-        const char *value = d->options[i];
-        bool chosen = value && (!o->preset || strcmp(o->preset, value) != 0);
-        if (o->secret || !chosen || is_manner(c, i))
-            continue;
-        hash_text(h, o->name);
-        hash_text(h, value);
-    }
-}
-
-/* Account, object, identity and primary key: what makes an accepted record mean something. */
-enum err_code run_target(const struct sync *sync, uint8_t *out)
-{
-    XXH3_state_t *h = XXH3_createState();
-    if (!h)
-        return ERR_NOMEM;
-    XXH3_128bits_reset(h);
-    hash_text(h, sync->destination->type);
-    hash_account(h, sync->destination);
-    hash_text(h, sync->object);
-    hash_text(h, sync->identify_by);
-    for (size_t i = 0; i < sync->model->primary_key_count; i++)
-        hash_text(h, sync->model->primary_key[i]);
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(h));
-    memcpy(out, canonical.digest, sizeof canonical.digest);
-    XXH3_freeState(h);
-    return ERR_OK;
-}
-
 /* Nothing is at the old target, and what that one refused says nothing about the new one. */
 static enum err_code forget_entries(struct sync_run *run, struct err *err)
 {
@@ -155,6 +91,33 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
     return diff_new(&o, &run->diff, err);
 }
 
+static bool holds_job(const struct request *r)
+{
+    for (size_t i = 0; i < r->step_count; i++)
+        if (r->steps[i].opens)
+            return true;
+    return false;
+}
+
+/* Operations that share a request share batches, which are as large as it admits. */
+static void group_ops(const struct sync *sync, struct batcher_options *o)
+{
+    const struct object *target = sync->target;
+    for (size_t op = 0; op < BATCHER_OPS; op++)
+        o->group_of[op] = target->request_of[op] > 0 ? (uint8_t)target->request_of[op] : 0;
+    for (size_t i = 0; i < target->request_count && i < BATCHER_GROUPS; i++) {
+        const struct request *r = &target->requests[i];
+        struct batch_group *g = &o->groups[i];
+        if (r->max_records && r->max_records < o->max_records)
+            g->max_records = r->max_records;
+        if (r->max_bytes && r->max_bytes < o->max_bytes)
+            g->max_bytes = r->max_bytes;
+        g->cost.group = (uint16_t)r->steps[0].group;
+        g->cost.records = r->steps[0].carries ? 0 : QUEUE_NO_RECORDS;
+        g->cost.jobless = !holds_job(r);
+    }
+}
+
 static enum err_code start_batches(struct sync_run *run, struct err *err)
 {
     const struct sync *sync = run->sync;
@@ -168,7 +131,11 @@ static enum err_code start_batches(struct sync_run *run, struct err *err)
         .max_bytes = sync->batch_bytes,
         .policies = map_policies(run->map),
         .newest_field = map_newest_field(run->map),
+        .item_bytes = sync->target->max_item_bytes,
+        .max_values = sync->target->max_values,
+        .hold_last = sync->target->session,
     };
+    group_ops(sync, &o);
     o.key_names = map_key_names(run->map, &o.key_count);
     o.fields = map_fields(run->map, &o.field_count);
     return batcher_new(&o, run->spool, &run->batcher, err);

@@ -45,6 +45,10 @@ struct driver {
      * be read. */
     enum err_code (*render)(void *state, const struct delivery *d, struct rendered *out,
                             struct err *err);
+    /** Sends what was rendered, where that does not go over HTTP; NULL: http_send. r is borrowed
+     * until cb, which is called exactly once, later, unless this fails. */
+    enum err_code (*send)(void *state, struct event_base *base, const struct rendered *r,
+                          uint64_t timeout_ms, http_cb cb, void *ctx, struct err *err);
     /** r is what was rendered for d and is answered; the outcome lives in r's arena, or as long as
      * d. */
     enum err_code (*classify)(void *state, const struct delivery *d, struct rendered *r,

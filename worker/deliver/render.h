@@ -24,9 +24,9 @@ struct render_context {
     const struct step *step;
 };
 
-/** head: names of keys and fields, policies; NULL for requests without records. Errors: ERR_CONFIG (a
- * field that the template cannot place, in words for people), ERR_INVALID (a head without sense),
- * ERR_NOMEM. Owned: render_plan_free. */
+/** head: names of keys and fields, policies; NULL for requests without records. Errors: ERR_CONFIG
+ * (a field that the template cannot place, in words for people), ERR_INVALID (a head without
+ * sense), ERR_NOMEM. Owned: render_plan_free. */
 enum err_code render_plan_new(const struct render_context *context, const struct batch_head *head,
                               struct render_plan **ret_plan, struct err *err) MUST_CHECK;
 void render_plan_free(struct render_plan *plan);
@@ -37,8 +37,8 @@ enum err_code render_plan_key(struct buf *out, const struct batch_head *head) MU
 /* What changes from request to request. */
 struct render_input {
     const struct delivery *delivery; /* NULL: a request without records */
-    const struct slice *vars;      /* one per connector->vars; p NULL: not known */
-    const struct slice *auth_vars; /* one per connector->auth_vars; p NULL: not known */
+    const struct slice *vars;        /* one per connector->vars; p NULL: not known */
+    const struct slice *auth_vars;   /* one per connector->auth_vars; p NULL: not known */
     const struct slice
         *found; /* one per record, by position; NULL: nothing was looked up; p NULL: not found */
     const uint64_t *left_out; /* one per record: bit b: the b-th field that has a policy is not

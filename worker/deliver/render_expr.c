@@ -149,6 +149,9 @@ static bool compile_constant(const struct scope *s, const struct piece *piece, s
         if (head && head->key_count)
             set_constant(e, VALUE_TEXT, head->key_names[0]);
         return true;
+    case PIECE_CONFLICT_FIELDS:
+        set_constant(e, VALUE_TEXT, s->conflicts);
+        return true;
     case PIECE_KEY_AS:
         compile_key_as(s, e);
         return true;

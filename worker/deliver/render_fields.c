@@ -35,6 +35,8 @@ static bool suits_policy(const struct batch_head *head, const struct field_choic
                          size_t field)
 {
     int policy = head->policies ? head->policies[field] : POLICY_OVERWRITE;
+    if (choice->policy == CHOICE_CONFLICTS)
+        return policy != POLICY_OVERWRITE || head->newest_field == (int32_t)field;
     return choice->policy < 0 || choice->policy == policy;
 }
 

@@ -185,7 +185,7 @@ enum err_code compile_headers(struct compiler *c)
         rc = add_basic(c, x->auth);
     for (size_t i = 0; !rc && i < d->header_count; i++)
         rc = add_constant(c, d->headers[i].name, slice_str(d->headers[i].value));
-    if (!rc && (s->gzip || d->gzip) && s->body != BODY_NONE)
+    if (!rc && c->plan->packs)
         rc = add_constant(c, "Content-Encoding", SLICE_LIT("gzip"));
     return rc || !s->idempotency ? rc : add_template(c, s->idempotency, &idempotency);
 }

@@ -164,6 +164,7 @@ struct render_plan {
     struct signer signer;
     bool single; /* a record is needed outside a loop: the request's only one */
     bool signs_sigv4;
+    bool packs; /* the body is compressed */
     uint64_t body_max;
     size_t key_count, field_count;
     struct key_field *key_fields;
@@ -228,6 +229,7 @@ struct scope {
     const struct render_context *context;
     const struct batch_head *head;
     struct filters *filters;
+    struct slice conflicts;  /* names of the fields that conflict handling looks at */
     const struct expr *cell; /* within a cell of $row; NULL: not */
     struct slice column;
 };

@@ -243,6 +243,14 @@ static uint64_t body_max(const struct render_context *x)
     return max && max < RENDERED_BODY_MAX ? max : RENDERED_BODY_MAX;
 }
 
+static bool is_packed(const struct render_context *x)
+{
+    const struct step *s = x->step;
+    const char *option = s->gzip_option >= 0 ? x->options[s->gzip_option] : NULL;
+    bool asked = option && *option && strcmp(option, "false") != 0;
+    return s->body != BODY_NONE && (s->gzip || asked);
+}
+
 static const void *moved(struct compiler *c, const struct buf *b)
 {
     void *copy = arena_alloc(&c->plan->arena, b->len + 1);
@@ -284,6 +292,32 @@ static enum err_code check_head(const struct batch_head *head, struct err *err)
     return ERR_OK;
 }
 
+/* "email,plan": the fields with a conflict policy, and newest_wins'. */
+static enum err_code name_conflicts(struct compiler *c)
+{
+    const struct batch_head *head = c->scope.head;
+    struct buf name CLEANUP(buf_done);
+    buf_init(&name, PLAN_BYTES_MAX);
+    enum err_code rc = ERR_OK;
+    buf_reset(&c->scratch);
+    for (size_t i = 0; !rc && i < head->field_count; i++) {
+        bool policy = head->policies && head->policies[i] != POLICY_OVERWRITE;
+        if (!policy && head->newest_field != (int32_t)i)
+            continue;
+        rc = field_name(&name, &head->fields[i]);
+        if (!rc && c->scratch.len)
+            rc = buf_putc(&c->scratch, ',');
+        if (!rc)
+            rc = buf_put(&c->scratch, name.p, name.len);
+    }
+    const char *text = rc ? NULL : arena_str(&c->plan->arena, buf_slice(&c->scratch));
+    if (!rc && !text)
+        rc = ERR_NOMEM;
+    c->scope.conflicts = text ? slice_str(text) : (struct slice){0};
+    buf_reset(&c->scratch);
+    return rc;
+}
+
 static enum err_code compile_plan(struct render_plan *p, const struct batch_head *head,
                                   struct err *err)
 {
@@ -293,6 +327,8 @@ static enum err_code compile_plan(struct render_plan *p, const struct batch_head
         buf_init(bufs[i], PLAN_BYTES_MAX);
     c.scope = (struct scope){.context = &p->context, .head = head, .filters = &p->filters};
     enum err_code rc = check_head(head, err);
+    if (!rc)
+        rc = name_conflicts(&c);
     if (!rc)
         rc = compile(&c);
     for (size_t i = 0; i < ARRAY_LEN(bufs); i++) {
@@ -318,8 +354,9 @@ enum err_code render_plan_new(const struct render_context *context, const struct
     buf_init(&p->hashed, RENDERED_BODY_MAX);
     buf_init(&p->line, JOIN_BYTES_MAX * 4);
     p->body_max = body_max(context);
+    p->packs = is_packed(context);
     enum err_code rc = compile_plan(p, head ? head : &no_head, &own);
-    if (!rc && (context->step->gzip || context->destination->gzip))
+    if (!rc && p->packs)
         rc = gzip_init(&p->gzip, &own);
     if (!rc) {
         *ret_plan = p;
@@ -364,7 +401,8 @@ static enum err_code put_sized(struct buf *out, struct slice s)
 
 enum err_code render_plan_key(struct buf *out, const struct batch_head *head)
 {
-    uint32_t counts[2] = {(uint32_t)head->key_count, (uint32_t)head->field_count};
+    uint32_t counts[3] = {(uint32_t)head->key_count, (uint32_t)head->field_count,
+                          (uint32_t)head->newest_field};
     enum err_code rc = put_sized(out, head->sync);
     if (!rc)
         rc = buf_put(out, counts, sizeof counts);

@@ -310,7 +310,8 @@ static enum err_code put_expr(struct run *r, const struct ins *i, struct buf *ou
     case CODE_JOINED:
         return put_joined(&r->plan->context.step->joins[i->b], &v, out);
     default:
-        return text_of_value(&v).n ? buf_put(out, text_of_value(&v).p, text_of_value(&v).n) : ERR_OK;
+        return text_of_value(&v).n ? buf_put(out, text_of_value(&v).p, text_of_value(&v).n)
+                                   : ERR_OK;
     }
 }
 

@@ -39,6 +39,7 @@ void rendered_reset(struct rendered *r)
     r->header_count = 0;
     r->sigv4 = (struct rendered_sigv4){0};
     r->body = (struct slice){0};
+    r->shape = NULL;
     r->timeout_ms = 0;
     r->answer_max = 0;
     r->ordinals = NULL;

@@ -32,6 +32,7 @@ struct rendered {
     struct buf text;   /* the body before compression */
     struct buf packed; /* and after it */
     struct arena arena;
+    const void *shape;   /* of a driver that does not speak HTTP; in arena */
     uint64_t timeout_ms; /* 0: the destination's */
     size_t answer_max;   /* bytes of the answer that are needed; 0: HTTP_BODY_MAX */
     uint32_t records;    /* of the batch; one entry each in the following, in arena */
@@ -39,8 +40,8 @@ struct rendered {
     enum record_op *ops;
     struct slice *chosen; /* text of the field by which the body's arrays choose their records
                              (`only: {field:}`); borrowed from the batch. NULL: none does */
-    struct slice *keys; /* text of the value that names the record; borrowed from the batch. NULL:
-                           nobody asked */
+    struct slice *keys;   /* text of the value that names the record; borrowed from the batch. NULL:
+                             nobody asked */
 };
 
 void rendered_init(struct rendered *r);

@@ -27,7 +27,7 @@ static struct ensured *of(struct prelude *p)
 
 static struct course course_of(const struct object *object)
 {
-    return (struct course){object->ensure, (uint32_t)object->ensure_count};
+    return (struct course){object->ensure, (uint32_t)object->ensure_count, false};
 }
 
 /* ---- what is known ---- */

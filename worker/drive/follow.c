@@ -245,6 +245,7 @@ static enum err_code follow_pending(struct following *f)
         wait_ms >= 0 ? wait_ms : (int64_t)course_again_ms(f->work->context, f->step, p->polls);
     p->step = f->work->step;
     p->polls++;
+    p->renewed = false;
     f->o->message = (struct slice){0};
     return follow_continue(p, f->step, f->arena, f->o, f->err);
 }
@@ -260,6 +261,7 @@ static enum err_code follow_goto(struct following *f)
     const struct step *step = &f->work->request.steps[to];
     p->step = to;
     p->polls = 0;
+    p->renewed = false;
     p->since_ms = f->in->delivery->now_ms;
     f->o->message = (struct slice){0};
     f->o->delay_ms = f->judged->wait_ms >= 0 ? f->judged->wait_ms

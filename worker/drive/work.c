@@ -16,9 +16,11 @@ bool work_option_set(const struct work_context *context, int32_t option)
     return text && *text && strcmp(text, "false") != 0;
 }
 
-static bool is_wanted(const struct work_context *context, const struct step *step,
-                      const struct slice *vars)
+static bool is_wanted(const struct work_context *context, const struct course *c,
+                      const struct step *step, const struct slice *vars)
 {
+    if (step->if_conflicts && !c->conflicts)
+        return false;
     if (step->if_var >= 0 && !vars[step->if_var].p)
         return false;
     if (step->unless_var >= 0 && vars[step->unless_var].p)
@@ -32,7 +34,7 @@ uint32_t course_next(const struct work_context *context, const struct course *c,
                      const struct slice *vars)
 {
     uint32_t i = from;
-    while (i < c->count && !is_wanted(context, &c->steps[i], vars))
+    while (i < c->count && !is_wanted(context, c, &c->steps[i], vars))
         i++;
     return i;
 }
@@ -101,6 +103,14 @@ static enum err_code first_op(struct batch_reader *reader, enum record_op *ret_o
     return ERR_OK;
 }
 
+static bool has_conflicts(const struct batch_head *head)
+{
+    bool any = head->newest_field >= 0;
+    for (size_t i = 0; head->policies && i < head->field_count; i++)
+        any |= head->policies[i] != POLICY_OVERWRITE;
+    return any;
+}
+
 static enum err_code find_request(struct work *w, struct batch_reader *reader, struct err *err)
 {
     enum record_op op = OP_UPSERT;
@@ -112,7 +122,12 @@ static enum err_code find_request(struct work *w, struct batch_reader *reader, s
         return err_set(err, ERR_CONFIG, "object %s of connector %s cannot %s", w->object->name,
                        w->context->connector->name, record_op_name(op));
     const struct request *r = &w->object->requests[i];
-    w->request = (struct course){r->steps, (uint32_t)r->step_count};
+    uint32_t max = r->max_records ? r->max_records : w->object->max_records;
+    if (max && batch_reader_count(reader) > max)
+        return err_set(err, ERR_FULL, "a request of object %s holds at most %u records",
+                       w->object->name, max);
+    w->request = (struct course){r->steps, (uint32_t)r->step_count,
+                                 has_conflicts(batch_reader_head(reader))};
     return ERR_OK;
 }
 

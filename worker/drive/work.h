@@ -16,6 +16,7 @@
 struct course {
     const struct step *steps;
     uint32_t count;
+    bool conflicts; /* the batch has conflict policies, or newest_wins */
 };
 
 /* For what a destination is used; borrowed by everything below. */
@@ -39,7 +40,8 @@ struct work {
  * Finds the object, the request of the batch's first record, and the first step from the progress
  * on that is to be carried out. ensured: one per connector->vars, known by ensure steps; p NULL:
  * not known; NULL: none. They count where the batch has no progress yet. Errors: ERR_CONFIG (no
- * such object, it cannot do that, nothing is to be carried out), ERR_INVALID, ERR_NOMEM.
+ * such object, it cannot do that, nothing is to be carried out), ERR_FULL (more records than one
+ * request may hold), ERR_INVALID, ERR_NOMEM.
  */
 enum err_code work_find(const struct work_context *context, const struct delivery *d,
                         const struct slice *ensured, struct arena *a, struct work *ret_work,

@@ -3,7 +3,7 @@
 enum { DAY_S = 86400, NANOS = 1000000000, NUMBER_DIGITS_MAX = 19 };
 
 /* Seconds above this are taken for a finer unit. */
-static const int64_t seconds_max = 100000000000;
+static const uint64_t seconds_max = 100000000000;
 
 /* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
 int64_t instant_days(int64_t year, int month, int day)
@@ -96,22 +96,21 @@ static bool parse_date_time(struct cursor *c, struct instant *ret)
 static bool parse_number(struct cursor *c, struct instant *ret)
 {
     bool before = take(c, "-");
-    int64_t whole = 0;
+    uint64_t whole = 0, per_second = 1;
     uint32_t nanos = 0;
     const char *from = c->p;
     for (; c->p < c->end && *c->p >= '0' && *c->p <= '9'; c->p++) {
-        if (c->p - from == NUMBER_DIGITS_MAX - 1)
+        if (c->p - from == NUMBER_DIGITS_MAX)
             return false;
-        whole = whole * 10 + (*c->p - '0');
+        whole = whole * 10 + (uint64_t)(*c->p - '0');
     }
     if (c->p == from || (take(c, ".") && !take_fraction(c, &nanos)) || c->p != c->end)
         return false;
-    int64_t per_second = 1;
     while (whole / per_second > seconds_max && per_second < NANOS)
         per_second *= 1000;
     if (per_second > 1)
         nanos = (uint32_t)(whole % per_second * (NANOS / per_second));
-    *ret = (struct instant){whole / per_second, nanos};
+    *ret = (struct instant){(int64_t)(whole / per_second), nanos};
     if (before) /* nanos count forward */
         *ret = nanos ? (struct instant){-ret->seconds - 1, NANOS - nanos}
                      : (struct instant){-ret->seconds, 0};

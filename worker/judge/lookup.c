@@ -17,6 +17,7 @@ struct looking {
     struct looked_up *found;
     struct guarded guarded[POLICY_BITS];
     size_t guarded_count;
+    struct pointer updated; /* not given: it does not tell */
     struct keys keys;
     struct arena *scratch;
     struct doc_place entry;
@@ -78,6 +79,9 @@ static struct pointer value_pointer(struct looking *l, const struct field_path *
 static void find_guarded(struct looking *l)
 {
     const struct batch_head *head = l->j->in->head;
+    l->updated = l->lookup->updated;
+    if (!l->updated.given && head && head->newest_field >= 0)
+        l->updated = value_pointer(l, &head->fields[head->newest_field]);
     for (size_t i = 0; head && head->policies && i < head->field_count; i++) {
         enum field_policy policy = head->policies[i];
         if (policy == POLICY_OVERWRITE || l->guarded_count == POLICY_BITS)
@@ -140,10 +144,10 @@ static bool is_newer(struct looking *l, uint32_t record)
 {
     const struct slice *own = l->j->in->updated;
     struct instant there, here;
-    if (!own || !own[record].p || !l->lookup->updated.given)
+    if (!own || !own[record].p || !l->updated.given)
         return false;
-    return instant_parse(scalar_at(l, &l->lookup->updated), &there) &&
-           instant_parse(own[record], &here) && instant_compare(there, here) > 0;
+    return instant_parse(scalar_at(l, &l->updated), &there) && instant_parse(own[record], &here) &&
+           instant_compare(there, here) > 0;
 }
 
 /* Of several entries about one record the first counts. */

@@ -33,16 +33,15 @@ static bool take_index(void *ctx, uint32_t node, uint32_t name)
     return note_position(n->e, d, DOC_NONE);
 }
 
-/* A position, a list of them, or lists as members. */
-static bool take_indexes(void *ctx, uint32_t node, uint32_t name)
+/* A position, a list of them, or lists as members, of which list is one. */
+static bool read_indexes(struct naming *n, uint32_t node, uint32_t list)
 {
-    struct naming *n = ctx;
     const struct doc *d = n->e->at.doc;
     double position;
     switch (doc_kind(d, node)) {
     case DOC_NUMBER:
         n->named = true;
-        return doc_number(d, node, &position) ? note_position(n->e, position, name)
+        return doc_number(d, node, &position) ? note_position(n->e, position, list)
                                               : entries_bug(n->e, outside);
     case DOC_ARRAY:
     case DOC_OBJECT: {
@@ -50,7 +49,7 @@ static bool take_indexes(void *ctx, uint32_t node, uint32_t name)
         uint32_t c = doc_first(d, node);
         n->named = n->named || c == DOC_NONE; /* an empty list says that there is none */
         for (; c != DOC_NONE; c = doc_next(d, node, c))
-            if (!take_indexes(ctx, members ? c + 1 : c, members ? c : name))
+            if (!read_indexes(n, members ? c + 1 : c, members ? c : list))
                 return false;
         return true;
     }
@@ -61,6 +60,12 @@ static bool take_indexes(void *ctx, uint32_t node, uint32_t name)
         break;
     }
     return entries_bug(n->e, outside);
+}
+
+static bool take_indexes(void *ctx, uint32_t node, uint32_t name)
+{
+    (void)name;
+    return read_indexes(ctx, node, DOC_NONE);
 }
 
 static bool take_pointer(void *ctx, uint32_t node, uint32_t name)

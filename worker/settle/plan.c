@@ -305,6 +305,7 @@ static enum err_code plan_continue(struct settle_plan *p, const struct settle_fa
 {
     struct result result = start_result(f);
     p->kind = SETTLE_CONTINUE;
+    p->unsure = o->unsure || f->was_unsure; /* of a batch that goes on it is said anew each time */
     p->delay_ms = o->delay_ms > 0 ? (uint64_t)o->delay_ms : 0;
     if (o->warning.n) {
         result.flags = RESULT_WARN;

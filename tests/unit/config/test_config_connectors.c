@@ -2,6 +2,7 @@
  * place, with words that name what it can. */
 #include "folder.h"
 
+#include "protocol/config/recipes.h"
 #include "protocol/connector/connector.h"
 
 #include <setjmp.h>
@@ -393,6 +394,46 @@ static void quotas_and_names_are_guarded(void **state)
         {0}});
 }
 
+static bool recipes_are_known(struct reader *rd, const struct connector *c,
+                              const struct object_field *fields, size_t count)
+{
+    bool known = true;
+    for (size_t i = 0; i < count; i++) {
+        size_t n;
+        if (!fields[i].recipe || recipe_transforms(rd, fields[i].recipe, &n))
+            continue;
+        print_error("%s: the field %s has no recipe %s\n", c->name, fields[i].name,
+                    fields[i].recipe);
+        known = false;
+    }
+    return known;
+}
+
+static void what_is_built_in_is_right(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct err err;
+    bool known = true;
+    folder_init(&f);
+    enum err_code rc = project_load_connectors(f.path, &f.project, &f.problems, &err);
+    folder_print(&f);
+    assert_int_equal(rc, ERR_OK);
+    assert_true(f.project->connector_count > 0);
+    struct reader rd = {.project = f.project, .problems = &f.problems};
+    for (size_t i = 0; i < f.project->connector_count; i++) {
+        const struct connector *c = f.project->connectors[i];
+        assert_true(c->builtin);
+        for (size_t j = 0; j < c->object_count; j++) {
+            const struct object *o = &c->objects[j];
+            known = recipes_are_known(&rd, c, o->fields, o->field_count) && known;
+            known = recipes_are_known(&rd, c, o->keys, o->key_count) && known;
+        }
+    }
+    assert_true(known);
+    folder_done(&f);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -406,6 +447,7 @@ int main(void)
         cmocka_unit_test(recipes_follow_the_mapping),
         cmocka_unit_test(the_fingerprint_covers_options_and_the_connector_itself),
         cmocka_unit_test(quotas_and_names_are_guarded),
+        cmocka_unit_test(what_is_built_in_is_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ void judging_init(struct judging *g, const char *step, const char *beside)
         "options: {base_url: {default: 'http://x'}}\n%s\n"
         "objects:\n  things:\n    keys: {'*': {}}\n    fields: {'*': {}}\n"
         "    modes: [upsert, insert, update, append, mirror, full]\n    remove: [delete, clear]\n"
-        "    repeat: safe\n    max_records: 65535\n"
+        "    repeat: safe\n    max_records: 50000\n"
         "    requests:\n      upsert: {url: 'http://x/in', body: {json: {$records: "
         "'{{key}}'}}%s%s}\n"
         "      insert: upsert\n      update: upsert\n      append: upsert\n      delete: upsert\n"

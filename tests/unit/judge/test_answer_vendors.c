@@ -138,8 +138,8 @@ static void salesforce(void **state)
          "InvalidBatch", NONE, false},
         {3, 404, "[{\"errorCode\":\"NOT_FOUND\",\"message\":\"x\"}]", NULL, DO_RESTART, NULL,
          "HTTP 404: the job is gone", NONE, false},
-        {4, 200, "\"Ext__c\",\"Name\"\n\"k2\",\"x\"\n", NULL, DO_OK, "1:open(listed without words)", NULL, NONE,
-         false},
+        {4, 200, "\"Ext__c\",\"Name\"\n\"k2\",\"x\"\n", NULL, DO_OK, "1:open(listed without words)",
+         NULL, NONE, false},
         {5, 200,
          "\"sf__Id\",\"sf__Error\",\"Ext__c\",\"Name\"\n"
          "\"\",\"REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName "

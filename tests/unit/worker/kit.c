@@ -30,7 +30,8 @@ void kit_init(struct kit *k)
                                       .auth_vars = auth_vars,
                                       .auth_var_count = ARRAY_LEN(auth_vars),
                                       .vars = k->vars};
-    k->step = (struct step){.name = "send", .method = "POST", .if_var = -1, .unless_var = -1};
+    k->step = (struct step){
+        .name = "send", .method = "POST", .if_var = -1, .unless_var = -1, .gzip_option = -1};
     k->step.url = kit_template(k, "http://x/in");
     k->request = (struct request){.ops = 0x3F, .steps = &k->step, .step_count = 1};
     k->object = (struct object){.name = "things", .requests = &k->request, .request_count = 1};

@@ -217,6 +217,127 @@ static void a_batch_that_lost_its_workers_is_halved_unsent(void **state)
     bench_close(&b);
 }
 
+/* ---- several requests ---- */
+
+static void a_batch_goes_on_with_what_is_known_and_says_what_comes_next(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, RECORDS);
+    struct outcome o = {.kind = OUTCOME_CONTINUE,
+                        .retry_after_ms = -1,
+                        .progress = SLICE_LIT("known"),
+                        .delay_ms = 5000,
+                        .pause_ms = 7,
+                        .hold_ms = 8,
+                        .next_group = 2,
+                        .next_carries_none = true,
+                        .open = true};
+    struct result r = plan(&b, &o);
+    assert_int_equal(b.plan.kind, SETTLE_CONTINUE);
+    assert_int_equal(r.rest, VERDICT_OPEN);
+    assert_int_equal(r.entry_count, 0);
+    assert_int_equal(r.requests, 1);
+    assert_int_equal(b.plan.part_count, 0);
+    assert_int_equal(b.plan.delay_ms, 5000);
+    assert_true(slice_eq_str(b.plan.progress, "known"));
+    assert_int_equal(b.plan.pause_ms, 7);
+    assert_int_equal(b.plan.hold_ms, 8);
+    assert_int_equal(b.plan.next_group, 2);
+    assert_int_equal(b.plan.next_records, QUEUE_NO_RECORDS);
+    assert_true(b.plan.open && !b.plan.uncharge_records && !b.plan.unsure);
+    b.facts.was_unsure = true; /* a doubt stays, though each settle says it anew */
+    plan(&b, &o);
+    assert_true(b.plan.unsure);
+    bench_close(&b);
+}
+
+static void a_failed_or_throttled_step_keeps_what_is_known(void **state)
+{
+    (void)state;
+    static const enum outcome_kind kinds[] = {OUTCOME_RETRY, OUTCOME_THROTTLE};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct bench b;
+        bench_open(&b, RECORDS);
+        struct outcome o = {.kind = kinds[i],
+                            .retry_after_ms = -1,
+                            .progress = SLICE_LIT("known"),
+                            .next_group = 3,
+                            .carried_none = true,
+                            .open = true};
+        plan(&b, &o);
+        assert_true(slice_eq_str(b.plan.progress, "known"));
+        assert_int_equal(b.plan.next_group, 3);
+        assert_int_equal(b.plan.next_records, 0);
+        assert_true(b.plan.open && b.plan.uncharge_records);
+        bench_close(&b);
+    }
+}
+
+static void halves_begin_anew_with_their_first_request(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err err;
+    bench_open(&b, RECORDS);
+    b.facts.first_group = 4;
+    b.facts.first_carries_none = true;
+    assert_int_equal(
+        settle_plan_unsent(&b.plan, &b.facts, SLICE_LIT("large"), false, b.reader, &err), ERR_OK);
+    assert_int_equal(b.plan.progress.n, 0);
+    assert_int_equal(b.plan.next_group, 4);
+    assert_int_equal(b.plan.next_records, QUEUE_NO_RECORDS);
+    bench_close(&b);
+}
+
+static void one_verdict_for_all_but_those_with_their_own(void **state)
+{
+    (void)state;
+    static const struct outcome_entry own = {4, VERDICT_OK, {0}};
+    static const struct {
+        enum verdict rest;
+        bool unsure;
+        uint32_t records, flags;
+    } table[] = {{VERDICT_REJECTED, false, RECORDS, 0},
+                 {VERDICT_REJECTED, false, 1, RESULT_SINGLE},
+                 {VERDICT_NOT_FOUND, false, 1, 0},
+                 {VERDICT_FAILED, false, RECORDS, 0},
+                 {VERDICT_FAILED, true, RECORDS, RESULT_DOUBT}};
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct bench b;
+        bench_open(&b, table[i].records);
+        struct outcome o = {.kind = OUTCOME_ALL,
+                            .retry_after_ms = -1,
+                            .rest = table[i].rest,
+                            .unsure = table[i].unsure,
+                            .message = SLICE_LIT("w"),
+                            .entries = &own,
+                            .entry_count = table[i].records > 1};
+        struct result r = plan(&b, &o);
+        assert_int_equal(b.plan.kind, SETTLE_DONE);
+        assert_int_equal(r.rest, table[i].rest);
+        assert_int_equal(r.flags, table[i].flags);
+        assert_true(slice_eq_str(r.message, "w"));
+        assert_int_equal(r.entry_count, o.entry_count);
+        bench_close(&b);
+    }
+}
+
+static void a_warning_goes_with_what_was_accepted(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, RECORDS);
+    struct outcome o = {
+        .kind = OUTCOME_ANSWERED, .retry_after_ms = -1, .warning = SLICE_LIT("3 were odd")};
+    struct result r = plan(&b, &o);
+    assert_int_equal(b.plan.kind, SETTLE_DONE);
+    assert_int_equal(r.rest, VERDICT_OK);
+    assert_int_equal(r.flags, RESULT_WARN);
+    assert_true(slice_eq_str(r.message, "3 were odd"));
+    bench_close(&b);
+}
+
 /* ---- whatever the answer lists ---- */
 
 static uint32_t random_state = 12345;
@@ -231,7 +352,8 @@ static void check_balance(const struct bench *b, const struct result *r, const s
 {
     uint8_t kept[PLANNED / 8 + 1] = {0};
     struct err err;
-    bool all_kept = b->plan.kind == SETTLE_RETRY && b->plan.part_count == 0;
+    bool goes_on = b->plan.kind == SETTLE_RETRY || b->plan.kind == SETTLE_CONTINUE;
+    bool all_kept = goes_on && b->plan.part_count == 0;
     if (b->plan.part_count)
         assert_int_equal(ordset_bits(b->plan.parts[0].ordset, PLANNED, kept, &err), ERR_OK);
     for (uint32_t i = 0; i < RECORDS; i++) {
@@ -259,16 +381,20 @@ static void no_record_is_lost_or_counted_twice_whatever_is_listed(void **state)
     bench_open(&b, RECORDS);
     for (int round = 0; round < ROUNDS; round++) {
         struct outcome_entry entries[RECORDS];
-        struct outcome o = {.kind = OUTCOME_ANSWERED, .retry_after_ms = -1, .entries = entries};
-        uint32_t density = draw(4);
+        static const enum outcome_kind kinds[] = {OUTCOME_ANSWERED, OUTCOME_CONTINUE, OUTCOME_ALL};
+        struct outcome o = {.kind = kinds[draw(3)],
+                            .retry_after_ms = -1,
+                            .entries = entries,
+                            .rest = VERDICT_REJECTED};
+        uint32_t density = draw(4), first = o.kind == OUTCOME_ANSWERED ? 0 : 1;
         for (uint32_t i = 0; i < RECORDS; i++)
             if (draw(3) < density)
                 entries[o.entry_count++] =
-                    (struct outcome_entry){i, verdicts[draw(3)], SLICE_LIT("m")};
+                    (struct outcome_entry){i, verdicts[first + draw(3 - first)], SLICE_LIT("m")};
         b.facts.attempts = draw(3);
         struct result r = plan(&b, &o);
         check_balance(&b, &r, &o);
-        if (b.facts.attempts == 2)
+        if (b.facts.attempts == 2 && o.kind != OUTCOME_CONTINUE)
             assert_int_equal(b.plan.kind, SETTLE_DONE);
     }
     bench_close(&b);
@@ -283,6 +409,11 @@ int main(void)
         cmocka_unit_test(a_refused_batch_is_halved_and_a_refused_record_rejected),
         cmocka_unit_test(a_stop_cancels_and_says_why),
         cmocka_unit_test(a_batch_that_lost_its_workers_is_halved_unsent),
+        cmocka_unit_test(a_batch_goes_on_with_what_is_known_and_says_what_comes_next),
+        cmocka_unit_test(a_failed_or_throttled_step_keeps_what_is_known),
+        cmocka_unit_test(halves_begin_anew_with_their_first_request),
+        cmocka_unit_test(one_verdict_for_all_but_those_with_their_own),
+        cmocka_unit_test(a_warning_goes_with_what_was_accepted),
         cmocka_unit_test(no_record_is_lost_or_counted_twice_whatever_is_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

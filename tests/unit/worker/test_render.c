@@ -212,6 +212,36 @@ static void a_uid_is_of_the_record_and_not_of_its_request(void **state)
     assert_string_equal(uid, "23422d39-6d47-5cfb-b45e-93f4757a701f");
 }
 
+/* ---- the webhook ---- */
+
+static void the_generic_words_give_the_webhooks_body(void **state)
+{
+    (void)state;
+    struct sample s;
+    sample_make(&s);
+    struct record clear = {11, OP_CLEAR, &s.keys[2], NULL};
+    struct record all[] = {s.records[0], s.records[1], s.records[2], clear};
+    struct kit k;
+    struct render_input in = {0};
+    kit_init(&k);
+    kit_json(&k,
+             "{\"sync\":\"{{sync}}\",\"run\":\"{{run}}\",\"batch\":\"{{batch}}\",\"attempt\":"
+             "\"{{attempt}}\",\"records\":{\"$records\":{\"op\":\"{{op}}\",\"key\":{\"$keys\":{}},"
+             "\"fields\":{\"$fields\":{}}}}}");
+    render(&k, &BATCH, all, ARRAY_LEN(all), &in);
+    assert_body(
+        &k, "{\"sync\":\"s\",\"run\":\"r\",\"batch\":\"b\",\"attempt\":3,\"records\":[{"
+            "\"op\":\"upsert\",\"key\":{\"id\":1},\"fields\":{\"name\":\"A "
+            "\\\"b\\\"\",\"age\":123456789012345678901234567890,\"vip\":true,\"note\":null,"
+            "\"tags\":[1,\"x\"],\"home\":{\"city\":\"Ulm\"}}},"
+            "{\"op\":\"update\",\"key\":{\"id\":\"k\\\"2\"},\"fields\":{\"name\":null,\"vip\":"
+            "false,\"note\":\"\",\"tags\":null}},"
+            "{\"op\":\"delete\",\"key\":{\"id\":3},\"fields\":{}},"
+            "{\"op\":\"clear\",\"key\":{\"id\":3},\"fields\":{\"name\":null,\"age\":null,\"vip\":"
+            "null,\"note\":null,\"tags\":null,\"home\":{\"city\":null,\"zip\":null}}}]}");
+    kit_done(&k);
+}
+
 static void a_plan_serves_the_batches_of_its_key(void **state)
 {
     (void)state;
@@ -296,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_field_that_stands_inside_another_cannot_be_placed),
         cmocka_unit_test(a_trace_comes_back_as_its_ordinal),
         cmocka_unit_test(a_uid_is_of_the_record_and_not_of_its_request),
+        cmocka_unit_test(the_generic_words_give_the_webhooks_body),
         cmocka_unit_test(a_plan_serves_the_batches_of_its_key),
         cmocka_unit_test(a_body_above_the_requests_bytes_is_too_large),
     };

@@ -265,7 +265,8 @@ static void a_body_is_compressed_and_signed_as_it_was_before(void **state)
     kit_init(&k);
     kit_option(&k, "secret", OPTION_TEXT, "geheim");
     kit_json(&k, "{\"key\":\"{{key}}\"}");
-    k.step.gzip = true;
+    kit_option(&k, "pack", OPTION_BOOL, "true");
+    k.step.gzip_option = 1;
     k.auth.hmac = (struct hmac_sign){.header = "X-Sign",
                                      .algorithm = "sha512",
                                      .secret = kit_template(&k, "{{options.secret}}"),
@@ -285,6 +286,13 @@ static void a_body_is_compressed_and_signed_as_it_was_before(void **state)
         assert_string_equal(header_of(&k, "Content-Encoding: "), "gzip");
         assert_string_equal(header_of(&k, "X-Sign: "), expected);
     }
+    k.option_values[1] = "false";
+    render_ok(&k, "k", &in);
+    assert_body(&k, "{\"key\":\"k\"}");
+    assert_null(header_of(&k, "Content-Encoding: "));
+    k.step.gzip = true;
+    render_ok(&k, "k", &in);
+    assert_string_equal(header_of(&k, "Content-Encoding: "), "gzip");
     kit_done(&k);
 }
 

@@ -1,0 +1,496 @@
+/* How an answer says what became of each record: every source, and everything that spoils it. */
+#include "tests/unit/judge/judging.h"
+
+#include "protocol/base/clock.h"
+
+struct verdict_case {
+    const char *verdicts; /* in the grammar */
+    const char *body;
+    const char *entries;
+    bool bug;
+};
+
+static void check_verdicts(const struct verdict_case *c, const char *keys)
+{
+    CLEANUP(judging_done) struct judging g;
+    char step[1024];
+    snprintf(step, sizeof step, "verdicts: %s", c->verdicts);
+    judging_init(&g, step, NULL);
+    judging_keys(&g, keys, OP_UPDATE);
+    struct judged v = judging_body(&g, 200, c->body);
+    const char *entries = judging_entries(&g, &v);
+    if (v.act != (c->bug ? DO_RETRY : DO_OK) || v.bug != c->bug || v.unsure != c->bug ||
+        strcmp(entries, c->entries) != 0)
+        fail_msg("%s of %s: act %d, bug %d, %s, %.*s", c->verdicts, c->body, v.act, v.bug, entries,
+                 (int)v.message.n, v.message.p);
+}
+
+static void check_all(const struct verdict_case *table, size_t count, const char *keys)
+{
+    for (size_t i = 0; i < count; i++)
+        check_verdicts(&table[i], keys);
+}
+
+static void by_position(void **state)
+{
+    (void)state;
+    static const char each[] = "{at: /r, by: position, ok: {at: /s, equals: ok}, retryable: {at: "
+                               "/s, in: [busy]}, not_found: {at: /s, equals: none}, accept: {at: "
+                               "/s, equals: same}, message: /m}";
+    static const struct verdict_case table[] = {
+        {each, "{\"r\":[{\"s\":\"ok\"},{\"s\":\"ok\"},{\"s\":\"ok\"}]}", "", false},
+        {each,
+         "{\"r\":[{\"s\":\"bad\",\"m\":\"x\"},{\"s\":\"busy\",\"m\":\"y\"},{\"s\":\"none\",\"m\":"
+         "\"z\"}]}",
+         "0:rejected(x) 1:open(y) 2:not_found(z)", false},
+        {each, "{\"r\":[{\"s\":\"same\"},{\"s\":\"ok\"},{\"m\":\"no s\"}]}", "2:rejected(no s)",
+         false},
+        {each, "{\"r\":[null,7,\"x\"]}", "0:rejected(r) 1:rejected(r) 2:rejected(r)", false},
+        {each, "{\"r\":[{\"s\":\"ok\"},{\"s\":\"ok\"}]}", "", true},
+        {each, "{\"r\":[{\"s\":\"ok\"},{\"s\":\"ok\"},{\"s\":\"ok\"},{\"s\":\"ok\"}]}", "", true},
+        {each, "{\"r\":[]}", "", true},
+        {each, "{\"r\":{\"s\":\"ok\"}}", "", true},
+        {each, "{}", "", true},
+        {each, "", "", true},
+        {each, "<html>", "", true},
+        {"{by: position, ok: {at: '', equals: 1}}", "[1,1,1]", "", false},
+        {"{at: '/*/r', by: position, ok: {at: '', equals: 1}}", "[{\"r\":1},{\"r\":1},{\"r\":1}]",
+         "", false},
+    };
+    check_all(table, ARRAY_LEN(table), "a b c");
+}
+
+static void by_index(void **state)
+{
+    (void)state;
+    static const struct verdict_case table[] = {
+        {"{at: /e, index: /i, base: 1, message: /m}", "{\"e\":[{\"i\":3,\"m\":\"x\"}]}",
+         "2:rejected(x)", false},
+        {"{at: /e, index: /i, base: 1}", "{\"e\":[{\"i\":0}]}", "", true},
+        {"{at: /e, index: /i, base: 1}", "{\"e\":[{\"i\":4}]}", "", true},
+        {"{at: /e, index: '', message: /m}", "{\"e\":[2,0]}", "0:rejected(e) 2:rejected(e)", false},
+        {"{at: /e, index: /at/*, message: /m}", "{\"e\":[{\"at\":[0,2],\"m\":\"x\"}]}",
+         "0:rejected(x) 2:rejected(x)", false},
+        {"{at: /e, index: /i, in: {at: /a, equals: us}, message: /a}",
+         "{\"e\":[{\"i\":1,\"a\":\"us\"},{\"i\":2,\"a\":\"them\"},{\"i\":9,\"a\":\"them\"}]}",
+         "1:rejected(us)", false},
+        {"{at: '/*/e', index: /i, message: /m}",
+         "{\"x\":{\"e\":{\"i\":0,\"m\":\"a\"}},\"y\":{\"e\":{\"i\":1,\"m\":\"b\"}}}",
+         "0:rejected(a) 1:rejected(b)", false},
+        {"{at: '/0/e', index: /i, message: /m}", "[{\"e\":[{\"i\":0,\"m\":\"a\"}]}]",
+         "0:rejected(a)", false},
+        {"[{at: /e, index: /i, retryable: {at: '', exists: true}}, {at: /f, index: /i, message: "
+         "/m}]",
+         "{\"e\":[{\"i\":0},{\"i\":1,\"message\":\"again\"}],\"f\":[{\"i\":0,\"m\":\"final\"}]}",
+         "0:rejected(final) 1:open(again)", false},
+        {"{at: /e, index: /i}", "{\"\\u0065\":[{\"i\":1,\"message\":\"escaped name\"}]}",
+         "1:rejected(escaped name)", false},
+        {"{at: /e, index: /i, code: /c, message: /m}",
+         "{\"e\":[{\"i\":0,\"c\":\"C1\",\"m\":\"x\"},{\"i\":1,\"c\":\"C2\",\"m\":\"C2: said\"},"
+         "{\"i\":2,\"c\":12}]}",
+         "0:rejected(C1: x) 1:rejected(C2: said) 2:rejected(12)", false},
+    };
+    check_all(table, ARRAY_LEN(table), "a b c");
+}
+
+static void by_lists_of_indexes(void **state)
+{
+    (void)state;
+    static const struct verdict_case table[] = {
+        {"{at: /e, indexes: ''}", "{\"e\":[0,2]}", "0:rejected(e) 2:rejected(e)", false},
+        {"{at: /e, indexes: ''}", "{\"e\":{\"name\":[0],\"time\":[0,1]}}",
+         "0:rejected(e: name) 1:rejected(e: time)", false},
+        {"{at: '/e/*', indexes: ''}", "{\"e\":{\"name\":[0],\"time\":[1]}}",
+         "0:rejected(e: name) 1:rejected(e: time)", false},
+        {"{at: /e, indexes: /at}", "{\"e\":[{\"at\":[1,2],\"message\":\"x\"}]}",
+         "1:rejected(x) 2:rejected(x)", false},
+        {"{at: /e, indexes: '', base: 1}", "{\"e\":[1]}", "0:rejected(e)", false},
+        {"{at: /e, indexes: ''}", "{\"e\":[]}", "", false},
+        {"{at: /e, indexes: ''}", "{\"e\":{}}", "", false},
+        {"{at: /e, indexes: ''}", "{\"e\":{\"name\":[]}}", "", false},
+        {"{at: /e, indexes: ''}", "{\"e\":null}", "", false},
+        {"{at: /e, indexes: ''}", "{\"e\":[3]}", "", true},
+        {"{at: /e, indexes: ''}", "{\"e\":[-1]}", "", true},
+        {"{at: /e, indexes: ''}", "{\"e\":[\"0\"]}", "", true},
+        {"{at: /e, indexes: ''}", "{\"e\":{\"name\":[true]}}", "", true},
+        {"{at: /e, indexes: /at}", "{\"e\":[{\"message\":\"of nobody\"}]}", "", true},
+    };
+    check_all(table, ARRAY_LEN(table), "a b c");
+}
+
+static void by_pointer(void **state)
+{
+    (void)state;
+    static const char by[] =
+        "{at: /errors, pointer: {at: /source/pointer, matches: '/data/(\\d+)/'}}";
+    static const struct verdict_case table[] = {
+        {by, "{\"errors\":[{\"detail\":\"x\",\"source\":{\"pointer\":\"/data/1/email\"}}]}",
+         "1:rejected(x)", false},
+        {by, "{\"errors\":[{\"source\":{\"pointer\":\"/data/3/email\"}}]}", "", true},
+        {by, "{\"errors\":[{\"source\":{\"pointer\":\"/data/99999999999999999999/e\"}}]}", "",
+         true},
+        {by, "{\"errors\":[{\"source\":{\"pointer\":\"/data/x\"}}]}", "", true},
+        {by, "{\"errors\":[{\"source\":{\"pointer\":7}}]}", "", true},
+        {by, "{\"errors\":[{}]}", "", true},
+        {by, "{\"errors\":[]}", "", false},
+    };
+    check_all(table, ARRAY_LEN(table), "a b c");
+}
+
+static void by_key(void **state)
+{
+    (void)state;
+    static const struct verdict_case table[] = {
+        {"{at: /bad, key: ''}", "{\"bad\":[\"b\",\"17\"]}", "1:rejected(bad) 2:rejected(bad)",
+         false},
+        {"{at: /bad, key: ''}", "{\"bad\":[17]}", "2:rejected(bad)", false},
+        {"{at: /bad, key: ''}", "{\"bad\":[\"B\"]}", "", true},
+        {"{at: /bad, key: '', key_as: lower}", "{\"bad\":[\"B\"]}", "1:rejected(bad)", false},
+        {"{at: /bad, key: /id, key_as: lower}", "{\"bad\":[{\"id\":\"\\u00c4\",\"error\":\"x\"}]}",
+         "3:rejected(x) 4:rejected(x)", false},
+        {"{at: /bad, key: /id, key_as: md5_lower}",
+         "{\"bad\":[{\"id\":\"92EB5FFEE6AE2FEC3AD71C777531578F\",\"error\":\"x\"}]}",
+         "1:rejected(x)", false},
+        {"{at: /bad, key: '/{{identify_by}}'}", "{\"bad\":[{\"id\":\"a\",\"error\":\"x\"}]}",
+         "0:rejected(x)", false},
+        {"{at: '/failed/*', key: '/*'}", "{\"failed\":{\"gone\":[\"a\"],\"odd\":[\"b\",\"17\"]}}",
+         "0:rejected(failed: gone) 1:rejected(failed: odd) 2:rejected(failed: odd)", false},
+        {"{at: /r, key: /k, ok: {at: /ok, equals: true}}",
+         "{\"r\":[{\"k\":\"unknown\",\"ok\":true},{\"k\":\"a\",\"ok\":false,\"error\":\"x\"}]}",
+         "0:rejected(x)", false},
+        {"{at: /bad, key: /id}", "{\"bad\":[{\"error\":\"of nobody\"}]}", "", true},
+        {"{at: /bad, key: /id}", "{\"bad\":[{\"id\":null}]}", "", true},
+        {"{at: /bad, key: /id}", "{\"bad\":[{\"id\":\"zz\"}]}", "", true},
+        {"{at: /bad, key: /id}", "{\"bad\":[]}", "", false},
+    };
+    check_all(table, ARRAY_LEN(table), "a b 17 \xc3\xa4 \xc3\x84");
+}
+
+static void by_trace(void **state)
+{
+    (void)state;
+    static const char by[] = "{at: /errors, trace: '/context/ids/*', message: /m}";
+    static const struct verdict_case table[] = {
+        {by, "{\"errors\":[{\"m\":\"x\",\"context\":{\"ids\":[\"r20\",\"r0\"]}}]}",
+         "0:rejected(x) 2:rejected(x)", false},
+        {by, "{\"errors\":[{\"context\":{\"ids\":[\"r5\"]}}]}", "", true},
+        {by, "{\"errors\":[{\"context\":{\"ids\":[\"r30\"]}}]}", "", true},
+        {by, "{\"errors\":[{\"context\":{\"ids\":[\"0\"]}}]}", "", true},
+        {by, "{\"errors\":[{\"context\":{\"ids\":[\"r-1\"]}}]}", "", true},
+        {by, "{\"errors\":[{\"context\":{\"ids\":[]}}]}", "", true},
+        {by, "{\"errors\":[{\"context\":{\"ids\":[[\"r0\"]]}}]}", "", true},
+    };
+    check_all(table, ARRAY_LEN(table), "a b c");
+}
+
+static void by_rows(void **state)
+{
+    (void)state;
+    static const char csv[] = "{format: csv, column: Key, message: /Error}";
+    static const char lines[] = "{format: ndjson, key: /k, message: /m}";
+    static const struct verdict_case table[] = {
+        {csv, "Key,Error\nb,bad\n", "1:rejected(bad)", false},
+        {csv, "\xef\xbb\xbf\"Error\",\"Key\"\r\n\"say \"\"no\"\", twice\",\"c\"\r\n\"x\ny\",a",
+         "0:rejected(x y) 2:rejected(say \"no\", twice)", false},
+        {csv, "Key,Error\n\n\nb,\n", "1:rejected(listed without words)", false},
+        {csv, "Key,Error\n", "", false},
+        {csv, "", "", false},
+        {csv, "Key,Error\nb\n", "", true},
+        {csv, "Key,Error\nb,x,y\n", "", true},
+        {csv, "Key,Error\n\"b,x\n", "", true},
+        {csv, "Key,Error\n\"b\"x,x\n", "", true},
+        {csv, "Key,Error\nz,x\n", "", true},
+        {csv, "Other,Error\nb,x\n", "", true},
+        {csv, "Key,Error\n\xff,x\n", "", true},
+        {lines, "{\"k\":\"a\",\"m\":\"x\"}\n{\"k\":\"c\",\"m\":\"y\"}",
+         "0:rejected(x) 2:rejected(y)", false},
+        {lines, "{\"k\":\"a\",\"m\":\"x\"}\r\n", "0:rejected(x)", false},
+        {lines, "", "", false},
+        {lines, "{\"k\":\"a\"}\n{\"k\":", "", true},
+        {lines, "{\"k\":\"z\"}\n", "", true},
+    };
+    check_all(table, ARRAY_LEN(table), "a b c");
+}
+
+/* ---- what no source mentions, counts, sums ---- */
+
+static void what_is_not_mentioned_is_as_the_rule_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *word;
+        enum verdict verdict;
+        const char *entries;
+    } table[] = {
+        {"accept", VERDICT_OK, "1:rejected(x)"},
+        {"open", VERDICT_OPEN, "0:ok 1:rejected(x)"},
+        {"reject", VERDICT_REJECTED, "0:ok 1:rejected(x)"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP(judging_done) struct judging g;
+        char step[256];
+        snprintf(step, sizeof step,
+                 "verdicts: {at: /r, index: /i, ok: {at: /ok, equals: true}, unmentioned: %s}",
+                 table[i].word);
+        judging_init(&g, step, NULL);
+        struct judged v = judging_body(
+            &g, 200, "{\"r\":[{\"i\":0,\"ok\":true},{\"i\":1,\"ok\":false,\"error\":\"x\"}]}");
+        assert_int_equal(v.act, DO_OK);
+        assert_int_equal(v.unmentioned, table[i].verdict);
+        assert_entries(&g, &v, table[i].entries);
+        assert_int_equal(judging_body(&g, 200, "").unmentioned, table[i].verdict);
+    }
+}
+
+static void a_record_that_is_listed_as_failed_is_never_accepted(void **state)
+{
+    (void)state;
+    static const struct verdict_case table[] = {
+        {"{at: /r, index: /i, ok: {at: /ok, equals: true}}",
+         "{\"r\":[{\"i\":0,\"ok\":true},{\"i\":0,\"ok\":false,\"error\":\"x\"},{\"i\":0,\"ok\":"
+         "true}]}",
+         "0:rejected(x)", false},
+        {"[{at: /r, index: /i, ok: {at: /ok, equals: true}, unmentioned: open}, {at: /e, index: "
+         "/i}]",
+         "{\"r\":[{\"i\":0,\"ok\":true},{\"i\":1,\"ok\":true}],\"e\":[{\"i\":1,\"error\":\"x\"}]}",
+         "0:ok 1:rejected(x)", false},
+        {"{at: /e, index: /i}", "{\"e\":[],\"e\":[{\"i\":1,\"error\":\"second list\"}]}",
+         "1:rejected(second list)", false},
+    };
+    check_all(table, ARRAY_LEN(table), "a b c");
+}
+
+static void entries_that_throttle_are_sent_again(void **state)
+{
+    (void)state;
+    CLEANUP(judging_done) struct judging g;
+    judging_init(&g, "verdicts: {at: /e, index: /i, throttle: {at: /c, in: [busy]}, message: /c}",
+                 NULL);
+    struct judged v = judging_headers(&g, 200, "Retry-After: 4",
+                                      "{\"e\":[{\"i\":0,\"c\":\"busy\"},{\"i\":1,\"c\":\"bad\"}]}");
+    assert_entries(&g, &v, "0:open(busy) 1:rejected(bad)");
+    assert_true(v.entry_throttles);
+    assert_int_equal(v.wait_ms, 4000);
+    assert_false(judging_body(&g, 200, "{\"e\":[{\"i\":1,\"c\":\"bad\"}]}").entry_throttles);
+}
+
+static void counts_warn_or_halve(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *then;
+        const char *body;
+        enum rule_do act;
+        const char *words;
+    } table[] = {
+        {"accept", "{\"failed\":0}", DO_OK, ""},
+        {"accept", "{}", DO_OK, ""},
+        {"accept", "{\"failed\":2,\"why\":{\"BAD\":2}}", DO_OK,
+         "2 of 3 records were not taken: {\"BAD\":2}"},
+        {"accept", "{\"failed\":[1,2],\"why\":\"x\"}", DO_OK, "2 of 3 records were not taken: x"},
+        {"accept", "{\"failed\":\"1\"}", DO_OK, "1 of 3 records were not taken"},
+        {"split", "{\"failed\":1,\"why\":null}", DO_SPLIT, "1 of 3 records were not taken"},
+        {"split", "{\"failed\":0}", DO_OK, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP(judging_done) struct judging g;
+        char step[256];
+        snprintf(step, sizeof step,
+                 "verdicts: {counts: {failed: /failed, reasons: /why, then: %s}}", table[i].then);
+        judging_init(&g, step, NULL);
+        struct judged v = judging_body(&g, 200, table[i].body);
+        assert_int_equal(v.act, table[i].act);
+        assert_false(v.unsure);
+        assert_words(v.act == DO_OK ? v.warning : v.message, table[i].words);
+    }
+}
+
+static void sums_must_account_for_every_record(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *assert_;
+        const char *body;
+        bool holds;
+    } table[] = {
+        {"{sum: [/done, /failed], equals: records}", "{\"done\":2,\"failed\":[{}]}", true},
+        {"{sum: [/done, /failed], equals: records}", "{\"done\":2,\"failed\":[]}", false},
+        {"{sum: [/done, /failed], equals: records}", "{\"done\":4}", false},
+        {"{sum: [/done, /failed], equals: records}", "", false},
+        {"{sum: ['/*/n'], equals: records}", "[{\"n\":1},{\"n\":\"2\"}]", true},
+        {"{sum: [/done], at_least: 1}", "{\"done\":[1]}", true},
+        {"{sum: [/done], at_least: 1}", "{\"done\":[]}", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP(judging_done) struct judging g;
+        char step[256];
+        snprintf(step, sizeof step, "verdicts: {assert: %s}", table[i].assert_);
+        judging_init(&g, step, NULL);
+        struct judged v = judging_body(&g, 200, table[i].body);
+        if (v.act != (table[i].holds ? DO_OK : DO_RETRY) || v.unsure == table[i].holds || v.bug)
+            fail_msg("%s of %s: %d", table[i].assert_, table[i].body, v.act);
+    }
+}
+
+/* ---- dropping ---- */
+
+static void what_a_refused_request_names_is_dropped(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        enum rule_do act;
+        const char *entries;
+        bool bug;
+    } table[] = {
+        {"{\"e\":[{\"i\":1,\"m\":\"x\"}]}", DO_DROP, "1:rejected(x)", false},
+        {"{\"e\":[{\"i\":1,\"m\":\"x\"},{\"m\":\"of nobody\"}]}", DO_DROP, "1:rejected(x)", false},
+        {"{\"e\":[{\"m\":\"of nobody\"}]}", DO_SPLIT, "", false},
+        {"{\"e\":[]}", DO_SPLIT, "", false},
+        {"no json", DO_SPLIT, "", false},
+        {"{\"e\":[{\"i\":7,\"m\":\"x\"}]}", DO_RETRY, "", true},
+        {"{\"e\":[{\"i\":1,\"m\":\"x\"},{\"i\":2,\"m\":\"later\"}]}", DO_DROP,
+         "1:rejected(x) 2:open(later)", false},
+        {"{\"e\":[{\"i\":2,\"m\":\"later\"}]}", DO_RETRY, "", false},
+        {"{\"e\":[{\"i\":2,\"m\":\"slow\"}]}", DO_THROTTLE, "", false},
+        {"{\"e\":[{\"i\":2,\"m\":\"fine\"}]}", DO_DROP, "2:ok", false},
+        /* What looks well in an answer that took nothing was not taken. */
+        {"{\"e\":[{\"i\":0,\"m\":\"ok\"},{\"i\":1,\"m\":\"x\"}]}", DO_DROP, "1:rejected(x)", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP(judging_done) struct judging g;
+        judging_init(&g,
+                     "answers: [{status: 400, do: drop}], verdicts: {at: /e, index: /i, message: "
+                     "/m, retryable: {at: /m, equals: later}, throttle: {at: /m, equals: slow}, "
+                     "accept: {at: /m, equals: fine}, ok: {at: /m, equals: ok}}",
+                     NULL);
+        struct judged v = judging_body(&g, 400, table[i].body);
+        if (v.act != table[i].act || v.bug != table[i].bug)
+            fail_msg("%s: %d", table[i].body, v.act);
+        assert_entries(&g, &v, table[i].entries);
+        assert_true(v.message.n > 0);
+        assert_int_equal(v.unsure, table[i].bug);
+    }
+}
+
+/* ---- answers that are not whole ---- */
+
+static void what_was_cut_or_broke_off_accepts_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *verdicts;
+        const char *body;
+    } cut[] = {
+        {"{at: /e, index: /i}", "{\"e\":[{\"i\":0}"},
+        {"{at: '/*/e', index: /i}", "{\"x\":"},
+        {"{at: /r, by: position, ok: {at: /s, equals: 1}}", "{\"x\":"},
+        {"{format: csv, column: Key}", "Key\na\n"},
+        {"{format: ndjson, key: /k}", "{\"k\":\"a\"}\n"},
+        {"{assert: {sum: [/n], equals: records}}", "{\"n\":3,"},
+        {"{counts: {failed: /n, then: accept}}", "{\"x\":"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cut); i++) {
+        CLEANUP(judging_done) struct judging g;
+        char step[256];
+        snprintf(step, sizeof step, "verdicts: %s", cut[i].verdicts);
+        judging_init(&g, step, NULL);
+        judging_keys(&g, "a b c", OP_UPSERT);
+        struct http_answer answer = {.status = 200,
+                                     .body = slice_str(cut[i].body),
+                                     .body_cut = true,
+                                     .reached = true,
+                                     .retry_after_ms = -1};
+        struct judged v = judging_answer(&g, &answer);
+        if (v.act != DO_RETRY || !v.bug || !v.unsure || v.entry_count)
+            fail_msg("%s of %s: %d", cut[i].verdicts, cut[i].body, v.act);
+    }
+    CLEANUP(judging_done) struct judging g;
+    judging_init(&g, "answers: [{status: 400, do: ok}], verdicts: {at: /e, index: /i}", NULL);
+    struct http_answer broken = {.status = 400,
+                                 .body = SLICE_LIT("{\"e\":[]}"),
+                                 .error = "the connection broke",
+                                 .reached = true,
+                                 .retry_after_ms = -1};
+    struct judged v = judging_answer(&g, &broken);
+    assert_int_equal(v.act, DO_RETRY);
+    assert_true(v.unsure);
+    assert_words(v.message, "the connection broke");
+}
+
+/* ---- several arrays ---- */
+
+static void an_index_counts_among_the_records_of_its_array(void **state)
+{
+    (void)state;
+    CLEANUP(judging_done) struct judging g;
+    judging_init(&g, "verdicts: {at: /e, index: /i, in: {at: /a, equals: removals}, message: /m}",
+                 NULL);
+    judging_records(&g, 5, OP_UPSERT);
+    g.request.ops[1] = g.request.ops[4] = OP_DELETE;
+    struct verdict_source *s = (struct verdict_source *)(uintptr_t)g.step->verdicts->sources;
+    s->among = (struct record_filter){.ops = 1u << OP_DELETE};
+    struct judged v = judging_body(
+        &g, 200, "{\"e\":[{\"i\":1,\"a\":\"removals\",\"m\":\"x\"},{\"i\":4,\"a\":\"y\"}]}");
+    assert_entries(&g, &v, "4:rejected(x)");
+    assert_true(judging_body(&g, 200, "{\"e\":[{\"i\":2,\"a\":\"removals\"}]}").bug);
+    /* By a field's value: as the request was rendered. */
+    static const char *const kinds[] = {"event", "sale"};
+    s->among = (struct record_filter){.field = "kind", .in = kinds, .in_count = 2};
+    assert_true(judging_body(&g, 200, "{\"e\":[{\"i\":0,\"a\":\"removals\"}]}").bug);
+    struct slice chosen[] = {
+        SLICE_LIT("x"), SLICE_LIT("sale"), {0}, SLICE_LIT("event"), SLICE_LIT("sales")};
+    g.request.chosen = chosen;
+    v = judging_body(&g, 200, "{\"e\":[{\"i\":1,\"a\":\"removals\",\"m\":\"x\"}]}");
+    assert_entries(&g, &v, "3:rejected(x)");
+}
+
+/* ---- size ---- */
+
+static void a_hundred_thousand_entries_are_read_in_linear_time(void **state)
+{
+    (void)state;
+    enum { RECORDS = 65535, KEY_BYTES = 8, ENTRY_BYTES = 64, DEADLINE_MS = 10000 };
+    CLEANUP(judging_done) struct judging g;
+    judging_init(&g, "verdicts: {at: /e, key: /k, key_as: lower, message: /m}", NULL);
+    char *keys = malloc(RECORDS * KEY_BYTES), *body = malloc((size_t)RECORDS * ENTRY_BYTES);
+    size_t n = 0, m = 0;
+    for (int i = 0; i < RECORDS; i++) {
+        n += (size_t)sprintf(keys + n, "%sk%d", i ? " " : "", i);
+        m += (size_t)sprintf(body + m, "%s{\"k\":\"K%d\",\"m\":\"\\u0062ad %d\"}",
+                             i ? "," : "{\"e\":[", RECORDS - 1 - i, i);
+    }
+    strcpy(body + m, "]}");
+    judging_keys(&g, keys, OP_UPSERT);
+    int64_t begun = clock_mono_ms();
+    struct judged v = judging_body(&g, 200, body);
+    assert_true(clock_mono_ms() - begun < DEADLINE_MS);
+    assert_int_equal(v.act, DO_OK);
+    assert_int_equal(v.entry_count, RECORDS);
+    assert_words(v.entries[0].message, "bad 65534");
+    free(keys);
+    free(body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(by_position),
+        cmocka_unit_test(by_index),
+        cmocka_unit_test(by_lists_of_indexes),
+        cmocka_unit_test(by_pointer),
+        cmocka_unit_test(by_key),
+        cmocka_unit_test(by_trace),
+        cmocka_unit_test(by_rows),
+        cmocka_unit_test(what_is_not_mentioned_is_as_the_rule_says),
+        cmocka_unit_test(a_record_that_is_listed_as_failed_is_never_accepted),
+        cmocka_unit_test(entries_that_throttle_are_sent_again),
+        cmocka_unit_test(counts_warn_or_halve),
+        cmocka_unit_test(sums_must_account_for_every_record),
+        cmocka_unit_test(what_a_refused_request_names_is_dropped),
+        cmocka_unit_test(what_was_cut_or_broke_off_accepts_nothing),
+        cmocka_unit_test(an_index_counts_among_the_records_of_its_array),
+        cmocka_unit_test(a_hundred_thousand_entries_are_read_in_linear_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
