@@ -89,6 +89,18 @@ enum err_code run_collect(struct run *r)
     return rc;
 }
 
+/* The answer may count within the array that this value chose. */
+static enum err_code note_chosen(struct run *r, struct slice text)
+{
+    struct rendered *out = r->out;
+    if (!out->chosen)
+        out->chosen = arena_alloc(&out->arena, out->records * sizeof *out->chosen);
+    if (!out->chosen)
+        return err_set(r->err, ERR_NOMEM, "no memory for a request of %u records", out->records);
+    out->chosen[r->position] = text;
+    return ERR_OK;
+}
+
 static enum err_code admits(struct run *r, const struct admission *a, bool *ret_admitted)
 {
     *ret_admitted = !a->ops || a->ops >> r->record.op & 1;
@@ -97,6 +109,7 @@ static enum err_code admits(struct run *r, const struct admission *a, bool *ret_
     struct value v;
     enum err_code rc = expr_value(r, &r->plan->exprs[a->expr], &v);
     struct slice text = text_of_value(&v);
+    rc = rc ? rc : note_chosen(r, text);
     *ret_admitted = false;
     for (size_t i = 0; !rc && i < a->filter->in_count && !*ret_admitted; i++)
         *ret_admitted = slice_eq_str(text, a->filter->in[i]);

@@ -119,6 +119,8 @@ static bool parse_number(struct cursor *c, struct instant *ret)
 
 bool instant_parse(struct slice text, struct instant *ret)
 {
+    if (!text.n)
+        return false;
     struct cursor c = {text.p, text.p + text.n};
     if (text.n > 4 && text.p[4] == '-')
         return parse_date_time(&c, ret);

@@ -231,12 +231,31 @@ static void filters_are_applied_left_to_right(void **state)
     }
 }
 
+static void what_arrays_choose_by_is_kept_for_the_answer(void **state)
+{
+    (void)state;
+    struct sample s;
+    sample_make(&s);
+    struct kit k;
+    struct kit_batch b = BATCH;
+    struct render_input in = {0};
+    kit_init(&k);
+    kit_json(&k, "[{\"$records\":\"{{key}}\"},{\"$records\":\"{{key}}\",\"only\":{\"field\":"
+                 "\"home.city\",\"in\":[\"Bonn\"]}}]");
+    render(&k, &b, s.records, 3, &in);
+    assert_non_null(k.rendered.chosen);
+    assert_true(slice_eq_str(k.rendered.chosen[0], "Ulm"));
+    assert_int_equal(k.rendered.chosen[1].n, 0);
+    kit_done(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_word_of_a_tree_gives_what_it_says),
         cmocka_unit_test(the_object_says_how_fields_are_sent_unless_the_word_does),
         cmocka_unit_test(filters_are_applied_left_to_right),
+        cmocka_unit_test(what_arrays_choose_by_is_kept_for_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
