@@ -44,7 +44,7 @@ bool judge_lacks(const struct judge *j, const struct pointer *at)
     struct slice body = j->in->answer->body;
     if (j->read && !j->in->answer->body_cut)
         return !j->is_json;
-    if (!at->count || at->levels[0].kind != LEVEL_NAME || at->levels[0].index >= 0)
+    if (!body.n || !at->count || at->levels[0].kind != LEVEL_NAME || at->levels[0].index >= 0)
         return !body.n;
     int n = snprintf(quoted, sizeof quoted, "\"%s\"", at->levels[0].name);
     if (n < 0 || (size_t)n >= sizeof quoted)
