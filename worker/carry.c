@@ -235,6 +235,8 @@ void slot_render_failed(struct slot *s, enum err_code rc, struct err *err)
     } else if (rc == ERR_CONFIG) {
         slot_log(s, LOG_ERROR, "stopped", err->text);
         rc = settle_plan_all(&s->plan, &s->facts, VERDICT_CANCELLED, RESULT_STOP, words, err);
+    } else if (rc == ERR_REFUSED) { /* the request's only record cannot be put into one */
+        rc = settle_plan_all(&s->plan, &s->facts, VERDICT_REJECTED, 0, words, err);
     } else {
         slot_log(s, LOG_ERROR, "batch_unreadable", err->text);
         rc = settle_plan_all(&s->plan, &s->facts, VERDICT_FAILED, RESULT_BUG, words, err);

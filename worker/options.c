@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +10,15 @@
 
 static const char usage[] =
     "usage: sluice-worker [-C DIR] [--redis URL] [--slots N] [--name PREFIX] [--parent PID]\n"
+    "       sluice-worker render [-C DIR]\n"
     "\n"
     "Delivers queued batches to their destinations until it is told to stop. Any number of "
     "workers\n"
     "may run, on any machine that reaches Redis and has the project folder.\n"
+    "\n"
+    "render reads one sealed batch on stdin and prints the requests that it would begin with, one "
+    "JSON\n"
+    "object a line, with secrets starred out; it sends nothing.\n"
     "\n"
     "  -C, --directory DIR  the project folder (default: the current one)\n"
     "      --redis URL      redis://, rediss:// or unix:// (default: settings.redis)\n"
@@ -113,6 +117,10 @@ int worker_options_parse(int argc, char **argv, struct worker_options *ret_optio
         int status = take(opt, ret_options);
         if (status != OPTIONS_RUN)
             return status;
+    }
+    if (optind < argc && strcmp(argv[optind], "render") == 0) {
+        ret_options->render = true;
+        optind++;
     }
     return optind < argc ? bad_usage("unexpected word", argv[optind]) : OPTIONS_RUN;
 }

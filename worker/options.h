@@ -2,12 +2,14 @@
 #ifndef SLUICE_WORKER_OPTIONS_H
 #define SLUICE_WORKER_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 enum { WORKER_SLOTS_DEFAULT = 32, WORKER_SLOTS_MAX = 1024, WORKER_PREFIX_MAX = 64 };
 
 struct worker_options {
+    bool render;        /* print requests instead of sending them */
     const char *dir;    /* project folder */
     const char *redis;  /* URL; NULL: the project's */
     const char *prefix; /* of the worker's name; NULL: the host's name */

@@ -103,13 +103,6 @@ struct destination {
     const char *ca_file;        /* authorities for https; NULL: the system's */
     const char *const *secrets; /* texts that no message may show */
     size_t secret_count;
-    /* webhook: what its options say */
-    const char *url;
-    const char *bearer;     /* secret */
-    const char *basic_user; /* secret */
-    const char *basic_password;
-    const char *sign_secret; /* secret */
-    bool gzip;
     /* Hex digest of everything above that decides what is sent and how; no secret can be read from
      * it. */
     char fingerprint[33];

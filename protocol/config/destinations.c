@@ -143,17 +143,6 @@ static void read_common(struct reader *rd, const struct entry *of, struct destin
         read_retry(rd, f->retry, node_get(of->node, "retry")->at, &f->d.retry);
 }
 
-static void fill_webhook(struct destination *d)
-{
-    const char *gzip = destination_option(d, "gzip");
-    d->url = destination_option(d, "url");
-    d->bearer = destination_option(d, "bearer");
-    d->basic_user = destination_option(d, "basic.user");
-    d->basic_password = destination_option(d, "basic.password");
-    d->sign_secret = destination_option(d, "sign.secret");
-    d->gzip = gzip && strcmp(gzip, "true") == 0;
-}
-
 static void destination_read(struct reader *rd, const struct entry *of, struct destination *out)
 {
     struct destination_form f = {
@@ -173,7 +162,6 @@ static void destination_read(struct reader *rd, const struct entry *of, struct d
             if (definition != of->node)
                 refuse_unknown(rd, of, c);
             destination_options_read(rd, of, &f.d);
-            fill_webhook(&f.d);
         }
         read_common(rd, of, &f);
         destination_http_read(rd, of, f.headers, &f.d);

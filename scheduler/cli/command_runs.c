@@ -81,6 +81,10 @@ static enum err_code put_status_json(struct buf *b, const struct sync *sync,
         rc = buf_puts(b, ",\"message\":");
         rc = rc ? rc : json_put_string(b, slice_str(*last->reason ? last->reason : last->error));
     }
+    if (!rc && last && *last->warning) {
+        rc = buf_printf(b, ",\"warnings\":%" PRIu64 ",\"warning\":", last->counts.warnings);
+        rc = rc ? rc : json_put_string(b, slice_str(last->warning));
+    }
     return rc ? rc : buf_puts(b, "}\n");
 }
 
@@ -105,6 +109,9 @@ static void print_status(const struct sync *sync, const struct state_counts *c,
         puts("  under way, or interrupted: the next run finishes it first");
     if (last && *last->error)
         printf("  %s\n", last->error);
+    if (last && *last->warning)
+        printf("  warned %s time%s, the last time: %s\n", print_number(last->counts.warnings, a),
+               last->counts.warnings == 1 ? "" : "s", last->warning);
 }
 
 static enum err_code show_status(struct state *state, const struct sync *sync, bool json,

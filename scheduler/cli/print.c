@@ -64,6 +64,10 @@ static enum err_code put_run(struct buf *b, const struct run_record *r)
                          ",\"seconds\":%.3f",
                          c->requests, c->retries, c->bytes, (double)r->duration_ms / 1000);
     rc = rc ? rc : buf_printf(b, ",\"started\":\"%s\"", clock_text(r->started_ms, started));
+    if (!rc && c->warnings)
+        rc = buf_printf(b, ",\"warnings\":%" PRIu64, c->warnings);
+    if (!rc && *r->warning)
+        rc = put_text_field(b, "warning", r->warning);
     if (!rc && *r->reason)
         rc = put_text_field(b, "reason", r->reason);
     if (!rc && *r->error)
@@ -126,6 +130,9 @@ void print_run_row(FILE *out, const struct run_record *r, bool colour)
     if (c->cancelled)
         fprintf(out, "  %s cancelled (found again by the next run)\n",
                 print_number(c->cancelled, n[0]));
+    if (c->warnings)
+        fprintf(out, "  %s warning%s, the last: %s\n", print_number(c->warnings, n[0]),
+                c->warnings == 1 ? "" : "s", r->warning);
     if (*r->reason)
         fprintf(out, "  held: %s\n", r->reason);
     if (*r->error)

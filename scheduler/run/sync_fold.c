@@ -233,6 +233,11 @@ static void judge(struct sync_run *run, const struct result *r)
         log_event(run->host->log, LOG_ERROR, "answer_makes_no_sense",
                   LOG_STR("run", run->record.id), LOG_STR("sync", run->record.sync),
                   LOG_INT("status", r->status));
+    if (r->flags & RESULT_WARN) {
+        c->warnings++;
+        snprintf(run->record.warning, sizeof run->record.warning, "%.*s", (int)r->message.n,
+                 r->message.p ? r->message.p : "");
+    }
     if (r->flags & RESULT_STOP) {
         snprintf(why, sizeof why, "%.*s", (int)r->message.n, r->message.p);
         sync_run_stop(run, RUN_STOP_FAIL, why);

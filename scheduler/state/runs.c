@@ -7,7 +7,7 @@
 #include "scheduler/state/pack.h"
 #include "scheduler/state/store.h"
 
-enum { RUN_VERSION = 1, RUN_BYTES = 4096, RUN_KEY_BYTES = 8 + STATE_RUN_ID_MAX };
+enum { RUN_VERSION = 1, RUN_BYTES = 8192, RUN_KEY_BYTES = 8 + STATE_RUN_ID_MAX };
 enum { PRUNE_STEP = 1000, PRUNE_KEEP = 1000 };
 
 static const char *const status_names[] = {
@@ -64,6 +64,8 @@ static void pack_run(struct pack *k, const struct run_record *r)
     pack_str(k, r->spool);
     pack_str(k, r->reason);
     pack_str(k, r->error);
+    pack_u64(k, r->counts.warnings);
+    pack_str(k, r->warning);
 }
 
 static enum err_code unpack_run(struct slice v, struct run_record *r, struct err *err)
@@ -98,6 +100,8 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     unpack_str(&u, r->spool, sizeof r->spool);
     unpack_str(&u, r->reason, sizeof r->reason);
     unpack_str(&u, r->error, sizeof r->error);
+    r->counts.warnings = unpack_u64(&u);
+    unpack_str(&u, r->warning, sizeof r->warning);
     return ERR_OK;
 }
 
@@ -124,7 +128,8 @@ static enum err_code check_run(const struct run_record *r, struct err *err)
 {
     if (r->id[0] && memchr(r->id, '\0', sizeof r->id) && r->sync[0] &&
         memchr(r->sync, '\0', sizeof r->sync) && memchr(r->spool, '\0', sizeof r->spool) &&
-        memchr(r->reason, '\0', sizeof r->reason) && memchr(r->error, '\0', sizeof r->error))
+        memchr(r->reason, '\0', sizeof r->reason) && memchr(r->error, '\0', sizeof r->error) &&
+        memchr(r->warning, '\0', sizeof r->warning))
         return ERR_OK;
     return err_set(err, ERR_INVALID, "state: a run needs an id and a sync");
 }

@@ -30,6 +30,7 @@ struct run_counts {
     uint64_t rows, added, changed, removed, unchanged, invalid, quarantined;
     uint64_t planned, succeeded, rejected, failed, cancelled;
     uint64_t requests, retries, bytes;
+    uint64_t warnings; /* answers that accepted their records, but did not like all of them */
 };
 
 struct run_record {
@@ -47,10 +48,11 @@ struct run_record {
     char spool[256]; /* file name inside state_dir; empty: none */
     uint8_t mapping[16];
     uint8_t target[16];
-    uint64_t version;              /* state_sync_version at the hold */
-    uint64_t batches;              /* planned */
-    char reason[RUN_TEXT_MAX + 1]; /* why held */
-    char error[RUN_TEXT_MAX + 1];  /* why failed */
+    uint64_t version;               /* state_sync_version at the hold */
+    uint64_t batches;               /* planned */
+    char reason[RUN_TEXT_MAX + 1];  /* why held */
+    char error[RUN_TEXT_MAX + 1];   /* why failed */
+    char warning[RUN_TEXT_MAX + 1]; /* the last one's words; empty: none */
 };
 
 /** Adds or replaces the record of r->id. started_ms must not change afterwards. */

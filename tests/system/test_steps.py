@@ -23,6 +23,12 @@ CONNECTOR = {
         },
     },
     "objects": {
+        "counted": {
+            "keys": {"email": {}}, "fields": {"*": {}}, "modes": ["upsert"], "repeat": "safe", "max_records": 100,
+            "requests": {"upsert": {
+                "url": "{{options.base_url}}/counted", "body": {"json": {"$records": "{{key}}"}},
+                "verdicts": {"counts": {"failed": "/odd", "reasons": "/why", "then": "accept"}}}},
+        },
         "list/*": {
             "keys": {"email": {}}, "fields": {"*": {}}, "modes": ["upsert", "mirror"], "remove": ["delete"],
             "repeat": "safe", "max_records": 100,
@@ -124,6 +130,8 @@ class DeskHandler(http.server.BaseHTTPRequestHandler):
 
     def served(self, parts, query, doc):
         desk = self.server
+        if parts == ["counted"]:
+            return 200, {"odd": 1, "why": ["too short"]}
         value = query.partition("=")[2].replace("%40", "@")
         if parts == ["lists"] and self.command == "GET":
             found = desk.lists.get(value)
@@ -164,7 +172,7 @@ def desk():
     server.server_close()
 
 
-def project(lab, desk, settings=None, **destination):
+def project(lab, desk, settings=None, sync=None, **destination):
     lab.write(json.dumps({
         "settings": {"state_dir": str(lab.state_dir), "seal_key": "0123456789abcdef" * 4, **(settings or {})},
         "sources": {"warehouse": {"type": "postgres", "url": lab.warehouse_url}},
@@ -173,7 +181,7 @@ def project(lab, desk, settings=None, **destination):
         "destinations": {"d": {"type": "desk", "base_url": desk.url, "id": "me", "secret": "s3cret-words", "batch_size": 10,
                                **destination}},
         "syncs": {"s": {"model": "m", "destination": "d", "object": "list/vips", "mode": "mirror", "identify_by": "email",
-                        "mappings": ["email", "name"]}},
+                        "mappings": ["email", "name"], **(sync or {})}},
     }))
 
 
@@ -241,3 +249,25 @@ def test_a_worker_that_dies_between_the_steps_loses_nothing(lab, desk):
     done = running.wait()
     assert done.rc == 0 and done.counts("succeeded", "failed") == (200, 0), done
     assert len(desk.people["L1"]) == 200 and desk.lists_made == 1
+
+
+def test_what_was_accepted_with_a_warning_says_so(lab, desk):
+    lab.customers(20)
+    project(lab, desk, sync={"object": "counted", "mode": "upsert"})
+    done = lab.good_run()
+    assert done.counts("succeeded", "rejected", "warnings") == (20, 0, 2)
+    assert "too short" in done.last["warning"]
+    status = lab.command("status").text
+    assert "warned 2 times" in status and "too short" in status
+    assert "too short" in lab.command("runs").text
+
+
+def test_credentials_stay_out_of_redis_and_of_what_is_printed(lab, desk, redis_servers):
+    redis = redis_servers()
+    lab.customers(30)
+    project(lab, desk, settings={"redis": redis.url})
+    done = lab.good_run()
+    assert desk.token and desk.token not in done.text and "s3cret-words" not in done.text
+    kept = str(redis.everything())
+    assert desk.token not in kept and "s3cret-words" not in kept
+    assert "L1" in kept  # what is no secret is shared as it is

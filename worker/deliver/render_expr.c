@@ -124,7 +124,7 @@ static void compile_key_as(const struct scope *s, struct expr *e)
 static void compile_object(const struct scope *s, struct expr *e)
 {
     const struct render_context *x = s->context;
-    struct slice name = x->star.p ? x->star : slice_str(x->object ? x->object->name : NULL);
+    struct slice name = x->star.n ? x->star : slice_str(x->object ? x->object->name : NULL);
     set_constant(e, VALUE_TEXT, name);
 }
 

@@ -229,6 +229,8 @@ static struct slice repaired(struct arena *a, struct slice text)
 enum err_code doc_parse(struct arena *a, struct slice text, struct doc *ret_doc, bool *ret_is)
 {
     *ret_is = false;
+    while (text.n && !text.p[text.n - 1]) /* some write their string's end as well */
+        text.n--;
     if (!text.n || text.n > DOC_BYTES_MAX)
         return ERR_OK;
     if (!utf8_valid(text)) {

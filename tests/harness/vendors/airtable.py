@@ -12,7 +12,7 @@ from .vendor import Refused, Vendor, route
 from .windows import Limit
 
 TABLE = "/v0/{base}/{table}"
-EQUAL = re.compile(r"\{([^}]+)\}\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|(-?\d+(?:\.\d+)?))")
+EQUAL = re.compile(r"\{([^}]+)\}(?:&'')?\s*=\s*(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"|(-?\d+(?:\.\d+)?))")
 MOST_URL = 16_000
 
 

@@ -96,6 +96,8 @@ class Intercom(Vendor):
         if same is not None:
             return self.error(409, "conflict",
                               f"A contact matching those details already exists with id={self.id_of('contacts', same)}")
+        if key in self.kept["archived"]:
+            return self.error(409, "conflict", "An archived contact matching those details already exists with id=0")
         flaw = self.flaw(key, fields)
         if flaw:
             return flaw

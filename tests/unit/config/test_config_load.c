@@ -139,9 +139,9 @@ static void every_key_is_read(void **state)
     const struct destination *d = project_destination(p, "d");
     assert_int_equal(d->header_count, 2);
     assert_string_equal(d->headers[0].value, "2");
-    assert_string_equal(d->basic_password, "p");
-    assert_string_equal(d->sign_secret, "s3");
-    assert_true(d->gzip);
+    assert_string_equal(destination_option(d, "basic.password"), "p");
+    assert_string_equal(destination_option(d, "sign.secret"), "s3");
+    assert_string_equal(destination_option(d, "gzip"), "true");
     assert_int_equal(d->limit_count, 2);
     assert_int_equal(d->limits[1].kind, RATE_RECORDS);
     assert_int_equal(d->limits[1].per_ms, 60000);
@@ -267,7 +267,7 @@ static void values_come_from_the_environment_and_from_files(void **state)
     assert_string_equal(f.project->models[0].sql, "select '${x}' || '$x'");
     const struct destination *d = &f.project->destinations[0];
     assert_int_equal(d->concurrency, 12);
-    assert_string_equal(d->bearer, "abc");
+    assert_string_equal(destination_option(d, "bearer"), "abc");
     assert_string_equal(d->headers[0].value, "xhttp://h/a: {by12");
     assert_string_equal(d->headers[1].value, "abc");
     assert_string_equal(f.project->syncs[0].mappings[0].constant, "\"12\"");

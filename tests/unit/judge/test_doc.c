@@ -197,6 +197,18 @@ static void blemishes_do_not_hide_what_is_said(void **state)
     }
 }
 
+static void the_end_of_a_string_behind_the_document_is_no_part_of_it(void **state)
+{
+    (void)state;
+    CLEANUP(arena_done) struct arena a;
+    arena_init(&a, ARENA_BYTES);
+    struct doc d;
+    assert_true(parses(&a, SLICE_LIT("{}\0"), &d));
+    assert_false(parses(&a, SLICE_LIT("{}\0{}"), &d));
+    assert_false(parses(&a, SLICE_LIT("\0"), &d));
+    assert_false(parses(&a, SLICE_LIT("\0{}"), &d));
+}
+
 static void numbers_keep_their_digits(void **state)
 {
     (void)state;
@@ -345,6 +357,7 @@ int main(void)
         cmocka_unit_test(what_rfc_8259_allows_is_taken_and_nothing_else),
         cmocka_unit_test(values_are_what_jansson_reads),
         cmocka_unit_test(blemishes_do_not_hide_what_is_said),
+        cmocka_unit_test(the_end_of_a_string_behind_the_document_is_no_part_of_it),
         cmocka_unit_test(numbers_keep_their_digits),
         cmocka_unit_test(pointers_find_every_value_in_the_order_of_the_text),
         cmocka_unit_test(depth_and_size_have_limits),
