@@ -108,8 +108,9 @@ def test_conversions_arrive_once(lab, vendors, ads):
     lab.project({"m": {"sql": "select * from o"}}, {"ads": {"type": "google", "base_url": ads.url, "token_url": ads.token_url, **ACCOUNT}},
                 {"s": {"model": "m", "destination": "ads", "object": "events/456", "mode": "append", "identify_by": "transactionId", "first_run": "send",
                        "batch_size": 10, "mappings": [{"from": column, "to": field} for field, column in fields.items()]}})
+    ads.set.process_s = 0.0
     ads.fail(html(502), op="events")
     lab.good_run()
     held = {key: (event["eventTimestamp"], event["conversionValue"]) for key, event in ads.objects("events").items()}
-    assert held == {str(n): (f"2026-01-15T12:00:{n:02d}Z", n * 1.25) for n in range(1, 51)}
+    assert held == {f"{n}": (f"2026-01-15T12:00:{n:02d}Z", n * 1.25) for n in range(1, 51)}
     vendors.assert_clean()
