@@ -1,4 +1,4 @@
-# The Debian 12 packages that Sluice needs, in one place; sourced by deploy/demo, tests/run and bench/run.
+# The Debian 12 packages that Sluice needs, in one place; sourced by deploy/demo, tests/run and bench/.
 #   . deploy/packages.sh; install_packages "$build_packages $run_packages"
 
 build_packages="gcc cmake ninja-build pkg-config libc6-dev
@@ -9,6 +9,7 @@ demo_packages="postgresql python3"
 test_packages="clang clang-format libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
   redis-server nghttp2-server openssl procps util-linux"
 fuzz_packages="libclang-rt-14-dev"
+bench_packages="jq nodejs libcmocka-dev python3"
 
 # True where a package, or another one that provides it, is installed.
 package_present() {

@@ -71,6 +71,7 @@ enum filter_kind {
     FILTER_JSON,
     FILTER_AS_TEXT,
     FILTER_AS_NUMBER,
+    FILTER_ULID,
 };
 
 struct piece {

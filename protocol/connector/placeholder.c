@@ -54,10 +54,19 @@ static const struct word words[] = {
 };
 
 static const char *const filters[] = {
-    [FILTER_RAW] = "raw",       [FILTER_LOWER] = "lower",      [FILTER_UPPER] = "upper",
-    [FILTER_MD5] = "md5",       [FILTER_SHA1] = "sha1",        [FILTER_SHA256] = "sha256",
-    [FILTER_BASE64] = "base64", [FILTER_URL] = "url",          [FILTER_JSON] = "json",
-    [FILTER_AS_TEXT] = "text",  [FILTER_AS_NUMBER] = "number", NULL,
+    [FILTER_RAW] = "raw",
+    [FILTER_LOWER] = "lower",
+    [FILTER_UPPER] = "upper",
+    [FILTER_MD5] = "md5",
+    [FILTER_SHA1] = "sha1",
+    [FILTER_SHA256] = "sha256",
+    [FILTER_BASE64] = "base64",
+    [FILTER_URL] = "url",
+    [FILTER_JSON] = "json",
+    [FILTER_AS_TEXT] = "text",
+    [FILTER_AS_NUMBER] = "number",
+    [FILTER_ULID] = "ulid",
+    NULL,
 };
 
 /* What is being read, for messages. */

@@ -99,6 +99,28 @@ static bool holds_job(const struct request *r)
     return false;
 }
 
+static bool is_set(const struct destination *d, int32_t option)
+{
+    const char *value = option < 0 ? NULL : d->options[option];
+    return value && *value && strcmp(value, "false") != 0;
+}
+
+/* The one that a batch begins with, as the worker sees it before anything is captured. */
+static const struct step *first_step(const struct sync *sync, const struct request *r,
+                                     bool conflicts)
+{
+    for (size_t i = 0; i < r->step_count; i++) {
+        const struct step *s = &r->steps[i];
+        bool skipped = (s->if_conflicts && !conflicts) ||
+                       (s->if_option >= 0 && !is_set(sync->destination, s->if_option)) ||
+                       is_set(sync->destination, s->unless_option) ||
+                       (s->if_var >= 0 && !sync->target->ensure_count);
+        if (!skipped)
+            return s;
+    }
+    return &r->steps[0];
+}
+
 /* Operations that share a request share batches, which are as large as it admits. */
 static void group_ops(const struct sync *sync, struct batcher_options *o)
 {
@@ -112,8 +134,9 @@ static void group_ops(const struct sync *sync, struct batcher_options *o)
             g->max_records = r->max_records;
         if (r->max_bytes && r->max_bytes < o->max_bytes)
             g->max_bytes = r->max_bytes;
-        g->cost.group = (uint16_t)r->steps[0].group;
-        g->cost.records = r->steps[0].carries ? 0 : QUEUE_NO_RECORDS;
+        const struct step *first = first_step(sync, r, o->policies || o->newest_field >= 0);
+        g->cost.group = (uint16_t)first->group;
+        g->cost.records = first->carries ? 0 : QUEUE_NO_RECORDS;
         g->cost.jobless = !holds_job(r);
     }
 }

@@ -105,6 +105,38 @@ enum err_code encode_hex(struct buf *out, struct slice s)
     return ERR_OK;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* 128 bits are 26 digits of five bits each, the first of which holds only three. */
+enum err_code encode_ulid(struct buf *out, struct slice uuid)
+{
+    enum { DIGITS = 26, NIBBLES = 32 };
+    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    unsigned __int128 bits = 0;
+    size_t nibbles = 0;
+    for (size_t i = 0; i < uuid.n; i++) {
+        int d = hex_digit(uuid.p[i]);
+        if (d < 0 && uuid.p[i] != '-')
+            return buf_put(out, uuid.p, uuid.n);
+        if (d < 0)
+            continue;
+        bits = bits << 4 | (unsigned)d;
+        nibbles++;
+    }
+    if (nibbles != NIBBLES)
+        return buf_put(out, uuid.p, uuid.n);
+    char text[DIGITS];
+    for (size_t i = DIGITS; i-- > 0; bits >>= 5)
+        text[i] = digits[bits & 31];
+    return buf_put(out, text, DIGITS);
+}
+
 enum err_code encode_base64(struct buf *out, struct slice s)
 {
     enum err_code rc = buf_reserve(out, (s.n + 2) / 3 * 4 + 1);

@@ -19,6 +19,8 @@ enum err_code encode_json(struct buf *out, struct slice s) MUST_CHECK;
 enum err_code encode_csv(struct buf *out, struct slice s, char delimiter) MUST_CHECK;
 /** Lower-case hex. */
 enum err_code encode_hex(struct buf *out, struct slice s) MUST_CHECK;
+/** The 128 bits of a UUID as a ULID's 26 characters (Crockford's base 32); other text as it is. */
+enum err_code encode_ulid(struct buf *out, struct slice uuid) MUST_CHECK;
 /** With padding (RFC 4648 section 4). */
 enum err_code encode_base64(struct buf *out, struct slice s) MUST_CHECK;
 

@@ -97,6 +97,8 @@ static enum err_code put_filtered(struct filters *f, struct buf *out, enum filte
         return put_digest(f, out, text, kind);
     case FILTER_BASE64:
         return encode_base64(out, text);
+    case FILTER_ULID:
+        return encode_ulid(out, text);
     case FILTER_URL:
         return encode_url(out, text);
     case FILTER_JSON:

@@ -52,7 +52,8 @@ static struct pointer named_pointer(struct looking *l, const struct pointer *at,
         l->j->no_memory = true;
         return (struct pointer){0};
     }
-    memcpy(levels, at->levels, star * sizeof *levels);
+    if (star)
+        memcpy(levels, at->levels, star * sizeof *levels);
     for (size_t i = 0; i < path->count; i++) {
         levels[star + i] =
             (struct pointer_level){LEVEL_NAME, arena_str(l->j->arena, path->names[i]), -1};

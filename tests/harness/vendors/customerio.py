@@ -4,12 +4,14 @@ From: the vendor's OpenAPI of the Track API (v2/batch, 207 with batch_index) and
 identifier (id, else email, else cio_id), objects under "type/id", events under running numbers.
 """
 import json
+import re
 
 from .auth import basic
 from .http import Reply
 from .vendor import Vendor, route
 from .windows import Limit
 
+ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
 PERSON = ("identify", "delete", "event", "screen", "page", "add_relationships", "delete_relationships", "add_device",
           "delete_device", "merge", "suppress", "unsuppress")
 OBJECT = ("identify", "identify_anonymous", "delete", "add_relationships", "delete_relationships")
@@ -19,6 +21,9 @@ class CustomerIo(Vendor):
     NAME = "customerio"
     RESULTS = ("errors",)
     SETTINGS = {"token": "site:key", "most_items": None}
+
+    def start(self):
+        self.seen = set()  # ids of events
 
     def documented_limits(self):
         return [Limit("second", 100, 1.0)]
@@ -87,6 +92,9 @@ class CustomerIo(Vendor):
             return "invalid", "identifiers.email", "must be a valid email address"
         if item["action"] == "event" and not item.get("name"):
             return "required", "name", "must not be empty"
+        if item["action"] == "event" and item.get("id") and not ULID.match(str(item["id"])):
+            self.violate(call, "malformed", f"the event id {item['id']!r} is no ULID")
+            return "invalid", "id", "must be a ULID"
         refusal = self.refusal(self.name_of(item))
         return refusal and (refusal[0] or "invalid", "attributes", "the attributes are invalid")
 
@@ -98,7 +106,9 @@ class CustomerIo(Vendor):
             self.drop(kind, key)
         elif action in ("event", "page", "screen"):
             kept = {name: item[name] for name in ("name", "id", "timestamp", "attributes") if name in item}
-            self.append("events", {"person": key, **kept})
+            if item.get("id") not in self.seen:
+                self.append("events", {"person": key, **kept})
+            self.seen.update([item["id"]] if item.get("id") else [])
         elif action in ("add_relationships", "delete_relationships"):
             for relation in item.get("cio_relationships", []):
                 other = relation["identifiers"]

@@ -11,7 +11,17 @@ static void *give(struct judging *g, size_t n)
     return p;
 }
 
-static void start(struct judging *g, const char *object, enum record_op op, uint32_t step)
+static uint32_t find_step(const struct request *r, const char *name)
+{
+    for (uint32_t i = 0; name && i < r->step_count; i++)
+        if (r->steps[i].name && strcmp(r->steps[i].name, name) == 0)
+            return i;
+    if (name)
+        fail_msg("there is no step %s", name);
+    return (uint32_t)r->step_count - 1;
+}
+
+static void start(struct judging *g, const char *object, enum record_op op, const char *step)
 {
     const char *said = connector_text_said(&g->text);
     if (*said)
@@ -21,9 +31,8 @@ static void start(struct judging *g, const char *object, enum record_op op, uint
     assert_non_null(o);
     assert_true(o->request_of[op] >= 0);
     const struct request *r = &o->requests[o->request_of[op]];
-    assert_true(step < r->step_count);
-    g->step = &r->steps[step];
-    g->step_index = step;
+    g->step_index = find_step(r, step);
+    g->step = &r->steps[g->step_index];
     g->identify_by = "id";
     g->now_ms = 1700000000000;
     arena_init(&g->arena, REQUEST_BYTES);
@@ -45,15 +54,15 @@ void judging_init(struct judging *g, const char *step, const char *beside)
     char text[TEXT_BYTES];
     int n = snprintf(text, sizeof text, form, beside ? beside : "", *step ? ", " : "", step);
     assert_true(n > 0 && (size_t)n < sizeof text);
-    *g = (struct judging){0};
+    *g = (struct judging){.head = {.newest_field = -1}};
     connector_text_read(&g->text, text);
-    start(g, "things", OP_UPSERT, 0);
+    start(g, "things", OP_UPSERT, NULL);
 }
 
 void judging_builtin(struct judging *g, const char *connector, const char *object,
-                     enum record_op op, uint32_t step)
+                     enum record_op op, const char *step)
 {
-    *g = (struct judging){0};
+    *g = (struct judging){.head = {.newest_field = -1}};
     connector_text_builtin(&g->text, connector);
     start(g, object, op, step);
 }

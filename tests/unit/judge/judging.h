@@ -38,9 +38,9 @@ struct judging {
  * ("verdicts: {…}, answers: […]"), and what stands beside `objects` (NULL: nothing). Three records,
  * upserts. */
 void judging_init(struct judging *g, const char *step, const char *beside);
-/** A step of a built-in connector, by its number. */
+/** A step of a built-in connector, by its name; NULL: the last one of the request. */
 void judging_builtin(struct judging *g, const char *connector, const char *object,
-                     enum record_op op, uint32_t step);
+                     enum record_op op, const char *step);
 void judging_done(struct judging *g);
 
 /** The request becomes one of so many records with ordinals 0, 10, 20…, all of this op, without

@@ -5,7 +5,7 @@
 static void webhook(struct judging *g)
 {
     static const enum record_op ops[] = {OP_UPSERT, OP_UPDATE, OP_DELETE};
-    judging_builtin(g, "webhook", "anything", OP_UPSERT, 0);
+    judging_builtin(g, "webhook", "anything", OP_UPSERT, NULL);
     memcpy(g->request.ops, ops, sizeof ops);
 }
 

@@ -127,8 +127,10 @@ static void fields_with_a_policy_are_left_out_where_something_is_there(void **st
                  table[i].values);
         judging_init(&g, step, NULL);
         judging_keys(&g, "a", OP_UPSERT);
-        g.head = (struct batch_head){
-            .fields = fields, .field_count = ARRAY_LEN(fields), .policies = policies};
+        g.head = (struct batch_head){.fields = fields,
+                                     .field_count = ARRAY_LEN(fields),
+                                     .policies = policies,
+                                     .newest_field = -1};
         snprintf(body, sizeof body, "{\"r\":[%s]}", table[i].entry);
         struct judged v = judging_body(&g, 200, body);
         if (v.found[0].left_out != table[i].left_out)

@@ -136,8 +136,8 @@ static void name_piece(struct kit *k, struct piece *p, const char *name)
 
 static enum filter_kind filter_named(const char *name)
 {
-    static const char *const names[] = {"raw",    "lower", "upper", "md5",  "sha1",  "sha256",
-                                        "base64", "url",   "json",  "text", "number"};
+    static const char *const names[] = {"raw",    "lower", "upper", "md5",  "sha1",   "sha256",
+                                        "base64", "url",   "json",  "text", "number", "ulid"};
     return (enum filter_kind)index_of(name, names, ARRAY_LEN(names));
 }
 

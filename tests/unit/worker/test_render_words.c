@@ -206,15 +206,18 @@ static void filters_are_applied_left_to_right(void **state)
         {"{{fields.none|lower|md5|base64}}", "null"},
         {"{{fields.abc|upper|text|base64|lower}}", "\"qujd\""},
         {"{{options.o|base64}}", "\"YWJj\""},
+        {"{{fields.uuid|ulid}}", "\"01ARZ3NDEKTSV4RRFFQ69G5FAV\""},
+        {"{{fields.abc|ulid}}", "\"abc\""},
     };
-    static const char *const fields[] = {"name", "mail", "urist", "abc", "n", "none", NULL};
+    static const char *const fields[] = {"name", "mail", "urist", "abc", "n", "none", "uuid", NULL};
     struct value key = sample_number("1");
     struct value v[] = {sample_text("\xc3\x84 Mary@x"),
                         sample_text("Mary@Example.com"),
                         sample_text("urist.mcvankab@freddiesjokes.com"),
                         sample_text("abc"),
                         sample_number("7"),
-                        {.kind = VALUE_NULL}};
+                        {.kind = VALUE_NULL},
+                        sample_text("01563e3a-b5d3-D676-4c61-efb99302bd5b")};
     struct record r = {0, OP_UPSERT, &key, v};
     const struct kit_batch b = {.keys = ID, .fields = fields};
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
