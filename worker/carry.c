@@ -79,8 +79,10 @@ static void on_answer(void *ctx, const struct http_answer *answer)
     struct http_answer safe = *answer;
     s->delivery.now_ms = clock_wall_ms();
     safe.body = redact_secrets(&s->rendered.arena, s->target->destination, answer->body);
-    enum err_code rc = s->target->driver->classify(s->target->state, &s->delivery, &s->rendered,
-                                                   &safe, &outcome, &err);
+    enum err_code rc = answer->body.n && !safe.body.n
+                           ? err_set(&err, ERR_NOMEM, "no memory to read an answer")
+                           : s->target->driver->classify(s->target->state, &s->delivery,
+                                                         &s->rendered, &safe, &outcome, &err);
     if (rc) /* no memory to understand the answer: it may have been anything */
         outcome = (struct outcome){.kind = OUTCOME_RETRY,
                                    .unsure = true,
@@ -216,6 +218,7 @@ static void know_first(struct slot *s)
         return; /* it says so itself when it is rendered */
     s->facts.first_group = first.next_group;
     s->facts.first_carries_none = first.next_carries_none;
+    s->facts.whole = first.whole;
 }
 
 /* What cannot be rendered is settled without a request. */

@@ -54,6 +54,10 @@ static struct quota *add_quota(struct quota_list *list, struct redis *redis, con
 static uint64_t longest_ms(const struct destination *d)
 {
     uint64_t ms = d->timeout_ms;
+    for (size_t i = 0; i < d->connector->auth_count; i++) {
+        const struct token_request *token = d->connector->auths[i].token;
+        ms = token && token->step.timeout_ms > ms ? token->step.timeout_ms : ms;
+    }
     for (size_t i = 0; i < d->connector->object_count; i++) {
         const struct object *o = &d->connector->objects[i];
         for (size_t k = 0; k < o->ensure_count; k++)

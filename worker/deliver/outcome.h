@@ -49,6 +49,7 @@ struct outcome {
                             main */
     bool next_carries_none; /* and it costs no records */
     bool open;              /* the batch is in the middle of a remote job */
+    bool whole;             /* the batch is part of a session and is never halved */
     bool carried_none;      /* the request that was answered cost no records */
 };
 

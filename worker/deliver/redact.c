@@ -10,14 +10,14 @@ struct redaction {
     bool no_memory;
 };
 
-static void star_out(struct redaction *r, const char *secret)
+static void star_out(struct redaction *r, struct slice secret)
 {
-    size_t n = secret ? strlen(secret) : 0;
+    size_t n = secret.n;
     if (n < SECRET_LEAST_BYTES || r->no_memory)
         return;
     size_t at = 0;
     const char *found;
-    while (at < r->body.n && (found = memmem(r->body.p + at, r->body.n - at, secret, n))) {
+    while (at < r->body.n && (found = memmem(r->body.p + at, r->body.n - at, secret.p, n))) {
         size_t offset = (size_t)(found - r->body.p);
         if (!r->copy) {
             r->copy = arena_str(r->arena, r->body);
@@ -36,6 +36,15 @@ struct slice redact_secrets(struct arena *a, const struct destination *d, struct
 {
     struct redaction r = {.arena = a, .body = body};
     for (size_t i = 0; i < d->secret_count; i++)
-        star_out(&r, d->secrets[i]);
+        star_out(&r, slice_str(d->secrets[i]));
+    return r.no_memory ? (struct slice){0} : r.body;
+}
+
+struct slice redact_texts(struct arena *a, const struct slice *texts, size_t count,
+                          struct slice body)
+{
+    struct redaction r = {.arena = a, .body = body};
+    for (size_t i = 0; i < count; i++)
+        star_out(&r, texts[i]);
     return r.no_memory ? (struct slice){0} : r.body;
 }

@@ -15,4 +15,8 @@
 struct slice redact_secrets(struct arena *a, const struct destination *d,
                             struct slice body) MUST_CHECK;
 
+/** The same with these texts; p NULL: none. */
+struct slice redact_texts(struct arena *a, const struct slice *texts, size_t count,
+                          struct slice body) MUST_CHECK;
+
 #endif

@@ -1,5 +1,7 @@
 #include "worker/drive/at.h"
 
+#include "worker/deliver/redact.h"
+
 /* ---- rendering ---- */
 
 /* What is known of the records, by position in the request. */
@@ -128,18 +130,37 @@ static enum err_code own_times(const struct step *step, const struct delivery *d
     return ERR_OK;
 }
 
+/* Without the tokens that it may quote. What else the token's answer gave, such as an address, is
+ * no secret. */
+static enum err_code without_tokens(struct at *at, struct arena *a,
+                                    const struct http_answer *answer, struct http_answer *ret_safe,
+                                    struct err *err)
+{
+    *ret_safe = *answer;
+    if (!at->token || !answer->body.n)
+        return ERR_OK;
+    const struct slice *values = at->token->ops->values(at->token);
+    const struct slice secrets[] = {values[AUTH_TOKEN], values[AUTH_REFRESH],
+                                    values[AUTH_ASSERTION]};
+    ret_safe->body = redact_texts(a, secrets, ARRAY_LEN(secrets), answer->body);
+    return ret_safe->body.n ? ERR_OK : err_set(err, ERR_NOMEM, "no memory to read an answer");
+}
+
 enum err_code at_judge(struct at *at, const struct delivery *d, struct rendered *r,
                        const struct http_answer *answer, struct judged *ret_judged, struct err *err)
 {
     const struct work *w = r->work;
+    struct http_answer safe;
     struct judge_input in = {
         .request = r,
-        .answer = answer,
+        .answer = &safe,
         .head = batch_reader_head(d->reader),
         .now_ms = d->now_ms,
     };
     struct plan plan;
     enum err_code rc = get_plan(at, w, d, &plan, err);
+    if (!rc)
+        rc = without_tokens(at, &r->arena, answer, &safe, err);
     if (!rc)
         rc = own_times(work_step(w), d, &r->arena, &in.updated, err);
     return rc ? rc : answer_judge(plan.rules, &in, &r->arena, ret_judged, err);

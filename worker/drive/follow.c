@@ -365,6 +365,7 @@ enum err_code follow(const struct follow_input *in, struct arena *a, struct outc
         .message = judged->message,
         .pause_ms = judged->pause_ms,
         .hold_ms = in->work->object->hold_ms,
+        .whole = in->work->object->session,
         .carried_none = !carried,
     };
     struct following f = {

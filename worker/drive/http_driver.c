@@ -114,6 +114,7 @@ static enum err_code http_next(void *state, const struct delivery *d, struct out
     o->next_group = work_step(&w)->group;
     o->next_carries_none = !work_step(&w)->carries;
     o->open = w.progress.open;
+    o->whole = w.object->session;
     return ERR_OK;
 }
 

@@ -29,9 +29,11 @@ const struct doc_place *judge_json(struct judge *j)
 {
     if (!j->read) {
         j->read = true;
-        if (!j->in->answer->body_cut &&
-            doc_parse(j->arena, j->in->answer->body, &j->doc, &j->is_json))
-            j->no_memory = true;
+        enum err_code rc = ERR_OK;
+        if (!j->in->answer->body_cut)
+            rc = doc_parse(j->arena, j->in->answer->body, &j->doc, &j->is_json);
+        j->no_memory = j->no_memory || rc == ERR_NOMEM;
+        j->too_much = rc == ERR_FULL;
         j->root = (struct doc_place){&j->doc, 0, j->rules->identify_by};
     }
     return j->is_json ? &j->root : NULL;
@@ -44,7 +46,7 @@ bool judge_lacks(const struct judge *j, const struct pointer *at)
     struct slice body = j->in->answer->body;
     if (j->read && !j->in->answer->body_cut)
         return !j->is_json;
-    if (!at->count || at->levels[0].kind != LEVEL_NAME || at->levels[0].index >= 0)
+    if (!body.n || !at->count || at->levels[0].kind != LEVEL_NAME || at->levels[0].index >= 0)
         return !body.n;
     int n = snprintf(quoted, sizeof quoted, "\"%s\"", at->levels[0].name);
     if (n < 0 || (size_t)n >= sizeof quoted)
@@ -89,7 +91,7 @@ static bool body_holds(struct judge *j, enum body_test test)
     case BODY_JSON:
         return judge_json(j) != NULL;
     case BODY_NOT_JSON:
-        return whole(a) && !judge_json(j);
+        return whole(a) && !judge_json(j) && !j->too_much;
     }
     return false;
 }
@@ -264,6 +266,10 @@ static void carry_out(struct judge *j, const struct judge_rule *rule, struct jud
     }
     if (j->rules->step->lookup && v->act == DO_OK)
         judge_lookup(j, v);
+    if (v->act == DO_OK && j->too_much) {
+        judge_bug(v, "the answer is deeper or longer than what is looked at");
+        return;
+    }
     if (v->act == DO_OK || v->act == DO_GOTO)
         judge_captures(j, v);
 }

@@ -198,6 +198,18 @@ static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts
     return put_result(p, &result, err);
 }
 
+static enum err_code plan_stop(struct settle_plan *p, const struct settle_facts *f,
+                               struct slice words, bool doubt, struct err *err)
+{
+    struct result result = start_result(f);
+    p->kind = SETTLE_STOP;
+    p->stop = true;
+    result.rest = VERDICT_CANCELLED;
+    result.flags = RESULT_STOP | doubt_flag(doubt || f->was_unsure);
+    result.message = words;
+    return put_result(p, &result, err);
+}
+
 static enum err_code plan_refused(struct settle_plan *p, const struct settle_facts *f,
                                   const struct rendered *r, const struct outcome *o,
                                   struct batch_reader *reader, struct err *err)
@@ -210,6 +222,8 @@ static enum err_code plan_refused(struct settle_plan *p, const struct settle_fac
         result.flags = RESULT_SINGLE;
         return put_result(p, &result, err);
     }
+    if (o->whole) /* a session that lacks a batch would leave something else there than was meant */
+        return plan_stop(p, f, o->message, o->unsure, err);
     p->kind = SETTLE_SPLIT;
     enum err_code rc = add_halves(p, f, reader, r->ordinals, err);
     return rc ? rc : put_result(p, &result, err);
@@ -379,13 +393,7 @@ enum err_code settle_plan_outcome(struct settle_plan *p, const struct settle_fac
     case OUTCOME_REFUSED:
         return plan_refused(p, f, r, o, reader, err);
     case OUTCOME_STOP:
-        p->kind = SETTLE_STOP;
-        p->stop = true;
-        struct result result = start_result(f);
-        result.rest = VERDICT_CANCELLED;
-        result.flags = RESULT_STOP | doubt_flag(o->unsure || f->was_unsure);
-        result.message = o->message;
-        return put_result(p, &result, err);
+        return plan_stop(p, f, o->message, o->unsure, err);
     }
     return err_set(err, ERR_BUG, "an outcome of kind %d", (int)o->kind);
 }
@@ -415,6 +423,8 @@ enum err_code settle_plan_unsent(struct settle_plan *p, const struct settle_fact
         return settle_plan_all(p, f, doubt ? VERDICT_FAILED : VERDICT_REJECTED, doubt_flag(doubt),
                                words, err);
     plan_reset(p, SETTLE_SPLIT);
+    if (f->whole)
+        return plan_stop(p, f, words, doubt, err);
     p->next_group = f->first_group;
     p->next_records = f->first_carries_none ? QUEUE_NO_RECORDS : 0;
     uint32_t *ordinals = malloc(records * sizeof *ordinals);

@@ -29,6 +29,7 @@ struct settle_facts {
     bool was_unsure;      /* an earlier attempt may have reached the destination */
     uint32_t first_group; /* of the first request of a batch like this, for halves */
     bool first_carries_none;
+    bool whole;         /* never halved: the run ends instead */
     uint32_t throttled; /* throttling answers in a row before this one */
     /* the request; all 0 when none was sent */
     uint32_t requests;

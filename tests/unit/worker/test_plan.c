@@ -290,6 +290,28 @@ static void halves_begin_anew_with_their_first_request(void **state)
     bench_close(&b);
 }
 
+static void a_batch_of_a_session_is_never_halved(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err err;
+    bench_open(&b, RECORDS);
+    struct outcome o = {.kind = OUTCOME_REFUSED,
+                        .retry_after_ms = -1,
+                        .whole = true,
+                        .message = SLICE_LIT("HTTP 400: odd")};
+    struct result r = plan(&b, &o);
+    assert_int_equal(b.plan.kind, SETTLE_STOP);
+    assert_int_equal(r.rest, VERDICT_CANCELLED);
+    assert_true(slice_eq_str(r.message, "HTTP 400: odd"));
+    b.facts.whole = true;
+    assert_int_equal(settle_plan_unsent(&b.plan, &b.facts, SLICE_LIT("lost"), true, b.reader, &err),
+                     ERR_OK);
+    assert_int_equal(b.plan.kind, SETTLE_STOP);
+    assert_int_equal(b.plan.part_count, 0);
+    bench_close(&b);
+}
+
 static void one_verdict_for_all_but_those_with_their_own(void **state)
 {
     (void)state;
@@ -412,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_batch_goes_on_with_what_is_known_and_says_what_comes_next),
         cmocka_unit_test(a_failed_or_throttled_step_keeps_what_is_known),
         cmocka_unit_test(halves_begin_anew_with_their_first_request),
+        cmocka_unit_test(a_batch_of_a_session_is_never_halved),
         cmocka_unit_test(one_verdict_for_all_but_those_with_their_own),
         cmocka_unit_test(a_warning_goes_with_what_was_accepted),
         cmocka_unit_test(no_record_is_lost_or_counted_twice_whatever_is_listed),
