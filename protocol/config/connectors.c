@@ -13,7 +13,7 @@ static bool is_builtin(const char *name)
     for (size_t i = 0; i < count; i++)
         if (strcmp(names[i], name) == 0)
             return true;
-    return strcmp(name, inline_type) == 0;
+    return false;
 }
 
 void connectors_read(struct reader *rd)
@@ -57,14 +57,13 @@ static const char *const *all_names(struct reader *rd)
     const struct section *own = &rd->sections[SECTION_CONNECTORS];
     size_t count, n = 0;
     const char *const *names = connector_builtin_names(&count);
-    const char **all = reader_alloc(rd, (count + own->count + 2) * sizeof *all);
+    const char **all = reader_alloc(rd, (count + own->count + 1) * sizeof *all);
     if (!all)
         return NULL;
     for (size_t i = 0; i < own->count; i++)
         all[n++] = own->names[i];
     for (size_t i = 0; i < count; i++)
         all[n++] = names[i];
-    all[n++] = inline_type;
     return all;
 }
 

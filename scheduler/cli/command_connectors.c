@@ -48,8 +48,7 @@ static enum err_code put_list(struct buf *b, const struct project *p)
             PUT(rc, buf_puts(b, "\n"));
         }
     }
-    PUT(rc, buf_puts(b, "\nsluice connectors show NAME tells everything about one. "
-                        "type: http is any JSON API, described in the destination.\n"));
+    PUT(rc, buf_puts(b, "\nsluice connectors show NAME tells everything about one.\n"));
     return rc;
 }
 

@@ -29,9 +29,11 @@ const struct doc_place *judge_json(struct judge *j)
 {
     if (!j->read) {
         j->read = true;
-        if (!j->in->answer->body_cut &&
-            doc_parse(j->arena, j->in->answer->body, &j->doc, &j->is_json))
-            j->no_memory = true;
+        enum err_code rc = ERR_OK;
+        if (!j->in->answer->body_cut)
+            rc = doc_parse(j->arena, j->in->answer->body, &j->doc, &j->is_json);
+        j->no_memory = j->no_memory || rc == ERR_NOMEM;
+        j->too_much = rc == ERR_FULL;
         j->root = (struct doc_place){&j->doc, 0, j->rules->identify_by};
     }
     return j->is_json ? &j->root : NULL;
@@ -89,7 +91,7 @@ static bool body_holds(struct judge *j, enum body_test test)
     case BODY_JSON:
         return judge_json(j) != NULL;
     case BODY_NOT_JSON:
-        return whole(a) && !judge_json(j);
+        return whole(a) && !judge_json(j) && !j->too_much;
     }
     return false;
 }
@@ -264,6 +266,10 @@ static void carry_out(struct judge *j, const struct judge_rule *rule, struct jud
     }
     if (j->rules->step->lookup && v->act == DO_OK)
         judge_lookup(j, v);
+    if (v->act == DO_OK && j->too_much) {
+        judge_bug(v, "the answer is deeper or longer than what is looked at");
+        return;
+    }
     if (v->act == DO_OK || v->act == DO_GOTO)
         judge_captures(j, v);
 }

@@ -59,8 +59,9 @@ struct judge {
     const struct answer_rules *rules;
     const struct judge_input *in;
     struct arena *arena;
-    bool read;    /* the body was looked at */
-    bool is_json; /* whole, and JSON: doc and root hold */
+    bool read;     /* the body was looked at */
+    bool is_json;  /* whole, and JSON: doc and root hold */
+    bool too_much; /* it is deeper or longer than what is looked at: it may say anything */
     bool no_memory;
     struct doc doc;
     struct doc_place root;

@@ -194,7 +194,7 @@ enum err_code signal_read(const struct signal *signal, const struct check *check
         bool is = false;
         if (!signal->json.given) {
             ms = of_text(signal, check, source, text);
-        } else if (doc_parse(arena, text, &doc, &is)) {
+        } else if (doc_parse(arena, text, &doc, &is) == ERR_NOMEM) {
             return ERR_NOMEM;
         } else if (is) {
             struct doc_place place = {&doc, 0, NULL};

@@ -18,7 +18,7 @@
 
 enum {
     DOC_DEPTH_MAX = 512,
-    DOC_NODES_MAX = 6 << 20, /* more values than this are not looked at */
+    DOC_NODES_MAX = 6 << 20, /* values of a document */
 };
 #define DOC_BYTES_MAX ((size_t)UINT32_MAX - 1)
 #define DOC_NONE UINT32_MAX
@@ -38,7 +38,8 @@ struct doc {
 };
 
 /** The document's text is borrowed, or a repaired copy in the arena. *ret_is gets whether it is
- * JSON of no more than DOC_NODES_MAX values; only then *ret_doc is set. Errors: ERR_NOMEM. */
+ * JSON; only then *ret_doc is set. Errors: ERR_NOMEM; ERR_FULL: it is deeper or longer than what is
+ * looked at. */
 enum err_code doc_parse(struct arena *a, struct slice text, struct doc *ret_doc,
                         bool *ret_is) MUST_CHECK;
 

@@ -9,6 +9,7 @@ struct parse {
     const char *text;
     struct doc_node *nodes; /* NULL: only counting */
     uint32_t count;
+    bool too_much; /* a limit was met: it may be JSON or not */
     uint32_t depth;
     uint32_t open[DOC_DEPTH_MAX]; /* nodes of the arrays and objects around this place */
     char closer[DOC_DEPTH_MAX];
@@ -22,8 +23,10 @@ static void skip_space(struct parse *s)
 
 static bool begin_node(struct parse *s)
 {
-    if (s->count >= DOC_NODES_MAX)
+    if (s->count >= DOC_NODES_MAX) {
+        s->too_much = true;
         return false;
+    }
     if (s->nodes)
         s->nodes[s->count].at = (uint32_t)(s->p - s->text);
     s->count++;
@@ -157,7 +160,9 @@ static bool read_name(struct parse *s)
 static bool open_bracket(struct parse *s, bool *ret_empty)
 {
     uint32_t node = s->count;
-    if (s->depth == DOC_DEPTH_MAX || !begin_node(s))
+    if (s->depth == DOC_DEPTH_MAX)
+        s->too_much = true;
+    if (s->too_much || !begin_node(s))
         return false;
     char closer = *s->p++ == '[' ? ']' : '}';
     skip_space(s);
@@ -231,8 +236,10 @@ enum err_code doc_parse(struct arena *a, struct slice text, struct doc *ret_doc,
     *ret_is = false;
     while (text.n && !text.p[text.n - 1]) /* some write their string's end as well */
         text.n--;
-    if (!text.n || text.n > DOC_BYTES_MAX)
+    if (!text.n)
         return ERR_OK;
+    if (text.n > DOC_BYTES_MAX)
+        return ERR_FULL;
     if (!utf8_valid(text)) {
         text = repaired(a, text);
         if (!text.p)
@@ -240,7 +247,7 @@ enum err_code doc_parse(struct arena *a, struct slice text, struct doc *ret_doc,
     }
     struct parse s = {.text = text.p, .end = text.p + text.n};
     if (!read_document(&s))
-        return ERR_OK;
+        return s.too_much ? ERR_FULL : ERR_OK;
     s.nodes = arena_alloc(a, s.count * sizeof *s.nodes);
     if (!s.nodes)
         return ERR_NOMEM;

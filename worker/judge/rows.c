@@ -160,7 +160,7 @@ enum rows_read rows_next(struct rows *r, struct doc *ret_doc)
         line = read_line(r);
     }
     bool is = false;
-    if (doc_parse(r->row, line, ret_doc, &is))
+    if (doc_parse(r->row, line, ret_doc, &is) == ERR_NOMEM)
         return ROWS_NO_MEMORY;
     return is ? ROWS_ROW : ROWS_BROKEN;
 }

@@ -231,6 +231,8 @@ void judge_verdicts(struct judge *j, const struct verdict_plan *plan, struct jud
         read_source(&e, &plan->sources[i]);
     if (!e.bug && a->body_cut && (as->assert_count || as->failed.given))
         entries_bug(&e, "the answer's counts are longer than what is kept of an answer");
+    if (!e.bug && j->too_much)
+        entries_bug(&e, "the answer is deeper or longer than what is looked at");
     if (e.bug) {
         judge_bug(v, e.bug);
         return;

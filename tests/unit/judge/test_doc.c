@@ -293,21 +293,29 @@ static void pointers_find_every_value_in_the_order_of_the_text(void **state)
     }
 }
 
-static void depth_and_size_have_limits(void **state)
+static void depth_and_number_of_values_have_limits(void **state)
 {
     (void)state;
-    enum { DEEP = 100000 };
+    enum { MANY = DOC_NODES_MAX };
     CLEANUP(arena_done) struct arena a;
     arena_init(&a, ARENA_BYTES);
     struct doc d;
-    char *text = malloc(DEEP);
-    memset(text, '[', DEEP);
-    assert_false(parses(&a, slice_of(text, DEEP), &d));
+    bool is;
+    char *text = malloc(2 * (size_t)MANY + 1);
+    memset(text, '[', MANY);
+    assert_int_equal(doc_parse(&a, slice_of(text, MANY), &d, &is), ERR_FULL);
     memset(text + DOC_DEPTH_MAX, ']', DOC_DEPTH_MAX);
     assert_true(parses(&a, slice_of(text, 2 * DOC_DEPTH_MAX), &d));
     memset(text, '[', DOC_DEPTH_MAX + 1);
     memset(text + DOC_DEPTH_MAX + 1, ']', DOC_DEPTH_MAX + 1);
-    assert_false(parses(&a, slice_of(text, 2 * DOC_DEPTH_MAX + 2), &d));
+    assert_int_equal(doc_parse(&a, slice_of(text, 2 * DOC_DEPTH_MAX + 2), &d, &is), ERR_FULL);
+    for (size_t i = 0; i < MANY; i++)
+        memcpy(text + 2 * i, i ? ",1" : "[1", 2);
+    text[2 * MANY] = ']';
+    assert_int_equal(doc_parse(&a, slice_of(text, 2 * (size_t)MANY + 1), &d, &is), ERR_FULL);
+    assert_false(is);
+    text[2 * MANY - 2] = ']';
+    assert_true(parses(&a, slice_of(text, 2 * (size_t)MANY - 1), &d));
     free(text);
 }
 
@@ -360,7 +368,7 @@ int main(void)
         cmocka_unit_test(the_end_of_a_string_behind_the_document_is_no_part_of_it),
         cmocka_unit_test(numbers_keep_their_digits),
         cmocka_unit_test(pointers_find_every_value_in_the_order_of_the_text),
-        cmocka_unit_test(depth_and_size_have_limits),
+        cmocka_unit_test(depth_and_number_of_values_have_limits),
         cmocka_unit_test(reading_is_linear),
         cmocka_unit_test(memory_that_runs_out_is_an_error),
     };

@@ -418,6 +418,37 @@ static void what_was_cut_or_broke_off_accepts_nothing(void **state)
     assert_words(v.message, "the connection broke");
 }
 
+static void what_is_too_deep_to_be_looked_at_accepts_nothing(void **state)
+{
+    (void)state;
+    enum { DEEP = 2000 };
+    static const struct {
+        const char *step;
+        bool bug;
+    } table[] = {
+        {"verdicts: {at: /e, index: /i}", true},
+        {"verdicts: {at: /f, index: /i}", false}, /* nothing of it is there */
+        {"verdicts: {counts: {failed: /e, then: accept}}", true},
+        {"lookup: {entries: /e, key: /k, missing: create}", true},
+        {"answers: [{json: {at: /x, equals: 1}, do: fail}, {body: not_json, do: fail}, {do: ok}]",
+         true},
+        {"", false},
+    };
+    char body[2 * DEEP + 16];
+    int n = sprintf(body, "{\"e\":");
+    memset(body + n, '[', DEEP);
+    memset(body + n + DEEP, ']', DEEP);
+    strcpy(body + n + 2 * DEEP, "}");
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        CLEANUP(judging_done) struct judging g;
+        judging_init(&g, table[i].step, NULL);
+        judging_keys(&g, "a b c", OP_UPSERT);
+        struct judged v = judging_body(&g, 200, body);
+        if (v.bug != table[i].bug || v.act != (v.bug ? DO_RETRY : DO_OK))
+            fail_msg("%s: act %d, bug %d", table[i].step, v.act, v.bug);
+    }
+}
+
 /* ---- several arrays ---- */
 
 static void an_index_counts_among_the_records_of_its_array(void **state)
@@ -489,6 +520,7 @@ int main(void)
         cmocka_unit_test(sums_must_account_for_every_record),
         cmocka_unit_test(what_a_refused_request_names_is_dropped),
         cmocka_unit_test(what_was_cut_or_broke_off_accepts_nothing),
+        cmocka_unit_test(what_is_too_deep_to_be_looked_at_accepts_nothing),
         cmocka_unit_test(an_index_counts_among_the_records_of_its_array),
         cmocka_unit_test(a_hundred_thousand_entries_are_read_in_linear_time),
     };
