@@ -28,6 +28,9 @@ static void signatures_are_those_of_the_test_suite(void **state)
          "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"},
         {"GET", "https://example.amazonaws.com/?Param2=value2&Param1=value1",
          "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"},
+        /* not from there: a name comes before a longer one that begins with it */
+        {"GET", "https://example.amazonaws.com/?a1=2&a=1",
+         "aec7f90782b4b370f7be0a574b55c67226c3d5336a46214182f3f31ce7e74215"},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         struct sigv4_request r = {table[i].method, table[i].url, {0}, NOW_S * INT64_C(1000)};
@@ -50,12 +53,6 @@ static void the_same_query_in_other_words_has_the_same_signature(void **state)
     struct sigv4_request r = {"GET", "https://h/p?b&a=%7e%2f&a=1", {0}, 0};
     assert_int_equal(sigv4_sign(&keys, &r, &a, &err), ERR_OK);
     r.url = "https://h/p?a=1&a=~%2F&b=";
-    assert_int_equal(sigv4_sign(&keys, &r, &b, &err), ERR_OK);
-    assert_string_equal(a.authorization, b.authorization);
-    /* a name sorts before a longer one that begins with it, whatever follows */
-    r.url = "https://h/p?a-b=1&a=2";
-    assert_int_equal(sigv4_sign(&keys, &r, &a, &err), ERR_OK);
-    r.url = "https://h/p?a=2&a-b=1";
     assert_int_equal(sigv4_sign(&keys, &r, &b, &err), ERR_OK);
     assert_string_equal(a.authorization, b.authorization);
 }
