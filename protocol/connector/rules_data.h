@@ -80,7 +80,13 @@ enum reader_unit {
     UNIT_MINUTES,
     UNIT_EPOCH, /* seconds since 1970 */
 };
-enum clock_edge { EDGE_UTC_MIDNIGHT, EDGE_CENTRAL_MIDNIGHT, EDGE_NEXT_HOUR, EDGE_NEXT_SECOND };
+enum clock_edge {
+    EDGE_UTC_MIDNIGHT,
+    EDGE_CENTRAL_MIDNIGHT,
+    EDGE_PACIFIC_MIDNIGHT,
+    EDGE_NEXT_HOUR,
+    EDGE_NEXT_SECOND
+};
 
 /* How long to leave a destination alone. */
 struct delay_reader {

@@ -14,7 +14,7 @@ enum tree_kind {
     TREE_OBJECT,  /* members */
     TREE_ARRAY,   /* items */
     TREE_RECORDS, /* items[0] once per record that `only` admits */
-    TREE_RECORD,  /* items[0] with the request's one record */
+    TREE_RECORD,  /* items[0] with the request's one record, or below further guards */
     TREE_COLUMNS, /* names */
     TREE_ROW,     /* items[0]: a cell, NULL: the value itself; items[1]: the filler */
     TREE_BY_OP,   /* ops[op]; NULL: null */

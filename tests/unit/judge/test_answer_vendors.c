@@ -432,7 +432,7 @@ static void mailchimp(void **state)
          "HTTP 403: refused without words at high volume", 10000, false},
         {NULL, 403, "{\"title\":\"Forbidden\",\"detail\":\"You don't have permission\"}", NULL,
          DO_HALT, NULL, "HTTP 403: You don't have permission", NONE, false},
-        {NULL, 429, "{\"detail\":\"too many\"}", NULL, DO_THROTTLE, NULL, NULL, NONE, false},
+        {NULL, 429, "{\"detail\":\"too many\"}", NULL, DO_THROTTLE, NULL, NULL, 2000, false},
         {NULL, 401, "{\"detail\":\"API Key Invalid\"}", NULL, DO_HALT, NULL, NULL, NONE, false},
         {NULL, 400, "{\"title\":\"Invalid Resource\",\"detail\":\"bad list\"}", NULL, DO_SPLIT,
          NULL, "HTTP 400: bad list", NONE, false},
