@@ -369,7 +369,8 @@ struct csv_form {
     bool header;
     char delimiter;
     const char *line;
-    bool key_first; /* the key fields come first, unless they are fields already */
+    bool key_first;     /* the key fields come first, unless they are fields already */
+    bool empty_as_null; /* the destination leaves a field as it is where a cell is empty */
 };
 
 struct join {

@@ -147,11 +147,11 @@ class Marketo(Vendor):
 
     @route("POST", "/rest/v1/lists/{list}/leads.json", "list_add")
     def list_add(self, call):
-        return self.change_list(call, "added", lambda table, key: table.setdefault(key, {}))
+        return self.change_list(call, "added", lambda table, key: table.setdefault(key, {}) is not None)
 
     @route("DELETE", "/rest/v1/lists/{list}/leads.json", "list_remove")
     def list_remove(self, call):
-        return self.change_list(call, "removed", lambda table, key: table.pop(key, None))
+        return self.change_list(call, "removed", lambda table, key: table.pop(key, None) is not None)
 
     def change_list(self, call, done, apply):
         if call.args["list"] not in self.set.lists:
@@ -162,6 +162,8 @@ class Marketo(Vendor):
             if key is None:
                 result.append(self.skipped(1004, "Lead not found", id=number))
                 continue
-            apply(self.kept[f"list:{call.args['list']}"], key)
-            result.append({"id": number, "status": done})
+            if apply(self.kept[f"list:{call.args['list']}"], key):
+                result.append({"id": number, "status": done})
+            else:
+                result.append(self.skipped(1015, "Lead not in list", id=number))
         return self.success(result)
