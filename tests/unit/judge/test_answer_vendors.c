@@ -301,7 +301,7 @@ static void linkedin(void **state)
         {NULL, 200, "{\"elements\":[{\"status\":201}]}", NULL, DO_RETRY, NULL, NULL, NONE, true},
         {NULL, 429, "{\"message\":\"daily\"}", NULL, DO_THROTTLE, NULL, NULL, 60000, false},
         {NULL, 401, "{\"message\":\"expired\"}", NULL, DO_AUTH, NULL, NULL, NONE, false},
-        {NULL, 404, "{\"message\":\"not there yet\"}", NULL, DO_RETRY, NULL, NULL, NONE, false},
+        {NULL, 404, "{\"message\":\"not there yet\"}", NULL, DO_RETRY, NULL, NULL, 20000, false},
     };
     VENDOR("linkedin", "segment_id/5", OP_UPSERT, "SHA256_EMAIL", "a b c", cases);
 }
