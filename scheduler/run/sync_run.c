@@ -239,8 +239,9 @@ static void on_cancelled(void *ctx, int64_t left, const struct err *err)
     struct sync_run *run = ctx;
     run->cancel_busy = false;
     run->cancelled_rest = !err && left == 0;
-    if (!run->cancelled_rest && run->stage != RUN_STAGE_ENDED)
-        run_step_soon(run, CANCEL_POLL_MS);
+    /* The last verdicts may have come meanwhile: they could not end the run while this was busy. */
+    if (run->stage != RUN_STAGE_ENDED)
+        run_step_soon(run, run->cancelled_rest ? 0 : CANCEL_POLL_MS);
 }
 
 /* Redis may have verdicts of an earlier epoch, or batches of this one. */
