@@ -10,13 +10,18 @@ struct csv_fields {
     const struct node *null;
     bool header;
     bool key_first;
+    bool empty_as_null;
 };
 
 #define MEMBER(m) .offset = offsetof(struct csv_fields, m)
 static const struct field csv_fields[] = {
-    {"columns", FIELD_NODE, MEMBER(columns)},     {"header", FIELD_FLAG, MEMBER(header)},
-    {"delimiter", FIELD_TEXT, MEMBER(delimiter)}, {"line", FIELD_TEXT, MEMBER(line)},
-    {"null", FIELD_NODE, MEMBER(null)},           {"key_first", FIELD_FLAG, MEMBER(key_first)},
+    {"columns", FIELD_NODE, MEMBER(columns)},
+    {"header", FIELD_FLAG, MEMBER(header)},
+    {"delimiter", FIELD_TEXT, MEMBER(delimiter)},
+    {"line", FIELD_TEXT, MEMBER(line)},
+    {"null", FIELD_NODE, MEMBER(null)},
+    {"key_first", FIELD_FLAG, MEMBER(key_first)},
+    {"empty_as_null", FIELD_FLAG, MEMBER(empty_as_null)},
 };
 static const struct form csv_form = {"`csv` map", csv_fields, ARRAY_LEN(csv_fields), false};
 
@@ -41,8 +46,11 @@ static void read_csv(struct scope *s, const struct node *node, struct csv_form *
                 "`delimiter` must be one character, no quote and no line end");
     if (strcmp(f.line, "\n") != 0 && strcmp(f.line, "\r\n") != 0)
         mistake(s->rd, node_get(node, "line")->value->at, "`line` must be \"\\n\" or \"\\r\\n\"");
-    *out = (struct csv_form){
-        .header = f.header, .delimiter = *f.delimiter, .line = f.line, .key_first = f.key_first};
+    *out = (struct csv_form){.header = f.header,
+                             .delimiter = *f.delimiter,
+                             .line = f.line,
+                             .key_first = f.key_first,
+                             .empty_as_null = f.empty_as_null};
     out->fields.policy = -1;
     out->fields.null = (struct null_policy){NULL_TEXT, ""};
     if (f.null && null_of(s, f.null, &out->fields.null) && out->fields.null.kind != NULL_TEXT)

@@ -122,7 +122,7 @@ enum tree_kind {
     TREE_OBJECT,  /* members */
     TREE_ARRAY,   /* items */
     TREE_RECORDS, /* items[0] once per record that `only` admits */
-    TREE_RECORD,  /* items[0] with the request's one record */
+    TREE_RECORD,  /* items[0] with the request's one record, or below further guards */
     TREE_COLUMNS, /* names */
     TREE_ROW,     /* items[0]: a cell, NULL: the value itself; items[1]: the filler */
     TREE_BY_OP,   /* ops[op]; NULL: null */
@@ -261,7 +261,13 @@ enum reader_unit {
     UNIT_MINUTES,
     UNIT_EPOCH, /* seconds since 1970 */
 };
-enum clock_edge { EDGE_UTC_MIDNIGHT, EDGE_CENTRAL_MIDNIGHT, EDGE_NEXT_HOUR, EDGE_NEXT_SECOND };
+enum clock_edge {
+    EDGE_UTC_MIDNIGHT,
+    EDGE_CENTRAL_MIDNIGHT,
+    EDGE_PACIFIC_MIDNIGHT,
+    EDGE_NEXT_HOUR,
+    EDGE_NEXT_SECOND
+};
 
 /* How long to leave a destination alone. */
 struct delay_reader {
@@ -363,7 +369,8 @@ struct csv_form {
     bool header;
     char delimiter;
     const char *line;
-    bool key_first; /* the key fields come first, unless they are fields already */
+    bool key_first;     /* the key fields come first, unless they are fields already */
+    bool empty_as_null; /* the destination leaves a field as it is where a cell is empty */
 };
 
 struct join {

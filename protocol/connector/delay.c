@@ -6,8 +6,8 @@
 enum { DELAY_MAX_MS = 7 * 86400000 };
 
 static const char *const unit_words[] = {"retry_after", "seconds", "ms", "minutes", "epoch", NULL};
-static const char *const edge_words[] = {"utc_midnight", "central_midnight", "next_hour",
-                                         "next_second", NULL};
+static const char *const edge_words[] = {"utc_midnight", "central_midnight", "pacific_midnight",
+                                         "next_hour",    "next_second",      NULL};
 static const char *const source_words[] = {"header", "json", "until", NULL};
 
 struct delay_form {

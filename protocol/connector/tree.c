@@ -324,9 +324,22 @@ static const struct tree *whole(struct scope *s, const struct node *map, const s
     return readers[which](s, map, word);
 }
 
+/* What has guards of its own (`$value: {$if: …}`) keeps them below these: all must hold. */
+static const struct tree *wrapped(struct scope *s, const struct node *node,
+                                  const struct tree *inner)
+{
+    const struct tree **items;
+    struct tree *t = with_items(s, node, TREE_RECORD, 1, &items);
+    if (t)
+        items[0] = inner;
+    return t;
+}
+
 static const struct tree *with_guards(struct scope *s, const struct node *node,
                                       const struct tree *inner)
 {
+    if (inner && inner->guard_count)
+        inner = wrapped(s, node, inner);
     struct node *self = (struct node *)(uintptr_t)node;
     struct node *const *items = &self;
     size_t count = items_of(node, &items);

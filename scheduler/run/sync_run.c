@@ -239,7 +239,7 @@ static void on_cancelled(void *ctx, int64_t left, const struct err *err)
     struct sync_run *run = ctx;
     run->cancel_busy = false;
     run->cancelled_rest = !err && left == 0;
-    /* The last verdicts may have come meanwhile: they could not end the run while this was busy. */
+    /* The last verdict may have come while this was on its way, and the run could not end then. */
     if (run->stage != RUN_STAGE_ENDED)
         run_step_soon(run, run->cancelled_rest ? 0 : CANCEL_POLL_MS);
 }

@@ -8,7 +8,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
-#include "worker/deliver/rendered.h"
+#include "worker/deliver/sigv4.h"
 
 enum {
     UPLOAD_BUFFER_BYTES = 256 << 10,
@@ -365,17 +365,41 @@ static struct transfer *transfer_take(struct http *h)
     return t;
 }
 
-static enum err_code copy_headers(struct transfer *t, const struct http_request *r)
+static bool add_line(struct transfer *t, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(t->headers, line);
+    if (longer)
+        t->headers = longer;
+    return longer != NULL;
+}
+
+static enum err_code add_signature(struct transfer *t, const struct http_request *r,
+                                   struct err *err)
+{
+    struct sigv4_lines lines;
+    struct sigv4_request request = {
+        .method = r->method ? r->method : "POST",
+        .url = r->url,
+        .body = r->body,
+        .now_ms = clock_wall_ms(),
+    };
+    enum err_code rc = sigv4_sign(r->sigv4, &request, &lines, err);
+    if (rc)
+        return rc;
+    bool whole = add_line(t, lines.authorization) && add_line(t, lines.date) &&
+                 (!lines.content[0] || add_line(t, lines.content));
+    return whole ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for a request");
+}
+
+static enum err_code copy_headers(struct transfer *t, const struct http_request *r, struct err *err)
 {
     /* "Expect:" without a value keeps libcurl from asking before it sends a larger body. */
-    t->headers = curl_slist_append(NULL, "Expect:");
-    for (size_t i = 0; i < r->header_count && t->headers; i++) {
-        struct curl_slist *longer = curl_slist_append(t->headers, r->headers[i]);
-        if (!longer)
-            return ERR_NOMEM;
-        t->headers = longer;
-    }
-    return t->headers ? ERR_OK : ERR_NOMEM;
+    bool whole = add_line(t, "Expect:");
+    for (size_t i = 0; i < r->header_count && whole; i++)
+        whole = add_line(t, r->headers[i]);
+    if (!whole)
+        return err_set(err, ERR_NOMEM, "no memory for a request");
+    return r->sigv4 && r->sigv4->service ? add_signature(t, r, err) : ERR_OK;
 }
 
 /* libcurl writes `Content-Length: 0` for a request that may have a body: right for POST, PUT and
@@ -395,25 +419,6 @@ static void set_method(CURL *e, const struct http_request *r)
     curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
 }
 
-/* A handle is used again: what an earlier request set is taken back. */
-static CURLcode set_signature(CURL *e, const struct rendered_sigv4 *s)
-{
-    enum { PROVIDER_BYTES = 256 };
-    char provider[PROVIDER_BYTES];
-    if (!s || !s->service) {
-        curl_easy_setopt(e, CURLOPT_AWS_SIGV4, NULL);
-        curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(e, CURLOPT_USERNAME, NULL);
-        return curl_easy_setopt(e, CURLOPT_PASSWORD, NULL);
-    }
-    int n = snprintf(provider, sizeof provider, "aws:amz:%s:%s", s->region, s->service);
-    if (n < 0 || (size_t)n >= sizeof provider)
-        return CURLE_BAD_FUNCTION_ARGUMENT;
-    curl_easy_setopt(e, CURLOPT_USERNAME, s->key);
-    curl_easy_setopt(e, CURLOPT_PASSWORD, s->secret);
-    return curl_easy_setopt(e, CURLOPT_AWS_SIGV4, provider);
-}
-
 static CURLcode set_request(struct transfer *t, const struct http_request *r)
 {
     const curl_version_info_data *v = t->http->version;
@@ -429,8 +434,7 @@ static CURLcode set_request(struct transfer *t, const struct http_request *r)
     curl_easy_setopt(e, CURLOPT_CAPATH, r->ca_file ? NULL : v->capath);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
     set_method(e, r);
-    CURLcode rc = set_signature(e, r->sigv4);
-    return rc ? rc : curl_easy_setopt(e, CURLOPT_URL, r->url);
+    return curl_easy_setopt(e, CURLOPT_URL, r->url);
 }
 
 enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb, void *ctx,
@@ -451,9 +455,12 @@ enum err_code http_send(struct http *h, const struct http_request *r, http_cb cb
     t->cb = cb;
     t->ctx = ctx;
     t->words[0] = '\0';
-    if (copy_headers(t, r) || set_request(t, r) || curl_multi_add_handle(h->multi, t->easy)) {
+    enum err_code rc = copy_headers(t, r, err);
+    if (!rc && (set_request(t, r) || curl_multi_add_handle(h->multi, t->easy)))
+        rc = err_set(err, ERR_NOMEM, "no memory for a request");
+    if (rc) {
         transfer_release(t);
-        return err_set(err, ERR_NOMEM, "no memory for a request");
+        return rc;
     }
     t->active = true;
     return ERR_OK;

@@ -34,7 +34,7 @@ struct outcome {
     enum outcome_kind kind;
     bool unsure; /* the records may have reached the destination and nothing sure was said */
     bool bug;    /* the answer made no sense; kind is OUTCOME_RETRY */
-    int64_t retry_after_ms;              /* -1: the answer named none */
+    int64_t retry_after_ms;              /* -1: the answer named none; THROTTLE, RETRY */
     struct slice message;                /* the remote's words; empty for ANSWERED */
     const struct outcome_entry *entries; /* ascending indexes; ANSWERED, CONTINUE and ALL only */
     size_t entry_count;

@@ -83,8 +83,9 @@ enum code {
 };
 
 enum {
-    FLAG_AS_TEXT = 1,   /* numbers and booleans as strings, JSON as a string that holds it */
-    FLAG_OMIT_NULL = 2, /* a null is left out */
+    FLAG_AS_TEXT = 1,       /* numbers and booleans as strings, JSON as a string that holds it */
+    FLAG_OMIT_NULL = 2,     /* a null is left out */
+    FLAG_EMPTY_AS_NULL = 4, /* a cell of CSV: empty text is written as null is */
 };
 
 struct ins {

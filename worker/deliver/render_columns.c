@@ -202,6 +202,7 @@ enum err_code compile_csv(struct compiler *c, const struct csv_form *form)
     for (size_t i = 0; !rc && i < columns.count; i++) {
         struct ins ins = {
             .code = CODE_CELL, .b = (unsigned char)form->delimiter, .null_text = null_text};
+        ins.flags = form->empty_as_null ? FLAG_EMPTY_AS_NULL : 0;
         rc = i ? buf_putc(&c->text, form->delimiter) : ERR_OK;
         if (!rc)
             rc = emit_expr(c, &columns.exprs[i], &ins.a);

@@ -234,7 +234,8 @@ static enum err_code close_object(struct run *r, struct buf *out)
 
 static enum err_code put_cell(const struct ins *i, const struct value *v, struct buf *out)
 {
-    if (v->kind == VALUE_NULL)
+    bool empty = v->kind == VALUE_TEXT && !v->n && i->flags & FLAG_EMPTY_AS_NULL;
+    if (v->kind == VALUE_NULL || empty)
         return i->null_text.n ? buf_put(out, i->null_text.p, i->null_text.n) : ERR_OK;
     return encode_csv(out, text_of_value(v), (char)i->b);
 }

@@ -13,7 +13,7 @@
 
 enum { RENDERED_BODY_MAX = 256 << 20 };
 
-/* AWS Signature Version 4, made by libcurl; all NULL: none. */
+/* For AWS Signature Version 4 (sigv4.h); all NULL: none. */
 struct rendered_sigv4 {
     const char *service;
     const char *region;

@@ -155,6 +155,7 @@ enum err_code at_judge(struct at *at, const struct delivery *d, struct rendered 
         .request = r,
         .answer = &safe,
         .head = batch_reader_head(d->reader),
+        .object = w->star.n ? w->star : slice_str(w->object->name),
         .now_ms = d->now_ms,
     };
     struct plan plan;

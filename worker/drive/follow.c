@@ -324,6 +324,7 @@ static enum err_code follow_act(struct following *f, bool *ret_refused)
         return ERR_OK;
     case DO_RETRY:
         f->o->bug = f->judged->bug;
+        f->o->retry_after_ms = f->judged->wait_ms;
         stay(f);
         return ERR_OK;
     case DO_RESTART:

@@ -11,6 +11,7 @@ enum {
      * none should ask just before it by the destination's. */
     EDGE_LATE_MS = 2 * SECOND_MS,
     EDGE_PASSED_MS = 10 * SECOND_MS,
+    PACIFIC_BEHIND_S = 2 * 3600, /* Los Angeles behind Chicago */
 };
 #define EPOCH_MS_MIN 1e11 /* a count since 1970 above this is in milliseconds */
 
@@ -100,6 +101,11 @@ static int64_t of_clock(enum clock_edge edge, const struct delay_source *s)
     case EDGE_CENTRAL_MIDNIGHT:
         return until_edge(zone_next_midnight_s(s->central, now / SECOND_MS) * SECOND_MS, DAY_MS,
                           now);
+    case EDGE_PACIFIC_MIDNIGHT: /* two hours behind, on the days when the clocks change as well */
+        return until_edge((zone_next_midnight_s(s->central, now / SECOND_MS - PACIFIC_BEHIND_S) +
+                           PACIFIC_BEHIND_S) *
+                              SECOND_MS,
+                          DAY_MS, now);
     case EDGE_NEXT_HOUR:
         return until_edge((now / HOUR_MS + 1) * HOUR_MS, HOUR_MS, now);
     case EDGE_NEXT_SECOND:

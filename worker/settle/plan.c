@@ -71,10 +71,11 @@ static uint64_t backoff_ms(const struct retry_policy *policy, uint32_t times)
 }
 
 /* Full jitter: anything up to the backoff, so that batches that failed together do not return
- * together. */
-static uint64_t retry_delay_ms(const struct settle_facts *f)
+ * together. Not before the time that the answer asked for. */
+static uint64_t retry_delay_ms(const struct settle_facts *f, const struct outcome *o)
 {
-    return random_below(backoff_ms(f->policy, f->attempts) + 1);
+    uint64_t least = o->retry_after_ms > 0 ? (uint64_t)o->retry_after_ms : 0;
+    return least + random_below(backoff_ms(f->policy, f->attempts) + 1);
 }
 
 static uint64_t throttle_delay_ms(const struct settle_facts *f, int64_t retry_after_ms)
@@ -193,7 +194,7 @@ static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts
         result.rest = VERDICT_FAILED;
         result.flags |= doubt_flag(o->unsure || f->was_unsure);
     } else {
-        p->delay_ms = retry_delay_ms(f);
+        p->delay_ms = retry_delay_ms(f, o);
     }
     return put_result(p, &result, err);
 }
@@ -267,7 +268,7 @@ static enum err_code plan_entries(struct settle_plan *p, const struct settle_fac
     size_t open = fill_entries(f, r, o, f->attempts + 1 >= f->policy->attempts, entries, keep);
     if (open) {
         p->kind = SETTLE_RETRY;
-        p->delay_ms = retry_delay_ms(f);
+        p->delay_ms = retry_delay_ms(f, o);
         if (open < r->records)
             rc = add_kept(p, f, reader, keep, r->ordinals, err);
     }

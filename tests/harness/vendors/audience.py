@@ -28,7 +28,9 @@ class Audiences:
         if table.pop(key, None) is not None:
             return True
         for name in self.strong:
-            if member.get(name) and table.pop(self._index.get((kind, name, member[name])), None) is not None:
+            key = self._index.get((kind, name, member[name])) if member.get(name) else None
+            if key in table and table[key].get(name) == member[name]:  # it may have another address by now
+                del table[key]
                 return True
         return False
 

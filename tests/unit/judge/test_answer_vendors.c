@@ -301,7 +301,7 @@ static void linkedin(void **state)
         {NULL, 200, "{\"elements\":[{\"status\":201}]}", NULL, DO_RETRY, NULL, NULL, NONE, true},
         {NULL, 429, "{\"message\":\"daily\"}", NULL, DO_THROTTLE, NULL, NULL, 60000, false},
         {NULL, 401, "{\"message\":\"expired\"}", NULL, DO_AUTH, NULL, NULL, NONE, false},
-        {NULL, 404, "{\"message\":\"not there yet\"}", NULL, DO_RETRY, NULL, NULL, NONE, false},
+        {NULL, 404, "{\"message\":\"not there yet\"}", NULL, DO_RETRY, NULL, NULL, 20000, false},
     };
     VENDOR("linkedin", "segment_id/5", OP_UPSERT, "SHA256_EMAIL", "a b c", cases);
 }
@@ -432,7 +432,7 @@ static void mailchimp(void **state)
          "HTTP 403: refused without words at high volume", 10000, false},
         {NULL, 403, "{\"title\":\"Forbidden\",\"detail\":\"You don't have permission\"}", NULL,
          DO_HALT, NULL, "HTTP 403: You don't have permission", NONE, false},
-        {NULL, 429, "{\"detail\":\"too many\"}", NULL, DO_THROTTLE, NULL, NULL, NONE, false},
+        {NULL, 429, "{\"detail\":\"too many\"}", NULL, DO_THROTTLE, NULL, NULL, 2000, false},
         {NULL, 401, "{\"detail\":\"API Key Invalid\"}", NULL, DO_HALT, NULL, NULL, NONE, false},
         {NULL, 400, "{\"title\":\"Invalid Resource\",\"detail\":\"bad list\"}", NULL, DO_SPLIT,
          NULL, "HTTP 400: bad list", NONE, false},

@@ -82,6 +82,9 @@ static void clocks_have_edges(void **state)
         /* Chicago: UTC-6 in winter, UTC-5 in summer */
         {"{until: central_midnight}", NOW_S, 28000 + 2},
         {"{until: central_midnight}", 1720000000, 69200 + 2},
+        /* Los Angeles: two hours later */
+        {"{until: pacific_midnight}", NOW_S, 28000 + 7200 + 2},
+        {"{until: pacific_midnight}", 1720069200, 7200 + 2},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         check_wait(&(struct wait_case){table[i].wait, NULL, "", table[i].wait_s * 1000},

@@ -29,7 +29,7 @@ static int open_there(void **state)
     for (uint32_t i = 0; i < RECORDS; i++)
         records[i] = (struct record){i, OPS[i], &key, OPS[i] == OP_DELETE ? NULL : &v};
     *state = t;
-    return there_render(t, &h, records, RECORDS, &err);
+    return there_render(t, &h, records, RECORDS, &err) ? -1 : 0;
 }
 
 static int close_there(void **state)

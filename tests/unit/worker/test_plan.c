@@ -91,6 +91,12 @@ static void a_failed_attempt_waits_within_full_jitter(void **state)
     }
     assert_in_range(least, 0, 20);
     assert_in_range(most, 180, 200);
+
+    o.retry_after_ms = 5000; /* not before the destination asked for */
+    for (int i = 0; i < ROUNDS; i++) {
+        plan(&b, &o);
+        assert_in_range(b.plan.delay_ms, 5000, 5200);
+    }
     bench_close(&b);
 }
 

@@ -65,6 +65,17 @@ static void a_csv_holds_one_row_per_record_quoted_where_needed(void **state)
           .key_first = true},
          "id,name,vip,note,home.city,home.zip\r\n1,\"A \"\"b\"\"\",true,#N/A,Ulm,\r\n"
          "\"k\"\"2\",#N/A,false,,,\r\n3,,,,,\r\n"},
+        {"empty as null",
+         {.fields = {.policy = -1,
+                     .except = (const char *const[]){"age", "tags"},
+                     .except_count = 2,
+                     .null = {NULL_TEXT, "#N/A"}},
+          .header = true,
+          .delimiter = ',',
+          .line = "\n",
+          .empty_as_null = true},
+         "name,vip,note,home.city,home.zip\n\"A \"\"b\"\"\",true,#N/A,Ulm,\n"
+         "#N/A,false,#N/A,,\n,,,,\n"},
         {"named",
          {.fields = {.policy = -1, .only = only, .only_count = 4, .names = names, .name_count = 1},
           .header = true,
