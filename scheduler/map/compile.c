@@ -3,265 +3,13 @@
  * names are looked up, patterns compiled, constants computed, and mistakes found before the first
  * row is read.
  */
-#include "protocol/base/json.h"
 #include "protocol/config/target.h"
-#include "scheduler/map/columns.h"
-#include "scheduler/map/json_scan.h"
-#include "scheduler/map/program.h"
+#include "scheduler/map/compile_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PROGRAM_BYTES_MAX = 64 << 20, WHAT_TEXT_BYTES = 256 };
-
-#define ALL_KINDS                                                                                  \
-    (1u << VALUE_FALSE | 1u << VALUE_TRUE | 1u << VALUE_NUMBER | 1u << VALUE_TEXT |                \
-     1u << VALUE_JSON)
-
-struct compiler {
-    struct map_program *p;
-    const struct sync *sync;
-    struct columns columns;
-    struct err *err;
-};
-
-static enum err_code no_memory(struct compiler *c)
-{
-    return err_set(c->err, ERR_NOMEM, "no memory for the mappings of sync %s", c->sync->name);
-}
-
-/* Turns the sentence in err into a mistake at a place of the configuration. */
-static enum err_code config_error(struct compiler *c, const struct config_place *place)
-{
-    if (c->err)
-        c->err->code = ERR_CONFIG;
-    place_prefix(c->err, place);
-    return ERR_CONFIG;
-}
-
-static void *take(struct compiler *c, size_t n)
-{
-    return arena_alloc(&c->p->arena, n ? n : 1);
-}
-
-/* Kinds that a column's values have, NULL aside. */
-static unsigned column_kinds(enum column_type type)
-{
-    switch (type) {
-    case COLUMN_INT:
-    case COLUMN_NUMERIC:
-    case COLUMN_FLOAT:
-        return 1u << VALUE_NUMBER;
-    case COLUMN_BOOL:
-        return 1u << VALUE_FALSE | 1u << VALUE_TRUE;
-    case COLUMN_JSON:
-    case COLUMN_ARRAY:
-        return 1u << VALUE_JSON;
-    case COLUMN_TEXT:
-    case COLUMN_DATE:
-    case COLUMN_TIMESTAMP:
-    case COLUMN_BYTES:
-    case COLUMN_OTHER:
-        return 1u << VALUE_TEXT;
-    }
-    return ALL_KINDS;
-}
-
-/* The value of a JSON literal of the configuration. */
-static enum err_code literal_value(struct compiler *c, const char *literal, struct value *ret)
-{
-    const char *reason;
-    struct slice s = slice_str(literal);
-    if (!json_scan_document(s, &reason))
-        return err_set(c->err, ERR_CONFIG, "'%s' is not JSON: %s", literal ? literal : "", reason);
-    if (slice_eq_str(s, "null"))
-        *ret = (struct value){.kind = VALUE_NULL};
-    else if (slice_eq_str(s, "true") || slice_eq_str(s, "false"))
-        *ret = (struct value){.kind = s.n == 4 ? VALUE_TRUE : VALUE_FALSE};
-    else if (json_is_number(s))
-        *ret = value_of(VALUE_NUMBER, s);
-    else if (s.p[0] != '"')
-        *ret = value_of(VALUE_JSON, s);
-    else {
-        char *text = take(c, s.n);
-        size_t n;
-        if (!text)
-            return no_memory(c);
-        reason = json_unescape(s, text, &n);
-        if (reason)
-            return err_set(c->err, ERR_CONFIG, "%s", reason);
-        *ret = value_of(VALUE_TEXT, slice_of(text, n));
-    }
-    return ERR_OK;
-}
-
-static enum err_code join_path(struct compiler *c, struct field *f)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < f->path.count; i++)
-        n += f->path.names[i].n + 1;
-    char *name = take(c, n), *o = name;
-    if (!name)
-        return no_memory(c);
-    for (size_t i = 0; i < f->path.count; i++) {
-        if (i)
-            *o++ = '.';
-        o = mempcpy(o, f->path.names[i].p, f->path.names[i].n);
-    }
-    f->name = slice_of(name, (size_t)(o - name));
-    return ERR_OK;
-}
-
-static enum err_code set_path(struct compiler *c, struct field *f, const char *const *names,
-                              size_t count)
-{
-    struct slice *path = take(c, count * sizeof *path);
-    if (!path)
-        return no_memory(c);
-    for (size_t i = 0; i < count; i++)
-        path[i] = slice_str(names[i]);
-    f->path = (struct field_path){path, count};
-    return join_path(c, f);
-}
-
-static enum err_code compile_template(struct compiler *c, struct field *f)
-{
-    const struct mapping *m = f->mapping;
-    enum err_code rc = template_parse(&f->template, m->from, &c->p->arena, c->err);
-    if (rc) {
-        place_prefix(c->err, &m->place);
-        return rc;
-    }
-    for (size_t i = 0; !rc && i < f->template.count; i++) {
-        struct template_piece *piece = &f->template.pieces[i];
-        if (piece->is_column)
-            rc = columns_find(&c->columns, piece->text, "template", &m->place, &piece->column,
-                              c->err);
-    }
-    return rc;
-}
-
-/* Where the field's value comes from, and what is known of it. */
-static enum err_code compile_origin(struct compiler *c, struct field *f, struct step_input *input,
-                                    char *what)
-{
-    const struct mapping *m = f->mapping;
-    enum err_code rc;
-    switch (m->kind) {
-    case MAPPING_COLUMN:
-        f->kind = m->transform_count ? FIELD_COLUMN : FIELD_COPY;
-        rc = columns_find(&c->columns, slice_str(m->from), "from", &m->place, &f->column, c->err);
-        if (rc)
-            return rc;
-        const struct column *column = &c->columns.items[f->column];
-        snprintf(what, WHAT_TEXT_BYTES, "column %s (%s)", column->name,
-                 column->type_name ? column->type_name : "?");
-        *input =
-            (struct step_input){column_kinds(column->type), column->type == COLUMN_BYTES, what};
-        return ERR_OK;
-    case MAPPING_TEMPLATE:
-        f->kind = FIELD_TEMPLATE;
-        *input = (struct step_input){1u << VALUE_TEXT, false, "a template"};
-        return compile_template(c, f);
-    case MAPPING_CONSTANT:
-        f->kind = FIELD_CONSTANT;
-        rc = literal_value(c, m->constant, &f->constant);
-        *input = (struct step_input){1u << f->constant.kind, false, "the constant"};
-        if (f->constant.kind == VALUE_NULL)
-            input->kinds = ALL_KINDS; /* NULL passes everything */
-        if (rc)
-            place_prefix(c->err, &m->place);
-        return rc;
-    }
-    return err_set(c->err, ERR_BUG, "mapping of unknown kind");
-}
-
-static enum err_code compile_steps(struct compiler *c, struct field *f, struct step_input *input)
-{
-    const struct mapping *m = f->mapping;
-    char what[WHAT_TEXT_BYTES];
-    f->steps = take(c, m->transform_count * sizeof *f->steps);
-    if (!f->steps)
-        return no_memory(c);
-    for (size_t i = 0; i < m->transform_count; i++) {
-        const struct transform *t = &m->transforms[i];
-        if (i) {
-            snprintf(what, sizeof what, "the result of %s", step_name(t[-1].kind));
-            input->what = what;
-        }
-        f->step_count++;
-        enum err_code rc = step_compile(&f->steps[i], t, &c->p->env, &c->p->arena, input, c->err);
-        if (rc) {
-            place_prefix(c->err, t->place.line ? &t->place : &m->place);
-            return rc;
-        }
-    }
-    return ERR_OK;
-}
-
-static enum err_code compile_null(struct compiler *c, struct field *f)
-{
-    const struct mapping *m = f->mapping;
-    f->on_null = (struct value){.kind = VALUE_NULL};
-    enum err_code rc = m->fallback ? literal_value(c, m->fallback, &f->on_null) : ERR_OK;
-    if (rc) {
-        place_prefix(c->err, &m->place);
-        return rc;
-    }
-    if (f->on_null.kind == VALUE_NULL && m->if_null == IF_NULL_SKIP)
-        f->on_null.kind = VALUE_ABSENT;
-    return ERR_OK;
-}
-
-/* A value that is known now goes through its steps now; what they wrote must outlive the scratch
- * memory. */
-static enum err_code fold(struct compiler *c, const struct field *f, struct value *v)
-{
-    enum err_code rc = map_run_steps(&c->p->env, f, v, c->err);
-    if (rc == ERR_INVALID)
-        return config_error(c, &f->mapping->place);
-    if (rc)
-        return rc;
-    if (v->n) {
-        char *copy = arena_str(&c->p->arena, value_slice(*v));
-        if (!copy)
-            return no_memory(c);
-        v->p = copy;
-    }
-    return ERR_OK;
-}
-
-/* What takes the place of null is in the form that the object's recipe gives, too. */
-static enum err_code fold_default(struct compiler *c, struct field *f)
-{
-    struct field tail = *f;
-    size_t count = f->mapping->recipe_count;
-    if (!count || !f->mapping->fallback || f->on_null.kind == VALUE_NULL)
-        return ERR_OK;
-    tail.steps += f->step_count - count;
-    tail.step_count = count;
-    tail.on_null = (struct value){.kind = VALUE_NULL};
-    return fold(c, &tail, &f->on_null);
-}
-
-static enum err_code compile_mapping(struct compiler *c, struct field *f, const struct mapping *m)
-{
-    struct step_input input = {0};
-    char what[WHAT_TEXT_BYTES];
-    f->mapping = m;
-    f->to = m->to;
-    if (!m->path_count || m->path_count > BATCH_PATH_MAX) {
-        err_set(c->err, ERR_CONFIG, "to: %s has %zu levels; at most %d are possible", m->to,
-                m->path_count, BATCH_PATH_MAX);
-        return place_prefix(c->err, &m->place);
-    }
-    enum err_code rc = set_path(c, f, m->path, m->path_count);
-    rc = rc ? rc : compile_origin(c, f, &input, what);
-    rc = rc ? rc : compile_steps(c, f, &input);
-    rc = rc ? rc : compile_null(c, f);
-    rc = rc ? rc : fold_default(c, f);
-    return rc || f->kind != FIELD_CONSTANT ? rc : fold(c, f, &f->constant);
-}
+enum { PROGRAM_BYTES_MAX = 64 << 20 };
 
 static const struct field_recipe *recipe_for(const struct sync *sync, const char *field)
 {
@@ -275,9 +23,9 @@ static const struct field_recipe *recipe_for(const struct sync *sync, const char
 static enum err_code compile_recipe(struct compiler *c, struct field *f,
                                     const struct field_recipe *recipe, const char *const *name)
 {
-    struct mapping *m = take(c, sizeof *m);
+    struct mapping *m = compiler_take(c, sizeof *m);
     if (!m)
-        return no_memory(c);
+        return compiler_no_memory(c);
     *m = (struct mapping){.kind = MAPPING_COLUMN,
                           .from = *name,
                           .to = *name,
@@ -334,7 +82,7 @@ static enum err_code compile_all(struct compiler *c)
         f->on_null = (struct value){.kind = VALUE_NULL};
         rc = columns_find(&c->columns, slice_str(f->to), "mappings: all", &c->sync->place,
                           &f->column, c->err);
-        rc = rc ? rc : set_path(c, f, &c->columns.names[i], 1);
+        rc = rc ? rc : compile_path(c, f, &c->columns.names[i], 1);
     }
     return rc;
 }
@@ -348,11 +96,11 @@ static enum err_code compile_fields(struct compiler *c)
                 n, BATCH_FIELDS_MAX);
         return place_prefix(c->err, &c->sync->place);
     }
-    p->fields = take(c, n * sizeof *p->fields);
-    p->paths = take(c, n * sizeof *p->paths);
-    p->values = take(c, n * sizeof *p->values);
+    p->fields = compiler_take(c, n * sizeof *p->fields);
+    p->paths = compiler_take(c, n * sizeof *p->paths);
+    p->values = compiler_take(c, n * sizeof *p->values);
     if (!p->fields || !p->paths || !p->values)
-        return no_memory(c);
+        return compiler_no_memory(c);
     p->field_count = n;
     if (c->sync->map_all)
         return compile_all(c);
@@ -416,11 +164,11 @@ static enum err_code compile_primary(struct compiler *c)
                 model->name, n, BATCH_KEY_FIELDS_MAX);
         return place_prefix(c->err, &model->place);
     }
-    p->primary_columns = take(c, n * sizeof *p->primary_columns);
-    p->primary = take(c, n * sizeof *p->primary);
-    p->key_names = take(c, n * sizeof *p->key_names);
+    p->primary_columns = compiler_take(c, n * sizeof *p->primary_columns);
+    p->primary = compiler_take(c, n * sizeof *p->primary);
+    p->key_names = compiler_take(c, n * sizeof *p->key_names);
     if (!p->primary_columns || !p->primary || !p->key_names)
-        return no_memory(c);
+        return compiler_no_memory(c);
     p->primary_count = p->key_count = n;
     for (size_t i = 0; i < n; i++) {
         struct slice name = slice_str(model->primary_key[i]);
@@ -436,9 +184,9 @@ static enum err_code compile_primary(struct compiler *c)
 static enum err_code unknown_identity(struct compiler *c)
 {
     struct map_program *p = c->p;
-    const char **names = take(c, p->field_count * sizeof *names);
+    const char **names = compiler_take(c, p->field_count * sizeof *names);
     if (!names)
-        return no_memory(c);
+        return compiler_no_memory(c);
     for (size_t i = 0; i < p->field_count; i++)
         names[i] = p->fields[i].to;
     const char *near = nearest_name(c->sync->identify_by, names, p->field_count);
@@ -486,9 +234,9 @@ static enum err_code compile_any_of(struct compiler *c)
     const char *const *names = c->sync->target ? target_any_of(c->sync->target, &count) : NULL;
     if (!names)
         return ERR_OK;
-    p->any_of = take(c, p->field_count * sizeof *p->any_of);
+    p->any_of = compiler_take(c, p->field_count * sizeof *p->any_of);
     if (!p->any_of)
-        return no_memory(c);
+        return compiler_no_memory(c);
     for (size_t i = 0; i < p->field_count; i++)
         for (size_t j = 0; j < count; j++) {
             struct slice name = p->fields[i].name;
@@ -503,7 +251,7 @@ static enum err_code compile_any_of(struct compiler *c)
     err_set(&words, ERR_INVALID, "none of the fields");
     list_names(&words, " ", names, count);
     p->any_of_words = arena_str(&p->arena, slice_str(words.text));
-    return p->any_of_words ? ERR_OK : no_memory(c);
+    return p->any_of_words ? ERR_OK : compiler_no_memory(c);
 }
 
 static enum err_code compile_policies(struct compiler *c)
@@ -516,9 +264,9 @@ static enum err_code compile_policies(struct compiler *c)
                 c->sync->newest_wins);
         return place_prefix(c->err, &c->sync->place);
     }
-    uint8_t *policies = take(c, p->field_count);
+    uint8_t *policies = compiler_take(c, p->field_count);
     if (!policies)
-        return no_memory(c);
+        return compiler_no_memory(c);
     for (size_t i = 0; i < p->field_count; i++) {
         const struct mapping *m = p->fields[i].mapping;
         if (m && m->merge_arrays)
@@ -549,13 +297,13 @@ static enum err_code compile_lane(struct compiler *c)
 static enum err_code copy_columns(struct compiler *c, const struct column *columns, size_t count)
 {
     struct map_program *p = c->p;
-    p->column_names = take(c, count * sizeof *p->column_names);
+    p->column_names = compiler_take(c, count * sizeof *p->column_names);
     if (!p->column_names)
-        return no_memory(c);
+        return compiler_no_memory(c);
     for (size_t i = 0; i < count; i++) {
         p->column_names[i] = arena_str(&p->arena, slice_str(columns[i].name));
         if (!p->column_names[i])
-            return no_memory(c);
+            return compiler_no_memory(c);
     }
     p->column_count = count;
     c->columns = (struct columns){columns, count, p->column_names, c->sync->model->name};

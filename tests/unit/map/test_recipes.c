@@ -239,7 +239,8 @@ static void test_numbers_and_dates_of_the_warehouse(void **state)
     book_close(&b);
 }
 
-/* Every recipe takes every kind of column, passes NULL, and a hash passes those that hash. */
+/* Every recipe but those of times takes every kind of column, passes NULL, and a hash passes those
+ * that hash. */
 static void test_hashing_twice_is_hashing_once(void **state)
 {
     (void)state;
@@ -262,7 +263,7 @@ static void test_hashing_twice_is_hashing_once(void **state)
     const char *const *names = recipe_names(&b.reader, &count);
     for (size_t i = 0; i < count; i++) {
         const struct transform *t = recipe_transforms(&b.reader, names[i], &n);
-        for (size_t j = 0; j < ARRAY_LEN(types); j++)
+        for (size_t j = 0; t[0].kind != TRANSFORM_DATE && j < ARRAY_LEN(types); j++)
             assert_string_equal(apply(&b, names[i], types[j], (struct value)NUL, once), "null");
         if (t[n - 1].kind != TRANSFORM_HASH)
             continue;
