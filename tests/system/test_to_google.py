@@ -1,5 +1,6 @@
 """Warehouse to Google's Data Manager: lists equal the model once Google has processed them."""
 import hashlib
+import subprocess
 
 import pytest
 
@@ -92,6 +93,22 @@ def test_tokens_end_while_requests_are_processed(lab, vendors):
     assert len(ads.calls("token")) >= 2 and done.counts("succeeded", "rejected", "failed") == (100, 0, 0)
     assert ads.objects("audience:456") == members(lab)
     assert not vendors.violations_of("limit", "malformed", "hash", "size")
+
+
+def test_a_service_account_signs_for_its_tokens(lab, vendors):
+    key = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, check=True, text=True).stdout
+    public = subprocess.run(["openssl", "rsa", "-pubout"], input=key, capture_output=True, check=True, text=True).stdout
+    ads = vendors.add("google", public_key=public, token_requests=40)
+    people(lab, 40)
+    own = {"service_account": "svc@project.iam.gserviceaccount.com", "private_key": key}
+    mail = {name: value for name, value in ACCOUNT.items() if not name.startswith(("client", "refresh"))}
+    lab.project({"m": {"sql": "select id, email from c"}},
+                {"ads": {"type": lab.hurried("google", *SOON), "base_url": ads.url, "token_url": ads.token_url, **mail, **own}},
+                {"s": {"model": "m", "destination": "ads", "object": "audience/456", "identify_by": "email", "mode": "mirror",
+                       "mappings": [{"from": "email", "to": "email"}]}})
+    lab.good_run("--workers", "1")
+    assert len(ads.calls("token")) == 1 and len(ads.objects("audience:456")) == 40
+    vendors.assert_clean()
 
 
 def test_an_account_without_permission_blames_no_record(lab, vendors, ads):

@@ -74,6 +74,8 @@ def test_a_new_segment_is_made_once_and_waited_for(lab, vendors, ads):
     ads.set.settle_s = 0.5
     kind = lab.hurried("linkedin", ("wait: 20s", "wait: 200ms"))
     project(lab, ads, kind, object="segment/Käufer & Co")
+    ads.fail(html(502), op="find")
+    ads.fail(Cut(applied=True), op="create")  # it is there, though nobody said so
     done = lab.good_run()
     assert done.counts("succeeded", "rejected") == (30, 0) and 404 in {call.status for call in ads.calls("users")}
     lab.sql("delete from c where id < 5")

@@ -68,6 +68,8 @@ def test_an_audience_equals_the_model_through_trouble(lab, vendors, ads):
 def test_a_named_audience_is_made_once(lab, vendors, ads):
     people(lab, 30)
     project(lab, ads, object="audience/Früh-Bucher")
+    ads.fail(BodyError(50000), op="list")
+    ads.fail(Cut(applied=True), op="create")  # it is there, though nobody said so
     lab.good_run()
     lab.sql("delete from c where id < 5")
     lab.good_run()

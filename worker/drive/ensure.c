@@ -180,6 +180,15 @@ static enum err_code finish(struct ensured *e, const struct delivery *d, const s
     return rc;
 }
 
+/* What a step was to make may be there, though nothing sure was said: made again it would be there
+ * twice. The steps begin anew, with the one that looks for it. */
+static void look_again(struct ensured *e, struct outcome *o)
+{
+    struct course course = course_of(e->object);
+    o->progress = (struct slice){0};
+    o->next_group = course.steps[0].group;
+}
+
 /* Of a batch that holds nothing but the turn, little can be said. */
 static void narrow(struct outcome *o)
 {
@@ -218,6 +227,8 @@ static enum err_code classify(struct prelude *p, const struct delivery *d, struc
         at_refuse_token(e->at, r);
     if (!rc && ret_answer->outcome.kind == OUTCOME_ANSWERED)
         rc = finish(e, d, r->work, &judged, &r->arena, ret_answer, err);
+    if (!rc && ret_answer->outcome.kind == OUTCOME_RETRY && judged.unsure)
+        look_again(e, &ret_answer->outcome);
     narrow(&ret_answer->outcome);
     return rc;
 }
