@@ -27,7 +27,7 @@ def project(lab, sf, destination=None, **sync):
 
 @pytest.fixture
 def sf(vendors):
-    return vendors.add("salesforce", client_id="app", client_secret="s3c", token_requests=9, bulk_seconds=(0.02, 0.02))
+    return vendors.add("salesforce", client_id="app", client_secret="s3c", token_requests=20, bulk_seconds=(0.02, 0.02))
 
 
 def key(number):
@@ -110,11 +110,11 @@ def test_updates_never_create_and_clearing_empties(lab, vendors, sf):
 @pytest.mark.parametrize("way", ["refresh token", "JWT"])
 def test_other_ways_to_a_token(lab, vendors, way):
     private, public = make_key(lab.root)
-    sf = vendors.add("salesforce", client_id="app", client_secret="s3c", refresh_token="r/1+", public_key=public.read_text(), user="bot@example.org", token_requests=4)
+    sf = vendors.add("salesforce", client_id="app", client_secret="s3c", refresh_token="r/1+", public_key=public.read_text(), user="bot@example.org", token_requests=12)
     lab.customers(100)
     credentials = {"refresh token": {"refresh_token": "r/1+"},
                    "JWT": {"client_secret": None, "username": "bot@example.org", "private_key": private.read_text()}}[way]
-    project(lab, sf, destination={"concurrency": 1, **credentials}, batch_size=10)
+    project(lab, sf, destination={"concurrency": 1, **credentials}, batch_size=3)
     lab.good_run()
     assert sf.objects("Contact") == model(lab) and len(sf.calls("token")) >= 3
     vendors.assert_clean()
