@@ -34,7 +34,7 @@ def sent(vendor):
 
 
 def events(lab, where="true"):
-    return dict(lab.sql(f"select 'p' || id, json_strip_nulls(json_build_object('distinct_id', 'p' || id, 'time', {NOW} + id, 'who', name, "
+    return dict(lab.sql(f"select 'p' || id, json_strip_nulls(json_build_object('distinct_id', 'p' || id, 'time', ({NOW} + id) * 1000::bigint, 'who', name, "
                         f"'amount', amount)) from c where {where}"))
 
 
