@@ -55,11 +55,11 @@ def test_contacts_equal_the_model_through_trouble(lab, vendors, hub):
 
 
 def test_a_public_app_goes_on_when_its_tokens_end(lab, vendors):
-    hub = vendors.add("hubspot", oauth=True, token_requests=6, client_id="app", client_secret="s3c", refresh_token="r-1")
+    hub = vendors.add("hubspot", oauth=True, token_requests=15, client_id="app", client_secret="s3c", refresh_token="r-1")
     lab.customers(200)
     lab.project({"people": {"sql": MODEL}},
                 {"crm": {"type": "hubspot", "base_url": hub.url, "client_id": "app", "client_secret": "s3c", "refresh_token": "r-1", "concurrency": 2, **QUICK}},
-                {"s": {"model": "people", "destination": "crm", "object": "contacts", "identify_by": "email", "batch_size": 10,
+                {"s": {"model": "people", "destination": "crm", "object": "contacts", "identify_by": "email", "batch_size": 4,
                        "mappings": [{"from": "email", "to": "email"}, {"from": "name", "to": "name"}]}})
     done = lab.good_run()
     assert len(hub.calls("token")) >= 4 and done.counts("rejected", "failed") == (0, 0)

@@ -49,14 +49,6 @@ static enum err_code begin_anew(struct following *f)
     return ERR_OK;
 }
 
-/* The same step again, with what it had. */
-static void stay(struct following *f)
-{
-    f->o->progress = f->in->delivery->progress;
-    f->o->open = f->work->progress.open;
-    set_next(f->o, f->step);
-}
-
 enum err_code follow_continue(const struct progress *progress, const struct step *next,
                               struct arena *a, struct outcome *o, struct err *err)
 {
@@ -73,6 +65,23 @@ enum err_code follow_continue(const struct progress *progress, const struct step
     o->kind = OUTCOME_CONTINUE;
     o->open = progress->open;
     set_next(o, next);
+    return ERR_OK;
+}
+
+/* The same step again, with what it had. Whoever answered so did not mind the token: should that
+ * end until then, it is renewed once more. */
+static enum err_code stay(struct following *f)
+{
+    enum outcome_kind kind = f->o->kind;
+    if (f->progress.renewed) {
+        f->progress.renewed = false;
+        enum err_code rc = follow_continue(&f->progress, f->step, f->arena, f->o, f->err);
+        f->o->kind = kind;
+        return rc;
+    }
+    f->o->progress = f->in->delivery->progress;
+    f->o->open = f->work->progress.open;
+    set_next(f->o, f->step);
     return ERR_OK;
 }
 
@@ -320,13 +329,11 @@ static enum err_code follow_act(struct following *f, bool *ret_refused)
     case DO_THROTTLE:
         f->o->kind = OUTCOME_THROTTLE;
         f->o->retry_after_ms = f->judged->wait_ms;
-        stay(f);
-        return ERR_OK;
+        return stay(f);
     case DO_RETRY:
         f->o->bug = f->judged->bug;
         f->o->retry_after_ms = f->judged->wait_ms;
-        stay(f);
-        return ERR_OK;
+        return stay(f);
     case DO_RESTART:
         return fail_attempt(f, SLICE_LIT("the destination wants this from the beginning"));
     case DO_AUTH:

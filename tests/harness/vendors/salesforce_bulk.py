@@ -85,6 +85,8 @@ class Bulk:
         if not job:
             return self.not_found(call)
         self.need(call, state in ("UploadComplete", "Aborted"), f"state {state!r}")
+        if job["state"] == state:
+            return self.error(400, "INVALIDJOBSTATE", f"the job is {state} already")
         self.need(call, job["state"] == "Open", f"a job that is {job['state']} is closed")
         job["state"] = state
         if state == "UploadComplete":
