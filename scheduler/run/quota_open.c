@@ -6,6 +6,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
 #include "protocol/connector/connector.h"
+#include "protocol/connector/connector.h"
 #include "scheduler/state/state.h"
 
 /* The longest a worker may still be busy with a batch it claimed before the fence. */
@@ -81,6 +82,7 @@ static void on_reaped(void *ctx, int64_t left, const struct err *err)
         quota_step_soon(q, WAIT_POLL_MS);
         return;
     }
+    q->rested_ms = clock_mono_ms();
     quota_go(q, STAGE_DRAIN);
 }
 
@@ -96,11 +98,30 @@ enum err_code quota_reap_fenced(struct quota *q, struct err *err)
                       over || dead, on_reaped, q, err);
 }
 
+/* How long a lane of this quota rests after a request: what an earlier epoch sent last is not known
+ * to a fresh Redis. */
+static int64_t rest_ms(const struct quota *q)
+{
+    const struct project *p = q->host->project;
+    uint64_t longest = 0;
+    for (size_t i = 0; i < p->sync_count; i++) {
+        const struct sync *s = &p->syncs[i];
+        if (s->target && strcmp(s->destination->quota, q->destination->quota) == 0 &&
+            s->target->hold_ms > longest)
+            longest = s->target->hold_ms;
+    }
+    return longest ? (int64_t)longest + p->settings.limit_slack_ms : 0;
+}
+
 static void on_cleared(void *ctx, int64_t left, const struct err *err)
 {
     struct quota *q = ctx;
-    if (quota_passes(q, err))
-        quota_go(q, left > 0 ? STAGE_CLEAR : STAGE_OPEN);
+    if (!quota_passes(q, err))
+        return;
+    int64_t rest = q->rested_ms + rest_ms(q) - clock_mono_ms();
+    quota_go(q, left > 0 ? STAGE_CLEAR : STAGE_OPEN);
+    if (left <= 0 && rest > 0)
+        quota_step_soon(q, (uint32_t)rest);
 }
 
 enum err_code quota_clear(struct quota *q, struct err *err)

@@ -36,6 +36,7 @@ struct quota {
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
     int64_t fenced_ms;       /* own monotonic clock */
+    int64_t rested_ms;       /* likewise: when the last lease was over */
     char epoch[QUEUE_EPOCH_BYTES];
     char position[STATE_POSITION_BYTES];  /* last result handed on */
     char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
