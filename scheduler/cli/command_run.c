@@ -108,8 +108,10 @@ static int carry_out(const struct cli_options *opts, struct engine_options *o)
     struct session s = {.json = opts->json,
                         .draws = isatty(STDERR_FILENO) != 0,
                         .colour = isatty(STDOUT_FILENO) != 0};
-    struct log log = {
-        .program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    struct log log = {.program = "sluice",
+                      .level = s.draws ? LOG_WARN : LOG_INFO,
+                      .fd = STDERR_FILENO,
+                      .format = project->settings.log_format};
     progress_init(&s.progress);
     o->project = project;
     o->workers = workers_for(project, opts->workers);
