@@ -11,6 +11,7 @@
 
 #include "protocol/base/arena.h"
 #include "protocol/base/err.h"
+#include "protocol/config/schedule.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -222,15 +223,6 @@ struct field_recipe {
     size_t transform_count;
 };
 
-enum schedule_kind {
-    SCHEDULE_MANUAL,
-    SCHEDULE_EVERY,
-    SCHEDULE_CRON,
-    SCHEDULE_AFTER,
-    SCHEDULE_ON_CHANGE,
-    SCHEDULE_STREAM
-};
-
 struct sync {
     const char *name;
     const struct model *model;
@@ -251,12 +243,7 @@ struct sync {
     uint64_t batch_bytes;    /* likewise */
     bool first_run_set;
     enum first_run first_run;
-    enum schedule_kind schedule; /* only manual runs are carried out by this version */
-    uint64_t every_ms;           /* SCHEDULE_EVERY */
-    const char *cron;            /* SCHEDULE_CRON: five fields or a word such as @daily */
-    const char *cron_timezone;   /* NULL: UTC */
-    const struct sync **after;   /* SCHEDULE_AFTER: without circles */
-    size_t after_count;
+    struct schedule schedule;
     enum priority priority;
     /* Equal values never share two requests in flight; at most one of the two is set. */
     const char *lane_by;    /* column; NULL: none */
