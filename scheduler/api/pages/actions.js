@@ -18,17 +18,17 @@ export const may = (least) => RANK[role] >= RANK[least];
 export function action(label, run, {least = "operator", ...properties} = {}) {
     if (!may(least))
         return null;
-    const made = button(label, async () => {
-        if (made.getAttribute("aria-disabled"))
+    let under_way = false;
+    return button(label, async () => {
+        if (under_way)
             return;
-        made.setAttribute("aria-disabled", "true"); // not disabled: the focus would be lost
+        under_way = true;
         try {
             await run();
         } finally {
-            made.removeAttribute("aria-disabled");
+            under_way = false;
         }
     }, properties);
-    return made;
 }
 
 /** Sends it and tells how it went; gives the answer, or null where it failed. */

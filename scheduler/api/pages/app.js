@@ -146,6 +146,7 @@ function show_status() {
     put(by_id("workers"), plural(status.workers ?? 0, "worker"));
     put(by_id("who"), status.name ? `${status.name} (${status.role})` : status.role);
     put(by_id("version"), `Sluice ${status.version}`);
+    by_id("logout").hidden = ["anyone", "local"].includes(status.name ?? "anyone"); // no token was asked for
     for (const node of document.querySelectorAll("[data-role=admin]"))
         node.hidden = status.role !== "admin";
     if (status.reload_error)
@@ -255,6 +256,10 @@ by_id("skip").addEventListener("click", skip);
 by_id("reload").addEventListener("click", async () => {
     await reload();
     read_status();
+});
+by_id("logout").addEventListener("click", async () => {
+    await post("logout").catch(() => {}); // without an answer the session ends by itself
+    location.reload();
 });
 setInterval(turn, TURN_MS);
 setInterval(tick, TICK_MS);

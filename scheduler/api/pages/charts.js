@@ -5,7 +5,7 @@ import {absolute, bytes, count, plural, rough} from "./format.js";
 
 const VERDICTS = ["succeeded", "rejected", "failed", "cancelled"];
 const RAREST_SHOWN = 0.6; // percent of a bar below which a part would be invisible
-const UNEVEN = 50;        // largest run by median run: from here on heights are square roots
+const UNEVEN = 20;        // largest by median: from here on heights are square roots
 
 /** A bar whose parts are [name, number]; whole is what the full width stands for. */
 function stacked_bar(parts, whole) {
@@ -73,8 +73,8 @@ function median(numbers) {
 }
 
 function figure(title, top, drawing, runs, words) {
-    return h("figure", {class: "chart"}, h("figcaption", null, title),
-        h("div", {class: "plot"}, h("span", {class: "scale"}, top), drawing),
+    return h("figure", {class: "chart"}, h("figcaption", null, h("span", null, title), h("span", {class: "scale"}, `at the top: ${top}`)),
+        h("div", {class: "plot"}, drawing),
         h("div", {class: "ends"}, h("span", null, absolute(runs[0].started_at)), h("span", null, absolute(runs.at(-1).started_at))),
         h("p", {class: "small"}, words));
 }
@@ -102,34 +102,44 @@ function run_columns(runs, height_of) {
 const plot = (width, ...children) =>
     svg("svg", {viewBox: `0 0 ${width} 100`, preserveAspectRatio: "none", "aria-hidden": "true", focusable: "false"}, children);
 
+/** Square roots where one run dwarfs the others: those would be invisible beside it. */
+function heights(numbers) {
+    const most = Math.max(...numbers, 0.001);
+    const uneven = most > UNEVEN * Math.max(median(numbers), most / 1e9);
+    return {most, height_of: uneven ? (n) => 100 * Math.sqrt(n / most) : (n) => (100 * n) / most,
+        words: uneven ? " Heights are square roots, so that small ones can be seen beside large ones." : ""};
+}
+
 /** Verdicts of each run, oldest on the left. */
 export function verdict_chart(newest_first) {
     const runs = newest_first.filter((run) => run.ended_at).reverse();
     if (runs.length < 2)
         return null;
     const totals = runs.map((run) => VERDICTS.reduce((sum, name) => sum + run.counts[name], 0));
-    const most = Math.max(...totals, 1);
-    const uneven = most > UNEVEN * Math.max(1, median(totals));
-    const height_of = uneven ? (n) => 100 * Math.sqrt(n / most) : (n) => (100 * n) / most;
+    const scale = heights(totals);
     const sum = (name) => runs.reduce((total, run) => total + run.counts[name], 0);
-    const words = `${plural(runs.length, "run")}: ${VERDICTS.map((name) => `${count(sum(name))} ${name}`).join(", ")}.`
-        + (uneven ? " Heights are square roots, so that small runs can be seen beside large ones." : "");
-    return figure("Verdicts per run", count(most), plot(runs.length, run_columns(runs, height_of)), runs, words);
+    const words = `${plural(runs.length, "run")}: ${VERDICTS.map((name) => `${count(sum(name))} ${name}`).join(", ")}.${scale.words}`;
+    return figure("Verdicts per run", count(Math.round(scale.most)), plot(runs.length, run_columns(runs, scale.height_of)), runs, words);
 }
 
-const rate_of = (run) => (run.counts.succeeded + run.counts.rejected + run.counts.failed) / Math.max(run.seconds, 0.001);
+
+/** Answered records per second of a run that has ended; 0: none. */
+export function rate_of(run) {
+    const c = run.counts;
+    return run.ended_at && run.seconds > 0 ? (c.succeeded + c.rejected + c.failed) / run.seconds : 0;
+}
 
 /** Records per second of each run that sent something. */
 export function rate_chart(newest_first) {
-    const runs = newest_first.filter((run) => run.ended_at && run.seconds > 0 && rate_of(run) > 0).reverse();
+    const runs = newest_first.filter((run) => rate_of(run) > 0).reverse();
     if (runs.length < 2)
         return null;
     const rates = runs.map(rate_of);
-    const most = Math.max(...rates);
-    const points = rates.map((rate, i) => `${i + 0.5},${(100 - (96 * rate) / most).toFixed(2)}`);
+    const scale = heights(rates);
+    const points = rates.map((rate, i) => `${i + 0.5},${(100 - scale.height_of(rate)).toFixed(2)}`);
     const drawing = plot(runs.length,
         svg("polygon", {class: "area", points: `0.5,100 ${points.join(" ")} ${runs.length - 0.5},100`}),
         svg("polyline", {class: "line", points: points.join(" ")}));
-    return figure("Records per second", rough(most), drawing, runs,
-        `Fastest ${rough(most)}, median ${rough(median(rates))}, last ${rough(rates.at(-1))} records per second, reading included.`);
+    return figure("Records per second", rough(scale.most), drawing, runs,
+        `Fastest ${rough(scale.most)}, median ${rough(median(rates))}, last ${rough(rates.at(-1))} records per second, reading included.${scale.words}`);
 }

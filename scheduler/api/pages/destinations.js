@@ -2,16 +2,13 @@
 
 import {action, pause_destination} from "./actions.js";
 import {get} from "./api.js";
-import {badge, facts, h, link, note, put} from "./dom.js";
+import {badge, facts, h, link, note, put, swap} from "./dom.js";
 import {count, percent, plural, span} from "./format.js";
 
-const unit_of = (limit) => limit.unit ?? (limit.requests !== undefined ? "requests" : limit.records !== undefined ? "records" : "requests");
-const most_of = (limit) => limit.count ?? limit.requests ?? limit.records ?? 0;
-
 function limit_bar(limit) {
-    const [unit, most, used] = [unit_of(limit), most_of(limit), limit.used ?? 0];
+    const {kind, per, count: most, used} = limit;
     const share = most ? Math.min(100, (100 * used) / most) : 0;
-    const words = `${count(used)} of ${count(most)} ${unit} per ${limit.per}`;
+    const words = `${count(used)} of ${count(most)} ${kind} per ${per}`;
     const inner = h("div", {class: `fill ${share >= 95 ? "full" : ""}`});
     inner.style.width = `${share}%`;
     return h("li", null, h("div", {class: "limit-head"}, h("span", null, words), h("span", null, percent(used, most))),
@@ -27,7 +24,7 @@ function state_badges(d) {
     if (d.throttled_left_ms > 0)
         words.push(badge(`throttled, ${span(d.throttled_left_ms / 1000)} left`, "warning"));
     if (!words.length)
-        words.push(badge(d.open ? "open" : "not in use", d.open ? "success" : "never"));
+        words.push(badge(d.open ? "in use" : "not in use", d.open ? "success" : "never"));
     return words.flatMap((word, i) => (i ? [" ", word] : [word]));
 }
 
@@ -56,12 +53,12 @@ class Card {
         if (this.looks === String(d.paused))
             return;
         this.looks = String(d.paused);
-        this.controls.replaceChildren(...[
+        swap(this.controls, [
             action(d.paused ? "Resume" : "Pause", async () => {
                 if (await pause_destination(d.name, !d.paused))
                     this.changed();
             }, {"aria-label": `${d.paused ? "Resume" : "Pause"} ${d.name}`}),
-            link(`#/syncs?destination=${encodeURIComponent(d.name)}`, "Its syncs")].filter(Boolean));
+            link(`#/syncs?destination=${encodeURIComponent(d.name)}`, "Its syncs")]);
     }
 }
 

@@ -38,13 +38,25 @@ export function add(node, children) {
     }
 }
 
-/** Puts content in the place of what node holds, unless it is the same already: focus and selection stay. */
+const FOCUSABLE = "a[href], button, input, select";
+
+/** Puts content in the place of what node holds. The focus goes to what takes the place of the focused one. */
+export function swap(node, ...children) {
+    const at = node.contains(document.activeElement) ? [...node.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement) : -1;
+    node.replaceChildren();
+    add(node, children);
+    if (at < 0)
+        return;
+    const now = [...node.querySelectorAll(FOCUSABLE)];
+    (now[Math.min(at, now.length - 1)] ?? document.getElementById("main")).focus({preventScroll: true});
+}
+
+/** The same, unless it holds just that already. Listeners are not compared: they may depend on what is shown only. */
 export function put(node, ...children) {
     const fresh = node.cloneNode(false);
     add(fresh, children);
     if (!fresh.isEqualNode(node))
-        node.replaceChildren(...fresh.childNodes);
-    return node;
+        swap(node, [...fresh.childNodes]);
 }
 
 export function button(label, onclick, properties) {

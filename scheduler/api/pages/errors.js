@@ -2,7 +2,7 @@
 
 import {action, retry} from "./actions.js";
 import {get, path} from "./api.js";
-import {badge, button, choice, field, h, link, note, put} from "./dom.js";
+import {badge, button, choice, field, h, link, note, put, swap} from "./dom.js";
 import {count, plural, when} from "./format.js";
 import {run_link, sync_link} from "./syncs.js";
 import {Table} from "./table.js";
@@ -35,6 +35,9 @@ function groups_view(ctx, {title, intro, kinds, empty}) {
     let sync = ctx.query.sync ?? "";
     let words = "";
     let groups = [];
+    let other = 0;
+    let partial = false;
+    let retry_all_of = "";
     const table = new Table({
         caption: title, id: group_id, sort: "-count", empty,
         columns: [
@@ -66,14 +69,17 @@ function groups_view(ctx, {title, intro, kinds, empty}) {
         const found = groups.filter((g) => kinds.includes(g.kind) && (!words || `${g.sync} ${g.message}`.toLowerCase().includes(words)));
         table.update(found);
         const records = found.reduce((sum, g) => sum + g.count, 0);
-        total.textContent = found.length ? `${plural(records, "record")} in ${plural(found.length, "group")}` : "";
-        const refused = sync && found.some((g) => g.kind === "rejected");
-        if (Boolean(refused) !== all.childElementCount > 0)
-            all.replaceChildren(...(refused ? [action(`Retry all refused of ${sync}`, () => retry(sync).then(() => ctx.again()))].filter(Boolean) : []));
+        total.textContent = (found.length ? `${plural(records, "record")} in ${plural(found.length, "group")}` : "")
+            + (other ? `; ${plural(other, "record")} of further messages` : "") + (partial ? "; there are more than were looked at" : "");
+        const refused = found.some((g) => g.kind === "rejected") ? sync : "";
+        if (refused === retry_all_of)
+            return;
+        retry_all_of = refused;
+        swap(all, refused && action(`Retry all refused of ${refused}`, () => retry(refused).then(() => ctx.again())));
     }
 
     async function load(signal) {
-        groups = (await get(path(["errors"], {sync}), signal)).groups;
+        ({groups, other = 0, partial = false} = await get(path(["errors"], {sync}), signal));
         show();
     }
 
@@ -165,10 +171,14 @@ export function record_view(ctx) {
     }
 
     function explain(r) {
+        if (r.refused?.removal)
+            return "The destination refused to remove it; it is tried again after a retry.";
         if (r.refused)
             return "The destination refused it; it stays as it was there until its values change or it is tried again.";
         if (r.in_doubt)
             return "An attempt ended without an answer: the destination may or may not hold its latest values. The next run sends it again.";
+        if (r.absent)
+            return "The destination accepted it once; it has left the model since, and this sync does not remove.";
         return r.accepted ? "The destination accepted its latest values." : "No record of this key was accepted by the destination.";
     }
 
@@ -188,6 +198,7 @@ export function record_view(ctx) {
             h("h2", null, h("code", null, r.key), " in ", sync_link(r.sync)),
             h("p", null, verdict(r), " ", explain(r)),
             r.refused && h("p", {class: "box error words"}, r.refused.message ?? ""),
+            r.refused?.due_at && h("p", null, "Due again ", when(r.refused.due_at), "."),
             r.refused && h("div", {class: "buttons"}, action("Retry", () => retry(r.sync, {key: r.key}).then(look)))));
         const more = history(r);
         if (more)

@@ -2,8 +2,8 @@
 
 import {action, approve_run, cancel_run, may, reject_run, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
-import {funnel} from "./charts.js";
-import {announce, button, facts, h, link, put, svg} from "./dom.js";
+import {funnel, rate_of} from "./charts.js";
+import {announce, button, facts, h, link, put, svg, swap} from "./dom.js";
 import {absolute, count, percent, plural, rough, span, when} from "./format.js";
 import {run_badge} from "./runs.js";
 import {sync_link} from "./syncs.js";
@@ -81,7 +81,7 @@ function summary(run) {
         ["Started", run.started_at && h("span", null, when(run.started_at), h("span", {class: "small"}, absolute(run.started_at)))],
         ["Ended", run.ended_at && when(run.ended_at)],
         ["Took", run.ended_at ? span(run.seconds) : null],
-        ["Records per second", run.ended_at && run.seconds > 0 && run.counts.succeeded ? rough(run.counts.succeeded / run.seconds) : null],
+        ["Records per second", rate_of(run) ? rough(rate_of(run)) : null],
         ["Run", h("code", null, run.id)],
     ]);
 }
@@ -118,12 +118,12 @@ export function run_view(ctx) {
         if (controls_for === state)
             return;
         controls_for = state;
-        parts.controls.replaceChildren(...[
+        swap(parts.controls, [
             state === "held" && action("Approve", () => approve_run(last).then(refresh), {class: "primary"}),
             state === "held" && action("Reject", () => reject_run(last).then(refresh)),
             state === "going" && action("Cancel", () => cancel_run(id).then(refresh), {class: "danger"}),
             state === "ended" && action("Run again", () => run_sync(run.sync)),
-            link(`#/runs?sync=${encodeURIComponent(run.sync)}`, "Other runs of this sync")].filter(Boolean));
+            link(`#/runs?sync=${encodeURIComponent(run.sync)}`, "Other runs of this sync")]);
     }
 
     /** A screen reader hears each quarter, not each batch. */

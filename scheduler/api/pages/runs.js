@@ -1,6 +1,7 @@
 // The history of runs with its filters.
 
 import {get, path} from "./api.js";
+import {rate_of} from "./charts.js";
 import {badge, button, choice, field, h} from "./dom.js";
 import {count, plural, rough, span, when} from "./format.js";
 import {run_link, sync_link} from "./syncs.js";
@@ -34,8 +35,7 @@ export function runs_table(caption, with_sync = true) {
             (r.error || r.reason) && h("span", {class: "small words"}, r.error || r.reason)]},
         {key: "took", label: "Took", class: "number", cell: (r) => span(r.seconds ?? 0)},
         {key: "rows", label: "Rows", class: "number", cell: (r) => count(r.counts.rows)},
-        {key: "rate", label: "Records/s", class: "number", cell: (r) => (r.ended_at && r.seconds > 0 && r.counts.succeeded
-            ? rough(r.counts.succeeded / r.seconds) : "–")},
+        {key: "rate", label: "Records/s", class: "number", cell: (r) => (rate_of(r) ? rough(rate_of(r)) : "–")},
         {key: "trigger", label: "Why", cell: (r) => r.trigger ?? ""},
     ];
     return new Table({caption, columns, id: (r) => r.id, empty: "No runs."});

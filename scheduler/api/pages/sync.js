@@ -3,7 +3,7 @@
 import {action, pause_sync, retry, run_full, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {rate_chart, verdict_chart} from "./charts.js";
-import {badge, facts, h, link, note, put} from "./dom.js";
+import {badge, facts, h, link, note, put, swap} from "./dom.js";
 import {age, count, plural, when} from "./format.js";
 import {runs_table} from "./runs.js";
 import {is_running, run_link, sync_badges} from "./syncs.js";
@@ -17,6 +17,9 @@ function guard_words(guard) {
 }
 
 function mapping_row(m) {
+    if (m.from === "*")
+        return h("tr", {role: "row"}, h("td", {role: "cell", "data-label": "From"}, "every column"),
+            h("td", {role: "cell", "data-label": "To"}, "the field of its own name"));
     const from = m.from !== undefined ? [h("code", null, m.from)]
         : m.template !== undefined ? ["template ", h("code", null, m.template)] : ["always ", h("code", null, JSON.stringify(m.value))];
     return h("tr", {role: "row"}, h("td", {role: "cell", "data-label": "From"}, from),
@@ -25,8 +28,7 @@ function mapping_row(m) {
 
 function mappings_section(s) {
     const list = s.mappings ?? [];
-    const body = !list.length ? note("Every column of the model, under its own name.")
-        : h("div", {class: "table"}, h("table", {role: "table"}, h("caption", {class: "unseen"}, "Mappings"),
+    const body = !list.length ? note("None.") : h("div", {class: "table"}, h("table", {role: "table"}, h("caption", {class: "unseen"}, "Mappings"),
             h("thead", {role: "rowgroup"}, h("tr", {role: "row"}, ["From the model", "To the destination"].map((words) =>
                 h("th", {scope: "col", role: "columnheader"}, words)))),
             h("tbody", {role: "rowgroup"}, list.map(mapping_row))));
@@ -97,7 +99,7 @@ export function sync_view(ctx) {
     function show_controls(sync) {
         const looks = JSON.stringify([sync.paused, Boolean(sync.counts?.refused)]);
         if (looks !== drawn)
-            controls.replaceChildren(buttons(sync, () => load(ctx.signal)));
+            swap(controls, buttons(sync, () => load(ctx.signal).catch(() => {})));
         drawn = looks;
     }
 

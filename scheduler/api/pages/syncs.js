@@ -164,18 +164,27 @@ export function syncs_view(ctx) {
         try {
             if (names.length > FEW)
                 return await load(ctx.signal);
-            (await Promise.all(names.map((name) => get(path(["syncs", name]), ctx.signal)))).forEach(put_sync);
             show();
+            (await Promise.all(names.map((name) => get(path(["syncs", name]), ctx.signal)))).forEach(put_sync);
+            if (names.length)
+                show();
         } catch {
             // the next event or poll asks again
         }
     }
 
+    /** What an event says is shown at once; what it does not say is asked for when a run has ended. */
     function event(kind, data) {
-        if (kind === "reload" || kind === "destination")
+        if (kind === "sync" && data.schedule)
+            put_sync(data);
+        else if (kind === "run") {
+            const sync = known.find((s) => s.name === data.sync);
+            if (sync)
+                put_sync({...sync, last_run: data, held: data.status === "held", phase: data.phase, run: data.phase === "idle" ? null : data.id});
+            if (!sync || data.phase === "idle")
+                stale.add(data.sync);
+        } else
             known.forEach((s) => stale.add(s.name));
-        else
-            stale.add(kind === "run" ? data.sync : data.name ?? data);
         if (!timer)
             timer = setTimeout(catch_up, GATHER_MS);
     }
