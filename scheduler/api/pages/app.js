@@ -98,7 +98,7 @@ function route(moved) {
 
 function failed_box(error, what) {
     return h("div", {class: "box error", id: "load-error"}, h("p", null, error.message),
-        h("div", {class: "buttons"}, button("Try again", () => load(what, true))));
+        error.status !== 403 && h("div", {class: "buttons"}, button("Try again", () => load(what, true))));
 }
 
 /** Reads what the view shows; a failure is told once and tried again. */

@@ -3,7 +3,7 @@
 import {action, approve_run, cancel_run, may, reject_run, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {funnel, rate_of} from "./charts.js";
-import {announce, button, facts, h, link, put, svg, swap} from "./dom.js";
+import {announce, button, facts, h, link, note, put, svg, swap} from "./dom.js";
 import {absolute, count, percent, plural, rough, span, when} from "./format.js";
 import {run_badge} from "./runs.js";
 import {sync_link} from "./syncs.js";
@@ -140,6 +140,8 @@ export function run_view(ctx) {
     }
 
     function show(run) {
+        if (last && ENDED.has(last.status) && !ENDED.has(run.status))
+            return; // an answer that was overtaken by an event
         last = run;
         rates.rows.add(run.counts.rows);
         rates.verdicts.add(answered(run.counts));
@@ -154,7 +156,13 @@ export function run_view(ctx) {
     }
 
     async function load(signal) {
-        show(await get(path(["runs", id]), signal));
+        try {
+            show(await get(path(["runs", id]), signal));
+        } catch (error) {
+            if (error.status !== 404 || last)
+                throw error;
+            put(parts.live, note("No such run, or it waits for its turn: it is shown here as soon as it begins."));
+        }
     }
 
     const refresh = () => load(ctx.signal).catch(() => {}); // after an action; the next event or poll asks again
