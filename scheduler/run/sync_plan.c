@@ -73,11 +73,11 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
     (void)map_fields(run->map, &field_count);
     struct diff_options o = {
         .entries = run->entries,
-        .mode = sync->mode,
-        .on_removed = sync->on_removed,
-        .full = run->full || sync->mode == MODE_FULL,
-        .skip_first = sync->first_run_set && sync->first_run == FIRST_SKIP && !over &&
-                      !run->record.fresh && !run->state_lost,
+        .mode = run->adopt ? MODE_UPSERT : sync->mode, /* which removes nothing */
+        .on_removed = run->adopt ? REMOVED_IGNORE : sync->on_removed,
+        .full = !run->adopt && (run->full || sync->mode == MODE_FULL),
+        .skip_first = run->adopt || (sync->first_run_set && sync->first_run == FIRST_SKIP &&
+                                     !over && !run->record.fresh && !run->state_lost),
         .has_identity = map_has_identity(run->map),
         .primary_names = run->primary_names,
         .primary_count = run->primary_count,

@@ -41,7 +41,7 @@ struct sync_run {
     const struct sync *sync; /* NULL: recovered, and no longer in the project */
     struct run_record record;
     enum run_stage stage;
-    bool full, state_lost;
+    bool full, state_lost, adopt;
     bool dirty; /* the record's counters moved since it was last put into state */
     bool recovered;
     int64_t started_mono_ms;
