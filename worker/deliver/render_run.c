@@ -89,6 +89,19 @@ enum err_code run_collect(struct run *r)
     return rc;
 }
 
+enum err_code run_group(struct run *r)
+{
+    const struct object *o = r->plan->context.object;
+    bool more;
+    rewind_records(r);
+    enum err_code rc = read_record(r, &more);
+    for (size_t i = 0; !rc && more && i < o->group_count; i++)
+        rc = expr_value(r, &r->plan->group[i], &r->group[i]);
+    rewind_records(r);
+    r->at_record = false;
+    return rc;
+}
+
 /* The answer may count within the array that this value chose. */
 static enum err_code note_chosen(struct run *r, struct slice text)
 {
