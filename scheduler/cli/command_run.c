@@ -94,46 +94,83 @@ static uint32_t workers_for(const struct project *p, uint32_t asked)
     return asked;
 }
 
-static int carry_out(const struct cli_options *opts, struct engine_options *o)
+/* The syncs named on the command line, or all. */
+static struct engine_ask *ask_for(const struct cli_options *opts, const struct project *p,
+                                  size_t *ret_count)
 {
-    struct project *project = NULL;
-    struct err err = {0};
-    int status = cli_load(opts, &project);
-    if (!status)
-        status = check_rotation(project, opts->workers);
-    if (status) {
-        project_free(project);
-        return status;
+    size_t n = opts->name_count ? opts->name_count : p->sync_count;
+    struct engine_ask *asks = calloc(n ? n : 1, sizeof *asks);
+    *ret_count = n;
+    for (size_t i = 0; i < n && asks; i++) {
+        snprintf(asks[i].sync, sizeof asks[i].sync, "%s",
+                 opts->name_count ? opts->names[i] : p->syncs[i].name);
+        asks[i].full = opts->full;
     }
+    return asks;
+}
+
+static struct engine_ask *ask_approval(const char *run, size_t *ret_count)
+{
+    struct engine_ask *ask = calloc(1, sizeof *ask);
+    *ret_count = 1;
+    if (ask) {
+        ask->approve = true;
+        snprintf(ask->run, sizeof ask->run, "%s", run);
+    }
+    return ask;
+}
+
+static int run_engine(const struct cli_options *opts, const struct project *project,
+                      const struct engine_ask *asks, size_t count)
+{
+    struct err err = {0};
     struct session s = {.json = opts->json,
                         .draws = isatty(STDERR_FILENO) != 0,
                         .colour = isatty(STDOUT_FILENO) != 0};
-    struct log log = {
-        .program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    struct log log = {.program = "sluice",
+                      .level = s.draws ? LOG_WARN : LOG_INFO,
+                      .fd = STDERR_FILENO,
+                      .format = project->settings.log_format};
     progress_init(&s.progress);
-    o->project = project;
-    o->workers = workers_for(project, opts->workers);
-    o->log = &log;
-    o->on_run = on_run;
-    o->on_progress = on_progress;
-    o->on_stopping = on_stopping;
-    o->ctx = &s;
-    enum err_code rc = engine_run(o, &err);
+    struct engine_options o = {
+        .project = project,
+        .workers = workers_for(project, opts->workers),
+        .log = &log,
+        .on_run = on_run,
+        .on_progress = on_progress,
+        .on_stopping = on_stopping,
+        .ctx = &s,
+    };
+    enum err_code rc = engine_run(&o, asks, count, &err);
     progress_clear(&s.progress);
-    status = rc ? cli_fail(&err) : status_of(&s);
+    return rc ? cli_fail(&err) : status_of(&s);
+}
+
+static int carry_out(const struct cli_options *opts, const char *approve)
+{
+    struct project *project = NULL;
+    struct err err;
+    size_t count;
+    int status = cli_load(opts, &project);
+    if (!status)
+        status = check_rotation(project, opts->workers);
+    if (!status) {
+        struct engine_ask *asks =
+            approve ? ask_approval(approve, &count) : ask_for(opts, project, &count);
+        err_set(&err, ERR_NOMEM, "no memory");
+        status = asks ? run_engine(opts, project, asks, count) : cli_fail(&err);
+        free(asks);
+    }
     project_free(project);
     return status;
 }
 
 int command_run(const struct cli_options *opts)
 {
-    struct engine_options o = {
-        .syncs = opts->names, .sync_count = opts->name_count, .full = opts->full};
-    return carry_out(opts, &o);
+    return carry_out(opts, NULL);
 }
 
 int command_approve(const struct cli_options *opts)
 {
-    struct engine_options o = {.approve = opts->names[0]};
-    return carry_out(opts, &o);
+    return carry_out(opts, opts->names[0]);
 }
