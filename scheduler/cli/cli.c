@@ -24,6 +24,10 @@ static const struct command commands[] = {
      "was\n"
      "stopped, 3 a run is held for approval.\n",
      "fw", 0, 1000, command_run},
+    {"up", "", "run syncs as their schedules say, until stopped",
+     "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
+     "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
+     "w", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -47,7 +51,7 @@ static const struct command commands[] = {
 };
 
 /* Described, but carried out by a later version. */
-static const char *const later_commands[] = {"plan", "up", "pause", "resume", "cancel"};
+static const char *const later_commands[] = {"plan", "pause", "resume", "cancel"};
 
 static const struct {
     char letter;

@@ -64,10 +64,16 @@ bool cli_is_named(const struct cli_options *opts, const char *sync);
 int cli_fail(const struct err *err);
 int cli_status_of(enum err_code code);
 
+/** A refresh token that changes with each use must be shared by all workers: EXIT_OK, or says so. */
+int cli_check_rotation(const struct project *p, uint32_t workers);
+/** Where none was asked for (0), as many as can share what there is to share. */
+uint32_t cli_workers_for(const struct project *p, uint32_t asked);
+
 int command_check(const struct cli_options *opts);
 int command_run(const struct cli_options *opts);
 int command_approve(const struct cli_options *opts);
 int command_retry(const struct cli_options *opts);
+int command_up(const struct cli_options *opts);
 int command_runs(const struct cli_options *opts);
 int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);

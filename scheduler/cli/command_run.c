@@ -67,8 +67,7 @@ static int status_of(const struct session *s)
     return s->rejects ? EXIT_REJECTS : EXIT_OK;
 }
 
-/* A refresh token that changes with each use must be shared by all who use it. */
-static int check_rotation(const struct project *p, uint32_t workers)
+int cli_check_rotation(const struct project *p, uint32_t workers)
 {
     for (size_t i = 0; i < p->destination_count && workers > 1; i++) {
         const struct destination *d = &p->destinations[i];
@@ -85,8 +84,7 @@ static int check_rotation(const struct project *p, uint32_t workers)
     return EXIT_OK;
 }
 
-/* Where nothing was asked for, as many as can share what there is to share. */
-static uint32_t workers_for(const struct project *p, uint32_t asked)
+uint32_t cli_workers_for(const struct project *p, uint32_t asked)
 {
     for (size_t i = 0; i < p->destination_count && !p->settings.seal_key && !asked; i++)
         if (destination_rotates(&p->destinations[i]))
@@ -132,7 +130,7 @@ static int run_engine(const struct cli_options *opts, const struct project *proj
     progress_init(&s.progress);
     struct engine_options o = {
         .project = project,
-        .workers = workers_for(project, opts->workers),
+        .workers = cli_workers_for(project, opts->workers),
         .log = &log,
         .on_run = on_run,
         .on_progress = on_progress,
@@ -151,7 +149,7 @@ static int carry_out(const struct cli_options *opts, const char *approve)
     size_t count;
     int status = cli_load(opts, &project);
     if (!status)
-        status = check_rotation(project, opts->workers);
+        status = cli_check_rotation(project, opts->workers);
     if (!status) {
         struct engine_ask *asks =
             approve ? ask_approval(approve, &count) : ask_for(opts, project, &count);
