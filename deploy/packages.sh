@@ -7,6 +7,7 @@ build_packages="gcc cmake ninja-build pkg-config libc6-dev
 run_packages="redis-server ca-certificates"
 demo_packages="postgresql python3"
 test_packages="clang clang-format libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
+  python3-prometheus-client python3-aiosmtpd
   redis-server nghttp2-server openssl procps util-linux"
 fuzz_packages="libclang-rt-14-dev"
 bench_packages="jq nodejs libcmocka-dev python3"

@@ -11,6 +11,7 @@
 
 #include "protocol/base/arena.h"
 #include "protocol/base/err.h"
+#include "protocol/base/log.h"
 #include "protocol/config/schedule.h"
 
 #include <stdbool.h>
@@ -35,6 +36,8 @@ struct settings {
     uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
     uint32_t limit_slack_ms;
     const char *seal_key; /* secret; seals what the fleet shares through Redis; NULL: none */
+    enum log_format log_format;
+    const char *worker_listen; /* host:port of a worker's metrics; NULL: none */
     struct config_place place;
 };
 

@@ -125,8 +125,10 @@ static int run_engine(const struct cli_options *opts, const struct project *proj
     struct session s = {.json = opts->json,
                         .draws = isatty(STDERR_FILENO) != 0,
                         .colour = isatty(STDOUT_FILENO) != 0};
-    struct log log = {
-        .program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    struct log log = {.program = "sluice",
+                      .level = s.draws ? LOG_WARN : LOG_INFO,
+                      .fd = STDERR_FILENO,
+                      .format = project->settings.log_format};
     progress_init(&s.progress);
     struct engine_options o = {
         .project = project,

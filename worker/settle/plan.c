@@ -54,6 +54,9 @@ static void plan_reset(struct settle_plan *p, enum settle_kind kind)
     p->uncharge_records = false;
     p->pause_ms = 0;
     p->hold_ms = 0;
+    p->entries = 0;
+    p->rest = VERDICT_OPEN;
+    memset(p->verdicts, 0, sizeof p->verdicts);
     reset_buf(&p->result);
     for (size_t i = 0; i < ARRAY_LEN(p->payloads); i++) {
         reset_buf(&p->payloads[i]);
@@ -171,6 +174,10 @@ static struct result start_result(const struct settle_facts *f)
 
 static enum err_code put_result(struct settle_plan *p, const struct result *result, struct err *err)
 {
+    for (size_t i = 0; i < result->entry_count; i++)
+        p->verdicts[result->entries[i].verdict]++;
+    p->entries = (uint32_t)result->entry_count;
+    p->rest = result->rest;
     enum err_code rc = result_put(&p->result, result);
     return rc ? err_set(err, rc, "the result of a batch: %s", err_name(rc)) : ERR_OK;
 }
