@@ -56,6 +56,15 @@ static enum err_code check_syncs(const struct control *c, const struct control_r
     return ERR_OK;
 }
 
+static const char *words_of(const struct control_run_request *request)
+{
+    if (request->plan)
+        return "plan";
+    if (request->adopt)
+        return "adopt";
+    return request->full ? "run full" : "run";
+}
+
 enum err_code control_run(struct control *c, const struct control_actor *who,
                           const struct control_run_request *request,
                           struct control_started **ret_started, size_t *ret_count, struct err *err)
@@ -70,11 +79,7 @@ enum err_code control_run(struct control *c, const struct control_actor *who,
     for (size_t i = 0; i < n && !rc; i++) {
         const char *sync = request->sync_count ? request->syncs[i] : c->project->syncs[i].name;
         rc = run_one(c, who, request, sync, &started[i], err);
-        audit_write(c, who,
-                    request->adopt  ? "adopt"
-                    : request->full ? "run full"
-                                    : "run",
-                    sync, rc ? err : NULL);
+        audit_write(c, who, words_of(request), sync, rc ? err : NULL);
     }
     if (rc) {
         free(started);

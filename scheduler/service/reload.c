@@ -50,7 +50,7 @@ static enum err_code remember_sync(struct control *c, size_t i, struct err *err)
     enum err_code rc = state_run_last(c->state, name, &last, err);
     if (rc == ERR_NOTFOUND)
         return ERR_OK;
-    if (!rc && last.status == RUN_HELD) {
+    if (!rc && last.status == RUN_HELD && !last.plan) {
         m->held = true;
         memcpy(m->held_run, last.id, sizeof m->held_run);
     }
@@ -81,7 +81,7 @@ void control_note_run(struct control *c, const struct run_record *r)
     if (i < 0)
         return;
     struct sync_memory *m = &c->syncs[i];
-    m->held = r->status == RUN_HELD;
+    m->held = r->status == RUN_HELD && !r->plan;
     snprintf(m->held_run, sizeof m->held_run, "%s", m->held ? r->id : "");
     if (!r->read_ended || (r->status != RUN_SUCCESS && r->status != RUN_WARNING))
         return;

@@ -21,15 +21,16 @@ void control_complain(const struct control *c, const char *event, const struct e
 
 /* ---- what the engine tells ---- */
 
-static enum schedule_status schedule_status_of(enum run_status status)
+/* One that is held only to be looked at stands in no schedule's way. */
+static enum schedule_status schedule_status_of(const struct run_record *r)
 {
-    switch ((int)status) {
+    switch ((int)r->status) {
     case RUN_SUCCESS:
         return SCHEDULE_RAN_SUCCESS;
     case RUN_WARNING:
         return SCHEDULE_RAN_WARNING;
     case RUN_HELD:
-        return SCHEDULE_RAN_HELD;
+        return r->plan ? SCHEDULE_RAN_CANCELLED : SCHEDULE_RAN_HELD;
     case RUN_CANCELLED:
     case RUN_SUPERSEDED:
         return SCHEDULE_RAN_CANCELLED;
@@ -52,7 +53,7 @@ static void on_run(void *ctx, const struct run_record *r, bool recovered)
               LOG_INT("ms", r->duration_ms), LOG_INT("recovered", recovered),
               LOG_STR("reason", r->status == RUN_HELD ? r->reason : r->error));
     control_note_run(c, r);
-    schedule_ran(c->table, r->sync, r->id, schedule_status_of(r->status), clock_wall_ms());
+    schedule_ran(c->table, r->sync, r->id, schedule_status_of(r), clock_wall_ms());
     events_run(c, r, true);
 }
 
@@ -231,7 +232,7 @@ static enum err_code open_table(struct control *c, struct err *err)
             break;
         schedule_started(c->table, last.sync, last.id, last.started_ms);
         if (run_status_ended(last.status) || last.status == RUN_HELD)
-            schedule_ran(c->table, last.sync, last.id, schedule_status_of(last.status),
+            schedule_ran(c->table, last.sync, last.id, schedule_status_of(&last),
                          last.ended_ms ? last.ended_ms : r.now);
     }
     return rc;
