@@ -37,6 +37,11 @@ struct field_path {
 /* What a field does to what the destination has already. */
 enum field_policy { POLICY_OVERWRITE, POLICY_SET_IF_EMPTY, POLICY_CREATE_ONLY, POLICY_MERGE };
 
+enum {
+    POLICIES_LOOKED_UP_MAX = 64
+}; /* fields with a policy, where a look-up leaves some out of a
+      record: a bit each */
+
 /* Ways of handling conflicts: a bit per policy but overwrite, whose bit stands for the newest
  * winning.
  */
