@@ -160,7 +160,7 @@ static void rules_that_cannot_be(void **state)
         {RULES("{status: 200, do: {goto: there}}"), "there is no step \"there\" here"},
         {RULES("{step: nothing, status: 200, do: ok}"), "no request has a step \"nothing\""},
         {RULES("{status: 200, do: goto}"), "`goto` does not say where to"},
-        {RULES("{status: 200, do: ok, wait: 1s}"), "`wait` belongs to throttle, retry and pending"},
+        {RULES("{status: 200, do: ok, wait: 1s}"), "`wait` belongs to throttle, retry, restart and pending"},
         {RULES("{status: 429, do: throttle, wait: [10s, {header: Retry-After}]}"),
          "this part of `wait` is never reached"},
         {RULES("{status: 429, do: throttle, wait: soon}"), "a wait must be a duration"},
