@@ -253,6 +253,7 @@ struct sync {
     const char *lane_field; /* destination field; NULL: none */
     bool one_lane;          /* batches go one at a time, in order */
     struct guard guard;
+    uint64_t freshness_ms; /* a change is to be accepted within; 0: no objective */
     struct config_place place;
 };
 
