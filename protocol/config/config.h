@@ -30,7 +30,7 @@ struct config_place {
 enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 const char *role_name(enum role role);
 
-enum { TOKEN_DIGEST_BYTES = 32 };
+enum { TOKEN_DIGEST_BYTES = 32, TOKEN_NAME_MAX = 64 };
 struct api_token {
     const char *name; /* for the audit log */
     enum role role;

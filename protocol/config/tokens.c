@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-enum { TOKENS_MAX = 200, TOKEN_NAME_MAX = 64 };
+enum { TOKENS_MAX = 200 };
 
 struct token_form {
     const char *name;

@@ -66,6 +66,8 @@ static void pack_run(struct pack *k, const struct run_record *r)
     pack_str(k, r->error);
     pack_u64(k, r->counts.warnings);
     pack_str(k, r->warning);
+    pack_u64(k, (uint64_t)r->scheduled_ms);
+    pack_str(k, r->trigger);
 }
 
 static enum err_code unpack_run(struct slice v, struct run_record *r, struct err *err)
@@ -102,6 +104,8 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     unpack_str(&u, r->error, sizeof r->error);
     r->counts.warnings = unpack_u64(&u);
     unpack_str(&u, r->warning, sizeof r->warning);
+    r->scheduled_ms = (int64_t)unpack_u64(&u);
+    unpack_str(&u, r->trigger, sizeof r->trigger);
     return ERR_OK;
 }
 
@@ -129,7 +133,8 @@ static enum err_code check_run(const struct run_record *r, struct err *err)
     if (r->id[0] && memchr(r->id, '\0', sizeof r->id) && r->sync[0] &&
         memchr(r->sync, '\0', sizeof r->sync) && memchr(r->spool, '\0', sizeof r->spool) &&
         memchr(r->reason, '\0', sizeof r->reason) && memchr(r->error, '\0', sizeof r->error) &&
-        memchr(r->warning, '\0', sizeof r->warning))
+        memchr(r->warning, '\0', sizeof r->warning) &&
+        memchr(r->trigger, '\0', sizeof r->trigger))
         return ERR_OK;
     return err_set(err, ERR_INVALID, "state: a run needs an id and a sync");
 }
