@@ -119,7 +119,7 @@ static enum err_code open_tcp(struct api *api, struct err *err)
 {
     struct listen_address at;
     const char *listen_text = api->options.listen;
-    int fd;
+    int fd = -1;
     if (!listen_text || strcmp(listen_text, "off") == 0)
         return ERR_OK;
     if (!listen_parse(listen_text, &at))
