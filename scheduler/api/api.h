@@ -4,7 +4,8 @@
  *
  * Reads and acts through scheduler/service/control.h alone. Every request is answered within one
  * turn of the loop; only event streams stay. Everything has a limit: sizes, connections, requests
- * per second, what one answer looks at. One thread, the loop's.
+ * per second, what one answer looks at. One thread, the loop's;
+ * the program ignores SIGPIPE.
  */
 #ifndef SLUICE_API_API_H
 #define SLUICE_API_API_H

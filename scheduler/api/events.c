@@ -26,27 +26,19 @@ struct events {
 
 /* ---- clients ---- */
 
-static void forget(struct events *e, struct evhttp_connection *connection)
-{
-    for (size_t i = 0; i < e->count; i++)
-        if (e->clients[i].connection == connection) {
-            e->clients[i] = e->clients[--e->count];
-            return;
-        }
-}
-
+/* The connection ends. Where its client left, evhttp has taken the request off it, for us to end;
+ * else it frees the request with the connection. */
 static void on_close(struct evhttp_connection *connection, void *ctx)
 {
-    forget(ctx, connection);
-}
-
-/* Frees the connection, which forgets the client. */
-static void drop(struct events *e, size_t i)
-{
-    struct evhttp_connection *connection = e->clients[i].connection;
-    forget(e, connection);
-    evhttp_connection_set_closecb(connection, NULL, NULL);
-    evhttp_connection_free(connection);
+    struct events *e = ctx;
+    for (size_t i = 0; i < e->count; i++)
+        if (e->clients[i].connection == connection) {
+            struct evhttp_request *req = e->clients[i].req;
+            e->clients[i] = e->clients[--e->count];
+            if (!evhttp_request_get_connection(req))
+                evhttp_send_reply_end(req);
+            return;
+        }
 }
 
 static bool send_to(struct client *client, struct slice text)
@@ -68,7 +60,7 @@ static void send_to_all(struct events *e, struct slice text)
     const struct settings *s = &control_project(e->api->options.control)->settings;
     for (size_t i = e->count; i-- > 0;)
         if (!auth_is_known(s, &e->clients[i].who) || !send_to(&e->clients[i], text))
-            drop(e, i);
+            evhttp_connection_free(e->clients[i].connection);
 }
 
 static void on_keep_alive(evutil_socket_t fd, short what, void *ctx)

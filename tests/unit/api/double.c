@@ -250,7 +250,7 @@ enum err_code control_sync_look(const struct control *c, const char *sync,
 {
     struct control *own = (struct control *)(uintptr_t)c;
     const struct sync *s = project_sync(control_project(c), sync);
-    struct run_record last;
+    struct run_record last = {0};
     if (!s)
         return err_set(err, ERR_NOTFOUND, "there is no sync %s", sync);
     *ret = (struct control_sync_view){.sync = s};
@@ -264,7 +264,7 @@ enum err_code control_sync_look(const struct control *c, const char *sync,
     ret->destination_paused = control_destination_paused(c, s->destination->name);
     ret->held = !state_run_last(c->state, sync, &last, NULL) && last.status == RUN_HELD;
     ret->next_ms = ret->paused ? 0 : c->started_ms + 60000;
-    ret->fresh_ms = last.ended_ms;
+    ret->fresh_ms = *last.id ? last.ended_ms : 0;
     if (ret->paused)
         strcpy(ret->waits_for, "it is paused");
     return ERR_OK;

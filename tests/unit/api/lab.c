@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +54,7 @@ void lab_open(struct lab *lab, const char *settings)
 {
     static int seven = 7;
     struct err err;
+    signal(SIGPIPE, SIG_IGN); /* as every program of ours does */
     *lab = (struct lab){0};
     folder_init(&lab->folder);
     lab_write(lab, settings, "");
