@@ -11,6 +11,8 @@
 
 #include "protocol/base/arena.h"
 #include "protocol/base/err.h"
+#include "protocol/base/log.h"
+#include "protocol/config/schedule.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,6 +50,8 @@ struct settings {
     uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
     uint32_t limit_slack_ms;
     const char *seal_key; /* secret; seals what the fleet shares through Redis; NULL: none */
+    enum log_format log_format;
+    const char *worker_listen; /* host:port of a worker's metrics; NULL: none */
     struct config_place place;
 };
 
@@ -236,15 +240,6 @@ struct field_recipe {
     size_t transform_count;
 };
 
-enum schedule_kind {
-    SCHEDULE_MANUAL,
-    SCHEDULE_EVERY,
-    SCHEDULE_CRON,
-    SCHEDULE_AFTER,
-    SCHEDULE_ON_CHANGE,
-    SCHEDULE_STREAM
-};
-
 struct sync {
     const char *name;
     const struct model *model;
@@ -265,12 +260,7 @@ struct sync {
     uint64_t batch_bytes;    /* likewise */
     bool first_run_set;
     enum first_run first_run;
-    enum schedule_kind schedule; /* only manual runs are carried out by this version */
-    uint64_t every_ms;           /* SCHEDULE_EVERY */
-    const char *cron;            /* SCHEDULE_CRON: five fields or a word such as @daily */
-    const char *cron_timezone;   /* NULL: UTC */
-    const struct sync **after;   /* SCHEDULE_AFTER: without circles */
-    size_t after_count;
+    struct schedule schedule;
     enum priority priority;
     /* Equal values never share two requests in flight; at most one of the two is set. */
     const char *lane_by;    /* column; NULL: none */

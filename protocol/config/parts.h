@@ -70,14 +70,19 @@ void sync_add_recipes(struct reader *rd, struct sync *sync);
 
 /** guard may be NULL; sync->mode is set. */
 void guard_read(struct reader *rd, const struct node *node, struct sync *sync);
-/** `after` is resolved by schedules_link, when all syncs are known. */
+/** node may be NULL; sync->model is set where there is one. `after` is resolved by after_link, when
+ * all syncs are known. */
 void schedule_read(struct reader *rd, const struct node *node, struct sync *sync);
-void schedules_link(struct reader *rd);
+void after_link(struct reader *rd);
+/** Says that no sync starts by itself, where one has a schedule. */
+void schedules_note(struct reader *rd);
 
-/** NULL where text is a cron line of five fields or a word such as @daily; else what is wrong with
+/** Reads a cron line of five fields or a word such as @daily. Returns NULL, or what is wrong with
  * it. */
-const char *cron_problem(const char *text);
+const char *cron_read(const char *text, struct cron *ret);
 /** A mistake where the time zone database is installed and does not have this zone. */
 void timezone_check(struct reader *rd, const struct node *node);
+/** A mistake where the database is not installed: for zones that the scheduler itself reads. */
+void timezone_check_database(struct reader *rd, const struct node *node);
 
 #endif

@@ -11,7 +11,10 @@ struct settings_form {
     const char *state_dir;
     const struct node *tokens;
     uint64_t limit_slack_ms;
+    int log_format;
 };
+
+static const char *const log_formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
 
 #define MEMBER(m) .offset = offsetof(struct settings_form, m)
 static const struct field fields[] = {
@@ -24,6 +27,8 @@ static const struct field fields[] = {
     {"disk_reserve", FIELD_SIZE, MEMBER(s.disk_reserve_bytes), .max = 1ull << 50},
     {"seal_key", FIELD_TEXT, MEMBER(s.seal_key), .may_be_empty = true},
     {"limit_slack", FIELD_DURATION, MEMBER(limit_slack_ms), .max = 60000},
+    {"log_format", FIELD_WORD, MEMBER(log_format), .words = log_formats},
+    {"worker_listen", FIELD_TEXT, MEMBER(s.worker_listen)},
 };
 static const struct form form = {"`settings` map", fields, ARRAY_LEN(fields), false};
 
@@ -71,6 +76,17 @@ static void read_listen(struct reader *rd, const struct entry *of, struct settin
                 "`listen` is an address that other machines can reach, so `settings.tokens` must "
                 "say who may use it: `sluice token` makes one; or write 127.0.0.1:%u",
                 at.port);
+}
+
+/* Nothing is asked of who reads a worker's metrics: they hold names and numbers only. */
+static void read_worker_listen(struct reader *rd, const struct entry *of, struct settings *s)
+{
+    struct listen_address at;
+    if (strcmp(s->worker_listen, "off") == 0)
+        s->worker_listen = NULL;
+    else if (!listen_parse(s->worker_listen, &at))
+        mistake(rd, place_of_value(of, "worker_listen"),
+                "`worker_listen` must be an address and a port, 127.0.0.1:9470, or off");
 }
 
 /* Takes . and .. out of an absolute path without looking at the disk: the folder need not exist
@@ -139,6 +155,9 @@ void settings_read(struct reader *rd, const struct entry *settings)
     if (settings && !node_is_core(settings->node, CORE_NULL))
         form_read(rd, &form, settings, &f);
     f.s.limit_slack_ms = (uint32_t)f.limit_slack_ms;
+    f.s.log_format = (enum log_format)f.log_format;
+    if (f.s.worker_listen)
+        read_worker_listen(rd, settings, &f.s);
     if (f.s.redis)
         check_redis(rd, settings, f.s.redis);
     if (f.s.redis_ca)

@@ -128,8 +128,7 @@ static void read_rest(struct reader *rd, const struct entry *of, struct sync_for
     }
     sync_resolve(rd, of, &f->s);
     guard_read(rd, f->guard, &f->s);
-    if (f->schedule)
-        schedule_read(rd, f->schedule, &f->s);
+    schedule_read(rd, f->schedule, &f->s);
     if (f->mappings && !f->mappings->broken)
         mappings_read(rd, f->mappings, &f->s);
     mappings_check(rd, &f->s);
@@ -163,5 +162,7 @@ void syncs_read(struct reader *rd)
     for (size_t i = 0; i < s->count && !rd->failed; i++)
         sync_read(rd, &s->entries[i], &rd->project->syncs[i]);
     if (!rd->failed)
-        schedules_link(rd);
+        after_link(rd);
+    if (!rd->failed)
+        schedules_note(rd);
 }

@@ -31,7 +31,7 @@ static bool list_run(void *ctx, const struct run_record *r)
     if (!run_status_ended(r->status) && !control_run_get(l->control, r->id, &now, &none))
         r = &now; /* newer than its record */
     if (l->status < 0 || r->status == (enum run_status)l->status) {
-        view_run(l->o, NULL, l->control, r, NULL);
+        view_run(l->o, NULL, l->control, r);
         l->shown++;
     }
     return l->shown < l->limit && l->looked < LOOKED_AT_MAX;
@@ -163,11 +163,12 @@ static void start(struct api_call *c, const struct control_run_request *request)
 
 void answer_runs_start(struct api_call *c)
 {
-    static const char *const members[] = {"syncs", "full", "adopt", NULL};
+    static const char *const members[] = {"syncs", "full", "adopt", "plan", NULL};
     struct control_run_request request = {0};
     const char **names = NULL;
     if (call_members(c, members) && call_flag(c, "full", &request.full) &&
-        call_flag(c, "adopt", &request.adopt) && read_syncs(c, &names, &request.sync_count)) {
+        call_flag(c, "adopt", &request.adopt) && call_flag(c, "plan", &request.plan) &&
+        read_syncs(c, &names, &request.sync_count)) {
         request.syncs = names;
         start(c, &request);
     }
@@ -186,7 +187,7 @@ static void answer_with(struct api_call *c, const char *id)
         return;
     }
     output_init(&o);
-    view_run(&o, NULL, c->control, &r, NULL);
+    view_run(&o, NULL, c->control, &r);
     call_answer(c, 200, &o);
 }
 

@@ -43,11 +43,11 @@ void answer_sync(struct api_call *c)
 
 void answer_sync_run(struct api_call *c)
 {
-    static const char *const members[] = {"full", "adopt", NULL};
+    static const char *const members[] = {"full", "adopt", "plan", NULL};
     const struct sync *sync = call_sync(c, c->arguments[0]);
     struct control_run_request request = {.sync_count = 1};
     if (!sync || !call_members(c, members) || !call_flag(c, "full", &request.full) ||
-        !call_flag(c, "adopt", &request.adopt))
+        !call_flag(c, "adopt", &request.adopt) || !call_flag(c, "plan", &request.plan))
         return;
     const char *name = sync->name;
     const struct control_actor who = call_actor(c);

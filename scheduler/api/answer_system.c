@@ -103,6 +103,9 @@ void answer_login(struct api_call *c)
 
 void answer_logout(struct api_call *c)
 {
+    static const char *const members[] = {NULL};
+    if (!call_members(c, members))
+        return;
     auth_logout(&c->api->auth, c->facts.cookie);
     call_header(c, "Set-Cookie", AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     call_answer_empty(c, 204);

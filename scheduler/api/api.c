@@ -167,7 +167,7 @@ enum err_code api_start(const struct api_options *options, struct api **ret, str
     api->options = *options;
     api->tcp.api = api->unix_socket.api = api;
     api->unix_socket.local = true;
-    enum err_code rc = events_new(api, &api->events, err);
+    enum err_code rc = streams_new(api, &api->streams, err);
     rc = rc ? rc : open_tcp(api, err);
     rc = rc ? rc : open_socket_file(api, err);
     if (rc) {
@@ -188,7 +188,7 @@ void api_free(struct api *api)
         socket_file_remove(api->socket_path, api->socket_device, api->socket_inode);
     endpoint_close(&api->tcp);
     endpoint_close(&api->unix_socket);
-    events_free(api->events);
+    streams_free(api->streams);
     free(api->socket_path);
     free(api);
 }

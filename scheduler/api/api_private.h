@@ -5,7 +5,7 @@
 #include "scheduler/api/api.h"
 #include "scheduler/api/auth.h"
 #include "scheduler/api/connections.h"
-#include "scheduler/api/events.h"
+#include "scheduler/api/streams.h"
 #include "scheduler/api/rate.h"
 
 enum { API_URL_BYTES = 320 };
@@ -26,7 +26,7 @@ struct api {
     struct endpoint tcp, unix_socket;
     struct auth auth;
     struct rate rate;
-    struct events *events;
+    struct streams *streams;
     char url[API_URL_BYTES];
     char *socket_path; /* of the file that is ours */
     uint64_t socket_device, socket_inode;

@@ -58,7 +58,7 @@ void answer_record(struct api_call *c);
 void answer_destinations(struct api_call *c);
 void answer_destination_pause(struct api_call *c);
 void answer_destination_resume(struct api_call *c);
-/* events.c */
+/* streams.c */
 void answer_events(struct api_call *c);
 
 #endif

@@ -39,36 +39,23 @@ static void put_counts(struct output *o, const struct run_counts *c)
     output_count(o, "warnings", c->warnings);
 }
 
-static const char *phase_of(struct control *c, const char *run)
-{
-    size_t count;
-    const struct control_run_view *views = control_runs(c, &count);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(views[i].record->id, run) == 0)
-            return control_phase_name(views[i].phase);
-    return control_phase_name(CONTROL_IDLE);
-}
-
 static double seconds_of(const struct run_record *r)
 {
     int64_t now = clock_wall_ms();
-    if (r->ended_ms || r->status == RUN_HELD || now < r->started_ms)
+    if (r->ended_ms || r->status == RUN_HELD || !r->started_ms || now < r->started_ms)
         return (double)r->duration_ms / 1000;
     return (double)(now - r->started_ms) / 1000;
 }
 
-void view_run(struct output *o, const char *name, struct control *c, const struct run_record *r,
-              const enum control_phase *phase)
+void view_run(struct output *o, const char *name, struct control *c, const struct run_record *r)
 {
     bool ended = run_status_ended(r->status);
     output_open(o, name, '{');
     output_text(o, "id", r->id);
     output_text(o, "sync", r->sync);
     output_text(o, "status", run_status_name(r->status));
-    output_text(o, "phase",
-                phase   ? control_phase_name(*phase)
-                : ended ? control_phase_name(CONTROL_IDLE)
-                        : phase_of(c, r->id));
+    output_text(o, "phase", control_phase_name(ended ? CONTROL_IDLE : control_run_phase(c, r->id)));
+    output_flag(o, "plan", r->plan);
     output_text_or_null(o, "trigger", r->trigger);
     output_time(o, "scheduled_at", r->scheduled_ms ? r->scheduled_ms : r->started_ms);
     output_time(o, "started_at", r->started_ms);

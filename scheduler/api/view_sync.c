@@ -41,7 +41,7 @@ static enum err_code put_last_run(struct output *o, struct control *c, const str
     if (rc)
         output_null(o, "last_run");
     else
-        view_run(o, "last_run", c, control_run_get(c, last.id, &now, &none) ? &last : &now, NULL);
+        view_run(o, "last_run", c, control_run_get(c, last.id, &now, &none) ? &last : &now);
     return ERR_OK;
 }
 

@@ -5,9 +5,7 @@
 #include "scheduler/api/output.h"
 #include "scheduler/service/control.h"
 
-/** phase NULL: taken from the runs under way. */
-void view_run(struct output *o, const char *name, struct control *c, const struct run_record *r,
-              const enum control_phase *phase);
+void view_run(struct output *o, const char *name, struct control *c, const struct run_record *r);
 /** detail: mappings, guard, keys and counts as well. */
 enum err_code view_sync(struct output *o, const char *name, struct control *c,
                         const struct sync *sync, bool detail, struct err *err) MUST_CHECK;

@@ -24,6 +24,23 @@ static const struct command commands[] = {
      "was\n"
      "stopped, 3 a run is held for approval.\n",
      "fw", 0, 1000, command_run},
+    {"plan", "[SYNC…]", "show what a run would send, and send nothing",
+     "Reads each model once and compares, in a copy of the state. Shows for each sync what would "
+     "be\n"
+     "added, changed and removed, samples of each, the first request with secrets starred out, "
+     "and\n"
+     "how long the limits make it take. With -o FILE the plan is kept: `sluice apply FILE` sends\n"
+     "exactly that, as long as no other run of the sync came between.\n\n"
+     "Exit status: 0 planned, 2 a plan could not be made, 3 a guard would hold a run.\n",
+     "flo", 0, 1000, command_plan},
+    {"apply", "FILE", "send exactly what `sluice plan -o FILE` planned", "Exits as `run` does.\n",
+     "w", 1, 1, command_apply},
+    {"adopt", "SYNC…", "take a model's present rows as synced, and send nothing",
+     "For a destination that has these records already, say from the tool that Sluice replaces.\n"
+     "Reads each model once and remembers its rows as accepted; later runs send what changes from\n"
+     "then on. Rows that were refused stay refused; vanished rows are removed by the next run,\n"
+     "where the sync removes.\n",
+     "", 1, 1000, command_adopt},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -47,7 +64,7 @@ static const struct command commands[] = {
 };
 
 /* Described, but carried out by a later version. */
-static const char *const later_commands[] = {"plan", "up", "pause", "resume", "cancel"};
+static const char *const later_commands[] = {"up", "pause", "resume", "cancel"};
 
 static const struct {
     char letter;
@@ -60,6 +77,7 @@ static const struct {
     {'m', "      --message TEXT   only records whose message contains TEXT\n"},
     {'r', "      --run RUN        only records of this run\n"},
     {'d', "      --markdown       everything about all that are built in, as Markdown\n"},
+    {'o', "  -o, --output FILE    keep the plan and write its name to FILE\n"},
     {'l', "      --limit N        at most N rows (default 20)\n"},
 };
 
@@ -122,17 +140,12 @@ static bool parse_number(const char *text, uint32_t max, uint32_t *ret)
 enum { OPT_JSON = 256, OPT_HELP };
 
 static const struct option long_options[] = {
-    {"directory", required_argument, NULL, 'C'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},
-    {"full", no_argument, NULL, 'f'},
-    {"workers", required_argument, NULL, 'w'},
-    {"key", required_argument, NULL, 'k'},
-    {"message", required_argument, NULL, 'm'},
-    {"run", required_argument, NULL, 'r'},
-    {"limit", required_argument, NULL, 'l'},
-    {"markdown", no_argument, NULL, 'd'},
-    {NULL, 0, NULL, 0},
+    {"directory", required_argument, NULL, 'C'}, {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},       {"full", no_argument, NULL, 'f'},
+    {"workers", required_argument, NULL, 'w'},   {"key", required_argument, NULL, 'k'},
+    {"message", required_argument, NULL, 'm'},   {"run", required_argument, NULL, 'r'},
+    {"output", required_argument, NULL, 'o'},    {"limit", required_argument, NULL, 'l'},
+    {"markdown", no_argument, NULL, 'd'},        {NULL, 0, NULL, 0},
 };
 
 /* Sets one option; returns false when its value is no good. */
@@ -151,7 +164,11 @@ static bool take_option(int letter, struct cli_options *o)
     case 'w':
         return parse_number(optarg, WORKERS_OPTION_MAX, &o->workers);
     case 'l':
+        o->limit_set = true;
         return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
+    case 'o':
+        o->output = optarg;
+        return true;
     case 'k':
         o->key = optarg;
         return true;
@@ -171,7 +188,7 @@ static int run_command(const struct command *c, struct cli_options o, int argc, 
     int letter;
     int index = 0;
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":C:", long_options, &index)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":C:o:", long_options, &index)) != -1) {
         if (letter == OPT_HELP) {
             print_help(c);
             return EXIT_OK;

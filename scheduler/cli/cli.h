@@ -27,8 +27,11 @@ struct cli_options {
     const char *dir;          /* -C, default "." */
     bool json;                /* --json */
     bool full;                /* run --full */
+    bool adopt;               /* send nothing: the command is adopt */
     uint32_t workers;         /* run --workers, 0: default */
     uint32_t limit;           /* --limit, rows of output */
+    bool limit_set;           /* it was given */
+    const char *output;       /* -o */
     const char *key;          /* --key */
     const char *message;      /* --message */
     const char *run;          /* --run */
@@ -64,10 +67,29 @@ bool cli_is_named(const struct cli_options *opts, const char *sync);
 int cli_fail(const struct err *err);
 int cli_status_of(enum err_code code);
 
+/** A refresh token that changes with each use must be shared by all workers: EXIT_OK, or says so.
+ */
+int cli_check_rotation(const struct project *p, uint32_t workers);
+/** Where none was asked for (0), as many as can share what there is to share. */
+uint32_t cli_workers_for(const struct project *p, uint32_t asked);
+
+struct cli_session;
+struct engine;
+/** An engine that tells what it does as `sluice run` does. */
+enum err_code cli_session_new(const struct cli_options *opts, const struct project *project,
+                              struct cli_session **ret_session, struct engine **ret_engine,
+                              struct err *err) MUST_CHECK;
+/** Frees both; the exit status that follows from the runs that ended. Accepts NULL. */
+int cli_session_end(struct cli_session *session, struct engine *engine);
+
 int command_check(const struct cli_options *opts);
 int command_run(const struct cli_options *opts);
+int command_adopt(const struct cli_options *opts);
 int command_approve(const struct cli_options *opts);
 int command_retry(const struct cli_options *opts);
+int command_plan(const struct cli_options *opts);
+int command_apply(const struct cli_options *opts);
+int command_up(const struct cli_options *opts);
 int command_runs(const struct cli_options *opts);
 int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);

@@ -53,6 +53,7 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
 void quota_free(struct quota *q);
 
 const char *quota_name(const struct quota *q);
+const struct destination *quota_destination(const struct quota *q);
 struct queue *quota_queue(const struct quota *q);
 const char *quota_epoch(const struct quota *q);
 bool quota_is_ready(const struct quota *q);
@@ -78,6 +79,17 @@ struct quota_summary {
     double limit_used; /* of the limit that is used most, 0…1 */
 };
 const struct quota_summary *quota_summary(const struct quota *q);
+/** Factor and use of each limit, as told last. Borrowed until the loop turns. */
+double quota_factor(const struct quota *q);
+const uint64_t *quota_limit_used(const struct quota *q, size_t *ret_count);
+/** The same account with the same limits in another project, whose destination outlives this. */
+void quota_rebind(struct quota *q, const struct destination *destination);
+/** Nothing of it is on its way to Redis: after quota_shut, or once it is broken. */
+bool quota_is_idle(const struct quota *q);
+/** Opens an idle one that is shut or broken anew, for a destination of the same quota. */
+void quota_again(struct quota *q, const struct destination *destination);
+/** A read of the results that began after since_ms (monotonic) found no more of them. */
+bool quota_results_end(const struct quota *q, int64_t since_ms);
 /** Gives up the permit, so that the next engine need not wait for it; keeps windows. done is called
  * once. */
 void quota_shut(struct quota *q, void (*done)(void *ctx), void *ctx);

@@ -45,15 +45,16 @@ struct run_record {
     bool published;  /* something may have reached a destination */
     bool fresh;      /* planned against the sync's fresh entries */
     bool waits;      /* nothing is published before the plan was judged */
+    bool plan;       /* held for no other reason than to be looked at */
     char spool[256]; /* file name inside state_dir; empty: none */
     uint8_t mapping[16];
     uint8_t target[16];
-    uint64_t version;               /* state_sync_version at the hold */
-    uint64_t batches;               /* planned */
-    char reason[RUN_TEXT_MAX + 1];  /* why held */
-    char error[RUN_TEXT_MAX + 1];   /* why failed */
-    char warning[RUN_TEXT_MAX + 1]; /* the last one's words; empty: none */
-    int64_t scheduled_ms;           /* wall clock: when it was due; 0: when it began */
+    uint64_t version;                  /* state_sync_version at the hold */
+    uint64_t batches;                  /* planned */
+    char reason[RUN_TEXT_MAX + 1];     /* why held */
+    char error[RUN_TEXT_MAX + 1];      /* why failed */
+    char warning[RUN_TEXT_MAX + 1];    /* the last one's words; empty: none */
+    int64_t scheduled_ms;              /* wall clock: when it was due; 0: when it began */
     char trigger[RUN_TRIGGER_MAX + 1]; /* who or what asked for it; empty: a command */
 };
 

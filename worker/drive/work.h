@@ -34,6 +34,7 @@ struct work {
     struct progress progress;
     uint32_t step;             /* of request: the one to be carried out now */
     uint64_t token_generation; /* of the token it was rendered with */
+    bool token_new;            /* which this worker got, and which nobody here used before */
 };
 
 /**

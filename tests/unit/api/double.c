@@ -278,6 +278,12 @@ const struct control_run_view *control_runs(struct control *c, size_t *ret_count
     return c->views;
 }
 
+enum control_phase control_run_phase(struct control *c, const char *run)
+{
+    struct under_way *at = find(c, run);
+    return at ? at->phase : CONTROL_IDLE;
+}
+
 enum err_code control_run_get(struct control *c, const char *run, struct run_record *ret,
                               struct err *err)
 {

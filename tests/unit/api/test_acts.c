@@ -109,6 +109,42 @@ static void bodies_that_are_wrong_are_refused(void **state)
     assert_string_equal(at(get(lab, "/api/v1/runs", AS_VIEWER), "runs"), "[]");
 }
 
+/* A number is no flag, text or list: a member that the API knows is refused for its value. */
+static void members_are_those_of_the_document(void **state)
+{
+    struct lab *lab = *state;
+    const char *path, *name;
+    json_t *item, *value;
+    json_object_foreach(json_object_get(lab->document, "paths"), path, item)
+    {
+        const json_t *schema = json_object_get(json_object_get(item, "post"), "requestBody");
+        static const char *const way[] = {"content", "application/json", "schema", "properties"};
+        for (size_t i = 0; i < ARRAY_LEN(way); i++)
+            schema = json_object_get(schema, way[i]);
+        if (!schema)
+            continue;
+        char sent[256], there[128] = "/api/v1/syncs/lines/run";
+        if (!strstr(path, "{name}/run"))
+            snprintf(there, sizeof there, "%s", path);
+        bool retry = strstr(path, "/retry");
+        if (retry)
+            snprintf(there, sizeof there, "/api/v1/syncs/lines/retry");
+        if (strchr(there, '{'))
+            continue; /* those that take nothing */
+        json_object_foreach((json_t *)(uintptr_t)schema, name, value)
+        {
+            snprintf(sent, sizeof sent, "{\"%s\":1}", name);
+            const struct answer *a = ask(lab, "POST", there, AS_OPERATOR, sent);
+            assert_int_equal(a->status, 400);
+            if (strstr(a->body, "unknown member"))
+                fail_msg("%s does not know %s", path, name);
+        }
+        const struct answer *a = ask(lab, "POST", there, AS_ADMIN, "{\"zzz\":1}");
+        assert_int_equal(a->status, 400);
+        assert_non_null(strstr(a->body, "unknown member"));
+    }
+}
+
 static void runs_are_cancelled_approved_and_rejected_where_they_can_be(void **state)
 {
     struct lab *lab = *state;
@@ -258,6 +294,7 @@ int main(void)
         with_lab(a_sync_is_run_and_a_second_request_waits),
         with_lab(several_syncs_are_run_at_once),
         with_lab(bodies_that_are_wrong_are_refused),
+        with_lab(members_are_those_of_the_document),
         with_lab(runs_are_cancelled_approved_and_rejected_where_they_can_be),
         with_lab(syncs_and_destinations_are_paused_and_resumed),
         with_lab(refusals_are_forgotten_by_group),

@@ -3,7 +3,7 @@
 
 #include "protocol/base/clock.h"
 #include "scheduler/api/api_private.h"
-#include "scheduler/api/events.h"
+#include "scheduler/api/streams.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,7 @@ static void expect(struct lab *lab, int fd, const char *words)
 static void wait_clients(struct lab *lab, size_t count)
 {
     int64_t end = clock_mono_ms() + DEADLINE_MS;
-    while (events_clients(lab->api->events) != count) {
+    while (streams_clients(lab->api->streams) != count) {
         assert_true(clock_mono_ms() < end);
         lab_turn(lab);
     }
@@ -58,7 +58,7 @@ static void everyone_who_listens_is_told(void **state)
 {
     struct lab *lab = *state;
     int one = subscribe(lab, AS_VIEWER), two = subscribe(lab, AS_ADMIN);
-    assert_int_equal(events_clients(lab->api->events), 2);
+    assert_int_equal(streams_clients(lab->api->streams), 2);
     struct run_record r = {.id = "r1", .sync = "lines", .status = RUN_PLANNED, .started_ms = 5};
     double_put_run(lab->control, &r, CONTROL_SENDING);
     double_tell(lab->control, CONTROL_EVENT_RUN, "r1", &r);
@@ -102,14 +102,14 @@ static void who_does_not_read_is_dropped(void **state)
     int deaf = subscribe(lab, AS_VIEWER), good = subscribe(lab, AS_VIEWER);
     char *rest = malloc(1 << 20);
     /* Until the kernel's buffers are full, and then ours. */
-    for (int i = 0; i < 10000 && events_clients(lab->api->events) == 2; i++) {
+    for (int i = 0; i < 10000 && streams_clients(lab->api->streams) == 2; i++) {
         for (int j = 0; j < 64; j++)
             double_tell(lab->control, CONTROL_EVENT_RUN, "r1", &r);
         lab_turn(lab);
         while (recv(good, rest, 1 << 20, 0) > 0)
             lab_turn(lab);
     }
-    assert_int_equal(events_clients(lab->api->events), 1);
+    assert_int_equal(streams_clients(lab->api->streams), 1);
     double_end_run(lab->control, (double_put_run(lab->control, &r, CONTROL_SENDING), "r1"),
                    RUN_SUCCESS);
     expect(lab, good, "\"status\":\"success\"");
@@ -121,14 +121,14 @@ static void who_does_not_read_is_dropped(void **state)
 static void there_is_an_end_to_how_many_listen(void **state)
 {
     struct lab *lab = *state;
-    int fds[EVENTS_CLIENTS_MAX];
+    int fds[STREAMS_MAX];
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         fds[i] = subscribe(lab, i % 2 ? AS_VIEWER : AS_ADMIN);
     const struct answer *a = ask(lab, "GET", "/api/v1/events", AS_OPERATOR, NULL);
     assert_int_equal(a->status, 503);
     assert_string_equal(at(a->json, "error/code"), "full");
     close(fds[0]);
-    wait_clients(lab, EVENTS_CLIENTS_MAX - 1);
+    wait_clients(lab, STREAMS_MAX - 1);
     fds[0] = subscribe(lab, AS_OPERATOR);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         close(fds[i]);
@@ -138,7 +138,7 @@ static void a_head_of_a_stream_ends_at_once(void **state)
 {
     struct lab *lab = *state;
     assert_int_equal(ask(lab, "HEAD", "/api/v1/events", AS_VIEWER, NULL)->status, 200);
-    assert_int_equal(events_clients(lab->api->events), 0);
+    assert_int_equal(streams_clients(lab->api->streams), 0);
 }
 
 static void ending_the_api_ends_its_streams(void **state)

@@ -1,4 +1,4 @@
-#include "scheduler/api/events.h"
+#include "scheduler/api/streams.h"
 
 #include "scheduler/api/api_private.h"
 #include "scheduler/api/routes.h"
@@ -17,11 +17,11 @@ struct client {
     struct caller who;
 };
 
-struct events {
+struct streams {
     struct api *api;
     struct event *keep_alive;
     size_t count;
-    struct client clients[EVENTS_CLIENTS_MAX];
+    struct client clients[STREAMS_MAX];
 };
 
 /* ---- clients ---- */
@@ -30,7 +30,7 @@ struct events {
  * else it frees the request with the connection. */
 static void on_close(struct evhttp_connection *connection, void *ctx)
 {
-    struct events *e = ctx;
+    struct streams *e = ctx;
     for (size_t i = 0; i < e->count; i++)
         if (e->clients[i].connection == connection) {
             struct evhttp_request *req = e->clients[i].req;
@@ -44,7 +44,7 @@ static void on_close(struct evhttp_connection *connection, void *ctx)
 static bool send_to(struct client *client, struct slice text)
 {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(client->connection);
-    if (evbuffer_get_length(bufferevent_get_output(bev)) + text.n > EVENTS_BUFFER_MAX)
+    if (evbuffer_get_length(bufferevent_get_output(bev)) + text.n > STREAMS_BUFFER_MAX)
         return false;
     struct evbuffer *chunk = evbuffer_new();
     bool good = chunk && evbuffer_add(chunk, text.p, text.n) == 0;
@@ -55,7 +55,7 @@ static bool send_to(struct client *client, struct slice text)
     return good;
 }
 
-static void send_to_all(struct events *e, struct slice text)
+static void send_to_all(struct streams *e, struct slice text)
 {
     const struct settings *s = &control_project(e->api->options.control)->settings;
     for (size_t i = e->count; i-- > 0;)
@@ -94,7 +94,7 @@ static enum err_code put_data(struct output *o, struct control *c, const struct 
     const struct destination *destination;
     switch (ev->kind) {
     case CONTROL_EVENT_RUN:
-        view_run(o, NULL, c, ev->record, NULL);
+        view_run(o, NULL, c, ev->record);
         return ERR_OK;
     case CONTROL_EVENT_SYNC:
         sync = project_sync(p, ev->name);
@@ -111,7 +111,7 @@ static enum err_code put_data(struct output *o, struct control *c, const struct 
 
 static void on_event(void *ctx, const struct control_event *ev)
 {
-    struct events *e = ctx;
+    struct streams *e = ctx;
     struct output o;
     struct err err;
     if (!e->count)
@@ -138,7 +138,7 @@ static void set_limits(struct evhttp_connection *connection)
 
 void answer_events(struct api_call *c)
 {
-    struct events *e = c->api->events;
+    struct streams *e = c->api->streams;
     call_header(c, "Content-Type", "text/event-stream");
     call_header(c, "Cache-Control", "no-store");
     call_header(c, "X-Accel-Buffering", "no"); /* nginx would hold events back */
@@ -146,11 +146,10 @@ void answer_events(struct api_call *c)
         call_answer_empty(c, 200);
         return;
     }
-    if (e->count == EVENTS_CLIENTS_MAX) {
+    if (e->count == STREAMS_MAX) {
         evhttp_remove_header(evhttp_request_get_output_headers(c->req), "Content-Type");
         call_header(c, "Retry-After", "10");
-        call_refuse(c, 503, "full", "%d event streams are open, more are not allowed",
-                    EVENTS_CLIENTS_MAX);
+        call_refuse(c, 503, "full", "%d event streams are open, more are not allowed", STREAMS_MAX);
         return;
     }
     struct client *client = &e->clients[e->count++];
@@ -167,10 +166,10 @@ void answer_events(struct api_call *c)
 
 /* ---- life ---- */
 
-enum err_code events_new(struct api *api, struct events **ret, struct err *err)
+enum err_code streams_new(struct api *api, struct streams **ret, struct err *err)
 {
-    static const struct timeval period = {.tv_sec = EVENTS_KEEP_ALIVE_S};
-    struct events *e = calloc(1, sizeof *e);
+    static const struct timeval period = {.tv_sec = STREAMS_KEEP_ALIVE_S};
+    struct streams *e = calloc(1, sizeof *e);
     if (!e)
         return err_set(err, ERR_NOMEM, "api: no memory");
     e->api = api;
@@ -188,7 +187,7 @@ enum err_code events_new(struct api *api, struct events **ret, struct err *err)
     return ERR_OK;
 }
 
-void events_free(struct events *e)
+void streams_free(struct streams *e)
 {
     if (!e)
         return;
@@ -197,7 +196,7 @@ void events_free(struct events *e)
     free(e);
 }
 
-size_t events_clients(const struct events *e)
+size_t streams_clients(const struct streams *e)
 {
     return e->count;
 }
