@@ -96,7 +96,7 @@ export function syncs_view(ctx) {
 
     const table = new Table({
         caption: "Syncs", columns: columns(), id: (s) => s.name, sort: ctx.query.sort ?? "name",
-        sorted: (sort) => ctx.set_query({sort: sort === "name" ? "" : sort}), empty: "No sync fits.",
+        sorted: (sort) => ctx.set_query({sort: sort === "name" ? "" : sort}), empty: "No sync fits.", kind: `many ${may("operator") ? "" : "read-only"}`,
     });
     const search = h("input", {type: "search", id: "search", value: words, autocomplete: "off", spellcheck: "false",
         placeholder: "Name, model, destination  ( / )", oninput: () => {
