@@ -3,11 +3,12 @@
 
 #include <strings.h>
 
-const char *const condition_words[8] = {"status",    "header",  "json", "body",
-                                        "no_answer", "records", "op",   NULL};
+const char *const condition_words[9] = {"status",  "header", "json",    "body", "no_answer",
+                                        "records", "op",     "session", NULL};
 
 static const char *const body_words[] = {"not_json", "empty", "json", NULL};
 static const char *const records_words[] = {"one", "many", NULL};
+static const char *const session_words[] = {"first", "last", NULL};
 
 /* ---- status ---- */
 
@@ -148,6 +149,11 @@ bool condition_read(struct scope *s, const struct node *map, struct condition *o
         out->ops = ops_of(s, p->value, "op");
         good = good && out->ops;
     }
+    if ((p = node_get(map, "session"))) {
+        word = word_of(s->rd, p->value, "session", session_words);
+        out->session = (enum session_test)(word + 1);
+        good = good && word >= 0;
+    }
     bool needs_answer = out->status_count || out->header_count || out->json_count || out->body;
     if (out->answer && needs_answer)
         mistake(s->rd, node_get(map, "no_answer")->at,
@@ -251,6 +257,8 @@ bool condition_covers(const struct condition *a, const struct condition *b)
     if (a->body != BODY_ANY && a->body != b->body)
         return false;
     if (a->records != RECORDS_ANY && a->records != b->records)
+        return false;
+    if (a->session != SESSION_ANY && a->session != b->session)
         return false;
     if (a->ops && (!b->ops || (b->ops & ~a->ops)))
         return false;

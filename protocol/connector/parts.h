@@ -117,7 +117,7 @@ void signals_read(struct scope *s, const struct node *node);
 
 /* condition.c */
 bool condition_read(struct scope *s, const struct node *map, struct condition *out);
-extern const char *const condition_words[8]; /* its keys; NULL ends them */
+extern const char *const condition_words[9]; /* its keys; NULL ends them */
 /** Whatever b holds for, a holds for as well. */
 bool condition_covers(const struct condition *a, const struct condition *b);
 

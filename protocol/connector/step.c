@@ -52,7 +52,7 @@ static const struct form step_form = {"step", fields, ARRAY_LEN(fields) - SIZE_F
 
 struct join_form {
     const struct node *each, *escape;
-    const char *by;
+    const char *by, *refuse;
     bool skip_absent;
 };
 
@@ -62,6 +62,7 @@ static const struct field join_fields[] = {
     {"each", FIELD_NODE, MEMBER(each), .required = true},
     {"by", FIELD_TEXT, MEMBER(by), .may_be_empty = true},
     {"escape", FIELD_NODE, MEMBER(escape)},
+    {"refuse", FIELD_TEXT, MEMBER(refuse)},
     {"skip_absent", FIELD_FLAG, MEMBER(skip_absent)},
 };
 static const struct form join_form = {"join", join_fields, ARRAY_LEN(join_fields), false};
@@ -98,6 +99,7 @@ static bool read_join(struct scope *s, const struct pair *pair, struct join *out
     if (f.escape)
         read_escapes(s, f.escape, out);
     out->by = f.by;
+    out->refuse = f.refuse;
     out->skip_absent = f.skip_absent;
     return good;
 }

@@ -30,6 +30,7 @@ struct join {
     const char *by;
     const struct param *escapes;
     size_t escape_count;
+    const char *refuse; /* characters that no value may hold; NULL: none */
     bool skip_absent;
 };
 

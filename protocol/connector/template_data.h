@@ -28,9 +28,10 @@ enum piece_kind {
     PIECE_SESSION_ID,
     PIECE_SESSION_SEQ,
     PIECE_SESSION_LAST,
-    PIECE_AUTH, /* index: in connector->auth_vars; 0 is always `token` */
-    PIECE_VAR,  /* index: in connector->vars */
-    PIECE_JOIN, /* index: in step->joins */
+    PIECE_AUTH,  /* index: in connector->auth_vars; 0 is always `token` */
+    PIECE_VAR,   /* index: in connector->vars */
+    PIECE_JOIN,  /* index: in step->joins */
+    PIECE_GROUP, /* index: in object->group_by */
     /* only where a record is: */
     PIECE_OP,
     PIECE_KEY,

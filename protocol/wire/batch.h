@@ -82,11 +82,16 @@ enum err_code batch_put_values(struct buf *out, const struct value *fields,
                                size_t field_count) MUST_CHECK;
 /** How many values of that form are neither null nor absent; 0 for empty bytes. */
 uint32_t batch_values_set(struct slice values);
+/** The value at an index of that form, borrowed from it; absent for empty bytes. */
+struct value batch_values_at(struct slice values, size_t index);
 /** Appends a record whose values were already written by batch_put_values. values is empty for
  * delete and clear. */
 enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum record_op op,
                                    const struct value *keys, size_t key_count,
                                    struct slice values) MUST_CHECK;
+
+/** Appends a row that batch_put_record or batch_put_record_raw wrote, under another ordinal. */
+enum err_code batch_put_row(struct buf *rows, struct slice row, uint32_t ordinal) MUST_CHECK;
 
 /**
  * Appends a whole batch: head, count rows already written by batch_put_record. compress: LZ4 where

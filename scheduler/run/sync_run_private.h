@@ -104,6 +104,10 @@ void run_plan_step(struct sync_run *run);
 void run_take_counts(struct sync_run *run);
 enum err_code run_target(const struct sync *sync, uint8_t *out);
 
+/* batch_plan.c */
+/** Makes the batcher; map and spool are there. */
+enum err_code run_start_batches(struct sync_run *run, struct err *err) MUST_CHECK;
+
 /* sync_publish.c */
 enum err_code run_batches_grow(struct sync_run *run, struct err *err) MUST_CHECK;
 void run_publish_free(struct sync_run *run);

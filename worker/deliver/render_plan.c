@@ -262,7 +262,10 @@ static const void *moved(struct compiler *c, const struct buf *b)
 static enum err_code compile(struct compiler *c)
 {
     struct render_plan *p = c->plan;
+    const struct object *o = c->scope.context->object;
     enum err_code rc = make_stand_ins(c);
+    for (size_t i = 0; o && i < o->group_count; i++)
+        group_compile(&c->scope, o->group_by[i], &p->group[i]);
     if (!rc)
         rc = compile_joins(c);
     if (!rc)

@@ -345,6 +345,7 @@ static enum err_code follow_act(struct following *f, bool *ret_refused)
         f->o->retry_after_ms = f->judged->wait_ms;
         return stay(f);
     case DO_RESTART:
+        f->o->retry_after_ms = f->judged->wait_ms;
         return fail_attempt(f, SLICE_LIT("the destination wants this from the beginning"));
     case DO_AUTH:
         return follow_auth(f, ret_refused);

@@ -96,6 +96,19 @@ static bool body_holds(struct judge *j, enum body_test test)
     return false;
 }
 
+static bool session_holds(const struct condition *c, const struct batch_head *head)
+{
+    switch (c->session) {
+    case SESSION_ANY:
+        return true;
+    case SESSION_FIRST:
+        return head->sequence == 1;
+    case SESSION_LAST:
+        return head->last;
+    }
+    return false;
+}
+
 static bool records_hold(const struct condition *c, const struct rendered *r)
 {
     if (c->records == RECORDS_ONE && r->records != 1)
@@ -117,6 +130,8 @@ static bool holds(struct judge *j, const struct judge_rule *rule)
     if (c->step >= 0 && (uint32_t)c->step != j->rules->step_index)
         return false;
     if (!answer_holds(c, a) || !status_holds(c, a->status) || !records_hold(c, j->in->request))
+        return false;
+    if (!session_holds(c, j->in->head))
         return false;
     for (size_t i = 0; i < c->header_count; i++)
         if (!check_header(&rule->headers[i], a, c->headers[i].name))
