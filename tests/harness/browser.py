@@ -109,7 +109,8 @@ class Browser:
         return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
     def texts(self, selector):
-        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector)
+        """The words of each, also of those that are off the screen."""
+        return self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector)
 
     def wait(self, condition, what):
         def holds():
@@ -162,7 +163,7 @@ class Browser:
     def focused(self):
         """Tag, words and whether the focus can be seen, of what has it."""
         return self.run("""const e = document.activeElement, style = getComputedStyle(e);
-            return {tag: e.tagName.toLowerCase(), id: e.id, text: e.getAttribute("aria-label") ?? e.innerText,
+            return {tag: e.tagName.toLowerCase(), id: e.id, text: (e.getAttribute("aria-label") ?? e.innerText).slice(0, 200),
                     ringed: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0}""")
 
     # ---- what only a browser knows ----

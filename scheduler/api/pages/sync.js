@@ -4,7 +4,7 @@ import {action, pause_sync, retry, run_full, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {rate_chart, verdict_chart} from "./charts.js";
 import {badge, facts, h, link, note, put, swap} from "./dom.js";
-import {age, count, plural, when} from "./format.js";
+import {age, count, due, plural, when} from "./format.js";
 import {runs_table} from "./runs.js";
 import {is_running, run_link, sync_badges} from "./syncs.js";
 
@@ -42,7 +42,7 @@ function summary(s) {
         ["Phase", is_running(s) ? (s.run ? run_link(s.run, badge(s.phase)) : badge(s.phase)) : "idle"],
         ["Waits for", s.waits_for],
         ["Last run", s.last_run && run_link(s.last_run.id, when(s.last_run.ended_at ?? s.last_run.started_at))],
-        ["Next run", s.paused ? "paused" : when(s.next_at, s.held ? "waits for approval" : "not by time")],
+        ["Next run", s.paused ? "paused" : due(s.next_at, s.held ? "waits for approval" : "not by time")],
         ["Schedule", s.schedule],
         ["Freshness", age(s.fresh_at, "never")],
         ["Accepted", s.counts && plural(s.counts.accepted, "record")],

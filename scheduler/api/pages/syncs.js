@@ -3,7 +3,7 @@
 import {action, may, pause_sync, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {badge, button, choice, field, h, link, put} from "./dom.js";
-import {age, count, plural, when} from "./format.js";
+import {age, count, due, plural, when} from "./format.js";
 import {Table} from "./table.js";
 
 const FEW = 5; // changed syncs that are asked for one by one; more of them: the whole list
@@ -62,7 +62,7 @@ function last_cell(s) {
 function next_cell(s) {
     if (s.paused)
         return h("span", {class: "none"}, "paused");
-    return [when(s.next_at, s.held ? "waits for approval" : "not by time"), h("span", {class: "small"}, s.schedule)];
+    return [due(s.next_at, s.held ? "waits for approval" : "not by time"), h("span", {class: "small"}, s.schedule)];
 }
 
 function actions_cell(s) {
