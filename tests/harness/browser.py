@@ -9,10 +9,9 @@ import shutil
 import tempfile
 
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from .sink import wait_until
@@ -98,8 +97,8 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def all(self, selector):
-        """The elements that can be seen."""
-        return [e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
+        """The elements that can be seen, or would be if the page were scrolled to them."""
+        return self.run("return [...document.querySelectorAll(arguments[0])].filter((e) => e.checkVisibility({visibilityProperty: true}))", selector)
 
     def count(self, selector):
         return self.run("return document.querySelectorAll(arguments[0]).length", selector)
@@ -116,8 +115,8 @@ class Browser:
         def holds():
             try:
                 return condition()
-            except (StaleElementReferenceException, NoSuchElementException):
-                return None
+            except StaleElementReferenceException:
+                return None  # replaced between two looks
         try:
             return wait_until(holds, DEADLINE_S, what)
         except AssertionError as failure:
@@ -133,10 +132,10 @@ class Browser:
 
     def button(self, words, within="body"):
         """The first visible button or link of these words, by what is shown or what a screen reader says."""
-        for element in self.all(f"{within} button, {within} a"):
-            if words in (element.text.strip(), element.get_attribute("aria-label")):
-                return element
-        return None
+        return self.run("""const [words, places] = arguments;
+            return [...document.querySelectorAll(places)].find((e) =>
+                (e.textContent.trim() === words || e.ariaLabel === words) && e.checkVisibility({visibilityProperty: true}))""",
+                        words, f"{within} button, {within} a")
 
     def press(self, words, within="body"):
         def pressed():
@@ -147,7 +146,7 @@ class Browser:
         self.wait(pressed, f"a button {words!r} in {within}")
 
     def choose(self, selector, value):
-        self.wait(lambda: self.all(f"{selector} option"), f"choices of {selector}")
+        self.wait(lambda: self.count(f"{selector} option"), f"choices of {selector}")
         self.run("const s = document.querySelector(arguments[0]); s.value = arguments[1]; s.dispatchEvent(new Event('change', {bubbles: true}))",
                  selector, value)
 

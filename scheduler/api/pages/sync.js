@@ -92,7 +92,6 @@ export function sync_view(ctx) {
     const node = h("div", null, h("p", {class: "crumbs"}, link("#/syncs", "Syncs"), " / "), h("h1", {tabindex: "-1"}, name),
         controls, held, head, h("h2", null, "History"), charts, table.node,
         h("p", null, link(`#/runs?sync=${encodeURIComponent(name)}`, "All runs of this sync")), mappings);
-    let timer = 0;
     let drawn = "";
 
     /** Buttons are made anew only when they say something else: their listeners are not compared. */
@@ -119,12 +118,8 @@ export function sync_view(ctx) {
         const about = kind === "run" ? data.sync : data.name ?? data;
         if ((kind === "run" || kind === "sync") && about !== name)
             return;
-        if (!timer)
-            timer = setTimeout(() => {
-                timer = 0;
-                load(ctx.signal).catch(() => {}); // the next event or poll asks again
-            }, 500);
+        ctx.soon();
     }
 
-    return {title: name, node, load, event, poll_ms: 3000, calm_ms: 30000, close: () => clearTimeout(timer)};
+    return {title: name, node, load, event, poll_ms: 3000, calm_ms: 30000};
 }
