@@ -7,6 +7,8 @@ import urllib.request
 from .lab import RUN_DEADLINE_S
 from .sink import wait_until
 
+PAUSE_S = 0.05
+
 
 def free_port():
     with socket.socket() as one:
@@ -21,7 +23,11 @@ class Service:
         self.lab, self.token = lab, token
         self.url = f"http://127.0.0.1:{port}"
         self.running = lab.start(program="sluice-scheduler")
-        wait_until(self.is_ready, RUN_DEADLINE_S, "a scheduler that is ready")
+        self.wait(self.is_ready, "a scheduler that is ready")
+
+    def wait(self, condition, what):
+        """For conditions that ask the scheduler, which answers no more than a hundred requests a second."""
+        return wait_until(condition, RUN_DEADLINE_S, what, PAUSE_S)
 
     def is_ready(self):
         assert self.running.process.poll() is None, f"the scheduler ended: {self.running.out()}{self.running.err()}"
@@ -66,4 +72,4 @@ class Service:
         def look():
             found = self.find_run(run)
             return found if found and condition(found) else None
-        return wait_until(look, RUN_DEADLINE_S, f"run {run}")
+        return self.wait(look, f"run {run}")

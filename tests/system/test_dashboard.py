@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from harness.browser import Browser
 from harness.lab import ROOT
 from harness.service import Service, free_port
-from harness.sink import record_errors, wait_until
+from harness.sink import record_errors
 
 
 PAGES = ROOT / "scheduler" / "api" / "pages"
@@ -129,7 +129,7 @@ def test_a_run_is_cancelled(serve, browser):
     assert service.get(f"/api/v1/runs/{run}")["phase"] == "sending", "nothing is done without a confirmation"
     browser.press("Cancel", "main")
     browser.press("Cancel the run", "dialog")
-    browser.wait(lambda: service.get(f"/api/v1/runs/{run}")["phase"] != "sending", "a run that stops")
+    service.wait_run(run, lambda r: r["phase"] != "sending")
     serve.sink.release()
     browser.wait_text("cancelled", ".facts .badge")
     ended = service.get(f"/api/v1/runs/{run}")
@@ -218,7 +218,7 @@ def test_a_destination_is_paused_and_shows_the_use_of_its_limits(serve, browser)
     service = serve(limits=[{"requests": 1000, "per": "1h"}])
     serve.sink.hold(lambda request: len(serve.sink.log) >= 10)
     run = service.post("/api/v1/syncs/s/run")["run"]
-    used = wait_until(lambda: serve.sink.count_held() and service.get("/api/v1/destinations")["destinations"][0]["limits"][0]["used"], what="a limit in use")
+    used = service.wait(lambda: serve.sink.count_held() and service.get("/api/v1/destinations")["destinations"][0]["limits"][0]["used"], "a limit in use")
     browser.open(service.url, "destinations")
     browser.wait(lambda: (shown_number(browser, r"(\d+) of 1,000 requests per 1h") or 0) >= used, "the limit's use")
     assert int(browser.all("[role=meter]")[0].get_attribute("aria-valuenow")) >= used

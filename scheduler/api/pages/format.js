@@ -76,7 +76,7 @@ function words_of(node) {
     const time = node.getAttribute("datetime");
     const past_s = (now() - Date.parse(time)) / 1000;
     if ("age" in node.dataset)
-        return span(Math.max(0, past_s));
+        return span(Math.max(0, Math.round(past_s)));
     return "due" in node.dataset && past_s >= 0 ? "due" : distance(time);
 }
 

@@ -32,10 +32,10 @@ export function sync_badges(s) {
     const words = [];
     if (s.held)
         words.push(badge("held"));
-    else if (s.last_run && !["reading", "planned"].includes(s.last_run.status))
-        words.push(badge(s.last_run.status));
-    else if (!s.last_run)
-        words.push(badge("never ran", "never"));
+    else if (is_running(s))
+        words.push(badge("running", "sending"));
+    else
+        words.push(s.last_run ? badge(s.last_run.status) : badge("never ran", "never"));
     if (s.paused)
         words.push(" ", badge("paused"));
     if (s.destination_paused)
