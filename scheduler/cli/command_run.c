@@ -67,8 +67,7 @@ static int status_of(const struct session *s)
     return s->rejects ? EXIT_REJECTS : EXIT_OK;
 }
 
-/* A refresh token that changes with each use must be shared by all who use it. */
-static int check_rotation(const struct project *p, uint32_t workers)
+int cli_check_rotation(const struct project *p, uint32_t workers)
 {
     for (size_t i = 0; i < p->destination_count && workers > 1; i++) {
         const struct destination *d = &p->destinations[i];
@@ -85,8 +84,7 @@ static int check_rotation(const struct project *p, uint32_t workers)
     return EXIT_OK;
 }
 
-/* Where nothing was asked for, as many as can share what there is to share. */
-static uint32_t workers_for(const struct project *p, uint32_t asked)
+uint32_t cli_workers_for(const struct project *p, uint32_t asked)
 {
     for (size_t i = 0; i < p->destination_count && !p->settings.seal_key && !asked; i++)
         if (destination_rotates(&p->destinations[i]))
@@ -105,6 +103,7 @@ static struct engine_ask *ask_for(const struct cli_options *opts, const struct p
         snprintf(asks[i].sync, sizeof asks[i].sync, "%s",
                  opts->name_count ? opts->names[i] : p->syncs[i].name);
         asks[i].full = opts->full;
+        asks[i].adopt = opts->adopt;
     }
     return asks;
 }
@@ -120,45 +119,87 @@ static struct engine_ask *ask_approval(const char *run, size_t *ret_count)
     return ask;
 }
 
-static int run_engine(const struct cli_options *opts, const struct project *project,
-                      const struct engine_ask *asks, size_t count)
+struct cli_session {
+    struct session s;
+    struct log log;
+    struct engine_options o;
+};
+
+enum err_code cli_session_new(const struct cli_options *opts, const struct project *project,
+                              struct cli_session **ret_session, struct engine **ret_engine,
+                              struct err *err)
 {
-    struct err err = {0};
-    struct session s = {.json = opts->json,
-                        .draws = isatty(STDERR_FILENO) != 0,
-                        .colour = isatty(STDOUT_FILENO) != 0};
-    struct log log = {.program = "sluice",
-                      .level = s.draws ? LOG_WARN : LOG_INFO,
-                      .fd = STDERR_FILENO,
-                      .format = project->settings.log_format};
-    progress_init(&s.progress);
-    struct engine_options o = {
+    struct cli_session *c = calloc(1, sizeof *c);
+    if (!c)
+        return err_set(err, ERR_NOMEM, "no memory");
+    c->s = (struct session){.json = opts->json,
+                            .draws = isatty(STDERR_FILENO) != 0,
+                            .colour = isatty(STDOUT_FILENO) != 0};
+    c->log = (struct log){
+        .program = "sluice", .level = c->s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    progress_init(&c->s.progress);
+    c->o = (struct engine_options){
         .project = project,
-        .workers = workers_for(project, opts->workers),
-        .log = &log,
+        .workers = cli_workers_for(project, opts->workers),
+        .log = &c->log,
         .on_run = on_run,
         .on_progress = on_progress,
         .on_stopping = on_stopping,
-        .ctx = &s,
+        .ctx = &c->s,
     };
-    enum err_code rc = engine_run(&o, asks, count, &err);
-    progress_clear(&s.progress);
-    return rc ? cli_fail(&err) : status_of(&s);
+    enum err_code rc = engine_new(&c->o, ret_engine, err);
+    if (rc)
+        free(c);
+    else
+        *ret_session = c;
+    return rc;
+}
+
+int cli_session_end(struct cli_session *c, struct engine *e)
+{
+    if (!c)
+        return EXIT_RUN_FAILED;
+    engine_free(e);
+    progress_clear(&c->s.progress);
+    int status = status_of(&c->s);
+    free(c);
+    return status;
+}
+
+static enum err_code run_engine(const struct cli_options *opts, const struct project *project,
+                                const struct engine_ask *asks, size_t count, int *ret_status,
+                                struct err *err)
+{
+    struct cli_session *session = NULL;
+    struct engine *e = NULL;
+    enum err_code rc = cli_session_new(opts, project, &session, &e, err);
+    for (size_t i = 0; i < count && !rc; i++) {
+        struct engine_ask ask = asks[i];
+        rc = engine_ask(e, &ask, err);
+    }
+    if (!rc)
+        rc = engine_loop(e, err);
+    *ret_status = cli_session_end(session, e);
+    return rc;
 }
 
 static int carry_out(const struct cli_options *opts, const char *approve)
 {
     struct project *project = NULL;
-    struct err err;
+    struct err err = {0};
     size_t count;
     int status = cli_load(opts, &project);
     if (!status)
-        status = check_rotation(project, opts->workers);
+        status = approve ? EXIT_OK : cli_check_names(opts, project);
+    if (!status)
+        status = cli_check_rotation(project, opts->workers);
     if (!status) {
         struct engine_ask *asks =
             approve ? ask_approval(approve, &count) : ask_for(opts, project, &count);
-        err_set(&err, ERR_NOMEM, "no memory");
-        status = asks ? run_engine(opts, project, asks, count) : cli_fail(&err);
+        enum err_code rc = asks ? run_engine(opts, project, asks, count, &status, &err)
+                                : err_set(&err, ERR_NOMEM, "no memory");
+        if (rc)
+            status = cli_fail(&err);
         free(asks);
     }
     project_free(project);
@@ -168,6 +209,13 @@ static int carry_out(const struct cli_options *opts, const char *approve)
 int command_run(const struct cli_options *opts)
 {
     return carry_out(opts, NULL);
+}
+
+int command_adopt(const struct cli_options *opts)
+{
+    struct cli_options o = *opts;
+    o.adopt = true;
+    return carry_out(&o, NULL);
 }
 
 int command_approve(const struct cli_options *opts)

@@ -347,7 +347,9 @@ static enum err_code engine_open(struct engine *e, struct err *err)
     if (!e->base)
         return err_set(err, ERR_NOMEM, "no event loop");
     rc = add_events(e, err);
-    if (!rc)
+    if (!rc && e->opts.offline)
+        e->phase = PHASE_OPEN;
+    else if (!rc)
         rc = start_redis(e, err);
     engine_quotas_set_host(e);
     engine_runs_set_host(e);

@@ -44,12 +44,14 @@ struct engine_ask {
     bool full;
     bool adopt;   /* take the model's present rows as synced, send nothing */
     bool approve; /* send what the held run planned */
+    bool plan;    /* hold it, to be looked at */
 };
 
 struct engine_options {
     const struct project *project;
     bool stays;       /* until engine_leave or a signal */
     bool no_workers;  /* others bring them */
+    bool offline;     /* no Redis: only plans are made, and what a crash left stays as it is */
     uint32_t workers; /* 0: default */
     const struct log *log;
     /** A run ended and is durable; those that an earlier process left unfinished are recovered. */

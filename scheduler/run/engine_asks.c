@@ -38,7 +38,7 @@ static enum err_code keep(struct engine *e, const struct engine_ask *ask, struct
     if (!e->opts.stays)
         return ERR_OK;
     pack_u8(&k, ASK_VERSION);
-    pack_u8(&k, (uint8_t)(ask->full | ask->adopt << 1 | ask->approve << 2));
+    pack_u8(&k, (uint8_t)(ask->full | ask->adopt << 1 | ask->approve << 2 | ask->plan << 3));
     pack_u64(&k, (uint64_t)ask->scheduled_ms);
     pack_str(&k, ask->sync);
     pack_str(&k, ask->trigger);
@@ -82,6 +82,7 @@ static bool take_kept(void *ctx, const char *name, struct slice value)
     ask.full = flags & 1;
     ask.adopt = flags & 2;
     ask.approve = flags & 4;
+    ask.plan = flags & 8;
     ask.scheduled_ms = (int64_t)unpack_u64(&u);
     unpack_str(&u, ask.sync, sizeof ask.sync);
     unpack_str(&u, ask.trigger, sizeof ask.trigger);
@@ -140,6 +141,7 @@ enum err_code engine_ask(struct engine *e, struct engine_ask *ask, struct err *e
     if (same) {
         same->full |= ask->full;
         same->adopt &= ask->adopt; /* who wants to send waits for more than who does not */
+        same->plan &= ask->plan;
         *ask = *same;
         return keep(e, same, err);
     }
@@ -209,6 +211,7 @@ static enum err_code make_run(struct engine *e, const struct engine_ask *ask,
         .full = ask->full,
         .state_lost = lost,
         .adopt = ask->adopt,
+        .plan = ask->plan,
     };
     return rc ? rc : sync_run_new(&e->run_host, sync, &start, ret, err);
 }

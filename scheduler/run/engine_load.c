@@ -104,7 +104,7 @@ static enum err_code drop_orphans(struct engine *e, struct err *err)
 enum err_code engine_runs_load(struct engine *e, struct err *err)
 {
     enum err_code rc = drop_orphans(e, err);
-    if (!rc)
+    if (!rc && !e->opts.offline)
         rc = recover(e, err);
     if (!rc)
         rc = open_quotas(e, err);

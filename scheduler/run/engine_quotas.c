@@ -28,7 +28,7 @@ struct quota *engine_quota_of(const struct engine *e, const struct destination *
 
 enum err_code engine_quota_add(struct engine *e, const struct destination *d, struct err *err)
 {
-    if (slot_of(e, d->quota))
+    if (e->opts.offline || slot_of(e, d->quota))
         return ERR_OK;
     struct engine_quota_slot *quotas = realloc(e->quotas, (e->quota_count + 1) * sizeof *quotas);
     if (!quotas)

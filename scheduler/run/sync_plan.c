@@ -111,7 +111,7 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
     struct map_digest mapping = map_fingerprint(run->map);
     memcpy(run->record.mapping, mapping.bytes, sizeof run->record.mapping);
     run->record.waits = run->waits =
-        *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
+        run->record.plan || *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
     rc = run_fold_ready(run, map_has_identity(run->map), &mapping, err);
     if (!rc)
         rc = run_save(run, err);
@@ -259,10 +259,15 @@ static enum err_code finish_plan(struct sync_run *run, struct err *err)
                                 run->record.counts.changed, run->record.counts.removed};
     bool held = !run->stopping &&
                 (*run->hold || guard_holds(&run->sync->guard, &facts, run->hold, sizeof run->hold));
+    bool planned = !run->stopping && run->record.plan;
     run->stage = RUN_STAGE_SENDING;
-    run->record.status = held ? RUN_HELD : RUN_PLANNED;
+    run->record.status = held || planned ? RUN_HELD : RUN_PLANNED;
     if (held)
         memcpy(run->record.reason, run->hold, sizeof run->record.reason);
+    else if (planned)
+        snprintf(run->record.reason, sizeof run->record.reason,
+                 "planned to be looked at: nothing is sent before it is applied");
+    held |= planned;
     run->record.version = state_sync_version(run->entries);
     run->judged = state_commit_number(run->host->state);
     if (run->record.read_ended)

@@ -132,6 +132,7 @@ static void begin_record(struct sync_run *run, const struct run_start *start)
     r->started_ms = clock_wall_ms();
     r->scheduled_ms = start->scheduled_ms ? start->scheduled_ms : r->started_ms;
     r->status = RUN_READING;
+    r->plan = start->plan;
     if (start->id)
         snprintf(r->id, sizeof r->id, "%s", start->id);
     else

@@ -55,6 +55,7 @@ struct run_start {
     bool full;
     bool state_lost; /* Redis knows more than this state: resync */
     bool adopt;      /* take the rows as synced, send nothing */
+    bool plan;       /* hold it, to be looked at */
 };
 /** Writes a new id to out. */
 void sync_run_id(int64_t wall_ms, char out[STATE_RUN_ID_MAX + 1]);

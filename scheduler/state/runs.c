@@ -54,7 +54,8 @@ static void pack_run(struct pack *k, const struct run_record *r)
     };
     pack_u8(k, RUN_VERSION);
     pack_u8(k, (uint8_t)r->status);
-    pack_u8(k, (uint8_t)(r->read_ended | r->published << 1 | r->fresh << 2 | r->waits << 3));
+    pack_u8(k, (uint8_t)(r->read_ended | r->published << 1 | r->fresh << 2 | r->waits << 3 |
+                         r->plan << 4));
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         pack_u64(k, numbers[i]);
     pack_bytes(k, r->mapping, sizeof r->mapping);
@@ -83,6 +84,7 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     r->published = flags & 2;
     r->fresh = flags & 4;
     r->waits = flags & 8;
+    r->plan = flags & 16;
     r->started_ms = (int64_t)unpack_u64(&u);
     r->ended_ms = (int64_t)unpack_u64(&u);
     uint64_t *numbers[] = {

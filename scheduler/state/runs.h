@@ -45,6 +45,7 @@ struct run_record {
     bool published;  /* something may have reached a destination */
     bool fresh;      /* planned against the sync's fresh entries */
     bool waits;      /* nothing is published before the plan was judged */
+    bool plan;       /* held for no other reason than to be looked at */
     char spool[256]; /* file name inside state_dir; empty: none */
     uint8_t mapping[16];
     uint8_t target[16];
