@@ -42,7 +42,7 @@ static void answer_with(struct api_call *c, const char *name)
     call_header(c, "ETag", page->tag);
     call_header(c, "Cache-Control", "no-cache"); /* kept, and asked for again each time */
     call_header(c, "Content-Security-Policy", policy);
-    call_header(c, "Referrer-Policy", "no-referrer");
+    call_header(c, "Referrer-Policy", "same-origin");
     if (known && strstr(known, page->tag))
         call_answer_empty(c, 304);
     else

@@ -325,6 +325,30 @@ static void paths_methods_and_heads(void **state)
     assert_string_equal(header_of(a, "X-Content-Type-Options"), "nosniff");
 }
 
+static void pages_are_part_of_the_program(void **state)
+{
+    struct lab *lab = *state;
+    static const struct {
+        const char *path, *type, *words;
+    } cases[] = {
+        {"/", "text/html; charset=utf-8", "<!doctype html>"},
+        {"/assets/app.js", "text/javascript; charset=utf-8", "import"},
+        {"/assets/app.css", "text/css; charset=utf-8", "{"},
+        {"/assets/icon.svg", "image/svg+xml", "<svg"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct answer *a = ask(lab, "GET", cases[i].path, NULL, NULL);
+        assert_int_equal(a->status, 200);
+        assert_string_equal(header_of(a, "Content-Type"), cases[i].type);
+        assert_string_equal(header_of(a, "X-Content-Type-Options"), "nosniff");
+        assert_string_equal(header_of(a, "Referrer-Policy"), "same-origin");
+        assert_non_null(header_of(a, "Content-Security-Policy"));
+        assert_non_null(header_of(a, "ETag"));
+        assert_non_null(strstr(a->body, cases[i].words));
+    }
+    assert_int_equal(ask(lab, "GET", "/assets/none.js", NULL, NULL)->status, 404);
+}
+
 static void the_document_is_part_of_the_program(void **state)
 {
     struct lab *lab = *state;
@@ -359,6 +383,7 @@ int main(void)
         with_lab(a_record_is_found_by_its_key),
         with_lab(destinations_are_told_with_their_limits),
         with_lab(paths_methods_and_heads),
+        with_lab(pages_are_part_of_the_program),
         with_lab(the_document_is_part_of_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
