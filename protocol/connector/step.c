@@ -236,6 +236,18 @@ static void set_carries(struct scope *s, const struct step_form *f, struct step 
         wrong_type(s->rd, f->carries, "carries", "true or false");
 }
 
+/* 0: it speaks of something else. */
+static uint32_t read_conflicts(const struct node *node)
+{
+    static const char start[] = "conflicts.";
+    if (!node || !node_is_text(node))
+        return 0;
+    if (strcmp(node->text, "conflicts") == 0)
+        return CONFLICTS_ALL;
+    bool begins = strncmp(node->text, start, sizeof start - 1) == 0;
+    return begins ? conflict_bits(node->text + sizeof start - 1) : 0;
+}
+
 bool step_read(struct scope *s, const struct entry *of, bool sized, struct step *out)
 {
     struct step_form f = {0};
@@ -253,7 +265,7 @@ bool step_read(struct scope *s, const struct entry *of, bool sized, struct step 
     if (f.name)
         out->name = f.name;
     (void)names_add(&s->all_steps, out->name);
-    out->if_conflicts = f.if_ && node_is_word(f.if_, "conflicts");
+    out->if_conflicts = read_conflicts(f.if_);
     if (!out->if_conflicts)
         read_when(s, f.if_, "if", &out->if_var, &out->if_option);
     read_when(s, f.unless, "unless", &out->unless_var, &out->unless_option);

@@ -240,6 +240,21 @@ static void objects_that_cannot_do_what_they_say(void **state)
         {MODES("modes: [upsrt]", "upsert: {" URL "}"), "did you mean \"upsert\"?"},
         {MODES("conflicts: {create_only: lookup}", "upsert: {" URL "}"),
          "`conflicts` by lookup need a step with `lookup`"},
+        {MODES("conflicts: {merge_arrays: lookup}", "upsert: {" URL "}"),
+         "1:58: \"lookup\" is not a value of `merge_arrays`"},
+        {MODES("conflicts: {merge_arrays: native}", "upsert: {" URL "}"),
+         "1:32: `merge_arrays: native` needs a place in `requests`"},
+        {MODES("fields: {a: {}}", "upsert: {" URL ", body: {json: {$records: {$fields: {policy: "
+                                  "merged}}}}}"),
+         "did you mean \"merge\"?"},
+        {MODES("fields: {a: {}}", "upsert: {" URL ", body: {json: {$records: {$fields: {merge: "
+                                  "{a: \"{{cel}}\"}}}}}}"),
+         "{{cel}} stands for nothing"},
+        {MODES("fields: {a: {}}", "upsert: {" URL ", body: {json: {$records: {$if: "
+                                  "conflicts.merge, a: 1}}}}"),
+         "{{conflicts.merge}} names no way of handling conflicts"},
+        {MODES("fields: {a: {}}", "upsert: {if: conflicts.merge, " URL "}"),
+         "{{conflicts.merge}} names no way of handling conflicts"},
         {MODES("session: true, one_lane: false", "upsert: {" URL "}"),
          "the batches of a session go one after another"},
         {MODES("session: true, lane_by: a", "upsert: {" URL "}"),
