@@ -10,8 +10,8 @@ def stop(*_):
     global going
     going = False
 signal.signal(signal.SIGTERM, stop)
-print("ready", flush=True)
 before = time.monotonic()
+print("ready", flush=True)
 while going:
     time.sleep(0.001)
     now = time.monotonic()
