@@ -214,6 +214,17 @@ static void read_answer(struct scope *s, const struct step_form *f, struct step 
         captures_read(s, f->capture, &s->vars, false, &out->captures, &out->capture_count);
 }
 
+static void check_until(struct scope *s, const struct node *pages, const struct step *step)
+{
+    if (!step->pages.given || step->pages.until < 0)
+        return;
+    for (size_t i = 0; i < step->capture_count; i++)
+        if (step->captures[i].var == (uint32_t)step->pages.until)
+            return;
+    mistake(s->rd, node_get(pages, "until")->value->at,
+            "`until` must be a name that this step captures: add it to `capture`");
+}
+
 static void set_carries(struct scope *s, const struct step_form *f, struct step *out)
 {
     out->carries = s->uses && !f->lookup && !f->wait && strcmp(out->method, "GET") != 0;
@@ -266,6 +277,7 @@ bool step_read(struct scope *s, const struct entry *of, bool sized, struct step 
     read_request(s, of->node, &f, out);
     set_carries(s, &f, out);
     read_answer(s, &f, out);
+    check_until(s, f.pages, out);
     out->opens = f.opens;
     return true;
 }

@@ -79,7 +79,9 @@ struct pages {
     struct pointer next;
     const char *next_header;
     const char *matches; /* PCRE2; its first group is taken; NULL: all */
-    uint32_t var;        /* where the next page's address or cursor goes */
+    struct pointer of;   /* given: next is the answer's own number, and this the last one's */
+    uint32_t var;        /* where the next page's address, cursor or number goes */
+    int32_t until;       /* no further page where this var is captured; -1: all are read */
 };
 
 struct step {

@@ -17,6 +17,8 @@
 #define DESTINATION "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
 #define SYNC "syncs: {s: {model: m, destination: d, "
 #define MAPPING SOURCE MODEL DESTINATION SYNC "mappings:\n"
+#define DIGEST "ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01"
+#define DIGEST_2 "ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab02"
 #define SECRET "hunter2"
 
 struct mistake_case {
@@ -89,6 +91,19 @@ static void mistakes_of_settings_have_places(void **state)
         {"settings: {limit_slack: 2m}\n", "1:25", "from 0 to 1m"},
         {"settings: {listen: here}\n", "1:20", "an address and a port"},
         {"settings: {listen: 'a:70000'}\n", "1:20", "an address and a port"},
+        {"settings: {listen: '0.0.0.0:80'}\n", "1:20", "`settings.tokens` must say who"},
+        {"settings: {listen: '[::]:80'}\n", "1:20", "write 127.0.0.1:80"},
+        {"settings: {listen: 'box:80', tokens: []}\n", "1:20", "`settings.tokens` must say who"},
+        {"settings: {tokens: {}}\n", "1:20", "a list"},
+        {"settings: {tokens: [{name: a, role: viewer}]}\n", "1:21", "no `sha256`"},
+        {"settings: {tokens: [{name: a, role: owner, sha256: " DIGEST "}]}\n", "1:37", "viewer"},
+        {"settings: {tokens: [{name: a, role: admin, sha256: 12ab}]}\n", "1:52", "sluice token"},
+        {"settings: {tokens: [{name: a, role: admin, sha256: " DIGEST "},\n"
+         "  {name: a, role: admin, sha256: " DIGEST_2 "}]}\n",
+         "2:10", "stands above"},
+        {"settings: {tokens: [{name: a, role: admin, sha256: " DIGEST "},\n"
+         "  {name: b, role: admin, sha256: " DIGEST "}]}\n",
+         "2:34", "the token of \"a\" as well"},
         {"settings: {state_dir: ..}\n", "1:23", "a folder of its own"},
         {"settings: {state_dir: ''}\n", "1:23", "empty"},
         {"settings: {state_dir: ~}\n", "1:23", "but it is empty"},
@@ -218,7 +233,39 @@ static void mistakes_of_limits_have_places(void **state)
         {D
          "quota: e}, e: {type: webhook, url: 'http://h', rate_limits: [{requests: 1, per: s}]}}\n",
          "1:63", "differ in `rate_limits`"},
-        {"alerts: {slack: {channel: x}}\n", "1:10", "not supported by this version"},
+        {0}});
+}
+
+#define S2 SOURCE MODEL DESTINATION SYNC "mappings: all}}\nsettings: "
+#define A SOURCE MODEL DESTINATION SYNC "mappings: all}}\nalerts: "
+static void mistakes_of_alerts_have_places(void **state)
+{
+    (void)state;
+    check_cases((const struct mistake_case[]){
+        {A "{a: {url: 'http://h'}}\n", "5:10", "`type`"},
+        {A "{a: {type: slak, url: 'http://h'}}\n", "5:20", "slack"},
+        {A "{a: {type: slack}}\n", "5:10", "has no `url`"},
+        {A "{a: {type: slack, url: 'ftp://h'}}\n", "5:32", "must begin with https://"},
+        {A "{a: {type: slack, url: 'http://h', routing_key: k}}\n", "5:44", "does not belong"},
+        {A "{a: {type: slack, url: 'http://h', on: [failed, ok]}}\n", "5:57", "failed"},
+        {A "{a: {type: slack, url: 'http://h', on: []}}\n", "5:48", "is empty"},
+        {A "{a: {type: slack, url: 'http://h', syncs: [t]}}\n", "5:52", "sync"},
+        {A "{a: {type: slack, url: 'http://h', warning_above: 5x}}\n", "5:59", "percentage"},
+        {A "{a: {type: webhook, url: 'http://h', sign: k}}\n", "5:52", "{secret: …}"},
+        {A "{a: {type: pagerduty}}\n", "5:10", "has no `routing_key`"},
+        {A "{a: {type: email, smtp: 'http://h', from: a@b.c, to: a@b.c}}\n", "5:33", "smtp://"},
+        {A "{a: {type: email, smtp: 'smtp://u:p@h', from: a@b.c, to: a@b.c}}\n", "5:33",
+         "keys of their own"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: 'a b@c', to: a@b.c}}\n", "5:51",
+         "no e-mail address"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: a@b.c, to: [a@b.c, b]}}\n", "5:70",
+         "no e-mail address"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: a@b.c, to: a@b.c, password: p}}\n", "5:79",
+         "needs a `user`"},
+        {S2 "{log_format: xml}\n", "5:24", "json"},
+        {S2 "{worker_listen: nowhere}\n", "5:27", "`worker_listen` must be"},
+        {S2 "{warehouse_log: {source: v}}\n", "5:36", "source"},
+        {S2 "{warehouse_log: {schema: v}}\n", "5:27", "`source`"},
         {0}});
 }
 
@@ -363,6 +410,7 @@ int main(void)
         cmocka_unit_test(mistakes_of_models_have_places),
         cmocka_unit_test(mistakes_of_destinations_have_places),
         cmocka_unit_test(mistakes_of_limits_have_places),
+        cmocka_unit_test(mistakes_of_alerts_have_places),
         cmocka_unit_test(mistakes_of_syncs_have_places),
         cmocka_unit_test(mistakes_of_mappings_have_places),
     };

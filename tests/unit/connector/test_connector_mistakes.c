@@ -198,6 +198,8 @@ static void steps_that_cannot_be(void **state)
         {ENDING("lookup: {single: true, id: /id, missing: ok}"), "`max_records: 1`: add it"},
         {ENDING("lookup: {id: /id, missing: ok}"), "must have `entries` and `key`"},
         {ENDING("lookup: {entries: /a, key: /b, id: /id}"), "has no `missing`: add it"},
+        {ENDING("pages: {next: {json: /n}, var: p, until: a}"), "`until` must be a name that this"},
+        {ENDING("pages: {next: {header: N}, of: /t, var: p}"), "`of` belongs to a `next`"},
         {ENDING("wait: {every: soon}"), "`every` must be a duration up to 7d"},
         {ENDING("wait: {every: 1h, max: 1m}"), "`max` is below `every`"},
         {ENDING("wait: {factor: 0.5}"), "`factor` must be a number from 1 to 10"},
