@@ -80,5 +80,7 @@ void schedules_note(struct reader *rd);
 const char *cron_read(const char *text, struct cron *ret);
 /** A mistake where the time zone database is installed and does not have this zone. */
 void timezone_check(struct reader *rd, const struct node *node);
+/** A mistake where the database is not installed: for zones that the scheduler itself reads. */
+void timezone_check_database(struct reader *rd, const struct node *node);
 
 #endif

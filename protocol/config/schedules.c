@@ -90,8 +90,10 @@ static void read_cron(struct reader *rd, const struct schedule_form *f, struct s
                 "\"0 6 * * 1-5\"",
                 shown(rd, f->cron), problem);
     s->timezone = f->timezone ? text_of(rd, f->timezone, "timezone") : NULL;
-    if (s->timezone)
+    if (s->timezone) {
         timezone_check(rd, f->timezone);
+        timezone_check_database(rd, f->timezone);
+    }
 }
 
 static void read_on_change(struct reader *rd, const struct schedule_form *f, struct schedule *s)
