@@ -10,6 +10,7 @@ struct settings_form {
     const char *state_dir;
     uint64_t limit_slack_ms;
     int log_format;
+    const struct node *warehouse_log;
 };
 
 static const char *const log_formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
@@ -26,6 +27,7 @@ static const struct field fields[] = {
     {"limit_slack", FIELD_DURATION, MEMBER(limit_slack_ms), .max = 60000},
     {"log_format", FIELD_WORD, MEMBER(log_format), .words = log_formats},
     {"worker_listen", FIELD_TEXT, MEMBER(s.worker_listen)},
+    {"warehouse_log", FIELD_NODE, MEMBER(warehouse_log)},
 };
 static const struct form form = {"`settings` map", fields, ARRAY_LEN(fields), false};
 
@@ -151,6 +153,7 @@ void settings_read(struct reader *rd, const struct entry *settings)
         form_read(rd, &form, settings, &f);
     f.s.limit_slack_ms = (uint32_t)f.limit_slack_ms;
     f.s.log_format = (enum log_format)f.log_format;
+    rd->warehouse_log = f.warehouse_log;
     if (f.s.worker_listen)
         read_worker_listen(rd, settings, &f.s);
     if (f.s.redis)

@@ -38,6 +38,7 @@ static const struct field fields[] = {
     {"priority", FIELD_WORD, MEMBER(priority), .words = priorities},
     {"lane_by", FIELD_TEXT, MEMBER(s.lane_by)},
     {"guard", FIELD_NODE, MEMBER(guard)},
+    {"freshness", FIELD_DURATION, MEMBER(s.freshness_ms), .min = 1000, .max = 366ull * 86400000},
     {"allow_empty", FIELD_FLAG, MEMBER(allow_empty)},
 };
 static const struct form form = {"sync", fields, ARRAY_LEN(fields), false};

@@ -121,6 +121,17 @@ static bool read_no_answer(struct scope *s, const struct node *node, struct cond
     return out->answer != ANSWER_CAME;
 }
 
+static bool read_body(struct scope *s, const struct node *node, struct condition *out)
+{
+    if (node->kind == NODE_MAP && node->count == 1 && node_get(node, "matches")) {
+        out->body_matches = pattern_of(s, node_get(node, "matches")->value, "matches", 0);
+        return out->body_matches != NULL;
+    }
+    int word = word_of(s->rd, node, "body", body_words);
+    out->body = (enum body_test)(word + 1);
+    return word >= 0;
+}
+
 bool condition_read(struct scope *s, const struct node *map, struct condition *out)
 {
     const struct pair *p;
@@ -133,11 +144,8 @@ bool condition_read(struct scope *s, const struct node *map, struct condition *o
         good = read_headers(s, p->value, out) && good;
     if ((p = node_get(map, "json")))
         good = read_json(s, p->value, out) && good;
-    if ((p = node_get(map, "body"))) {
-        word = word_of(s->rd, p->value, "body", body_words);
-        out->body = (enum body_test)(word + 1);
-        good = good && word >= 0;
-    }
+    if ((p = node_get(map, "body")))
+        good = read_body(s, p->value, out) && good;
     if ((p = node_get(map, "no_answer")))
         good = read_no_answer(s, p->value, out) && good;
     if ((p = node_get(map, "records"))) {
@@ -154,7 +162,8 @@ bool condition_read(struct scope *s, const struct node *map, struct condition *o
         out->session = (enum session_test)(word + 1);
         good = good && word >= 0;
     }
-    bool needs_answer = out->status_count || out->header_count || out->json_count || out->body;
+    bool needs_answer =
+        out->status_count || out->header_count || out->json_count || out->body || out->body_matches;
     if (out->answer && needs_answer)
         mistake(s->rd, node_get(map, "no_answer")->at,
                 "this rule can never hold: without an answer there is no status, header or body");
@@ -255,6 +264,8 @@ bool condition_covers(const struct condition *a, const struct condition *b)
     if (a->answer != b->answer && !(a->answer == ANSWER_NONE && b->answer == ANSWER_UNSENT))
         return false;
     if (a->body != BODY_ANY && a->body != b->body)
+        return false;
+    if (a->body_matches && (!b->body_matches || strcmp(a->body_matches, b->body_matches) != 0))
         return false;
     if (a->records != RECORDS_ANY && a->records != b->records)
         return false;

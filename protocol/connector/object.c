@@ -14,6 +14,7 @@ const char *const mode_words[7] = {"upsert", "insert", "update", "append", "full
 const char *const removed_words[4] = {"ignore", "delete", "clear", NULL};
 static const char *const repeat_words[] = {"safe", "keyed", "double", NULL};
 static const char *const conflict_words[] = {"native", "lookup", NULL};
+static const char *const merge_words[] = {"native", NULL};
 static const char *const type_words[] = {"any",       "text", "number", "bool", "date",
                                          "timestamp", "json", "list",   NULL};
 
@@ -148,7 +149,7 @@ static void read_conflicts(struct scope *s, const struct node *node, struct obje
         {"newest_wins", FIELD_WORD, .offset = offsetof(struct conflict_form, of[2]),
          .words = conflict_words},
         {"merge_arrays", FIELD_WORD, .offset = offsetof(struct conflict_form, of[3]),
-         .words = conflict_words},
+         .words = merge_words},
     };
     static const struct form form = {"`conflicts` map", known, ARRAY_LEN(known), false};
     struct entry of = {NULL, node->at, node};
@@ -298,6 +299,7 @@ void object_read(struct scope *s, const struct entry *of, struct object *out, bo
     read_sizes(s, of->node, out);
     s->object = out;
     s->vars_known = 0;
+    s->merges = false;
     read_parts(s, &f, out);
     object_check(s, of->node, out);
     s->object = NULL;

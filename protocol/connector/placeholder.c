@@ -32,6 +32,7 @@ static const struct word words[] = {
     {"object", PIECE_OBJECT, NEED_BATCH, false},
     {"identify_by", PIECE_IDENTIFY_BY, NEED_BATCH, false},
     {"conflict_fields", PIECE_CONFLICT_FIELDS, NEED_OBJECT, false},
+    {"conflicts", PIECE_CONFLICTS, NEED_OBJECT, true},
     {"key_as", PIECE_KEY_AS, NEED_OBJECT, false},
     {"records", PIECE_RECORDS, NEED_BATCH, false},
     {"now", PIECE_NOW, NEED_NOTHING, false},
@@ -185,6 +186,17 @@ static bool find_join(const struct reading *r, const char *name, struct piece *p
     return false;
 }
 
+static bool find_conflicts(const struct reading *r, const char *name, struct piece *p)
+{
+    p->index = conflict_bits(name);
+    if (!p->index)
+        mistake(r->s->rd, r->at,
+                "%s names no way of handling conflicts: write {{conflicts.set_if_empty}}, "
+                "create_only, newest_wins or merge_arrays",
+                named(r, p->text));
+    return p->index;
+}
+
 /* A removal has no fields but those that name it. */
 static bool find_group(const struct reading *r, const char *name, struct piece *p)
 {
@@ -255,6 +267,8 @@ static bool resolve(const struct reading *r, const char *tail, struct piece *p)
         return find_join(r, tail, p);
     if (p->kind == PIECE_GROUP)
         return find_group(r, tail, p);
+    if (p->kind == PIECE_CONFLICTS)
+        return find_conflicts(r, tail, p);
     p->text = tail;
     if (p->kind == PIECE_FIELD)
         field_check(r->s, tail, r->at, r->hidden);

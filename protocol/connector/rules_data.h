@@ -51,6 +51,7 @@ struct condition {
     const struct json_test *json;
     size_t json_count;
     enum body_test body;
+    const char *body_matches; /* PCRE2, of its beginning; NULL: any */
     enum answer_test answer;
     enum records_test records;
     enum session_test session; /* whether the batch is the run's first, or its last */

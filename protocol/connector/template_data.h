@@ -21,6 +21,7 @@ enum piece_kind {
     PIECE_OBJECT,
     PIECE_IDENTIFY_BY,
     PIECE_CONFLICT_FIELDS, /* names of the fields with a conflict policy, and of newest_wins' */
+    PIECE_CONFLICTS, /* index: bits of batch_conflicts; true where the sync has one, else absent */
     PIECE_KEY_AS,
     PIECE_RECORDS,
     PIECE_NOW,

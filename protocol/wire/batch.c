@@ -30,6 +30,15 @@ const char *record_op_name(enum record_op op)
     return (size_t)op < ARRAY_LEN(names) ? names[op] : "unknown";
 }
 
+uint32_t batch_conflicts(const uint8_t *policies, size_t field_count, int32_t newest_field)
+{
+    uint32_t bits = newest_field >= 0 ? CONFLICTS_NEWEST : 0;
+    for (size_t i = 0; policies && i < field_count; i++)
+        if (policies[i] != POLICY_OVERWRITE)
+            bits |= 1u << policies[i];
+    return bits;
+}
+
 static char *put_be(char *o, uint64_t v, int bytes)
 {
     for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8)

@@ -37,6 +37,18 @@ struct field_path {
 /* What a field does to what the destination has already. */
 enum field_policy { POLICY_OVERWRITE, POLICY_SET_IF_EMPTY, POLICY_CREATE_ONLY, POLICY_MERGE };
 
+enum {
+    POLICIES_LOOKED_UP_MAX = 64
+}; /* fields with a policy, where a look-up leaves some out of a
+      record: a bit each */
+
+/* Ways of handling conflicts: a bit per policy but overwrite, whose bit stands for the newest
+ * winning.
+ */
+enum { CONFLICTS_NEWEST = 1u << POLICY_OVERWRITE, CONFLICTS_ALL = (1u << (POLICY_MERGE + 1)) - 1 };
+/** Those of fields with these policies (NULL: all overwrite). */
+uint32_t batch_conflicts(const uint8_t *policies, size_t field_count, int32_t newest_field);
+
 /* What all records of a batch share. Borrowed by writer and reader alike. */
 struct batch_head {
     struct slice sync;

@@ -22,6 +22,13 @@ enum exit_status {
     EXIT_CONFIG_BAD = 78,
 };
 
+/* The values of an option that may be given several times. */
+enum { CLI_LIST_MAX = 64 };
+struct cli_list {
+    const char *items[CLI_LIST_MAX];
+    size_t count;
+};
+
 /* What every subcommand understands. */
 struct cli_options {
     const char *dir;          /* -C, default "." */
@@ -36,6 +43,15 @@ struct cli_options {
     const char *message;      /* --message */
     const char *run;          /* --run */
     bool markdown;            /* connectors --markdown */
+    const char *url;          /* init --url: a URL, or the name of a variable */
+    const char *table;        /* init --table */
+    const char *query;        /* init --query */
+    const char *connector;    /* init --connector */
+    const char *object;       /* init --object */
+    const char *primary_key;  /* init --primary-key: columns between commas */
+    const char *identify_by;  /* init --identify-by */
+    struct cli_list maps;     /* init --map */
+    struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
 };
@@ -82,6 +98,7 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
 /** Frees both; the exit status that follows from the runs that ended. Accepts NULL. */
 int cli_session_end(struct cli_session *session, struct engine *engine);
 
+int command_init(const struct cli_options *opts);
 int command_check(const struct cli_options *opts);
 int command_run(const struct cli_options *opts);
 int command_adopt(const struct cli_options *opts);

@@ -20,11 +20,11 @@ static bool is_set(const struct destination *d, int32_t option)
 
 /* The one that a batch begins with, as the worker sees it before anything is captured. */
 static const struct step *first_step(const struct sync *sync, const struct request *r,
-                                     bool conflicts)
+                                     uint32_t conflicts)
 {
     for (size_t i = 0; i < r->step_count; i++) {
         const struct step *s = &r->steps[i];
-        bool skipped = (s->if_conflicts && !conflicts) ||
+        bool skipped = (s->if_conflicts && !(s->if_conflicts & conflicts)) ||
                        (s->if_option >= 0 && !is_set(sync->destination, s->if_option)) ||
                        is_set(sync->destination, s->unless_option) ||
                        (s->if_var >= 0 && !sync->target->ensure_count);
@@ -38,6 +38,7 @@ static const struct step *first_step(const struct sync *sync, const struct reque
 static void group_ops(const struct sync *sync, struct batcher_options *o)
 {
     const struct object *target = sync->target;
+    uint32_t conflicts = batch_conflicts(o->policies, o->field_count, o->newest_field);
     for (size_t op = 0; op < BATCHER_OPS; op++)
         o->group_of[op] = target->request_of[op] > 0 ? (uint8_t)target->request_of[op] : 0;
     for (size_t i = 0; i < target->request_count && i < BATCHER_GROUPS; i++) {
@@ -47,7 +48,7 @@ static void group_ops(const struct sync *sync, struct batcher_options *o)
             g->max_records = r->max_records;
         if (r->max_bytes && r->max_bytes < o->max_bytes)
             g->max_bytes = r->max_bytes;
-        const struct step *first = first_step(sync, r, o->policies || o->newest_field >= 0);
+        const struct step *first = first_step(sync, r, conflicts);
         g->cost.group = (uint16_t)first->group;
         g->cost.records = first->carries ? 0 : QUEUE_NO_RECORDS;
         g->cost.jobless = !holds_job(r);
@@ -97,9 +98,9 @@ enum err_code run_start_batches(struct sync_run *run, struct err *err)
         .max_values = sync->target->max_values,
         .hold_last = sync->target->session,
     };
-    group_ops(sync, &o);
     o.key_names = map_key_names(run->map, &o.key_count);
     o.fields = map_fields(run->map, &o.field_count);
+    group_ops(sync, &o);
     share_batches(run, &o);
     return batcher_new(&o, run->spool, &run->batcher, err);
 }

@@ -149,6 +149,8 @@ static void summarise(struct quota *q, const struct queue_stats *stats)
     q->summary = (struct quota_summary){
         .throttled_left_ms = stats->throttled_left_ms,
         .throttled_for_ms = stats->throttled_for_ms,
+        .leases_lost = stats->leases_lost,
+        .trips = redis_trips(q->host->redis),
     };
     for (size_t i = 0; i < stats->sync_count; i++) {
         q->summary.queued += stats->syncs[i].queued;

@@ -16,6 +16,7 @@
 #include "protocol/queue/queue.h"
 
 struct event_base;
+struct histogram;
 struct quota;
 struct state;
 
@@ -76,7 +77,9 @@ struct quota_summary {
     uint64_t leased;
     uint64_t queued;
     uint64_t parked;
-    double limit_used; /* of the limit that is used most, 0…1 */
+    double limit_used;             /* of the limit that is used most, 0…1 */
+    uint64_t leases_lost;          /* ended without a settle, since Redis has this quota */
+    const struct histogram *trips; /* of the connection to Redis; NULL before the first stats */
 };
 const struct quota_summary *quota_summary(const struct quota *q);
 /** Factor and use of each limit, as told last. Borrowed until the loop turns. */

@@ -144,6 +144,28 @@ def test_the_command_shows_what_shares_a_request(lab, sink):
     assert (members["group_by"], members["order_by"], members["unique_by"]) == (["list", "kind"], "{{identify_by}}", "email")
 
 
+def test_a_record_above_the_cap_of_one_is_invalid_and_nothing_else_is_lost(lab, sink):
+    lab.customers(300)
+    lab.sql("alter table c add column list text default 'x'; update c set name = repeat('y', 3000) where id in (7, 8, 299)")
+    lab.sql("update c set name = repeat('y', 1500) where id = 9")
+    project(lab, sink, "group_by: list\n        max_item_bytes: 2kB", "select * from c")
+    done = lab.run()
+    assert done.rc == 1 and done.counts("rows", "invalid", "succeeded", "rejected") == (300, 3, 297, 0)
+    shown = lab.command("errors").text
+    assert "the row is larger than the destination takes of one record" in shown and "yyy" not in shown
+    lab.assert_same(sink.state, "select * from c where id not in (7, 8, 299)")
+    assert lab.run().counts("invalid", "planned", "unchanged") == (3, 0, 297)
+
+    lab.sql("update c set name = 'short' where id = 7; update c set name = repeat('z', 3000) where id = 10; delete from c where id = 299")
+    done = lab.run()
+    assert done.counts("added", "invalid", "removed") == (1, 2, 0)
+    assert lab.sql("select count(*) from c where id = 10") and sink.state['{"id":10}']["name"] == "Name 10"
+    lab.sql("delete from c where id in (8, 10)")
+    assert lab.good_run().counts("removed", "invalid") == (1, 0)
+    lab.assert_same(sink.state)
+    assert_clean(sink)
+
+
 @pytest.mark.parametrize("words, said", [
     ("group_by: lsit", r'lists\.yaml:10:19: .*no field "lsit"; did you mean "list"\?'),
     ("order_by: amuont", r'lists\.yaml:10:19: .*no field "amuont"'),

@@ -152,6 +152,11 @@ static bool compile_constant(const struct scope *s, const struct piece *piece, s
     case PIECE_CONFLICT_FIELDS:
         set_constant(e, VALUE_TEXT, s->conflicts);
         return true;
+    case PIECE_CONFLICTS:
+        if (head &&
+            batch_conflicts(head->policies, head->field_count, head->newest_field) & piece->index)
+            set_constant(e, VALUE_TRUE, (struct slice){0});
+        return true;
     case PIECE_KEY_AS:
         compile_key_as(s, e);
         return true;

@@ -196,7 +196,7 @@ static void mark_policies(struct render_plan *p, const struct batch_head *head)
 {
     uint8_t bit = 0;
     memset(p->left_bits, LEFT_NEVER, p->field_count);
-    for (size_t i = 0; head->policies && i < p->field_count && bit < 64; i++)
+    for (size_t i = 0; head->policies && i < p->field_count && bit < POLICIES_LOOKED_UP_MAX; i++)
         if (head->policies[i] != POLICY_OVERWRITE)
             p->left_bits[i] = bit++;
 }

@@ -209,10 +209,11 @@ static enum err_code own_vars(struct following *f)
 static enum err_code follow_ok(struct following *f)
 {
     const struct step *step = f->step;
-    bool more = step->pages.given && f->judged->next_page.p;
     enum err_code rc = own_vars(f);
     if (rc)
         return rc;
+    bool more = step->pages.given && f->judged->next_page.p &&
+                (step->pages.until < 0 || !f->progress.vars[step->pages.until].p);
     forget_refusals(&f->progress);
     f->progress.sent |= step->carries;
     f->progress.open |= step->opens;

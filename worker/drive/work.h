@@ -16,7 +16,7 @@
 struct course {
     const struct step *steps;
     uint32_t count;
-    bool conflicts; /* the batch has conflict policies, or newest_wins */
+    uint32_t conflicts; /* of the batch, as batch_conflicts */
 };
 
 /* For what a destination is used; borrowed by everything below. */

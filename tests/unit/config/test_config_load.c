@@ -190,6 +190,55 @@ static void every_key_of_a_sync_is_read(void **state)
     folder_done(&f);
 }
 
+static void every_key_of_alerts_and_logs_is_read(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    load_good(&f,
+              "settings: {log_format: json, worker_listen: '[::1]:0', warehouse_log: {source: w}}\n"
+              "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+              "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
+              "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
+              "syncs:\n"
+              "  s: {model: m, destination: d, mappings: all, freshness: 2h}\n"
+              "  t: {model: m, destination: d, mappings: all}\n"
+              "alerts:\n"
+              "  a: {type: slack, url: 'https://h/a'}\n"
+              "  b: {type: webhook, url: 'http://h/b', sign: {secret: k}, on: held, syncs: t}\n"
+              "  c: {type: pagerduty, routing_key: r, on: [failed, recovered], syncs: [s, t]}\n"
+              "  d: {type: email, smtp: 'smtps://h:465', user: u, password: p, from: a@b.c,\n"
+              "      to: [d@e.f, g@h.i], warning_above: 5%, ca_file: ca.pem}\n");
+    const struct project *p = f.project;
+    assert_int_equal(p->settings.log_format, LOG_JSON);
+    assert_string_equal(p->settings.worker_listen, "[::1]:0");
+    assert_ptr_equal(p->settings.warehouse_log, &p->sources[0]);
+    assert_string_equal(p->settings.warehouse_schema, "sluice");
+    assert_int_equal(p->syncs[0].freshness_ms, 7200000);
+    assert_int_equal(p->syncs[1].freshness_ms, 0);
+    assert_int_equal(p->alert_count, 4);
+    const struct alert *a = &p->alerts[0], *b = &p->alerts[1], *c = &p->alerts[2],
+                       *d = &p->alerts[3];
+    assert_string_equal(a->url, "https://h/a");
+    assert_int_equal(a->on, ALERT_ON_ALL);
+    assert_int_equal(a->sync_count, 0);
+    assert_false(a->warning_above.set);
+    assert_string_equal(b->secret, "k");
+    assert_int_equal(b->on, ALERT_ON_HELD);
+    assert_int_equal(b->sync_count, 1);
+    assert_ptr_equal(b->syncs[0], &p->syncs[1]);
+    assert_string_equal(c->routing_key, "r");
+    assert_string_equal(c->url, "https://events.pagerduty.com/v2/enqueue");
+    assert_int_equal(c->on, ALERT_ON_FAILED | ALERT_ON_RECOVERED);
+    assert_int_equal(c->sync_count, 2);
+    assert_int_equal(d->to_count, 2);
+    assert_string_equal(d->to[1], "g@h.i");
+    assert_string_equal(d->password, "p");
+    assert_true(d->warning_above.set && d->warning_above.percent && d->warning_above.value == 5);
+    assert_int_equal(d->ca_file[0], '/');
+    folder_done(&f);
+}
+
 static void every_kind_of_schedule_is_read(void **state)
 {
     (void)state;
@@ -422,7 +471,7 @@ static void the_fingerprint_follows_what_is_sent(void **state)
     }
 }
 
-static void a_worker_does_without_the_secrets_of_sources(void **state)
+static void a_worker_does_without_the_secrets_of_sources_and_alerts(void **state)
 {
     (void)state;
     struct folder f;
@@ -431,7 +480,8 @@ static void a_worker_does_without_the_secrets_of_sources(void **state)
     const char *text = "sources: {w: {type: postgres, url: \"${SLUICE_T_NONE}\"}}\n"
                        "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
                        "destinations: {d: {type: webhook, url: \"http://h/\", bearer: x}}\n"
-                       "syncs: {s: {model: m, destination: d, mappings: all}}\n";
+                       "syncs: {s: {model: m, destination: d, mappings: all}}\n"
+                       "alerts: {a: {type: slack, url: \"http://${SLUICE_T_NONE}\"}}\n";
     unsetenv("SLUICE_T_NONE");
     folder_init(&f);
     folder_load_text(&f, text);
@@ -455,13 +505,14 @@ int main(void)
         cmocka_unit_test(a_small_project_gets_every_default),
         cmocka_unit_test(every_key_is_read),
         cmocka_unit_test(every_key_of_a_sync_is_read),
+        cmocka_unit_test(every_key_of_alerts_and_logs_is_read),
         cmocka_unit_test(every_kind_of_schedule_is_read),
         cmocka_unit_test(mappings_and_transforms_are_read),
         cmocka_unit_test(values_come_from_the_environment_and_from_files),
         cmocka_unit_test(files_are_merged_and_others_are_skipped),
         cmocka_unit_test(aliases_and_merge_keys_work),
         cmocka_unit_test(the_fingerprint_follows_what_is_sent),
-        cmocka_unit_test(a_worker_does_without_the_secrets_of_sources),
+        cmocka_unit_test(a_worker_does_without_the_secrets_of_sources_and_alerts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

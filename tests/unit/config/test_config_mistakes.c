@@ -218,7 +218,39 @@ static void mistakes_of_limits_have_places(void **state)
         {D
          "quota: e}, e: {type: webhook, url: 'http://h', rate_limits: [{requests: 1, per: s}]}}\n",
          "1:63", "differ in `rate_limits`"},
-        {"alerts: {slack: {channel: x}}\n", "1:10", "not supported by this version"},
+        {0}});
+}
+
+#define S2 SOURCE MODEL DESTINATION SYNC "mappings: all}}\nsettings: "
+#define A SOURCE MODEL DESTINATION SYNC "mappings: all}}\nalerts: "
+static void mistakes_of_alerts_have_places(void **state)
+{
+    (void)state;
+    check_cases((const struct mistake_case[]){
+        {A "{a: {url: 'http://h'}}\n", "5:10", "`type`"},
+        {A "{a: {type: slak, url: 'http://h'}}\n", "5:20", "slack"},
+        {A "{a: {type: slack}}\n", "5:10", "has no `url`"},
+        {A "{a: {type: slack, url: 'ftp://h'}}\n", "5:32", "must begin with https://"},
+        {A "{a: {type: slack, url: 'http://h', routing_key: k}}\n", "5:44", "does not belong"},
+        {A "{a: {type: slack, url: 'http://h', on: [failed, ok]}}\n", "5:57", "failed"},
+        {A "{a: {type: slack, url: 'http://h', on: []}}\n", "5:48", "is empty"},
+        {A "{a: {type: slack, url: 'http://h', syncs: [t]}}\n", "5:52", "sync"},
+        {A "{a: {type: slack, url: 'http://h', warning_above: 5x}}\n", "5:59", "percentage"},
+        {A "{a: {type: webhook, url: 'http://h', sign: k}}\n", "5:52", "{secret: …}"},
+        {A "{a: {type: pagerduty}}\n", "5:10", "has no `routing_key`"},
+        {A "{a: {type: email, smtp: 'http://h', from: a@b.c, to: a@b.c}}\n", "5:33", "smtp://"},
+        {A "{a: {type: email, smtp: 'smtp://u:p@h', from: a@b.c, to: a@b.c}}\n", "5:33",
+         "keys of their own"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: 'a b@c', to: a@b.c}}\n", "5:51",
+         "no e-mail address"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: a@b.c, to: [a@b.c, b]}}\n", "5:70",
+         "no e-mail address"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: a@b.c, to: a@b.c, password: p}}\n", "5:79",
+         "needs a `user`"},
+        {S2 "{log_format: xml}\n", "5:24", "json"},
+        {S2 "{worker_listen: nowhere}\n", "5:27", "`worker_listen` must be"},
+        {S2 "{warehouse_log: {source: v}}\n", "5:36", "source"},
+        {S2 "{warehouse_log: {schema: v}}\n", "5:27", "`source`"},
         {0}});
 }
 
@@ -363,6 +395,7 @@ int main(void)
         cmocka_unit_test(mistakes_of_models_have_places),
         cmocka_unit_test(mistakes_of_destinations_have_places),
         cmocka_unit_test(mistakes_of_limits_have_places),
+        cmocka_unit_test(mistakes_of_alerts_have_places),
         cmocka_unit_test(mistakes_of_syncs_have_places),
         cmocka_unit_test(mistakes_of_mappings_have_places),
     };
