@@ -17,7 +17,7 @@ from .arrival import StampedSocket
 PAUSE_S = 0.005  # between two looks at a condition
 
 
-def wait_until(condition, deadline_s=30.0, what="the condition"):
+def wait_until(condition, deadline_s=30.0, what="the condition", pause_s=PAUSE_S):
     """Returns the condition's first true value; fails the test when the deadline passes."""
     end = time.monotonic() + deadline_s
     tick = threading.Event()
@@ -26,7 +26,7 @@ def wait_until(condition, deadline_s=30.0, what="the condition"):
         if value:
             return value
         assert time.monotonic() < end, f"waited {deadline_s} s in vain for {what}"
-        tick.wait(PAUSE_S)
+        tick.wait(pause_s)
 
 
 def never_within(condition, seconds):
