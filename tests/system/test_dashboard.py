@@ -165,7 +165,7 @@ def test_a_held_run_is_looked_at_and_approved(lab, serve, browser):
     browser.press("Leave it", "dialog")
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "held"
     browser.press("Approve", "main")
-    assert f"{ROWS * 9 // 10:,} removed" in browser.text("dialog"), "the question says what will be done"
+    browser.wait_text(f"{ROWS * 9 // 10:,} removed", "dialog[open]")  # the question says what will be done
     browser.press("Approve and send", "dialog")
     browser.wait_text("success", ".facts .badge")
     lab.assert_same(serve.sink.state)
@@ -179,6 +179,19 @@ def test_a_held_run_is_rejected(lab, serve, browser):
     browser.wait_text("cancelled", ".facts .badge")
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
     assert not service.sync("s")["held"] and len(serve.sink.state) == ROWS, "nothing of it was sent"
+
+
+def test_a_plan_is_looked_at_before_it_is_sent(lab, serve, browser):
+    service = serve(rows=20)
+    open_sync(browser, service)
+    browser.press("Plan", "main")
+    browser.wait_text("Planned, to be looked at")
+    assert "20 added, 0 changed, 0 removed of 20 rows read" in browser.text(".held") and not serve.sink.log
+    assert not service.sync("s")["held"], "a plan stands in no schedule's way"
+    browser.press("Approve", "main")
+    browser.press("Approve and send", "dialog")
+    browser.wait_text("success", ".facts .badge")
+    lab.assert_same(serve.sink.state)
 
 
 def test_the_history_of_runs_is_filtered_and_charted(lab, serve, browser):
@@ -256,7 +269,8 @@ def test_a_thousand_syncs_are_all_there_and_found(serve, browser):
     assert browser.texts("tbody tr td:first-child a") == names
     browser.write("#search", "0500 hook")
     browser.wait_count("tbody tr", 1)
-    assert "success" in browser.text("tbody tr") and "1 of 1,000 syncs" in browser.text()
+    browser.wait_text("success", "tbody tr")
+    assert "1 of 1,000 syncs" in browser.text()
     browser.type(Keys.ESCAPE)
     browser.wait_count("tbody tr", 1000)
     browser.press("Last run", "thead")
