@@ -7,7 +7,7 @@ from selenium.webdriver.common.keys import Keys
 
 from harness.browser import Browser
 from harness.lab import ROOT
-from harness.service import Service, free_port
+from harness.service import Service
 from harness.sink import record_errors, refuse
 
 
@@ -51,18 +51,14 @@ def check_requests(requests, service):
 @pytest.fixture
 def serve(lab, sinks, browser):
     """serve(syncs, …) starts a scheduler whose syncs read the table c and write to one receiver."""
-    if not (lab.bin / "sluice-scheduler").exists():
-        pytest.skip("these programs have no sluice-scheduler")
-
     def start(syncs=("s",), rows=ROWS, settings=None, token=None, limits=None, **sync):
         start.sink = sinks()
-        port = free_port()
         if rows:
             lab.customers(rows)
         lab.project({"m": {"sql": "select * from c"}}, {"hook": {"url": start.sink.url, "batch_size": BATCH, **({"rate_limits": limits} if limits else {})}},
                     {name: {"model": "m", "destination": "hook", **sync} for name in syncs},
-                    {"listen": f"127.0.0.1:{port}", **(settings or {})})
-        browser.service = Service(lab, port, token)
+                    {"listen": "127.0.0.1:0", **(settings or {})})
+        browser.service = Service(lab, token)
         return browser.service
     return start
 
@@ -386,13 +382,15 @@ def test_a_configuration_that_is_refused_is_told(lab, serve, browser):
     browser.wait(lambda: not browser.all("#banner"), "a banner that went")
 
 
-def test_a_scheduler_that_goes_and_comes_back_is_found_again(serve, browser):
+def test_a_scheduler_that_goes_and_comes_back_is_found_again(lab, serve, browser):
     service = serve(rows=5)
     browser.open(service.url)
     browser.wait_text("live", "#live")
     browser.run("window.neverReloaded = true")
     browser.expected += ["ERR_"]  # the console tells of every refused connection
     service.stop()
+    place = lab.project_dir / "sluice.yaml"
+    place.write_text(place.read_text(encoding="utf-8").replace("127.0.0.1:0", f"127.0.0.1:{service.port}"), encoding="utf-8")
     browser.wait_text("cannot be reached", "#banner")
     browser.wait_text("polling", "#live")
     service.start()
