@@ -14,6 +14,7 @@ import {sync_view} from "./sync.js";
 import {syncs_view} from "./syncs.js";
 
 const STATUS_MS = 10000;
+const SOON_MS = 500; // many events at once become one question
 const TURN_MS = 250;
 const TICK_MS = 1000;
 
@@ -85,7 +86,7 @@ function route(moved) {
     }
     abort = new AbortController();
     const args = place.match(pattern).slice(1).map(decodeURIComponent);
-    view = make({args, query, set_query, signal: abort.signal, again: () => load(view, false)});
+    view = make({args, query, set_query, signal: abort.signal, again: () => load(view), soon: () => (due_ms = Math.min(due_ms, performance.now() + SOON_MS))});
     document.title = `${view.title} – Sluice`;
     main.replaceChildren(view.node);
     main.setAttribute("aria-busy", "true");
@@ -93,16 +94,16 @@ function route(moved) {
         main.querySelector("h1")?.focus({preventScroll: true});
         window.scrollTo(0, 0);
     }
-    load(view, true);
+    load(view);
 }
 
 function failed_box(error, what) {
     return h("div", {class: "box error", id: "load-error"}, h("p", null, error.message),
-        error.status !== 403 && h("div", {class: "buttons"}, button("Try again", () => load(what, true))));
+        error.status !== 403 && h("div", {class: "buttons"}, button("Try again", () => load(what))));
 }
 
 /** Reads what the view shows; a failure is told once and tried again. */
-async function load(what, first) {
+async function load(what) {
     if (!what || what !== view)
         return;
     due_ms = Infinity;
@@ -125,12 +126,13 @@ async function load(what, first) {
 
 function schedule() {
     const wait_ms = live.connected ? view.calm_ms : view.poll_ms;
-    due_ms = !wait_ms || view.done?.() ? Infinity : performance.now() + wait_ms;
+    if (wait_ms && !view.done?.())
+        due_ms = Math.min(due_ms, performance.now() + wait_ms); // soon() may have been called meanwhile
 }
 
 function turn() {
     if (view && !document.hidden && performance.now() >= due_ms)
-        load(view, false);
+        load(view);
 }
 
 // ---- the scheduler's status ----
@@ -172,8 +174,10 @@ async function read_status() {
 
 function show_live(connected) {
     put(by_id("live"), connected ? "live" : "polling");
+    if (status && !logging_in)
+        read_status(); // the scheduler may have gone, or come back as another
     if (view && connected)
-        load(view, false); // what happened meanwhile
+        load(view); // what happened meanwhile
     else if (view && due_ms < Infinity)
         schedule();
 }
