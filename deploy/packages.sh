@@ -4,9 +4,10 @@
 build_packages="gcc cmake ninja-build pkg-config libc6-dev
   libhiredis-dev libcurl4-openssl-dev libpq-dev libmsgpack-dev libevent-dev libyaml-dev libjansson-dev
   liblmdb-dev libxxhash-dev libssl-dev libpcre2-dev libutf8proc-dev liblz4-dev zlib1g-dev"
-run_packages="redis-server ca-certificates"
+run_packages="redis-server ca-certificates tzdata"
 demo_packages="postgresql python3"
 test_packages="clang clang-format libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
+  python3-prometheus-client python3-aiosmtpd
   redis-server nghttp2-server openssl procps util-linux"
 fuzz_packages="libclang-rt-14-dev"
 bench_packages="jq nodejs libcmocka-dev python3"

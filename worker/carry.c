@@ -49,6 +49,8 @@ enum err_code slot_plan(struct slot *s, const struct outcome *o, const struct ht
         s->target->throttled = 0;
     /* Words of the remote may quote a record: they go into the result, never into the log. */
     if (s->plan.throttled)
+        metrics_throttled(&s->engine->metrics, s->target->destination->name);
+    if (s->plan.throttled)
         slot_log(s, LOG_WARN, "throttled", "the destination asked to be asked less");
     else if (s->plan.stop)
         slot_log(s, LOG_ERROR, "stopped", "the destination refused credentials or address");
@@ -64,6 +66,7 @@ static void take_facts(struct slot *s, const struct http_answer *answer)
     s->facts.status = answer->status;
     s->facts.duration_ms = answer->duration_ms;
     s->charge_at_ms = answer->charge_at_ms;
+    metrics_request(&s->engine->metrics, s->target->destination->name, answer);
 }
 
 static void on_answer(void *ctx, const struct http_answer *answer)
@@ -136,6 +139,7 @@ static void on_renewed(void *ctx, int64_t valid, const struct err *err)
     if (err && err->code == ERR_STOPPED)
         return;
     if (!err && valid != 1) {
+        s->engine->metrics.leases_lost++;
         slot_log(s, LOG_WARN, "lease_lost", "the queue ended it");
         slot_drop(s);
         return;

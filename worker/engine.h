@@ -12,6 +12,7 @@
 
 #include "protocol/base/log.h"
 #include "worker/claim/quota.h"
+#include "worker/metrics.h"
 #include "worker/slot.h"
 
 enum {
@@ -23,6 +24,8 @@ enum {
     ENGINE_RELOAD_MS = 3000,   /* least time between two reloads that nobody asked for */
 };
 
+struct listener;
+
 struct engine {
     struct event_base *base;
     struct log log;
@@ -33,6 +36,8 @@ struct engine {
     struct http *http;
     struct setup *setup;
     struct quota_list quotas;
+    struct metrics metrics;
+    struct listener *listener; /* NULL: nobody may ask for them */
 
     struct slot **slots;
     size_t slot_count;
@@ -68,6 +73,8 @@ bool engine_may_continue(const struct engine *e, const struct quota *q);
 
 /* ---- worker.c ---- */
 
+/** True where work can be claimed; otherwise *ret_why says why not. */
+bool engine_is_ready(const struct engine *e, const char **ret_why);
 /** Reads the project again. Keeps the old one and logs when the new one is wrong. */
 void engine_reload(struct engine *e);
 

@@ -9,7 +9,7 @@
 #include <sysexits.h>
 
 static const char usage[] =
-    "usage: sluice-worker [-C DIR] [--redis URL] [--slots N] [--name PREFIX] [--parent PID]\n"
+    "usage: sluice-worker [-C DIR] [--redis URL] [--slots N] [--listen ADDRESS] [OPTION…]\n"
     "       sluice-worker render [-C DIR]\n"
     "\n"
     "Delivers queued batches to their destinations until it is told to stop. Any number of "
@@ -23,6 +23,9 @@ static const char usage[] =
     "  -C, --directory DIR  the project folder (default: the current one)\n"
     "      --redis URL      redis://, rediss:// or unix:// (default: settings.redis)\n"
     "      --slots N        requests at the same time, 1 to 1024 (default 32)\n"
+    "      --listen ADDRESS serve metrics at host:port, off: nowhere (default: "
+    "settings.worker_listen)\n"
+    "      --log-format F   text or json (default: settings.log_format)\n"
     "      --name PREFIX    first part of this worker's name (default: the host's name)\n"
     "      --parent PID     end when this process, which must be the parent, ends\n"
     "  -h, --help           this text\n"
@@ -60,7 +63,7 @@ static bool is_name(const char *s)
     return n > 0 && n <= WORKER_PREFIX_MAX && strspn(s, allowed) == n;
 }
 
-enum { OPT_REDIS = 256, OPT_SLOTS, OPT_NAME, OPT_PARENT, OPT_VERSION };
+enum { OPT_REDIS = 256, OPT_SLOTS, OPT_NAME, OPT_LISTEN, OPT_LOG_FORMAT, OPT_PARENT, OPT_VERSION };
 
 static int take(int opt, struct worker_options *o)
 {
@@ -82,6 +85,13 @@ static int take(int opt, struct worker_options *o)
             return bad_usage("--name wants letters, digits and . _ - only", optarg);
         o->prefix = optarg;
         return OPTIONS_RUN;
+    case OPT_LISTEN:
+        o->listen = optarg;
+        return OPTIONS_RUN;
+    case OPT_LOG_FORMAT:
+        o->log_format_set = log_format_parse(optarg, &o->log_format);
+        return o->log_format_set ? OPTIONS_RUN
+                                 : bad_usage("--log-format wants text or json", optarg);
     case OPT_PARENT:
         if (!parse_number(optarg, INT32_MAX, &n))
             return bad_usage("--parent wants a process id", optarg);
@@ -105,6 +115,8 @@ int worker_options_parse(int argc, char **argv, struct worker_options *ret_optio
         {"redis", required_argument, NULL, OPT_REDIS},
         {"slots", required_argument, NULL, OPT_SLOTS},
         {"name", required_argument, NULL, OPT_NAME},
+        {"listen", required_argument, NULL, OPT_LISTEN},
+        {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
         {"parent", required_argument, NULL, OPT_PARENT},
         {"version", no_argument, NULL, OPT_VERSION},
         {"help", no_argument, NULL, 'h'},

@@ -2,6 +2,8 @@
 #ifndef SLUICE_WORKER_OPTIONS_H
 #define SLUICE_WORKER_OPTIONS_H
 
+#include "protocol/base/log.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -13,7 +15,10 @@ struct worker_options {
     const char *dir;    /* project folder */
     const char *redis;  /* URL; NULL: the project's */
     const char *prefix; /* of the worker's name; NULL: the host's name */
+    const char *listen; /* host:port of the metrics, "off"; NULL: the project's */
     size_t slots;
+    bool log_format_set; /* otherwise the project's */
+    enum log_format log_format;
     pid_t parent; /* 0: none; otherwise this process ends with it */
 };
 

@@ -95,6 +95,13 @@ static void fill_claim(const struct slot *s, uint64_t token, struct queue_claim 
     };
 }
 
+static enum claim_answer claim_answer(const struct queue_claimed *c)
+{
+    if (c->got)
+        return CLAIM_GOT;
+    return c->refused ? CLAIM_REFUSED : c->mismatch ? CLAIM_MISMATCH : CLAIM_NOTHING;
+}
+
 static void claim_lost(struct slot *s, const char *why)
 {
     struct engine *e = s->engine;
@@ -105,6 +112,7 @@ static void claim_lost(struct slot *s, const char *why)
         again_later(s);
         return;
     }
+    metrics_claim(&e->metrics, CLAIM_FAILED);
     log_event(&e->log, LOG_WARN, "claim_failed", LOG_STR("quota", s->quota->name),
               LOG_STR("error", why));
     s->quota->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
@@ -120,6 +128,7 @@ static void on_claimed(void *ctx, const struct queue_claimed *c, const struct er
         claim_lost(s, err->text);
         return;
     }
+    metrics_claim(&s->engine->metrics, claim_answer(c));
     if (c->got) {
         if (s->asks) { /* where this came from there may be more */
             s->asks = s->quota->asking = false;
@@ -165,6 +174,7 @@ static void settle_lost(struct slot *s, const char *why)
         again_later(s);
         return;
     }
+    s->engine->metrics.leases_lost++;
     slot_log(s, LOG_ERROR, "settle_failed", why);
     s->quota->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
     slot_drop(s);
@@ -187,6 +197,17 @@ static void settle_over(struct slot *s)
     slot_drop(s);
 }
 
+/* Counts what the queue took, once. After a lost reply that cannot be told: then the first settle
+ * was taken, most likely. */
+static void count_settled(struct slot *s, int64_t number)
+{
+    struct metrics *m = &s->engine->metrics;
+    if (number == 0 && !s->resent)
+        m->leases_lost++;
+    else if (s->target)
+        metrics_verdicts(m, s->target->destination->name, &s->plan, batch_reader_count(s->reader));
+}
+
 static void on_settled(void *ctx, int64_t number, const struct err *err)
 {
     struct slot *s = ctx;
@@ -198,6 +219,7 @@ static void on_settled(void *ctx, int64_t number, const struct err *err)
         return; /* with a claim, the claim's callback follows and says the same */
     }
     s->settled = true;
+    count_settled(s, number);
     if (number == 0) /* after a lost reply that is to be expected: the first one was carried out */
         slot_log(s, s->resent ? LOG_DEBUG : LOG_WARN, "lease_lost",
                  "the queue had ended it before the settle");
@@ -223,7 +245,10 @@ static void on_settled_claimed(void *ctx, const struct queue_claimed *c, const s
     s->pause_ms = AGAIN_FIRST_MS;
     if (err) {
         claim_lost(s, err->text);
-    } else if (c->got) {
+        return;
+    }
+    metrics_claim(&s->engine->metrics, claim_answer(c));
+    if (c->got) {
         slot_carry(s, c);
     } else {
         engine_no_work(s->engine, s->quota, c, s->asked_ms);

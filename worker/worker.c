@@ -14,6 +14,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
 #include "worker/engine.h"
+#include "worker/listener.h"
 
 enum {
     START_TIMEOUT_MS = 5000, /* Redis must have answered by then */
@@ -183,6 +184,34 @@ void engine_reload(struct engine *e)
         log_event(&e->log, LOG_INFO, "reloaded", LOG_INT("destinations", e->setup->target_count));
 }
 
+bool engine_is_ready(const struct engine *e, const char **ret_why)
+{
+    *ret_why = e->draining                  ? "it finishes what is in flight, and then ends"
+               : !redis_connected(e->redis) ? "Redis is not reached"
+                                            : NULL;
+    return !*ret_why;
+}
+
+/* What the command line asks for must work. Of the project's address one of several workers gets
+ * hold on each machine, and the others do without. */
+static enum err_code listen_for_metrics(struct worker *w, struct err *err)
+{
+    struct engine *e = &w->engine;
+    const char *asked = w->options->listen;
+    const char *address = asked ? asked : e->setup->project->settings.worker_listen;
+    if (!address || strcmp(address, "off") == 0)
+        return ERR_OK;
+    enum err_code rc = listener_new(e, address, &e->listener, err);
+    if (!rc) {
+        log_event(&e->log, LOG_INFO, "worker_listens", LOG_STR("url", listener_url(e->listener)));
+        return ERR_OK;
+    }
+    if (asked)
+        return rc;
+    log_event(&e->log, LOG_WARN, "worker_does_not_listen", LOG_STR("error", err->text));
+    return ERR_OK;
+}
+
 /* ---- life ---- */
 
 static void name_worker(struct engine *e, const char *prefix)
@@ -221,6 +250,8 @@ static enum err_code worker_open(struct worker *w, struct err *err)
 {
     struct engine *e = &w->engine;
     enum err_code rc = setup_load(e->dir, &e->log, &e->setup, err);
+    if (!rc && !w->options->log_format_set)
+        e->log.format = e->setup->project->settings.log_format;
     if (!rc)
         rc = read_url(w, err);
     if (!rc && w->options->parent)
@@ -233,7 +264,7 @@ static enum err_code worker_open(struct worker *w, struct err *err)
     rc = quota_list_follow(&e->quotas, e->redis, e->setup, err);
     if (!rc && (!e->http || !grow_slots(e)))
         rc = err_set(err, ERR_NOMEM, "no memory to start");
-    return rc;
+    return rc ? rc : listen_for_metrics(w, err);
 }
 
 static void free_event(struct event *ev)
@@ -245,6 +276,7 @@ static void free_event(struct event *ev)
 static void worker_close(struct worker *w)
 {
     struct engine *e = &w->engine;
+    listener_free(e->listener);
     http_free(e->http);
     redis_free(e->redis_wait);
     redis_free(e->redis);
@@ -252,6 +284,7 @@ static void worker_close(struct worker *w)
         slot_free(e->slots[i]);
     free(e->slots);
     quota_list_done(&e->quotas);
+    metrics_done(&e->metrics);
     setup_release(e->setup);
     for (size_t i = 0; i < ARRAY_LEN(w->signals); i++)
         free_event(w->signals[i]);
@@ -280,7 +313,11 @@ int worker_run(const struct worker_options *options)
     struct err err;
     w->options = options;
     w->lock_fd = -1;
-    e->log = (struct log){.program = "sluice-worker", .level = LOG_INFO, .fd = STDERR_FILENO};
+    e->log = (struct log){.program = "sluice-worker",
+                          .level = LOG_INFO,
+                          .fd = STDERR_FILENO,
+                          .format = options->log_format};
+    metrics_init(&e->metrics);
     e->dir = options->dir;
     e->slots_wanted = options->slots;
     name_worker(e, options->prefix);

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 int64_t clock_mono_ms(void);
+/** In microseconds: for what is over in less than a few milliseconds. */
+int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void);
 
 enum { CLOCK_TEXT_BYTES = 32 };

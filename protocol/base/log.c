@@ -3,11 +3,25 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
+#include "protocol/base/utf8.h"
 
 #include <inttypes.h>
 #include <unistd.h>
 
-enum { LOG_LINE_BYTES = 8192 };
+enum { LOG_LINE_BYTES = 8192, LOG_END_BYTES = 2 }; /* "}\n" */
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+bool log_format_parse(const char *word, enum log_format *ret_format)
+{
+    bool json = strcmp(word, "json") == 0;
+    if (!json && strcmp(word, "text") != 0)
+        return false;
+    *ret_format = json ? LOG_JSON : LOG_TEXT;
+    return true;
+}
+
+/* ---- text ---- */
 
 static bool is_plain(const char *s)
 {
@@ -20,7 +34,15 @@ static bool is_plain(const char *s)
     return true;
 }
 
-static enum err_code put_field(struct buf *b, const struct log_field *f)
+static enum err_code put_text_head(struct buf *b, const struct log *log, enum log_level level,
+                                   const char *event)
+{
+    char now[CLOCK_TEXT_BYTES];
+    return buf_printf(b, "%s %s %s %s", clock_text(clock_wall_ms(), now), level_names[level],
+                      log->program, event);
+}
+
+static enum err_code put_text_field(struct buf *b, const struct log_field *f)
 {
     enum err_code rc = buf_printf(b, " %s=", f->key);
     if (rc)
@@ -30,23 +52,64 @@ static enum err_code put_field(struct buf *b, const struct log_field *f)
     return is_plain(f->text) ? buf_puts(b, f->text) : json_put_string(b, slice_str(f->text));
 }
 
+/* ---- JSON ---- */
+
+/* Words of others may hold anything, but JSON is UTF-8. */
+static enum err_code put_whole(struct buf *b, const char *text)
+{
+    struct slice rest = slice_str(text);
+    if (utf8_valid(rest))
+        return json_put_string(b, rest);
+    CLEANUP(buf_done) struct buf whole;
+    buf_init(&whole, 3 * (size_t)LOG_LINE_BYTES);
+    while (rest.n) {
+        size_t n = utf8_character(rest);
+        enum err_code rc = n ? buf_put(&whole, rest.p, n) : buf_puts(&whole, "\xEF\xBF\xBD");
+        if (rc)
+            return rc;
+        rest = slice_of(rest.p + (n ? n : 1), rest.n - (n ? n : 1));
+    }
+    return json_put_string(b, buf_slice(&whole));
+}
+
+static enum err_code put_json_head(struct buf *b, const struct log *log, enum log_level level,
+                                   const char *event)
+{
+    char now[CLOCK_TEXT_BYTES];
+    return buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\"",
+                      clock_text(clock_wall_ms(), now), level_names[level], log->program, event);
+}
+
+static enum err_code put_json_field(struct buf *b, const struct log_field *f)
+{
+    enum err_code rc = buf_printf(b, ",\"%s\":", f->key);
+    if (rc)
+        return rc;
+    return f->text ? put_whole(b, f->text) : buf_printf(b, "%" PRId64, f->number);
+}
+
+/* ---- a line ---- */
+
 void log_write(const struct log *log, enum log_level level, const char *event,
                const struct log_field *fields)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
+    bool json = log->format == LOG_JSON;
     if (level < log->level)
         return;
     CLEANUP(buf_done) struct buf b;
-    buf_init(&b, LOG_LINE_BYTES);
-    char now[CLOCK_TEXT_BYTES];
-    if (buf_printf(&b, "%s %s %s %s", clock_text(clock_wall_ms(), now), names[level], log->program,
-                   event))
+    buf_init(&b, LOG_LINE_BYTES - LOG_END_BYTES);
+    if ((json ? put_json_head : put_text_head)(&b, log, level, event))
         return;
-    for (; fields->key; fields++)
-        if (put_field(&b, fields))
-            break;
-    if (buf_putc(&b, '\n'))
-        b.p[b.len - 1] = '\n';
+    for (; fields->key; fields++) {
+        size_t before = b.len;
+        if (!(json ? put_json_field : put_text_field)(&b, fields))
+            continue;
+        b.len = before;
+        break;
+    }
+    b.max = LOG_LINE_BYTES;
+    if (buf_puts(&b, json ? "}\n" : "\n"))
+        return;
     ssize_t n = write(log->fd, b.p, b.len);
     (void)n; /* a log that cannot be written must not stop the run */
 }

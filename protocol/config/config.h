@@ -11,6 +11,8 @@
 
 #include "protocol/base/arena.h"
 #include "protocol/base/err.h"
+#include "protocol/base/log.h"
+#include "protocol/config/schedule.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +27,8 @@ struct config_place {
     uint32_t col;     /* from 1 */
 };
 
+struct source;
+
 struct settings {
     const char *redis;     /* URL, or NULL: a private server */
     const char *redis_ca;  /* file with the authorities for rediss://; NULL: the system's */
@@ -34,6 +38,10 @@ struct settings {
     uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
     uint32_t limit_slack_ms;
     const char *seal_key; /* secret; seals what the fleet shares through Redis; NULL: none */
+    enum log_format log_format;
+    const char *worker_listen;          /* host:port of a worker's metrics; NULL: none */
+    const struct source *warehouse_log; /* runs are logged in tables there; NULL: they are not */
+    const char *warehouse_schema;
     struct config_place place;
 };
 
@@ -222,15 +230,6 @@ struct field_recipe {
     size_t transform_count;
 };
 
-enum schedule_kind {
-    SCHEDULE_MANUAL,
-    SCHEDULE_EVERY,
-    SCHEDULE_CRON,
-    SCHEDULE_AFTER,
-    SCHEDULE_ON_CHANGE,
-    SCHEDULE_STREAM
-};
-
 struct sync {
     const char *name;
     const struct model *model;
@@ -251,20 +250,48 @@ struct sync {
     uint64_t batch_bytes;    /* likewise */
     bool first_run_set;
     enum first_run first_run;
-    enum schedule_kind schedule; /* only manual runs are carried out by this version */
-    uint64_t every_ms;           /* SCHEDULE_EVERY */
-    const char *cron;            /* SCHEDULE_CRON: five fields or a word such as @daily */
-    const char *cron_timezone;   /* NULL: UTC */
-    const struct sync **after;   /* SCHEDULE_AFTER: without circles */
-    size_t after_count;
+    struct schedule schedule;
     enum priority priority;
     /* Equal values never share two requests in flight; at most one of the two is set. */
     const char *lane_by;    /* column; NULL: none */
     const char *lane_field; /* destination field; NULL: none */
     bool one_lane;          /* batches go one at a time, in order */
     struct guard guard;
+    uint64_t freshness_ms; /* a change is to be accepted within; 0: no objective */
     struct config_place place;
 };
+
+enum alert_type { ALERT_SLACK, ALERT_WEBHOOK, ALERT_PAGERDUTY, ALERT_EMAIL };
+enum alert_on {
+    ALERT_ON_FAILED = 1,
+    ALERT_ON_WARNING = 2,
+    ALERT_ON_HELD = 4,
+    ALERT_ON_LATE = 8,
+    ALERT_ON_RECOVERED = 16,
+    ALERT_ON_ALL = 31,
+};
+
+/* Who is told when a sync fails, and by which way. */
+struct alert {
+    const char *name;
+    enum alert_type type;
+    unsigned on;               /* enum alert_on */
+    const struct sync **syncs; /* none: all */
+    size_t sync_count;
+    struct guard_limit warning_above; /* not set: any warning */
+    const char *url;                  /* secret; not of an e-mail */
+    const char *secret;               /* webhook: key of the signature; NULL: not signed */
+    const char *routing_key;          /* pagerduty; secret */
+    const char *smtp;                 /* email: smtp://host:port, smtps://… */
+    const char *user;                 /* NULL: none */
+    const char *password;             /* secret */
+    const char *from;
+    const char *const *to;
+    size_t to_count;
+    const char *ca_file; /* NULL: the system's */
+    struct config_place place;
+};
+const char *alert_type_name(enum alert_type type);
 
 struct project {
     struct arena arena;
@@ -280,6 +307,8 @@ struct project {
     size_t destination_count;
     struct sync *syncs;
     size_t sync_count;
+    struct alert *alerts; /* a worker has none */
+    size_t alert_count;
     const char *const *skipped_files; /* YAML files without any of our words */
     size_t skipped_count;
 };
@@ -315,9 +344,9 @@ void problem_list_done(struct problem_list *list);
 enum err_code project_load(const char *dir, struct project **ret_project,
                            struct problem_list *problems, struct err *err) MUST_CHECK;
 /**
- * The same for a worker, which reads no warehouse: what `sources` needs from the environment or
- * from files may be missing there. Such a source is incomplete; everything else is as project_load
- * gives it.
+ * The same for a worker, which reads no warehouse and tells nobody: what `sources` and `alerts`
+ * need from the environment or from files may be missing there. Such a source is incomplete, there
+ * are no alerts, and everything else is as project_load gives it.
  */
 enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err) MUST_CHECK;

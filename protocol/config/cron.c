@@ -13,6 +13,7 @@ struct cron_field {
 
 static const char *const months[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul",
                                      "aug", "sep", "oct", "nov", "dec", NULL};
+enum { SUNDAY_LAST = 7 }; /* Sunday is 0 and 7 */
 static const char *const weekdays[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
 enum { CRON_MINUTE, CRON_HOUR, CRON_DAY, CRON_MONTH, CRON_WEEKDAY, CRON_FIELDS };
@@ -60,6 +61,8 @@ static bool take_item(const char **p, const struct cron_field *f, uint64_t *set)
         range = **p == '-';
         if (range && ((*p)++, !take_value(p, f, &to)))
             return false;
+        if (range && f->names == weekdays && to == 0 && from > 0)
+            to = SUNDAY_LAST; /* fri-sun */
     }
     if (**p == '/') {
         (*p)++;
@@ -92,34 +95,52 @@ static bool never_comes(const uint64_t *sets, bool any_weekday)
     return any_weekday;
 }
 
-static bool is_word(const char *text)
+static const char *line_of(const char *word)
 {
-    static const char *const words[] = {"@hourly",  "@daily",  "@midnight", "@weekly",
-                                        "@monthly", "@yearly", "@annually"};
+    static const char *const words[][2] = {{"@hourly", "0 * * * *"},   {"@daily", "0 0 * * *"},
+                                           {"@midnight", "0 0 * * *"}, {"@weekly", "0 0 * * 0"},
+                                           {"@monthly", "0 0 1 * *"},  {"@yearly", "0 0 1 1 *"},
+                                           {"@annually", "0 0 1 1 *"}};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strcmp(words[i], text) == 0)
-            return true;
-    return false;
+        if (strcmp(words[i][0], word) == 0)
+            return words[i][1];
+    return NULL;
 }
 
-const char *cron_problem(const char *text)
+static const char *read_fields(const char *p, uint64_t *sets, struct cron *cron)
 {
-    uint64_t sets[CRON_FIELDS] = {0};
-    const char *p = text;
-    bool any_weekday = false;
-    if (*text == '@')
-        return is_word(text) ? NULL
-                             : "the words are @hourly, @daily, @weekly, @monthly and @yearly";
     for (int i = 0; i < CRON_FIELDS; i++) {
-        p += strspn(p, " \t");
+        p += strspn(p, " \t\n");
         if (!*p)
             return "it has fewer than five fields";
+        if (i == CRON_DAY)
+            cron->any_day = *p == '*';
         if (i == CRON_WEEKDAY)
-            any_weekday = *p == '*';
+            cron->any_weekday = *p == '*';
         if (!take_field(&p, &cron_fields[i], &sets[i]))
             return cron_fields[i].problem;
     }
-    if (p[strspn(p, " \t\n")])
-        return "it has more than five fields";
-    return never_comes(sets, any_weekday) ? "no month has that day" : NULL;
+    return p[strspn(p, " \t\n")] ? "it has more than five fields" : NULL;
+}
+
+const char *cron_read(const char *text, struct cron *ret)
+{
+    uint64_t sets[CRON_FIELDS] = {0};
+    struct cron cron = {0};
+    if (*text == '@' && !(text = line_of(text)))
+        return "the words are @hourly, @daily, @weekly, @monthly and @yearly";
+    const char *problem = read_fields(text, sets, &cron);
+    if (problem)
+        return problem;
+    if (never_comes(sets, cron.any_weekday))
+        return "no month has that day";
+    if (sets[CRON_WEEKDAY] & 1ull << SUNDAY_LAST)
+        sets[CRON_WEEKDAY] |= 1;
+    cron.minutes = sets[CRON_MINUTE];
+    cron.hours = (uint32_t)sets[CRON_HOUR];
+    cron.days = (uint32_t)sets[CRON_DAY];
+    cron.months = (uint16_t)sets[CRON_MONTH];
+    cron.weekdays = (uint8_t)(sets[CRON_WEEKDAY] & 0x7f);
+    *ret = cron;
+    return NULL;
 }

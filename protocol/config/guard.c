@@ -24,8 +24,8 @@ static const struct field fields[] = {
 };
 static const struct form form = {"`guard` map", fields, ARRAY_LEN(fields), false};
 
-static void read_limit(struct reader *rd, const struct node *v, const char *key,
-                       struct guard_limit *out)
+void guard_limit_read(struct reader *rd, const struct node *v, const char *key,
+                      struct guard_limit *out)
 {
     uint64_t number;
     double percent;
@@ -61,9 +61,9 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync)
     struct guard_form f = {.allow_empty = g->allow_empty};
     struct entry of = {NULL, node->at, node};
     form_read(rd, &form, &of, &f);
-    read_limit(rd, f.max_removed, "max_removed", &g->max_removed);
-    read_limit(rd, f.max_changed, "max_changed", &g->max_changed);
-    read_limit(rd, f.min_rows, "min_rows", &g->min_rows);
-    read_limit(rd, f.max_rejected, "max_rejected", &g->max_rejected);
+    guard_limit_read(rd, f.max_removed, "max_removed", &g->max_removed);
+    guard_limit_read(rd, f.max_changed, "max_changed", &g->max_changed);
+    guard_limit_read(rd, f.min_rows, "min_rows", &g->min_rows);
+    guard_limit_read(rd, f.max_rejected, "max_rejected", &g->max_rejected);
     g->allow_empty = f.allow_empty;
 }

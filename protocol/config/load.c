@@ -280,7 +280,8 @@ static void expand_document(struct reader *rd, const struct document *doc)
 {
     for (size_t i = 0; i < doc->root->count; i++) {
         const struct pair *pair = &doc->root->pairs[i];
-        rd->may_be_missing = rd->is_worker && strcmp(pair->key, words[SECTION_SOURCES]) == 0;
+        rd->may_be_missing = rd->is_worker && (strcmp(pair->key, words[SECTION_SOURCES]) == 0 ||
+                                               strcmp(pair->key, words[SECTION_ALERTS]) == 0);
         expand_tree(rd, pair->value);
     }
     rd->may_be_missing = false;
@@ -314,8 +315,8 @@ static void gather(struct reader *rd, const struct document_list *docs)
 static void load(struct reader *rd)
 {
     static void (*const parts[])(struct reader *) = {
-        sources_read, models_read, connectors_read, destinations_read,
-        quotas_check, syncs_read,  extras_read,
+        sources_read,      warehouse_log_read, models_read, connectors_read,
+        destinations_read, quotas_check,       syncs_read,  alerts_read,
     };
     struct document_list docs = {0};
     parse_files(rd, &docs);

@@ -11,6 +11,8 @@
 /** node: the map under `settings`, NULL for the defaults. */
 void settings_read(struct reader *rd, const struct entry *settings);
 void sources_read(struct reader *rd);
+/** The part of settings that names a source. */
+void warehouse_log_read(struct reader *rd);
 void models_read(struct reader *rd);
 /** The project's own. */
 void connectors_read(struct reader *rd);
@@ -20,8 +22,7 @@ void destinations_read(struct reader *rd);
 /** Destinations of one quota must state the same limits. */
 void quotas_check(struct reader *rd);
 void syncs_read(struct reader *rd);
-/** `alerts`, which a later version carries out. */
-void extras_read(struct reader *rd);
+void alerts_read(struct reader *rd);
 
 /** The connector that a destination's `type` names; NULL where there is none, with a mistake.
  * ret_definition: its YAML in the project, untouched where it is built in. */
@@ -66,16 +67,24 @@ void mapping_add_recipe(struct reader *rd, const struct object *o, struct mappin
 /** All recipes of the target, for `mappings: all`. */
 void sync_add_recipes(struct reader *rd, struct sync *sync);
 
+/** A number, a percentage or off into out; v may be NULL. */
+void guard_limit_read(struct reader *rd, const struct node *v, const char *key,
+                      struct guard_limit *out);
 /** guard may be NULL; sync->mode is set. */
 void guard_read(struct reader *rd, const struct node *node, struct sync *sync);
-/** `after` is resolved by schedules_link, when all syncs are known. */
+/** node may be NULL; sync->model is set where there is one. `after` is resolved by after_link, when
+ * all syncs are known. */
 void schedule_read(struct reader *rd, const struct node *node, struct sync *sync);
-void schedules_link(struct reader *rd);
+void after_link(struct reader *rd);
+/** Says that no sync starts by itself, where one has a schedule. */
+void schedules_note(struct reader *rd);
 
-/** NULL where text is a cron line of five fields or a word such as @daily; else what is wrong with
+/** Reads a cron line of five fields or a word such as @daily. Returns NULL, or what is wrong with
  * it. */
-const char *cron_problem(const char *text);
+const char *cron_read(const char *text, struct cron *ret);
 /** A mistake where the time zone database is installed and does not have this zone. */
 void timezone_check(struct reader *rd, const struct node *node);
+/** A mistake where the database is not installed: for zones that the scheduler itself reads. */
+void timezone_check_database(struct reader *rd, const struct node *node);
 
 #endif

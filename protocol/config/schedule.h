@@ -28,7 +28,9 @@ struct cron {
     uint32_t days;
     uint16_t months;
     uint8_t weekdays;
-    bool any_day; /* the day of the month begins with *: only the weekday decides */
+    /* The field begins with *. Where one of the two does, a day must be in both sets, as * holds
+     * all of them; where neither does, in one of them. */
+    bool any_day;
     bool any_weekday;
 };
 
@@ -51,15 +53,18 @@ enum schedule_overlap {
     OVERLAP_SKIP,
 };
 
+enum { SCHEDULE_AFTER_MAX = 64 };
+
 struct schedule {
     enum schedule_kind kind;
     uint64_t every_ms;    /* EVERY: from start to start; ON_CHANGE, DBT: from look to look */
     uint64_t offset_ms;   /* EVERY: added to each time; less than every_ms */
-    uint64_t jitter_ms;   /* EVERY, CRON: each start is late by a part of it that is the model's */
+    uint64_t jitter_ms;   /* EVERY, CRON: each start is late by a part of it that is the model's, so
+                             that syncs of one model stay together */
     const char *line;     /* CRON: as written */
     struct cron cron;     /* CRON */
     const char *timezone; /* CRON: name in the zone database; NULL: UTC */
-    const struct sync **after; /* AFTER: without circles */
+    const struct sync **after; /* AFTER: SCHEDULE_AFTER_MAX at most, none twice, without circles */
     size_t after_count;
     enum after_on after_on;
     const char *query;       /* ON_CHANGE: one statement of one row and one column, on the model's

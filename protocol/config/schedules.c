@@ -1,34 +1,67 @@
 /*
- * When a sync runs by itself. This version checks and keeps schedules, and says once that it runs
- * syncs by `sluice run` only; changes and streams need what it does not have.
+ * When a sync runs by itself: `schedule` of a sync into plain data.
+ *
+ * One key says the way (every, cron, after, on_change, dbt, stream); the others belong to some of
+ * the ways. Which syncs `after` names is found out when all are read (after.c).
  */
+#include "protocol/config/schedule.h"
+
 #include "protocol/config/form.h"
 #include "protocol/config/parts.h"
-#include "protocol/config/quantity.h"
 
-#include <stdlib.h>
+enum {
+    DAY_MS = 86400000,
+    EVERY_LEAST_MS = 1000,
+    ON_CHANGE_EVERY_MS = 30000,
+    DBT_EVERY_MS = 10000,
+};
 
 struct schedule_form {
-    uint64_t every_ms;
+    struct schedule s;
     const struct node *cron;
     const struct node *timezone;
     const struct node *after;
     const struct node *on_change;
+    const struct node *dbt;
     const struct node *stream;
+    int on;
+    int missed;
+    int overlap;
 };
 
-enum { YEAR_MS_DAYS = 366 };
+static const char *const ons[] = {"success", "warning", "any", NULL};
+static const char *const misseds[] = {"run_once", "skip", NULL};
+static const char *const overlaps[] = {"queue", "skip", NULL};
 
 #define MEMBER(m) .offset = offsetof(struct schedule_form, m)
 static const struct field fields[] = {
-    {"every", FIELD_DURATION, MEMBER(every_ms), .min = 1000, .max = YEAR_MS_DAYS * 86400000ull},
+    {"every", FIELD_DURATION, MEMBER(s.every_ms), .min = EVERY_LEAST_MS, .max = 366ull * DAY_MS},
+    {"offset", FIELD_DURATION, MEMBER(s.offset_ms), .max = 366ull * DAY_MS},
+    {"jitter", FIELD_DURATION, MEMBER(s.jitter_ms), .max = DAY_MS},
     {"cron", FIELD_NODE, MEMBER(cron)},
     {"timezone", FIELD_NODE, MEMBER(timezone)},
     {"after", FIELD_NODE, MEMBER(after)},
+    {"on", FIELD_WORD, MEMBER(on), .words = ons},
     {"on_change", FIELD_NODE, MEMBER(on_change)},
+    {"dbt", FIELD_NODE, MEMBER(dbt)},
     {"stream", FIELD_NODE, MEMBER(stream)},
+    {"missed", FIELD_WORD, MEMBER(missed), .words = misseds},
+    {"overlap", FIELD_WORD, MEMBER(overlap), .words = overlaps},
 };
 static const struct form form = {"schedule", fields, ARRAY_LEN(fields), false};
+
+struct dbt_form {
+    const char *run_results;
+    const char *model;
+};
+
+#undef MEMBER
+#define MEMBER(m) .offset = offsetof(struct dbt_form, m)
+static const struct field dbt_fields[] = {
+    {"run_results", FIELD_TEXT, MEMBER(run_results)},
+    {"model", FIELD_TEXT, MEMBER(model)},
+};
+static const struct form dbt_form = {"`dbt` schedule", dbt_fields, ARRAY_LEN(dbt_fields), false};
 
 static void read_stream(struct reader *rd, const struct node *node)
 {
@@ -42,205 +75,201 @@ static void read_stream(struct reader *rd, const struct node *node)
         mistake(rd, node->at, "`stream` has no `from`: write one of %s", listed(rd, origins));
     else
         word_of(rd, from->value, "from", origins);
-    unsupported(
-        rd, node->at,
-        "a `stream` schedule is not supported by this version: use every, cron, after or manual");
+    unsupported(rd, node->at,
+                "a `stream` schedule is not supported by this version: use every, cron, after, "
+                "on_change, dbt or manual");
 }
 
-static void read_cron(struct reader *rd, const struct schedule_form *f, struct sync *sync)
+static void read_cron(struct reader *rd, const struct schedule_form *f, struct schedule *s)
 {
-    sync->cron = text_of(rd, f->cron, "cron");
-    const char *problem = sync->cron ? cron_problem(sync->cron) : NULL;
+    s->line = text_of(rd, f->cron, "cron");
+    const char *problem = s->line ? cron_read(s->line, &s->cron) : NULL;
     if (problem)
         mistake(rd, f->cron->at,
                 "%s is no cron schedule: %s; write minute hour day month weekday, such as "
                 "\"0 6 * * 1-5\"",
                 shown(rd, f->cron), problem);
+    s->timezone = f->timezone ? text_of(rd, f->timezone, "timezone") : NULL;
+    if (s->timezone) {
+        timezone_check(rd, f->timezone);
+        timezone_check_database(rd, f->timezone);
+    }
 }
 
-static enum schedule_kind read_kind(struct reader *rd, const struct schedule_form *f,
-                                    const struct pair *way, struct sync *sync)
+static void read_on_change(struct reader *rd, const struct schedule_form *f, struct schedule *s)
 {
-    if (f->stream) {
-        read_stream(rd, f->stream);
-        return SCHEDULE_STREAM;
-    }
-    if (f->on_change) {
-        unsupported(
-            rd, way->at,
-            "an `on_change` schedule is not supported by this version: use every, cron, after "
-            "or manual");
-        return SCHEDULE_ON_CHANGE;
-    }
-    if (f->cron) {
-        read_cron(rd, f, sync);
-        return SCHEDULE_CRON;
-    }
-    return f->after ? SCHEDULE_AFTER : SCHEDULE_EVERY;
+    s->query = text_of(rd, f->on_change, "on_change");
+    if (s->query && !s->query[strspn(s->query, " \t\r\n;")])
+        mistake(rd, f->on_change->at, "`on_change` holds no statement: write a SELECT");
+    if (!s->every_ms)
+        s->every_ms = ON_CHANGE_EVERY_MS;
 }
 
-/* Exactly one of the ways; returns the first. */
+/* dbt writes run_results.json beside the manifest. */
+static const char *beside(struct reader *rd, const char *manifest)
+{
+    const char *slash = strrchr(manifest, '/');
+    int folder = slash ? (int)(slash - manifest) + 1 : 0;
+    return reader_printf(rd, "%.*srun_results.json", folder, manifest);
+}
+
+static void read_dbt(struct reader *rd, const struct schedule_form *f, const struct model *model,
+                     struct schedule *s)
+{
+    struct dbt_form d = {0};
+    struct entry of = {NULL, f->dbt->at, f->dbt};
+    bool known = model && model->dbt_manifest && model->dbt_model;
+    if (!s->every_ms)
+        s->every_ms = DBT_EVERY_MS;
+    if (!form_read(rd, &dbt_form, &of, &d))
+        return;
+    s->run_results = d.run_results ? reader_path(rd, d.run_results) : NULL;
+    s->dbt_model = d.model;
+    if (known && !s->run_results)
+        s->run_results = beside(rd, model->dbt_manifest);
+    if (known && !s->dbt_model)
+        s->dbt_model = model->dbt_model;
+    /* A reference that is no model's has its own mistake, and so has a value that is wrong. */
+    if (!model)
+        return;
+    if (!s->run_results && !node_get(f->dbt, "run_results"))
+        mistake(rd, f->dbt->at,
+                "the `dbt` schedule has no `run_results`: write the path, such as "
+                "target/run_results.json (the sync's model has no `dbt` with a manifest to find it "
+                "beside)");
+    if (!s->dbt_model && !node_get(f->dbt, "model"))
+        mistake(rd, f->dbt->at,
+                "the `dbt` schedule has no `model`: write the name of the dbt model to wait for");
+}
+
+/* Exactly one of the ways; returns its pair. `every` also says how often the others look. */
 static const struct pair *find_way(struct reader *rd, const struct node *node)
 {
-    static const char *const ways[] = {"every", "cron", "after", "on_change", "stream", NULL};
-    const struct pair *first = only_one_of(rd, node, ways);
-    if (!first)
+    static const char *const all[] = {"every", "cron", "after", "stream", NULL};
+    static const char *const looking[] = {"cron", "after", "on_change", "dbt", "stream", NULL};
+    bool looks = node_get(node, "on_change") || node_get(node, "dbt");
+    const struct pair *way = only_one_of(rd, node, looks ? looking : all);
+    if (!way)
         mistake(rd, node->at,
-                "this schedule says no time: add one of every, cron, after, on_change and stream");
-    return first;
+                "this schedule says no time: add one of every, cron, after, on_change, dbt and "
+                "stream");
+    return way;
 }
 
-static void read_timezone(struct reader *rd, const struct node *node, struct sync *sync)
+static enum schedule_kind kind_of(const struct pair *way)
 {
-    if (sync->schedule != SCHEDULE_CRON)
-        mistake(rd, node->at, "`timezone` belongs to `cron`: remove it");
-    sync->cron_timezone = text_of(rd, node, "timezone");
-    if (sync->cron_timezone)
-        timezone_check(rd, node);
+    static const struct {
+        const char *key;
+        enum schedule_kind kind;
+    } kinds[] = {{"every", SCHEDULE_EVERY},         {"cron", SCHEDULE_CRON},
+                 {"after", SCHEDULE_AFTER},         {"dbt", SCHEDULE_DBT},
+                 {"on_change", SCHEDULE_ON_CHANGE}, {"stream", SCHEDULE_STREAM}};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(kinds[i].key, way->key) == 0)
+            return kinds[i].kind;
+    return SCHEDULE_MANUAL;
 }
 
-void schedule_read(struct reader *rd, const struct node *node, struct sync *sync)
+#define KIND(k) (1u << SCHEDULE_##k)
+
+/* Keys of another way do nothing: somebody expects that they do. */
+static void check_belonging(struct reader *rd, const struct node *node, enum schedule_kind kind)
 {
-    struct schedule_form f = {0};
+    static const struct {
+        const char *key;
+        unsigned kinds;
+        const char *to;
+    } keys[] = {
+        {"offset", KIND(EVERY), "`every`"},
+        {"jitter", KIND(EVERY) | KIND(CRON), "`every` and `cron`"},
+        {"timezone", KIND(CRON), "`cron`"},
+        {"on", KIND(AFTER), "`after`"},
+        {"missed", KIND(EVERY) | KIND(CRON), "`every` and `cron`"},
+        {"overlap", KIND(EVERY) | KIND(CRON), "`every` and `cron`"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const struct pair *pair = node_get(node, keys[i].key);
+        if (pair && !(keys[i].kinds & 1u << kind))
+            mistake(rd, pair->value->at, "`%s` belongs to %s: remove it", pair->key, keys[i].to);
+    }
+}
+
+/* Shifts by an interval or more would only hide which times are meant. */
+static void check_shift(struct reader *rd, const struct node *node, const char *key,
+                        uint64_t shift_ms, uint64_t every_ms)
+{
+    const struct pair *pair = node_get(node, key);
+    if (pair && every_ms && shift_ms >= every_ms)
+        mistake(rd, pair->value->at, "`%s` must be less than `every`: shorten it", key);
+}
+
+static void read_way(struct reader *rd, const struct node *node, struct schedule_form *f,
+                     const struct model *model)
+{
+    switch (f->s.kind) {
+    case SCHEDULE_EVERY:
+        check_shift(rd, node, "offset", f->s.offset_ms, f->s.every_ms);
+        check_shift(rd, node, "jitter", f->s.jitter_ms, f->s.every_ms);
+        break;
+    case SCHEDULE_CRON:
+        read_cron(rd, f, &f->s);
+        break;
+    case SCHEDULE_ON_CHANGE:
+        read_on_change(rd, f, &f->s);
+        break;
+    case SCHEDULE_DBT:
+        read_dbt(rd, f, model, &f->s);
+        break;
+    case SCHEDULE_STREAM:
+        read_stream(rd, f->stream);
+        break;
+    case SCHEDULE_AFTER:
+    case SCHEDULE_MANUAL:
+        break;
+    }
+}
+
+static const struct schedule manual = {.kind = SCHEDULE_MANUAL, .after_on = AFTER_ON_WARNING};
+
+static void read_map(struct reader *rd, const struct node *node, struct sync *sync)
+{
+    struct schedule_form f = {.s = manual, .on = AFTER_ON_WARNING};
     struct entry of = {NULL, node->at, node};
-    if (node->broken || node_is_word(node, "manual"))
-        return;
-    if (node_is_word(node, "on_change")) {
-        unsupported(
-            rd, node->at,
-            "an `on_change` schedule is not supported by this version: use every, cron, after "
-            "or manual");
-        return;
-    }
-    if (node->kind != NODE_MAP) {
-        wrong_type(rd, node, "schedule", "manual or a map: {every: 15m}");
-        return;
-    }
     form_read(rd, &form, &of, &f);
     const struct pair *way = find_way(rd, node);
     if (!way)
         return;
-    sync->schedule = read_kind(rd, &f, way, sync);
-    sync->every_ms = f.every_ms;
-    if (f.timezone)
-        read_timezone(rd, f.timezone, sync);
+    f.s.kind = kind_of(way);
+    f.s.after_on = (enum after_on)f.on;
+    f.s.missed = (enum schedule_missed)f.missed;
+    f.s.overlap = (enum schedule_overlap)f.overlap;
+    check_belonging(rd, node, f.s.kind);
+    read_way(rd, node, &f, sync->model);
+    sync->schedule = f.s;
 }
 
-/* The value of a sync's `after`, NULL without one. */
-static const struct node *after_of(const struct reader *rd, size_t i)
+void schedule_read(struct reader *rd, const struct node *node, struct sync *sync)
 {
-    const struct pair *schedule = node_get(rd->sections[SECTION_SYNCS].entries[i].node, "schedule");
-    const struct pair *after = schedule ? node_get(schedule->value, "after") : NULL;
-    return after && !after->value->broken ? after->value : NULL;
-}
-
-static void add_after(struct reader *rd, struct sync *sync, const struct node *name)
-{
-    const struct entry *found = reader_find(rd, SECTION_SYNCS, name);
-    if (found)
-        sync->after[sync->after_count++] =
-            &rd->project->syncs[entry_index(rd, SECTION_SYNCS, found)];
-}
-
-static void link_after(struct reader *rd, struct sync *sync, const struct node *after)
-{
-    size_t count = after->kind == NODE_LIST ? after->count : 1;
-    sync->after = reader_alloc(rd, count * sizeof *sync->after);
-    if (!sync->after)
+    sync->schedule = manual;
+    if (!node || node->broken || node_is_word(node, "manual"))
         return;
-    if (count == 0)
-        mistake(rd, after->at, "`after` is empty: name a sync");
-    for (size_t i = 0; i < count; i++)
-        add_after(rd, sync, after->kind == NODE_LIST ? after->items[i] : after);
-}
-
-/* A walk along `after`, one frame per sync on the way. */
-struct walk {
-    struct reader *rd;
-    size_t *path; /* syncs on the way */
-    size_t *next; /* for each of them: which of its `after` comes next */
-    size_t depth;
-    char *mark; /* per sync: 0 new, 1 on the way, 2 done */
-};
-
-static void report_circle(struct walk *w, size_t to)
-{
-    const struct sync *syncs = w->rd->project->syncs;
-    size_t last = w->path[w->depth - 1];
-    const char *way = shown_text(w->rd, syncs[to].name);
-    size_t shown_count = 0;
-    size_t start = w->depth;
-    while (start > 0 && w->path[start - 1] != to)
-        start--;
-    for (size_t i = start; i < w->depth && shown_count < 10; i++, shown_count++)
-        way = reader_printf(w->rd, "%s, then %s", way, shown_text(w->rd, syncs[w->path[i]].name));
-    mistake(w->rd, after_of(w->rd, last)->at,
-            "syncs wait for each other in a circle (%s): remove one `after`", way);
-}
-
-static void step(struct walk *w)
-{
-    const struct sync *syncs = w->rd->project->syncs;
-    size_t here = w->path[w->depth - 1];
-    if (w->next[w->depth - 1] == syncs[here].after_count) {
-        w->mark[here] = 2;
-        w->depth--;
-        return;
-    }
-    size_t to = (size_t)(syncs[here].after[w->next[w->depth - 1]++] - syncs);
-    if (w->mark[to] == 1) {
-        report_circle(w, to);
-    } else if (w->mark[to] == 0) {
-        w->mark[to] = 1;
-        w->path[w->depth] = to;
-        w->next[w->depth++] = 0;
-    }
-}
-
-static void find_circles(struct reader *rd)
-{
-    size_t n = rd->project->sync_count;
-    struct walk w = {
-        .rd = rd,
-        .path = reader_alloc(rd, n * sizeof *w.path),
-        .next = reader_alloc(rd, n * sizeof *w.next),
-        .mark = reader_alloc(rd, n),
-    };
-    for (size_t i = 0; i < n && !rd->failed; i++) {
-        if (w.mark[i])
-            continue;
-        w.mark[i] = 1;
-        w.path[0] = i;
-        w.next[0] = 0;
-        w.depth = 1;
-        while (w.depth > 0)
-            step(&w);
-    }
+    if (node->kind == NODE_MAP)
+        read_map(rd, node, sync);
+    else
+        wrong_type(rd, node, "schedule", "manual or a map: {every: 15m}");
 }
 
 /* One note for the whole project: nothing is wrong, but somebody may wait for a run that does not
  * come. */
-static void note_schedules(struct reader *rd)
+void schedules_note(struct reader *rd)
 {
     for (size_t i = 0; i < rd->project->sync_count; i++) {
-        const struct sync *s = &rd->project->syncs[i];
-        if (s->schedule == SCHEDULE_MANUAL || s->schedule >= SCHEDULE_ON_CHANGE)
+        enum schedule_kind kind = rd->project->syncs[i].schedule.kind;
+        if (kind == SCHEDULE_MANUAL || kind == SCHEDULE_STREAM)
             continue;
         note(rd, node_get(rd->sections[SECTION_SYNCS].entries[i].node, "schedule")->at,
              "this version starts no sync by itself: let cron or a timer call `sluice run` for the "
              "syncs with a schedule");
         return;
     }
-}
-
-void schedules_link(struct reader *rd)
-{
-    for (size_t i = 0; i < rd->project->sync_count && !rd->failed; i++) {
-        const struct node *after = after_of(rd, i);
-        if (after)
-            link_after(rd, &rd->project->syncs[i], after);
-    }
-    if (!rd->failed)
-        find_circles(rd);
-    note_schedules(rd);
 }

@@ -9,7 +9,11 @@ struct settings_form {
     struct settings s;
     const char *state_dir;
     uint64_t limit_slack_ms;
+    int log_format;
+    const struct node *warehouse_log;
 };
+
+static const char *const log_formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json", NULL};
 
 #define MEMBER(m) .offset = offsetof(struct settings_form, m)
 static const struct field fields[] = {
@@ -21,6 +25,9 @@ static const struct field fields[] = {
     {"disk_reserve", FIELD_SIZE, MEMBER(s.disk_reserve_bytes), .max = 1ull << 50},
     {"seal_key", FIELD_TEXT, MEMBER(s.seal_key), .may_be_empty = true},
     {"limit_slack", FIELD_DURATION, MEMBER(limit_slack_ms), .max = 60000},
+    {"log_format", FIELD_WORD, MEMBER(log_format), .words = log_formats},
+    {"worker_listen", FIELD_TEXT, MEMBER(s.worker_listen)},
+    {"warehouse_log", FIELD_NODE, MEMBER(warehouse_log)},
 };
 static const struct form form = {"`settings` map", fields, ARRAY_LEN(fields), false};
 
@@ -53,14 +60,30 @@ static void check_seal_key(struct reader *rd, const struct entry *of, const char
                 SEAL_KEY_LEAST);
 }
 
+static bool address_is_plain(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    return colon && colon != text && colon[1] &&
+           strspn(colon + 1, "0123456789") == strlen(colon + 1) && core_whole(colon + 1, &port) &&
+           port <= UINT16_MAX;
+}
+
 static void check_listen(struct reader *rd, const struct entry *of, const char *listen)
 {
-    const char *colon = strrchr(listen, ':');
-    uint64_t port;
-    bool plain = colon && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
-    if (!plain || colon == listen || !core_whole(colon + 1, &port) || port > 65535)
+    if (!address_is_plain(listen))
         mistake(rd, place_of_value(of, "listen"),
                 "`listen` must be an address and a port: 127.0.0.1:8470");
+}
+
+/* Nothing is asked of who reads a worker's metrics: they hold names and numbers only. */
+static void read_worker_listen(struct reader *rd, const struct entry *of, struct settings *s)
+{
+    if (strcmp(s->worker_listen, "off") == 0)
+        s->worker_listen = NULL;
+    else if (!address_is_plain(s->worker_listen))
+        mistake(rd, place_of_value(of, "worker_listen"),
+                "`worker_listen` must be an address and a port, 127.0.0.1:9470, or off");
 }
 
 /* Takes . and .. out of an absolute path without looking at the disk: the folder need not exist
@@ -129,6 +152,10 @@ void settings_read(struct reader *rd, const struct entry *settings)
     if (settings && !node_is_core(settings->node, CORE_NULL))
         form_read(rd, &form, settings, &f);
     f.s.limit_slack_ms = (uint32_t)f.limit_slack_ms;
+    f.s.log_format = (enum log_format)f.log_format;
+    rd->warehouse_log = f.warehouse_log;
+    if (f.s.worker_listen)
+        read_worker_listen(rd, settings, &f.s);
     if (f.s.redis)
         check_redis(rd, settings, f.s.redis);
     if (f.s.redis_ca)

@@ -243,6 +243,32 @@ static void check_conflict(struct reader *rd, const struct sync *s, const struct
                 name_of(rd, s), what, conflicts_of(rd, o));
 }
 
+/* Of more fields the worker could not tell which ones a look-up leaves out. */
+static void check_looked_up(struct reader *rd, const struct sync *s)
+{
+    const struct object *o = s->target;
+    const struct mapping *first_beyond = NULL;
+    bool looks_up = false;
+    size_t count = 0;
+    for (size_t i = 0; i < s->mapping_count; i++) {
+        const struct mapping *m = &s->mappings[i];
+        bool empty = m->on_conflict == ON_CONFLICT_SET_IF_EMPTY;
+        bool create = m->on_conflict == ON_CONFLICT_CREATE_ONLY;
+        if (!empty && !create && !m->merge_arrays)
+            continue;
+        looks_up = looks_up || (empty && o->set_if_empty == CONFLICT_LOOKUP) ||
+                   (create && o->create_only == CONFLICT_LOOKUP);
+        if (++count == POLICIES_LOOKED_UP_MAX + 1)
+            first_beyond = m;
+    }
+    if (looks_up && first_beyond)
+        mistake(rd, first_beyond->place,
+                "%s asks first what is there, and can do so for %d fields with `on_conflict` or "
+                "`arrays: merge`, of which the sync has %zu: remove it from %zu mappings, or write "
+                "a second sync for them",
+                name_of(rd, s), POLICIES_LOOKED_UP_MAX, count, count - POLICIES_LOOKED_UP_MAX);
+}
+
 static void check_newest(struct reader *rd, const struct entry *of, const struct sync *s)
 {
     const struct pair *given = node_get(of->node, "newest_wins");
@@ -327,6 +353,7 @@ void sync_target(struct reader *rd, const struct entry *of, struct sync *s)
     check_fields(rd, of, s);
     for (size_t i = 0; i < s->mapping_count; i++)
         check_conflict(rd, s, &s->mappings[i]);
+    check_looked_up(rd, s);
     if (s->newest_wins)
         check_newest(rd, of, s);
 }

@@ -38,6 +38,7 @@ static const struct field fields[] = {
     {"priority", FIELD_WORD, MEMBER(priority), .words = priorities},
     {"lane_by", FIELD_TEXT, MEMBER(s.lane_by)},
     {"guard", FIELD_NODE, MEMBER(guard)},
+    {"freshness", FIELD_DURATION, MEMBER(s.freshness_ms), .min = 1000, .max = 366ull * 86400000},
     {"allow_empty", FIELD_FLAG, MEMBER(allow_empty)},
 };
 static const struct form form = {"sync", fields, ARRAY_LEN(fields), false};
@@ -128,8 +129,7 @@ static void read_rest(struct reader *rd, const struct entry *of, struct sync_for
     }
     sync_resolve(rd, of, &f->s);
     guard_read(rd, f->guard, &f->s);
-    if (f->schedule)
-        schedule_read(rd, f->schedule, &f->s);
+    schedule_read(rd, f->schedule, &f->s);
     if (f->mappings && !f->mappings->broken)
         mappings_read(rd, f->mappings, &f->s);
     mappings_check(rd, &f->s);
@@ -163,5 +163,7 @@ void syncs_read(struct reader *rd)
     for (size_t i = 0; i < s->count && !rd->failed; i++)
         sync_read(rd, &s->entries[i], &rd->project->syncs[i]);
     if (!rd->failed)
-        schedules_link(rd);
+        after_link(rd);
+    if (!rd->failed)
+        schedules_note(rd);
 }

@@ -69,6 +69,15 @@ static const char *suggestion(struct reader *rd, const char *word)
     return did_you_mean(rd, word, names, zone_names(rd, table.p, names), otherwise);
 }
 
+void timezone_check_database(struct reader *rd, const struct node *node)
+{
+    if (!rd->is_worker && access(zone_folder, R_OK | X_OK) != 0)
+        mistake(rd, node->at,
+                "the time zone database (%s) is not here: install the package tzdata, or remove "
+                "`timezone`",
+                zone_folder);
+}
+
 void timezone_check(struct reader *rd, const struct node *node)
 {
     bool database = access(zone_folder, R_OK | X_OK) == 0;

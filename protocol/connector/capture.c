@@ -250,12 +250,14 @@ void poll_read(struct scope *s, const struct node *node, struct step *step)
 void pages_read(struct scope *s, const struct node *node, struct step *step)
 {
     struct pages_form {
-        const struct node *next;
-        const char *var;
+        const struct node *next, *of;
+        const char *var, *until;
     } f = {0};
     static const struct field fields[] = {
         {"next", FIELD_NODE, .offset = offsetof(struct pages_form, next), .required = true},
+        {"of", FIELD_NODE, .offset = offsetof(struct pages_form, of)},
         {"var", FIELD_TEXT, .offset = offsetof(struct pages_form, var), .required = true},
+        {"until", FIELD_TEXT, .offset = offsetof(struct pages_form, until)},
     };
     static const struct form form = {"`pages` map", fields, ARRAY_LEN(fields), false};
     struct entry of = {NULL, node->at, node};
@@ -264,17 +266,23 @@ void pages_read(struct scope *s, const struct node *node, struct step *step)
     struct pair as_capture = {f.var, f.next->at, (struct node *)(uintptr_t)f.next};
     struct capture c = {0};
     int32_t var = names_add(&s->vars, f.var);
-    if (var < 0) {
+    int32_t until = f.until ? names_add(&s->vars, f.until) : -1;
+    if (var < 0 || (f.until && until < 0)) {
         mistake(s->rd, node->at, "this connector captures more than %d names: use fewer",
                 CONNECTOR_VARS_MAX);
         return;
     }
-    if (!read_capture(s, &as_capture, true, &c))
+    struct pointer last = {0};
+    if (!read_capture(s, &as_capture, true, &c) || (f.of && !pointer_of(s, f.of, "of", &last)))
         return;
+    if (f.of && c.header)
+        mistake(s->rd, f.of->at, "`of` belongs to a `next` that is read from JSON: remove it");
     s->vars_known |= 1u << var;
     step->pages = (struct pages){.given = true,
                                  .next = c.at,
                                  .next_header = c.header,
                                  .matches = c.matches,
-                                 .var = (uint32_t)var};
+                                 .of = last,
+                                 .var = (uint32_t)var,
+                                 .until = until};
 }

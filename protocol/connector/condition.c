@@ -3,11 +3,12 @@
 
 #include <strings.h>
 
-const char *const condition_words[8] = {"status",    "header",  "json", "body",
-                                        "no_answer", "records", "op",   NULL};
+const char *const condition_words[9] = {"status",  "header", "json",    "body", "no_answer",
+                                        "records", "op",     "session", NULL};
 
 static const char *const body_words[] = {"not_json", "empty", "json", NULL};
 static const char *const records_words[] = {"one", "many", NULL};
+static const char *const session_words[] = {"first", "last", NULL};
 
 /* ---- status ---- */
 
@@ -120,6 +121,17 @@ static bool read_no_answer(struct scope *s, const struct node *node, struct cond
     return out->answer != ANSWER_CAME;
 }
 
+static bool read_body(struct scope *s, const struct node *node, struct condition *out)
+{
+    if (node->kind == NODE_MAP && node->count == 1 && node_get(node, "matches")) {
+        out->body_matches = pattern_of(s, node_get(node, "matches")->value, "matches", 0);
+        return out->body_matches != NULL;
+    }
+    int word = word_of(s->rd, node, "body", body_words);
+    out->body = (enum body_test)(word + 1);
+    return word >= 0;
+}
+
 bool condition_read(struct scope *s, const struct node *map, struct condition *out)
 {
     const struct pair *p;
@@ -132,11 +144,8 @@ bool condition_read(struct scope *s, const struct node *map, struct condition *o
         good = read_headers(s, p->value, out) && good;
     if ((p = node_get(map, "json")))
         good = read_json(s, p->value, out) && good;
-    if ((p = node_get(map, "body"))) {
-        word = word_of(s->rd, p->value, "body", body_words);
-        out->body = (enum body_test)(word + 1);
-        good = good && word >= 0;
-    }
+    if ((p = node_get(map, "body")))
+        good = read_body(s, p->value, out) && good;
     if ((p = node_get(map, "no_answer")))
         good = read_no_answer(s, p->value, out) && good;
     if ((p = node_get(map, "records"))) {
@@ -148,7 +157,13 @@ bool condition_read(struct scope *s, const struct node *map, struct condition *o
         out->ops = ops_of(s, p->value, "op");
         good = good && out->ops;
     }
-    bool needs_answer = out->status_count || out->header_count || out->json_count || out->body;
+    if ((p = node_get(map, "session"))) {
+        word = word_of(s->rd, p->value, "session", session_words);
+        out->session = (enum session_test)(word + 1);
+        good = good && word >= 0;
+    }
+    bool needs_answer =
+        out->status_count || out->header_count || out->json_count || out->body || out->body_matches;
     if (out->answer && needs_answer)
         mistake(s->rd, node_get(map, "no_answer")->at,
                 "this rule can never hold: without an answer there is no status, header or body");
@@ -250,7 +265,11 @@ bool condition_covers(const struct condition *a, const struct condition *b)
         return false;
     if (a->body != BODY_ANY && a->body != b->body)
         return false;
+    if (a->body_matches && (!b->body_matches || strcmp(a->body_matches, b->body_matches) != 0))
+        return false;
     if (a->records != RECORDS_ANY && a->records != b->records)
+        return false;
+    if (a->session != SESSION_ANY && a->session != b->session)
         return false;
     if (a->ops && (!b->ops || (b->ops & ~a->ops)))
         return false;

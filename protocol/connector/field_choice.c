@@ -3,9 +3,9 @@
 
 const char *const render_words[3] = {"native", "text", NULL};
 
-static const char *const policy_words[] = {"overwrite", "set_if_empty", "create_only", "conflicts",
-                                           NULL};
-enum { POLICY_WORD_CONFLICTS = 3 };
+static const char *const policy_words[] = {"overwrite", "set_if_empty", "create_only",
+                                           "merge",     "conflicts",    NULL};
+enum { POLICY_WORD_CONFLICTS = POLICY_MERGE + 1 };
 
 struct choice_form {
     const struct node *as;
@@ -14,6 +14,7 @@ struct choice_form {
     const struct node *only;
     bool nested;
     int policy;
+    const struct node *merge;
     const struct node *cell, *filler; /* of $row: read elsewhere */
 };
 
@@ -25,6 +26,7 @@ static const struct field fields[] = {
     {"policy", FIELD_WORD, MEMBER(policy), .words = policy_words}, /* $columns has these four */
     {"null", FIELD_NODE, MEMBER(null)},
     {"nested", FIELD_FLAG, MEMBER(nested)},
+    {"merge", FIELD_NODE, MEMBER(merge)},
 };
 static const struct field row_fields[] = {
     {"as", FIELD_NODE, MEMBER(as)},         {"except", FIELD_NODE, MEMBER(except)},
@@ -94,6 +96,15 @@ static void read_renames(struct scope *s, const struct node *node, struct field_
     out->names = names;
 }
 
+static const struct tree *read_cell(struct scope *s, const struct node *node)
+{
+    bool within = s->cell;
+    s->cell = true;
+    const struct tree *cell = tree_of(s, node);
+    s->cell = within;
+    return cell;
+}
+
 void choice_read(struct scope *s, const struct node *node, enum choice_use use,
                  struct field_choice *out)
 {
@@ -115,5 +126,8 @@ void choice_read(struct scope *s, const struct node *node, enum choice_use use,
     if (f.only)
         read_names(s, f.only, "only", &out->only, &out->only_count);
     out->flat = !f.nested;
+    if (f.merge)
+        out->merge = read_cell(s, f.merge);
+    s->merges = s->merges || f.merge || f.policy == POLICY_MERGE;
     out->policy = f.policy == POLICY_WORD_CONFLICTS ? CHOICE_CONFLICTS : f.policy;
 }

@@ -148,3 +148,15 @@ uint32_t ops_of(struct scope *s, const struct node *node, const char *key)
     }
     return ops;
 }
+
+uint32_t conflict_bits(const char *name)
+{
+    static const char *const words[] = {[POLICY_OVERWRITE] = "newest_wins",
+                                        [POLICY_SET_IF_EMPTY] = "set_if_empty",
+                                        [POLICY_CREATE_ONLY] = "create_only",
+                                        [POLICY_MERGE] = "merge_arrays"};
+    for (uint32_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(name, words[i]) == 0)
+            return 1u << i;
+    return 0;
+}

@@ -4,34 +4,17 @@
 enum { DAY_MS = 86400000, BYTES_DEFAULT = 4 << 20, BYTES_MAX = 256 << 20 };
 
 const char *const object_words[] = {
-    "about",
-    "keys",
-    "fields",
-    "any_of",
-    "modes",
-    "remove",
-    "conflicts",
-    "repeat",
-    "max_records",
-    "max_bytes",
-    "max_item_bytes",
-    "max_values",
-    "batch_records",
-    "batch_bytes",
-    "one_lane",
-    "lane_by",
-    "hold",
-    "session",
-    "fields_as",
-    "null",
-    "ensure",
-    "requests",
-    NULL,
+    "about",         "keys",        "fields",      "any_of",    "modes",          "remove",
+    "conflicts",     "repeat",      "max_records", "max_bytes", "max_item_bytes", "max_values",
+    "batch_records", "batch_bytes", "group_by",    "order_by",  "unique_by",      "one_lane",
+    "lane_by",       "hold",        "session",     "fields_as", "null",           "ensure",
+    "requests",      NULL,
 };
 const char *const mode_words[7] = {"upsert", "insert", "update", "append", "full", "mirror", NULL};
 const char *const removed_words[4] = {"ignore", "delete", "clear", NULL};
 static const char *const repeat_words[] = {"safe", "keyed", "double", NULL};
 static const char *const conflict_words[] = {"native", "lookup", NULL};
+static const char *const merge_words[] = {"native", NULL};
 static const char *const type_words[] = {"any",       "text", "number", "bool", "date",
                                          "timestamp", "json", "list",   NULL};
 
@@ -40,7 +23,7 @@ struct object_form {
     int repeat;
     int fields_as;
     const struct node *keys, *fields, *any_of, *modes, *remove, *conflicts, *lane_by, *null;
-    const struct node *ensure, *requests, *one_lane;
+    const struct node *ensure, *requests, *one_lane, *group_by, *order_by, *unique_by;
 };
 
 #define MEMBER(m) .offset = offsetof(struct object_form, m)
@@ -59,6 +42,9 @@ static const struct field fields[] = {
     {"max_values", FIELD_COUNT, MEMBER(o.max_values), .min = 1, .max = UINT32_MAX},
     {"batch_records", FIELD_COUNT, MEMBER(o.batch_records), .min = 1, .max = OBJECT_RECORDS_MAX},
     {"batch_bytes", FIELD_SIZE, MEMBER(o.batch_bytes), .min = 1024, .max = BYTES_MAX},
+    {"group_by", FIELD_NODE, MEMBER(group_by)},
+    {"order_by", FIELD_NODE, MEMBER(order_by)},
+    {"unique_by", FIELD_NODE, MEMBER(unique_by)},
     {"one_lane", FIELD_NODE, MEMBER(one_lane)},
     {"lane_by", FIELD_NODE, MEMBER(lane_by)},
     {"hold", FIELD_DURATION, MEMBER(o.hold_ms), .min = 1, .max = DAY_MS},
@@ -163,7 +149,7 @@ static void read_conflicts(struct scope *s, const struct node *node, struct obje
         {"newest_wins", FIELD_WORD, .offset = offsetof(struct conflict_form, of[2]),
          .words = conflict_words},
         {"merge_arrays", FIELD_WORD, .offset = offsetof(struct conflict_form, of[3]),
-         .words = conflict_words},
+         .words = merge_words},
     };
     static const struct form form = {"`conflicts` map", known, ARRAY_LEN(known), false};
     struct entry of = {NULL, node->at, node};
@@ -198,6 +184,41 @@ static void read_lanes(struct scope *s, const struct object_form *f, struct obje
     if (f->lane_by && o->one_lane)
         mistake(s->rd, f->lane_by->at, "`lane_by` and %s exclude each other: keep one",
                 o->session ? "`session`" : "`one_lane`");
+}
+
+/* ---- which records share a batch ---- */
+
+static bool is_key(const struct object *o, const char *name)
+{
+    for (size_t i = 0; i < o->key_count; i++)
+        if (strcmp(o->keys[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static const char *read_sorted(struct scope *s, const struct node *node, const char *key)
+{
+    const char *name = node ? text_of(s->rd, node, key) : NULL;
+    if (name && strcmp(name, "{{identify_by}}") != 0 && !is_key(s->object, name))
+        field_check(s, name, node->at, node->substituted);
+    return name;
+}
+
+/* In a session the batches are parts of one whole, of which a value knows nothing. */
+static void read_groups(struct scope *s, const struct node *node, struct object *o)
+{
+    if (!texts_of(s, node, "group_by", &o->group_by, &o->group_count))
+        return;
+    if (o->group_count > OBJECT_GROUP_MAX) {
+        mistake(s->rd, node->at, "there are more than %d fields in `group_by`: use fewer",
+                OBJECT_GROUP_MAX);
+        o->group_count = 0;
+    }
+    for (size_t i = 0; i < o->group_count; i++)
+        if (!is_key(o, o->group_by[i]))
+            field_check(s, o->group_by[i], node->at, node->substituted);
+    if (o->session)
+        mistake(s->rd, node->at, "`group_by` and `session` exclude each other: keep one");
 }
 
 static void read_any_of(struct scope *s, const struct node *node, struct object *o)
@@ -249,6 +270,10 @@ static void read_parts(struct scope *s, const struct object_form *f, struct obje
     if (f->null)
         (void)null_of(s, f->null, &o->null);
     read_lanes(s, f, o);
+    if (f->group_by)
+        read_groups(s, f->group_by, o);
+    o->order_by = read_sorted(s, f->order_by, "order_by");
+    o->unique_by = read_sorted(s, f->unique_by, "unique_by");
     if (f->ensure)
         (void)steps_read(s, f->ensure, "ensure", &o->ensure, &o->ensure_count);
     if (f->requests)
@@ -274,6 +299,7 @@ void object_read(struct scope *s, const struct entry *of, struct object *out, bo
     read_sizes(s, of->node, out);
     s->object = out;
     s->vars_known = 0;
+    s->merges = false;
     read_parts(s, &f, out);
     object_check(s, of->node, out);
     s->object = NULL;

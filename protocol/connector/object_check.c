@@ -67,10 +67,14 @@ static bool has_lookup(const struct object *o)
 static void check_conflicts(struct scope *s, const struct node *node, const struct object *o)
 {
     bool looks_up = o->set_if_empty == CONFLICT_LOOKUP || o->create_only == CONFLICT_LOOKUP ||
-                    o->newest_wins == CONFLICT_LOOKUP || o->merge_arrays == CONFLICT_LOOKUP;
+                    o->newest_wins == CONFLICT_LOOKUP;
     if (looks_up && !has_lookup(o))
         mistake(s->rd, node_get(node, "conflicts")->at,
                 "`conflicts` by lookup need a step with `lookup` in `requests`: add it");
+    if (o->merge_arrays && !s->merges)
+        mistake(s->rd, node_get(node, "conflicts")->at,
+                "`merge_arrays: native` needs a place in `requests` for what is added: write "
+                "`merge` or `policy: merge` in a `$fields` there");
 }
 
 void object_check(struct scope *s, const struct node *node, struct object *o)

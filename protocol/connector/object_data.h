@@ -20,6 +20,8 @@ enum field_type {
     FIELD_IS_LIST,
 };
 
+enum { OBJECT_GROUP_MAX = 8 }; /* fields of `group_by` */
+
 struct object_field {
     const char *name; /* "*": any other */
     enum field_type type;
@@ -46,9 +48,14 @@ struct object {
     uint32_t max_records;
     uint32_t batch_records; /* the default */
     uint64_t max_bytes;
-    uint64_t batch_bytes;    /* the default; 0: max_bytes */
-    uint64_t max_item_bytes; /* 0: none */
-    uint32_t max_values;     /* 0: none */
+    uint64_t batch_bytes;        /* the default; 0: max_bytes */
+    uint64_t max_item_bytes;     /* 0: none */
+    uint32_t max_values;         /* 0: none */
+    const char *const *group_by; /* fields whose values all records of a batch share */
+    size_t group_count;
+    const char *order_by;  /* field by which the records of a batch are sorted; "{{identify_by}}":
+                              the one that names the record; NULL: as they come */
+    const char *unique_by; /* field of which no value comes twice in a batch; NULL: none */
     bool one_lane;
     const char *lane_field; /* destination field; NULL: none */
     uint64_t hold_ms;

@@ -56,6 +56,7 @@ struct scope {
     bool found;          /* a lookup goes before */
     bool polls;          /* the step waits: `pending` has a meaning */
     bool uses;           /* set where something of a record is used */
+    bool merges;         /* set where fields with `arrays: merge` have a place of their own */
     uint32_t vars_known; /* bit per var: captured before, or by ensure */
     const struct join *joins;
     size_t join_count;
@@ -80,6 +81,8 @@ const char *pattern_of(struct scope *s, const struct node *node, const char *key
 /** Bits of ops named in a text or a list. */
 uint32_t ops_of(struct scope *s, const struct node *node, const char *key);
 extern const char *const op_words[OPS + 1];
+/** A way of handling conflicts, as batch_conflicts has it; 0: there is none of this name. */
+uint32_t conflict_bits(const char *name);
 
 /* placeholder.c */
 /** inside: what stands between the braces, its filters included. */
@@ -117,7 +120,7 @@ void signals_read(struct scope *s, const struct node *node);
 
 /* condition.c */
 bool condition_read(struct scope *s, const struct node *map, struct condition *out);
-extern const char *const condition_words[8]; /* its keys; NULL ends them */
+extern const char *const condition_words[9]; /* its keys; NULL ends them */
 /** Whatever b holds for, a holds for as well. */
 bool condition_covers(const struct condition *a, const struct condition *b);
 

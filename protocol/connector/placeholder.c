@@ -9,6 +9,7 @@ enum need {
     NEED_BATCH,
     NEED_OBJECT,
     NEED_SESSION,
+    NEED_GROUP,
     NEED_RECORD,
     NEED_FOUND,
     NEED_CELL,
@@ -31,6 +32,7 @@ static const struct word words[] = {
     {"object", PIECE_OBJECT, NEED_BATCH, false},
     {"identify_by", PIECE_IDENTIFY_BY, NEED_BATCH, false},
     {"conflict_fields", PIECE_CONFLICT_FIELDS, NEED_OBJECT, false},
+    {"conflicts", PIECE_CONFLICTS, NEED_OBJECT, true},
     {"key_as", PIECE_KEY_AS, NEED_OBJECT, false},
     {"records", PIECE_RECORDS, NEED_BATCH, false},
     {"now", PIECE_NOW, NEED_NOTHING, false},
@@ -41,6 +43,7 @@ static const struct word words[] = {
     {"auth", PIECE_AUTH, NEED_NOTHING, true},
     {"vars", PIECE_VAR, NEED_OBJECT, true},
     {"joins", PIECE_JOIN, NEED_OBJECT, true},
+    {"group", PIECE_GROUP, NEED_GROUP, true},
     {"op", PIECE_OP, NEED_RECORD, false},
     {"key", PIECE_KEY, NEED_RECORD, false},
     {"keys", PIECE_KEY_NAMED, NEED_RECORD, true},
@@ -96,6 +99,10 @@ static const char *need_problem(const struct scope *s, enum need need)
         return s->object && s->object->session
                    ? NULL
                    : "needs an object with `session: true`, which this is not";
+    case NEED_GROUP:
+        if (!s->ops)
+            return "has no meaning outside of an object's requests";
+        return s->object->group_count ? NULL : "needs an object with `group_by`, which this is not";
     case NEED_RECORD:
     case NEED_FOUND:
         if (!s->record)
@@ -179,6 +186,38 @@ static bool find_join(const struct reading *r, const char *name, struct piece *p
     return false;
 }
 
+static bool find_conflicts(const struct reading *r, const char *name, struct piece *p)
+{
+    p->index = conflict_bits(name);
+    if (!p->index)
+        mistake(r->s->rd, r->at,
+                "%s names no way of handling conflicts: write {{conflicts.set_if_empty}}, "
+                "create_only, newest_wins or merge_arrays",
+                named(r, p->text));
+    return p->index;
+}
+
+/* A removal has no fields but those that name it. */
+static bool find_group(const struct reading *r, const char *name, struct piece *p)
+{
+    const struct scope *s = r->s;
+    const struct object *o = s->object;
+    bool bare = !(s->ops & ~(1u << OP_DELETE | 1u << OP_CLEAR));
+    for (size_t i = 0; i < o->group_count; i++) {
+        if (strcmp(o->group_by[i], name) != 0)
+            continue;
+        p->index = (uint32_t)i;
+        if (!bare || object_key(o, name))
+            return true;
+        mistake(s->rd, r->at, "%s is not known to a removal, which has key fields alone",
+                named(r, p->text));
+        return false;
+    }
+    mistake(s->rd, r->at, "%s names no field of the object's `group_by`: add it there",
+            named(r, p->text));
+    return false;
+}
+
 static bool is_declared(const struct object *o, const char *name)
 {
     size_t n = strcspn(name, ".");
@@ -226,6 +265,10 @@ static bool resolve(const struct reading *r, const char *tail, struct piece *p)
         return find_var(r, tail, p);
     if (p->kind == PIECE_JOIN)
         return find_join(r, tail, p);
+    if (p->kind == PIECE_GROUP)
+        return find_group(r, tail, p);
+    if (p->kind == PIECE_CONFLICTS)
+        return find_conflicts(r, tail, p);
     p->text = tail;
     if (p->kind == PIECE_FIELD)
         field_check(r->s, tail, r->at, r->hidden);

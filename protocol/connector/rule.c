@@ -27,6 +27,7 @@ static const struct field fields[] = {
     {"no_answer", FIELD_NODE, MEMBER(conditions[4])},
     {"records", FIELD_NODE, MEMBER(conditions[5])},
     {"op", FIELD_NODE, MEMBER(conditions[6])},
+    {"session", FIELD_NODE, MEMBER(conditions[7])},
     {"step", FIELD_NODE, MEMBER(step)},
     {"do", FIELD_NODE, MEMBER(act)},
     {"goto", FIELD_NODE, MEMBER(to)},
@@ -94,14 +95,15 @@ static void read_do(struct scope *s, const struct node *map, const struct rule_f
 static void read_extras(struct scope *s, const struct node *map, const struct rule_form *f,
                         struct rule *out)
 {
-    bool waits = out->act == DO_THROTTLE || out->act == DO_RETRY || out->act == DO_PENDING;
+    bool waits = out->act == DO_THROTTLE || out->act == DO_RETRY || out->act == DO_PENDING ||
+                 out->act == DO_RESTART;
     if (f->wait)
         delays_of(s, f->wait, "wait", &out->wait);
     else if (out->act == DO_THROTTLE)
         out->wait = default_rules[3].wait;
     if (f->wait && !waits)
         mistake(s->rd, node_get(map, "wait")->at,
-                "`wait` belongs to throttle, retry and pending only: remove it");
+                "`wait` belongs to throttle, retry, restart and pending only: remove it");
     if (f->message)
         pointers_of(s, f->message, "message", &out->message);
     if (f->verdicts)

@@ -36,6 +36,7 @@ struct status_range {
 enum body_test { BODY_ANY, BODY_NOT_JSON, BODY_EMPTY, BODY_JSON };
 enum answer_test { ANSWER_CAME, ANSWER_NONE, ANSWER_UNSENT };
 enum records_test { RECORDS_ANY, RECORDS_ONE, RECORDS_MANY };
+enum session_test { SESSION_ANY, SESSION_FIRST, SESSION_LAST };
 
 struct header_test {
     const char *name;
@@ -50,10 +51,12 @@ struct condition {
     const struct json_test *json;
     size_t json_count;
     enum body_test body;
+    const char *body_matches; /* PCRE2, of its beginning; NULL: any */
     enum answer_test answer;
     enum records_test records;
-    uint32_t ops; /* bit per record_op of which the request holds one; 0: any */
-    int32_t step; /* -1: any */
+    enum session_test session; /* whether the batch is the run's first, or its last */
+    uint32_t ops;              /* bit per record_op of which the request holds one; 0: any */
+    int32_t step;              /* -1: any */
 };
 
 enum rule_do {

@@ -52,7 +52,7 @@ static const struct form step_form = {"step", fields, ARRAY_LEN(fields) - SIZE_F
 
 struct join_form {
     const struct node *each, *escape;
-    const char *by;
+    const char *by, *refuse;
     bool skip_absent;
 };
 
@@ -62,6 +62,7 @@ static const struct field join_fields[] = {
     {"each", FIELD_NODE, MEMBER(each), .required = true},
     {"by", FIELD_TEXT, MEMBER(by), .may_be_empty = true},
     {"escape", FIELD_NODE, MEMBER(escape)},
+    {"refuse", FIELD_TEXT, MEMBER(refuse)},
     {"skip_absent", FIELD_FLAG, MEMBER(skip_absent)},
 };
 static const struct form join_form = {"join", join_fields, ARRAY_LEN(join_fields), false};
@@ -98,6 +99,7 @@ static bool read_join(struct scope *s, const struct pair *pair, struct join *out
     if (f.escape)
         read_escapes(s, f.escape, out);
     out->by = f.by;
+    out->refuse = f.refuse;
     out->skip_absent = f.skip_absent;
     return good;
 }
@@ -212,6 +214,17 @@ static void read_answer(struct scope *s, const struct step_form *f, struct step 
         captures_read(s, f->capture, &s->vars, false, &out->captures, &out->capture_count);
 }
 
+static void check_until(struct scope *s, const struct node *pages, const struct step *step)
+{
+    if (!step->pages.given || step->pages.until < 0)
+        return;
+    for (size_t i = 0; i < step->capture_count; i++)
+        if (step->captures[i].var == (uint32_t)step->pages.until)
+            return;
+    mistake(s->rd, node_get(pages, "until")->value->at,
+            "`until` must be a name that this step captures: add it to `capture`");
+}
+
 static void set_carries(struct scope *s, const struct step_form *f, struct step *out)
 {
     out->carries = s->uses && !f->lookup && !f->wait && strcmp(out->method, "GET") != 0;
@@ -221,6 +234,18 @@ static void set_carries(struct scope *s, const struct step_form *f, struct step 
         out->carries = node_is_true(f->carries);
     else
         wrong_type(s->rd, f->carries, "carries", "true or false");
+}
+
+/* 0: it speaks of something else. */
+static uint32_t read_conflicts(const struct node *node)
+{
+    static const char start[] = "conflicts.";
+    if (!node || !node_is_text(node))
+        return 0;
+    if (strcmp(node->text, "conflicts") == 0)
+        return CONFLICTS_ALL;
+    bool begins = strncmp(node->text, start, sizeof start - 1) == 0;
+    return begins ? conflict_bits(node->text + sizeof start - 1) : 0;
 }
 
 bool step_read(struct scope *s, const struct entry *of, bool sized, struct step *out)
@@ -240,7 +265,7 @@ bool step_read(struct scope *s, const struct entry *of, bool sized, struct step 
     if (f.name)
         out->name = f.name;
     (void)names_add(&s->all_steps, out->name);
-    out->if_conflicts = f.if_ && node_is_word(f.if_, "conflicts");
+    out->if_conflicts = read_conflicts(f.if_);
     if (!out->if_conflicts)
         read_when(s, f.if_, "if", &out->if_var, &out->if_option);
     read_when(s, f.unless, "unless", &out->unless_var, &out->unless_option);
@@ -252,6 +277,7 @@ bool step_read(struct scope *s, const struct entry *of, bool sized, struct step 
     read_request(s, of->node, &f, out);
     set_carries(s, &f, out);
     read_answer(s, &f, out);
+    check_until(s, f.pages, out);
     out->opens = f.opens;
     return true;
 }

@@ -30,6 +30,7 @@ struct join {
     const char *by;
     const struct param *escapes;
     size_t escape_count;
+    const char *refuse; /* characters that no value may hold; NULL: none */
     bool skip_absent;
 };
 
@@ -78,7 +79,9 @@ struct pages {
     struct pointer next;
     const char *next_header;
     const char *matches; /* PCRE2; its first group is taken; NULL: all */
-    uint32_t var;        /* where the next page's address or cursor goes */
+    struct pointer of;   /* given: next is the answer's own number, and this the last one's */
+    uint32_t var;        /* where the next page's address, cursor or number goes */
+    int32_t until;       /* no further page where this var is captured; -1: all are read */
 };
 
 struct step {
@@ -106,8 +109,8 @@ struct step {
     uint64_t timeout_ms; /* 0: the destination's */
     int32_t if_var;      /* -1: none; only carried out where this var is known */
     int32_t unless_var;
-    bool if_conflicts; /* only where the sync has conflict policies or newest_wins */
-    int32_t if_option; /* -1: none; only carried out where this option is set and not false */
+    uint32_t if_conflicts; /* 0: none; only where the sync has one of these, as batch_conflicts */
+    int32_t if_option;     /* -1: none; only carried out where this option is set and not false */
     int32_t unless_option;
     const struct capture *captures;
     size_t capture_count;

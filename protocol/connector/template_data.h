@@ -21,6 +21,7 @@ enum piece_kind {
     PIECE_OBJECT,
     PIECE_IDENTIFY_BY,
     PIECE_CONFLICT_FIELDS, /* names of the fields with a conflict policy, and of newest_wins' */
+    PIECE_CONFLICTS, /* index: bits of batch_conflicts; true where the sync has one, else absent */
     PIECE_KEY_AS,
     PIECE_RECORDS,
     PIECE_NOW,
@@ -28,9 +29,10 @@ enum piece_kind {
     PIECE_SESSION_ID,
     PIECE_SESSION_SEQ,
     PIECE_SESSION_LAST,
-    PIECE_AUTH, /* index: in connector->auth_vars; 0 is always `token` */
-    PIECE_VAR,  /* index: in connector->vars */
-    PIECE_JOIN, /* index: in step->joins */
+    PIECE_AUTH,  /* index: in connector->auth_vars; 0 is always `token` */
+    PIECE_VAR,   /* index: in connector->vars */
+    PIECE_JOIN,  /* index: in step->joins */
+    PIECE_GROUP, /* index: in object->group_by */
     /* only where a record is: */
     PIECE_OP,
     PIECE_KEY,

@@ -32,8 +32,10 @@ struct null_policy {
 enum { CHOICE_ANY = -1, CHOICE_CONFLICTS = 100 };
 
 /* Which fields $fields, $columns and csv give, and how. */
+struct tree;
 struct field_choice {
     enum render_as as;
+    const struct tree *merge; /* $fields: the form of a list that is added; NULL: as others */
     struct null_policy null;
     bool flat;  /* nested: false */
     int policy; /* enum field_policy of the fields that are meant; CHOICE_ANY; CHOICE_CONFLICTS: all

@@ -121,6 +121,7 @@ struct queue_stats {
     const struct queue_window *windows; /* to be saved */
     size_t window_count;
     uint64_t shared_version; /* moves with every change of a shared value (shared.h) */
+    uint64_t leases_lost;    /* ended without a settle, since Redis has this quota */
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**

@@ -180,6 +180,7 @@ static enum err_code send_bytes(struct redis *r, struct command *c, struct err *
 {
     if (command_put(c, 0, bufferevent_get_output(r->bev)))
         return err_set(err, ERR_NOMEM, "no memory for a command to Redis");
+    c->sent_us = clock_mono_us();
     TAILQ_INSERT_TAIL(&r->inflight, c, link);
     return ERR_OK;
 }
@@ -309,6 +310,7 @@ enum err_code command_reply(struct redis *r, const struct redisReply *reply, str
     if (!c)
         return err_set(err, ERR_INVALID, "a reply that nobody asked for");
     TAILQ_REMOVE(&r->inflight, c, link);
+    histogram_add(&r->trips, (double)(clock_mono_us() - c->sent_us) / 1e6);
     if (reply->type != REDIS_REPLY_ERROR) {
         finish(r, c, reply, NULL);
         return ERR_OK;

@@ -10,6 +10,7 @@
 #ifndef SLUICE_REDIS_INTERNAL_H
 #define SLUICE_REDIS_INTERNAL_H
 
+#include "protocol/base/histogram.h"
 #include "protocol/redis/redis.h"
 
 #include <stddef.h>
@@ -39,6 +40,7 @@ struct command {
     redis_cb cb;
     void *ctx;
     int64_t deadline_ms;               /* monotonic; INT64_MAX: none of its own */
+    int64_t sent_us;                   /* monotonic */
     uint64_t timeout_ms;               /* for the message */
     const struct redis_script *script; /* its text is sent on NOSCRIPT; NULL: not (or no longer) */
     size_t head;                       /* offset of what follows EVALSHA and the digest */
@@ -74,6 +76,7 @@ struct redis {
     struct event *deadline_timer; /* at or before the earliest deadline of both lists */
     int64_t deadline_at_ms;       /* INT64_MAX: not set */
     unsigned depth;               /* callbacks that are running */
+    struct histogram trips;
 };
 
 /* ---- redis.c ---- */

@@ -30,6 +30,9 @@ enum {
     REPLY_MAX_BYTES = 512 << 20, /* a longer one is a broken stream, not a reply of ours */
 };
 
+static const double trip_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
+                                     0.025,  0.05,    0.1,    0.25,  0.5,    1,     2.5};
+
 /* ---- timers and telling ---- */
 
 static void set_timer(struct redis *r, uint64_t ms)
@@ -361,6 +364,7 @@ struct redis *redis_new(struct event_base *base, const struct redis_url *url,
     r->deadline_at_ms = INT64_MAX;
     TAILQ_INIT(&r->waiting);
     TAILQ_INIT(&r->inflight);
+    histogram_init(&r->trips, trip_bounds, ARRAY_LEN(trip_bounds));
     if (!fill(r, opts)) {
         redis_free(r);
         return NULL;
@@ -389,6 +393,11 @@ void redis_free(struct redis *r)
     free(r->ca_file);
     explicit_bzero(&r->url, sizeof r->url);
     free(r);
+}
+
+const struct histogram *redis_trips(const struct redis *r)
+{
+    return &r->trips;
 }
 
 bool redis_connected(const struct redis *r)

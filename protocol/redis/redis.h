@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct event_base;
+struct histogram;
 struct redis;
 struct redisReply; /* hiredis' plain reply tree */
 
@@ -74,6 +75,8 @@ struct redis *redis_new(struct event_base *base, const struct redis_url *url,
  */
 void redis_free(struct redis *r);
 bool redis_connected(const struct redis *r);
+/** How long each reply took, from the command's sending; lost ones are not in it. */
+const struct histogram *redis_trips(const struct redis *r);
 
 /**
  * Exactly one of reply and err is not NULL. Both are borrowed for the call, which may give new

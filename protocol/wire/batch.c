@@ -9,6 +9,7 @@
 
 #include "protocol/wire/batch_form.h"
 #include "protocol/wire/pack.h"
+#include "protocol/wire/unpack.h"
 
 #include <lz4.h>
 #include <stdlib.h>
@@ -27,6 +28,15 @@ const char *record_op_name(enum record_op op)
         [OP_DELETE] = "delete", [OP_CLEAR] = "clear",   [OP_APPEND] = "append",
     };
     return (size_t)op < ARRAY_LEN(names) ? names[op] : "unknown";
+}
+
+uint32_t batch_conflicts(const uint8_t *policies, size_t field_count, int32_t newest_field)
+{
+    uint32_t bits = newest_field >= 0 ? CONFLICTS_NEWEST : 0;
+    for (size_t i = 0; policies && i < field_count; i++)
+        if (policies[i] != POLICY_OVERWRITE)
+            bits |= 1u << policies[i];
+    return bits;
 }
 
 static char *put_be(char *o, uint64_t v, int bytes)
@@ -193,6 +203,19 @@ enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum reco
         return ERR_BUG;
     o = values.n ? mempcpy(o, values.p, values.n) : put_array(o, 0);
     return end_at(rows, o);
+}
+
+enum err_code batch_put_row(struct buf *rows, struct slice row, uint32_t ordinal)
+{
+    struct unpack u = unpack_of(row);
+    uint32_t items, old;
+    bool whole = unpack_array(&u, UINT16_MAX, &items) && unpack_u32(&u, BATCH_RECORDS_MAX, &old);
+    ensure(whole); /* the bytes are our own */
+    enum err_code rc = buf_reserve(rows, unpack_left(&u) + ROW_OVERHEAD);
+    if (rc)
+        return rc;
+    char *o = put_uint(put_array(rows->p + rows->len, items), ordinal);
+    return end_at(rows, put_bytes(o, (const char *)u.p, unpack_left(&u)));
 }
 
 static int pack_path(msgpack_packer *pk, const struct field_path *path)

@@ -37,6 +37,18 @@ struct field_path {
 /* What a field does to what the destination has already. */
 enum field_policy { POLICY_OVERWRITE, POLICY_SET_IF_EMPTY, POLICY_CREATE_ONLY, POLICY_MERGE };
 
+enum {
+    POLICIES_LOOKED_UP_MAX = 64
+}; /* fields with a policy, where a look-up leaves some out of a
+      record: a bit each */
+
+/* Ways of handling conflicts: a bit per policy but overwrite, whose bit stands for the newest
+ * winning.
+ */
+enum { CONFLICTS_NEWEST = 1u << POLICY_OVERWRITE, CONFLICTS_ALL = (1u << (POLICY_MERGE + 1)) - 1 };
+/** Those of fields with these policies (NULL: all overwrite). */
+uint32_t batch_conflicts(const uint8_t *policies, size_t field_count, int32_t newest_field);
+
 /* What all records of a batch share. Borrowed by writer and reader alike. */
 struct batch_head {
     struct slice sync;
@@ -82,11 +94,16 @@ enum err_code batch_put_values(struct buf *out, const struct value *fields,
                                size_t field_count) MUST_CHECK;
 /** How many values of that form are neither null nor absent; 0 for empty bytes. */
 uint32_t batch_values_set(struct slice values);
+/** The value at an index of that form, borrowed from it; absent for empty bytes. */
+struct value batch_values_at(struct slice values, size_t index);
 /** Appends a record whose values were already written by batch_put_values. values is empty for
  * delete and clear. */
 enum err_code batch_put_record_raw(struct buf *rows, uint32_t ordinal, enum record_op op,
                                    const struct value *keys, size_t key_count,
                                    struct slice values) MUST_CHECK;
+
+/** Appends a row that batch_put_record or batch_put_record_raw wrote, under another ordinal. */
+enum err_code batch_put_row(struct buf *rows, struct slice row, uint32_t ordinal) MUST_CHECK;
 
 /**
  * Appends a whole batch: head, count rows already written by batch_put_record. compress: LZ4 where

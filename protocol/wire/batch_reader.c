@@ -328,6 +328,20 @@ uint32_t batch_values_set(struct slice values)
     return set;
 }
 
+struct value batch_values_at(struct slice values, size_t index)
+{
+    struct unpack u = unpack_of(values);
+    struct value v = {.kind = VALUE_ABSENT};
+    uint32_t n;
+    if (!values.n)
+        return v;
+    bool whole = unpack_array(&u, BATCH_FIELDS_MAX, &n) && index < n;
+    for (size_t i = 0; whole && i <= index; i++)
+        whole = read_value(&u, &v);
+    ensure(whole); /* the bytes are our own */
+    return v;
+}
+
 static bool read_row(struct batch_reader *r, struct record *ret)
 {
     struct unpack *u = &r->at;

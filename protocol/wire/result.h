@@ -23,6 +23,7 @@ enum verdict {
     VERDICT_FAILED,    /* attempts used up */
     VERDICT_CANCELLED, /* the run ended first */
 };
+enum { VERDICTS = VERDICT_CANCELLED + 1 };
 
 enum result_flag {
     RESULT_DOUBT =

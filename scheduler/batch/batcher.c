@@ -12,16 +12,6 @@
 /* {"op":"upsert","key":{},"fields":{}}, and per name its quotes, colon and comma */
 enum { RECORD_FRAME_BYTES = 40, NAME_FRAME_BYTES = 4, BODY_FRAME_BYTES = 1024 };
 
-struct open_batch {
-    struct buf rows;
-    struct buf manifest;
-    uint32_t records;
-    uint64_t bytes;
-    uint64_t values; /* that are set; counted where there is a maximum */
-    int lane;        /* -1: unordered */
-    uint8_t group;
-};
-
 struct batcher {
     struct batcher_options opts;
     struct spool *spool;
@@ -30,7 +20,9 @@ struct batcher {
     struct buf sealed;
     struct open_batch unordered[BATCHER_GROUPS];
     struct open_batch lanes[BATCHER_LANES];
-    struct open_batch held; /* cut, and perhaps the run's last */
+    struct open_batch held;        /* cut, and perhaps the run's last */
+    struct shared_batches *shared; /* instead of these, where records share values */
+    uint64_t shared_bytes;         /* of the records in them */
 };
 
 static uint64_t frame_bytes_of(const struct batcher_options *o)
@@ -42,28 +34,6 @@ static uint64_t frame_bytes_of(const struct batcher_options *o)
         for (size_t level = 0; level < o->fields[i].count; level++)
             n += o->fields[i].names[level].n + NAME_FRAME_BYTES;
     return n;
-}
-
-static void open_init(struct open_batch *o, int lane, uint8_t group)
-{
-    buf_init(&o->rows, BATCH_BYTES_MAX);
-    buf_init(&o->manifest, FRAME_BYTES_MAX);
-    o->lane = lane;
-    o->group = group;
-}
-
-static void open_done(struct open_batch *o)
-{
-    buf_done(&o->rows);
-    buf_done(&o->manifest);
-}
-
-static void open_reset(struct open_batch *o)
-{
-    buf_reset(&o->rows);
-    buf_reset(&o->manifest);
-    o->records = 0;
-    o->bytes = o->values = 0;
 }
 
 /* Groups without maximums of their own have those of the options. */
@@ -84,17 +54,22 @@ enum err_code batcher_new(const struct batcher_options *opts, struct spool *spoo
     struct batcher *b = calloc(1, sizeof *b);
     if (!b)
         return err_set(err, ERR_NOMEM, "batch: no memory");
+    ensure(opts->shared_count <= BATCH_SHARED_MAX && !(opts->shared_count && opts->hold_last));
     b->opts = *opts;
+    if (opts->shared_count && !(b->shared = shared_batches_new(BATCHER_OPEN))) {
+        free(b);
+        return err_set(err, ERR_NOMEM, "batch: no memory");
+    }
     fill_groups(&b->opts);
     b->spool = spool;
     b->next_number = spool_count(spool);
     b->record_bytes = frame_bytes_of(opts);
     buf_init(&b->sealed, FRAME_BYTES_MAX);
     for (uint8_t i = 0; i < BATCHER_GROUPS; i++)
-        open_init(&b->unordered[i], -1, i);
+        open_batch_init(&b->unordered[i], -1, i);
     for (int i = 0; i < BATCHER_LANES; i++)
-        open_init(&b->lanes[i], i, 0);
-    open_init(&b->held, -1, 0);
+        open_batch_init(&b->lanes[i], i, 0);
+    open_batch_init(&b->held, -1, 0);
     *ret_batcher = b;
     return ERR_OK;
 }
@@ -104,10 +79,11 @@ void batcher_free(struct batcher *b)
     if (!b)
         return;
     for (size_t i = 0; i < BATCHER_GROUPS; i++)
-        open_done(&b->unordered[i]);
+        open_batch_done(&b->unordered[i]);
     for (size_t i = 0; i < BATCHER_LANES; i++)
-        open_done(&b->lanes[i]);
-    open_done(&b->held);
+        open_batch_done(&b->lanes[i]);
+    open_batch_done(&b->held);
+    shared_batches_free(b->shared);
     buf_done(&b->sealed);
     free(b);
 }
@@ -200,10 +176,12 @@ static enum err_code seal(struct batcher *b, struct open_batch *o, bool last,
         .newest_field = b->opts.newest_field,
     };
     buf_reset(&b->sealed);
+    if (open_batch_sort(o))
+        return err_set(err, ERR_NOMEM, "batch: no memory to sort %u records", o->records);
     enum err_code rc = batch_seal(&b->sealed, &head, o->records, buf_slice(&o->rows), true, err);
     rc = rc ? rc : append(b, o, counts, err);
     if (!rc || rc == ERR_FULL)
-        open_reset(o);
+        open_batch_reset(o);
     return rc;
 }
 
@@ -227,49 +205,134 @@ static enum err_code cut(struct batcher *b, struct open_batch *o, const struct f
     return rc;
 }
 
-static bool is_full_for(const struct batcher *b, const struct open_batch *o, uint64_t bytes,
-                        uint32_t values)
+static bool takes(const struct batcher *b, const struct open_batch *o, const struct batch_record *r)
 {
     const struct batch_group *g = &b->opts.groups[o->group];
-    if (o->bytes + bytes + BODY_FRAME_BYTES > g->max_bytes)
-        return true;
-    return b->opts.max_values && o->values + values > b->opts.max_values;
+    if (o->bytes + r->bytes + BODY_FRAME_BYTES > g->max_bytes)
+        return false;
+    if (b->opts.max_values && o->values + r->set > b->opts.max_values)
+        return false;
+    return !open_batch_has(o, r->unique);
 }
 
-/* The open batch of a lane, and within the unordered of a group. In an ordered lane another group's
- * record ends the batch, so that none overtakes it. */
-static struct open_batch *open_for(struct batcher *b, int lane, uint8_t group, bool *ret_other)
+static bool is_given(const struct value_place *at)
 {
-    struct open_batch *o = lane < 0 ? &b->unordered[group] : &b->lanes[lane];
-    *ret_other = o->group != group;
-    return o;
+    return at->field || at->key;
+}
+
+static struct value value_at(const struct value_place *at, const struct batch_record *r)
+{
+    if (at->field && r->values.n)
+        return batch_values_at(r->values, at->field - 1U);
+    return at->key ? r->keys[at->key - 1] : (struct value){.kind = VALUE_ABSENT};
+}
+
+/* ---- records that share values ---- */
+
+static struct share_key share_key(const struct batcher *b, int lane, uint8_t group,
+                                  const struct batch_record *r)
+{
+    struct value values[BATCH_SHARED_MAX];
+    for (size_t i = 0; i < b->opts.shared_count; i++)
+        values[i] = value_at(&b->opts.shared[i], r);
+    return share_key_of(lane, lane < 0 ? group : 0, values, b->opts.shared_count);
+}
+
+static void note_shared(struct batcher *b, struct open_batch *o, uint64_t bytes)
+{
+    const struct batch_group *g = &b->opts.groups[o->group];
+    uint64_t records = o->records * 1000ULL / g->max_records, size = o->bytes * 1000 / g->max_bytes;
+    o->fill = (uint32_t)(records > size ? records : size);
+    b->shared_bytes += bytes;
+}
+
+static enum err_code cut_shared(struct batcher *b, struct open_batch *o,
+                                const struct frame_counts *counts, struct err *err)
+{
+    uint64_t bytes = o->bytes;
+    enum err_code rc = cut(b, o, counts, err);
+    if (rc && rc != ERR_FULL)
+        return rc;
+    b->shared_bytes -= bytes;
+    open_batch_trim(o);
+    return rc;
+}
+
+/* Where room is short the fullest goes, which wastes least of a request. */
+static enum err_code open_shared(struct batcher *b, int lane, const struct batch_record *r,
+                                 const struct frame_counts *counts, struct open_batch **ret,
+                                 struct err *err)
+{
+    uint8_t group = b->opts.group_of[r->entry->op];
+    struct share_key key = share_key(b, lane, group, r);
+    enum err_code rc = ERR_OK, full = ERR_OK;
+    if (b->shared_bytes && b->shared_bytes + r->bytes > BATCHER_OPEN_BYTES)
+        full = cut_shared(b, shared_batches_largest(b->shared), counts, err);
+    if (full && full != ERR_FULL)
+        return full;
+    *ret = shared_batches_find(b->shared, key);
+    if (!*ret)
+        *ret = shared_batches_take(b->shared, key, lane, group);
+    if (*ret)
+        return full;
+    rc = cut_shared(b, shared_batches_fullest(b->shared), counts, err);
+    if (rc && rc != ERR_FULL)
+        return rc;
+    *ret = shared_batches_take(b->shared, key, lane, group);
+    return rc ? rc : full;
+}
+
+/* ---- adding ---- */
+
+/* In an ordered lane another group's record ends the batch, so that none overtakes it. */
+static enum err_code find_open(struct batcher *b, int lane, const struct batch_record *r,
+                               const struct frame_counts *counts, struct open_batch **ret,
+                               struct err *err)
+{
+    uint8_t group = b->opts.group_of[r->entry->op];
+    enum err_code full = ERR_OK;
+    if (b->shared)
+        full = open_shared(b, lane, r, counts, ret, err);
+    else
+        *ret = lane < 0 ? &b->unordered[group] : &b->lanes[lane];
+    if (full && full != ERR_FULL)
+        return full;
+    struct open_batch *o = *ret;
+    if (o->records && (o->group != group || !takes(b, o, r))) {
+        enum err_code rc = b->shared ? cut_shared(b, o, counts, err) : cut(b, o, counts, err);
+        if (rc && rc != ERR_FULL)
+            return rc;
+        full = rc ? rc : full;
+    }
+    o->group = group;
+    return full;
 }
 
 enum err_code batcher_add(struct batcher *b, int lane, const struct manifest_entry *entry,
                           const struct value *keys, struct slice values,
                           const struct frame_counts *counts, struct err *err)
 {
-    uint8_t group = b->opts.group_of[entry->op];
-    bool other;
-    struct open_batch *o = open_for(b, lane, group, &other);
     size_t name_bytes = entry->identity.n ? entry->identity.n : entry->key.n;
-    uint64_t bytes = b->record_bytes + name_bytes + values.n;
-    uint32_t set = values_of(b, values);
-    enum err_code full = ERR_OK;
-    if (o->records && (other || is_full_for(b, o, bytes, set)))
-        full = cut(b, o, counts, err);
+    struct batch_record r = {.entry = entry,
+                             .keys = keys,
+                             .key_count = b->opts.key_count,
+                             .values = values,
+                             .bytes = b->record_bytes + name_bytes + values.n,
+                             .set = values_of(b, values)};
+    struct value order = value_at(&b->opts.order, &r), unique = value_at(&b->opts.unique, &r);
+    r.order = is_given(&b->opts.order) ? &order : NULL;
+    r.unique = is_given(&b->opts.unique) ? &unique : NULL;
+    struct open_batch *o;
+    enum err_code full = find_open(b, lane, &r, counts, &o, err);
     if (full && full != ERR_FULL)
         return full;
-    o->group = group;
-    if (batch_put_record_raw(&o->rows, o->records, entry->op, keys, b->opts.key_count, values) ||
-        manifest_put(&o->manifest, entry))
+    if (open_batch_add(o, &r))
         return err_set(err, ERR_NOMEM, "batch: no room for a record of %zu bytes", values.n);
-    o->records++;
-    o->bytes += bytes;
-    o->values += set;
-    if (o->records < b->opts.groups[group].max_records)
+    if (b->shared)
+        note_shared(b, o, r.bytes);
+    if (o->records < b->opts.groups[o->group].max_records)
         return full;
-    enum err_code rc = cut(b, o, counts, err);
+    enum err_code rc = b->shared ? cut_shared(b, o, counts, err) : cut(b, o, counts, err);
     return rc ? rc : full;
 }
 
@@ -286,10 +349,22 @@ static enum err_code flush_all(struct batcher *b, struct open_batch *all, size_t
     return full;
 }
 
+static enum err_code flush_shared(struct batcher *b, const struct frame_counts *counts,
+                                  struct err *err)
+{
+    size_t count;
+    struct open_batch *all = shared_batches_all(b->shared, &count);
+    enum err_code rc = flush_all(b, all, count, counts, err);
+    if (!rc || rc == ERR_FULL)
+        b->shared_bytes = 0;
+    return rc;
+}
+
 enum err_code batcher_flush(struct batcher *b, bool complete, const struct frame_counts *counts,
                             struct err *err)
 {
-    enum err_code full = flush_all(b, b->unordered, BATCHER_GROUPS, counts, err);
+    enum err_code full = b->shared ? flush_shared(b, counts, err)
+                                   : flush_all(b, b->unordered, BATCHER_GROUPS, counts, err);
     if (full && full != ERR_FULL)
         return full;
     enum err_code rc = flush_all(b, b->lanes, BATCHER_LANES, counts, err);

@@ -4,18 +4,31 @@
  * Takes one record at a time with the lane it belongs to; gives frames. Records of operations that
  * go in different requests belong to different groups. Invariant: a batch holds records of one
  * group, never more of them or of their bytes than the destination takes, and the records of one
- * lane keep their order. Memory: one open batch per ordered lane, one per group of the unordered.
+ * lane keep their order. Where records share batches by a value (group_by), there is an open batch
+ * per value up to BATCHER_OPEN of them or BATCHER_OPEN_BYTES together; then the fullest is cut, so
+ * that any number of values costs no more memory. Records of different values have no order, not
+ * even in one lane. Otherwise: one open batch per ordered lane, one per group of the unordered.
  * A crash here loses the open batches, which the next diff finds again.
  */
 #ifndef SLUICE_BATCH_BATCHER_H
 #define SLUICE_BATCH_BATCHER_H
 
+#include "scheduler/batch/shared_batches.h"
 #include "scheduler/batch/spool.h"
 
 enum {
     BATCHER_LANES = 32, /* ordered lanes: lane_by values are hashed onto them */
     BATCHER_OPS = OP_APPEND + 1,
     BATCHER_GROUPS = BATCHER_OPS, /* there is one per operation at most */
+    BATCHER_OPEN = 256,           /* open batches where they share some */
+    BATCHER_OPEN_BYTES = 64 << 20,
+};
+
+/* Where records have a value: in a field, and where a removal lacks it in a key value. Zeroes: in
+ * none. */
+struct value_place {
+    uint16_t field; /* its index + 1 */
+    uint16_t key;   /* likewise */
 };
 
 /* Operations that share requests. */
@@ -45,7 +58,11 @@ struct batcher_options {
     uint64_t item_bytes; /* of one record; 0: max_bytes alone decides */
     uint32_t max_values; /* field values that are set, of all records of a batch (of a removal, its
                             key's); 0: any number */
-    bool hold_last;      /* the run's last batch is told apart: batch_head.last */
+    bool hold_last;      /* the run's last batch is told apart: batch_head.last; not with shared */
+    struct value_place shared[BATCH_SHARED_MAX]; /* records of a batch have the same values here */
+    size_t shared_count;
+    struct value_place order;  /* records of a batch are sorted by it */
+    struct value_place unique; /* no two records of a batch have the same value here */
 };
 
 struct batcher;

@@ -11,6 +11,13 @@
 enum { WORKERS_OPTION_MAX = 64, LIMIT_OPTION_MAX = 1000000 };
 
 static const struct command commands[] = {
+    {"init", "[DIR]", "write a project folder for a table and a connector",
+     "Reads the table's columns and primary key (or the query's columns), matches them to the\n"
+     "connector's fields by name, and writes a commented sluice.yaml. Asks for what is not given\n"
+     "when it runs in a terminal. Secrets are left as ${NAME}, to come from the environment. DIR "
+     "is\n"
+     "the current folder where none is given; nothing in it is ever overwritten.\n",
+     "UTQNOPIMS", 0, 1, command_init},
     {"check", "", "validate the project folder",
      "Reads every YAML file of the project and reports all mistakes as file:line:col. Touches no\n"
      "database and no destination. Exits 0 when the project is right, 78 otherwise.\n",
@@ -24,6 +31,23 @@ static const struct command commands[] = {
      "was\n"
      "stopped, 3 a run is held for approval.\n",
      "fw", 0, 1000, command_run},
+    {"plan", "[SYNC…]", "show what a run would send, and send nothing",
+     "Reads each model once and compares, in a copy of the state. Shows for each sync what would "
+     "be\n"
+     "added, changed and removed, samples of each, the first request with secrets starred out, "
+     "and\n"
+     "how long the limits make it take. With -o FILE the plan is kept: `sluice apply FILE` sends\n"
+     "exactly that, as long as no other run of the sync came between.\n\n"
+     "Exit status: 0 planned, 2 a plan could not be made, 3 a guard would hold a run.\n",
+     "flo", 0, 1000, command_plan},
+    {"apply", "FILE", "send exactly what `sluice plan -o FILE` planned", "Exits as `run` does.\n",
+     "w", 1, 1, command_apply},
+    {"adopt", "SYNC…", "take a model's present rows as synced, and send nothing",
+     "For a destination that has these records already, say from the tool that Sluice replaces.\n"
+     "Reads each model once and remembers its rows as accepted; later runs send what changes from\n"
+     "then on. Rows that were refused stay refused; vanished rows are removed by the next run,\n"
+     "where the sync removes.\n",
+     "", 1, 1000, command_adopt},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -47,7 +71,7 @@ static const struct command commands[] = {
 };
 
 /* Described, but carried out by a later version. */
-static const char *const later_commands[] = {"plan", "up", "pause", "resume", "cancel"};
+static const char *const later_commands[] = {"up", "pause", "resume", "cancel"};
 
 static const struct {
     char letter;
@@ -60,7 +84,21 @@ static const struct {
     {'m', "      --message TEXT   only records whose message contains TEXT\n"},
     {'r', "      --run RUN        only records of this run\n"},
     {'d', "      --markdown       everything about all that are built in, as Markdown\n"},
+    {'o', "  -o, --output FILE    keep the plan and write its name to FILE\n"},
     {'l', "      --limit N        at most N rows (default 20)\n"},
+    {'U',
+     "      --url URL        the database, postgresql://…, or the name of an environment variable\n"
+     "                       that holds it (default: WAREHOUSE_URL)\n"},
+    {'T', "      --table NAME     the table to sync, schema.table\n"},
+    {'Q', "      --query SQL      the query to sync, instead of a table\n"},
+    {'N', "      --connector NAME where to: see sluice connectors\n"},
+    {'O', "      --object NAME    which of the connector's objects\n"},
+    {'P',
+     "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
+    {'I', "      --identify-by FIELD  destination field that names a record there\n"},
+    {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
+    {'S',
+     "      --set NAME=VALUE  an option of the connector that is no secret; may be repeated\n"},
 };
 
 /* The width to give printf for a column of 11: … is one place wide, but three bytes. */
@@ -130,18 +168,71 @@ static const struct option long_options[] = {
     {"key", required_argument, NULL, 'k'},
     {"message", required_argument, NULL, 'm'},
     {"run", required_argument, NULL, 'r'},
+    {"output", required_argument, NULL, 'o'},
     {"limit", required_argument, NULL, 'l'},
     {"markdown", no_argument, NULL, 'd'},
+    {"url", required_argument, NULL, 'U'},
+    {"table", required_argument, NULL, 'T'},
+    {"query", required_argument, NULL, 'Q'},
+    {"connector", required_argument, NULL, 'N'},
+    {"object", required_argument, NULL, 'O'},
+    {"primary-key", required_argument, NULL, 'P'},
+    {"identify-by", required_argument, NULL, 'I'},
+    {"map", required_argument, NULL, 'M'},
+    {"set", required_argument, NULL, 'S'},
     {NULL, 0, NULL, 0},
 };
+
+static bool add_to(struct cli_list *list, const char *value)
+{
+    if (list->count == CLI_LIST_MAX)
+        return false;
+    list->items[list->count++] = value;
+    return true;
+}
+
+/* Where the text of an option goes that takes one as it is; NULL: it does not. */
+static const char **text_of(int letter, struct cli_options *o)
+{
+    switch (letter) {
+    case 'C':
+        return &o->dir;
+    case 'k':
+        return &o->key;
+    case 'm':
+        return &o->message;
+    case 'r':
+        return &o->run;
+    case 'o':
+        return &o->output;
+    case 'U':
+        return &o->url;
+    case 'T':
+        return &o->table;
+    case 'Q':
+        return &o->query;
+    case 'N':
+        return &o->connector;
+    case 'O':
+        return &o->object;
+    case 'P':
+        return &o->primary_key;
+    case 'I':
+        return &o->identify_by;
+    default:
+        return NULL;
+    }
+}
 
 /* Sets one option; returns false when its value is no good. */
 static bool take_option(int letter, struct cli_options *o)
 {
-    switch (letter) {
-    case 'C':
-        o->dir = optarg;
+    const char **text = text_of(letter, o);
+    if (text) {
+        *text = optarg;
         return true;
+    }
+    switch (letter) {
     case OPT_JSON:
         return o->json = true;
     case 'f':
@@ -151,19 +242,24 @@ static bool take_option(int letter, struct cli_options *o)
     case 'w':
         return parse_number(optarg, WORKERS_OPTION_MAX, &o->workers);
     case 'l':
+        o->limit_set = true;
         return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
-    case 'k':
-        o->key = optarg;
-        return true;
-    case 'm':
-        o->message = optarg;
-        return true;
-    case 'r':
-        o->run = optarg;
-        return true;
+    case 'M':
+        return add_to(&o->maps, optarg);
+    case 'S':
+        return add_to(&o->sets, optarg);
     default:
         return false;
     }
+}
+
+/* The value of the option was refused. */
+static int bad_value(const char *command, int letter, const char *name)
+{
+    if (letter != 'w' && letter != 'l')
+        return usage_error(command, "--%s can be given %d times at most", name, CLI_LIST_MAX);
+    return usage_error(command, "--%s wants a whole number from 1 to %d, not %s", name,
+                       letter == 'w' ? WORKERS_OPTION_MAX : LIMIT_OPTION_MAX, optarg);
 }
 
 static int run_command(const struct command *c, struct cli_options o, int argc, char **argv)
@@ -171,7 +267,7 @@ static int run_command(const struct command *c, struct cli_options o, int argc, 
     int letter;
     int index = 0;
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":C:", long_options, &index)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":C:o:", long_options, &index)) != -1) {
         if (letter == OPT_HELP) {
             print_help(c);
             return EXIT_OK;
@@ -183,9 +279,7 @@ static int run_command(const struct command *c, struct cli_options o, int argc, 
         if (letter == ':')
             return usage_error(c->name, "%s needs a value", argv[optind - 1]);
         if (!take_option(letter, &o))
-            return usage_error(c->name, "--%s wants a whole number from 1 to %d, not %s",
-                               long_options[index].name,
-                               letter == 'w' ? WORKERS_OPTION_MAX : LIMIT_OPTION_MAX, optarg);
+            return bad_value(c->name, letter, long_options[index].name);
     }
     o.names = (const char *const *)argv + optind;
     o.name_count = (size_t)(argc - optind);

@@ -22,17 +22,36 @@ enum exit_status {
     EXIT_CONFIG_BAD = 78,
 };
 
+/* The values of an option that may be given several times. */
+enum { CLI_LIST_MAX = 64 };
+struct cli_list {
+    const char *items[CLI_LIST_MAX];
+    size_t count;
+};
+
 /* What every subcommand understands. */
 struct cli_options {
     const char *dir;          /* -C, default "." */
     bool json;                /* --json */
     bool full;                /* run --full */
+    bool adopt;               /* send nothing: the command is adopt */
     uint32_t workers;         /* run --workers, 0: default */
     uint32_t limit;           /* --limit, rows of output */
+    bool limit_set;           /* it was given */
+    const char *output;       /* -o */
     const char *key;          /* --key */
     const char *message;      /* --message */
     const char *run;          /* --run */
     bool markdown;            /* connectors --markdown */
+    const char *url;          /* init --url: a URL, or the name of a variable */
+    const char *table;        /* init --table */
+    const char *query;        /* init --query */
+    const char *connector;    /* init --connector */
+    const char *object;       /* init --object */
+    const char *primary_key;  /* init --primary-key: columns between commas */
+    const char *identify_by;  /* init --identify-by */
+    struct cli_list maps;     /* init --map */
+    struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
 };
@@ -64,10 +83,30 @@ bool cli_is_named(const struct cli_options *opts, const char *sync);
 int cli_fail(const struct err *err);
 int cli_status_of(enum err_code code);
 
+/** A refresh token that changes with each use must be shared by all workers: EXIT_OK, or says so.
+ */
+int cli_check_rotation(const struct project *p, uint32_t workers);
+/** Where none was asked for (0), as many as can share what there is to share. */
+uint32_t cli_workers_for(const struct project *p, uint32_t asked);
+
+struct cli_session;
+struct engine;
+/** An engine that tells what it does as `sluice run` does. */
+enum err_code cli_session_new(const struct cli_options *opts, const struct project *project,
+                              struct cli_session **ret_session, struct engine **ret_engine,
+                              struct err *err) MUST_CHECK;
+/** Frees both; the exit status that follows from the runs that ended. Accepts NULL. */
+int cli_session_end(struct cli_session *session, struct engine *engine);
+
+int command_init(const struct cli_options *opts);
 int command_check(const struct cli_options *opts);
 int command_run(const struct cli_options *opts);
+int command_adopt(const struct cli_options *opts);
 int command_approve(const struct cli_options *opts);
 int command_retry(const struct cli_options *opts);
+int command_plan(const struct cli_options *opts);
+int command_apply(const struct cli_options *opts);
+int command_up(const struct cli_options *opts);
 int command_runs(const struct cli_options *opts);
 int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);

@@ -67,8 +67,7 @@ static int status_of(const struct session *s)
     return s->rejects ? EXIT_REJECTS : EXIT_OK;
 }
 
-/* A refresh token that changes with each use must be shared by all who use it. */
-static int check_rotation(const struct project *p, uint32_t workers)
+int cli_check_rotation(const struct project *p, uint32_t workers)
 {
     for (size_t i = 0; i < p->destination_count && workers > 1; i++) {
         const struct destination *d = &p->destinations[i];
@@ -85,8 +84,7 @@ static int check_rotation(const struct project *p, uint32_t workers)
     return EXIT_OK;
 }
 
-/* Where nothing was asked for, as many as can share what there is to share. */
-static uint32_t workers_for(const struct project *p, uint32_t asked)
+uint32_t cli_workers_for(const struct project *p, uint32_t asked)
 {
     for (size_t i = 0; i < p->destination_count && !p->settings.seal_key && !asked; i++)
         if (destination_rotates(&p->destinations[i]))
@@ -94,46 +92,133 @@ static uint32_t workers_for(const struct project *p, uint32_t asked)
     return asked;
 }
 
-static int carry_out(const struct cli_options *opts, struct engine_options *o)
+/* The syncs named on the command line, or all. */
+static struct engine_ask *ask_for(const struct cli_options *opts, const struct project *p,
+                                  size_t *ret_count)
+{
+    size_t n = opts->name_count ? opts->name_count : p->sync_count;
+    struct engine_ask *asks = calloc(n ? n : 1, sizeof *asks);
+    *ret_count = n;
+    for (size_t i = 0; i < n && asks; i++) {
+        snprintf(asks[i].sync, sizeof asks[i].sync, "%s",
+                 opts->name_count ? opts->names[i] : p->syncs[i].name);
+        asks[i].full = opts->full;
+        asks[i].adopt = opts->adopt;
+    }
+    return asks;
+}
+
+static struct engine_ask *ask_approval(const char *run, size_t *ret_count)
+{
+    struct engine_ask *ask = calloc(1, sizeof *ask);
+    *ret_count = 1;
+    if (ask) {
+        ask->approve = true;
+        snprintf(ask->run, sizeof ask->run, "%s", run);
+    }
+    return ask;
+}
+
+struct cli_session {
+    struct session s;
+    struct log log;
+    struct engine_options o;
+};
+
+enum err_code cli_session_new(const struct cli_options *opts, const struct project *project,
+                              struct cli_session **ret_session, struct engine **ret_engine,
+                              struct err *err)
+{
+    struct cli_session *c = calloc(1, sizeof *c);
+    if (!c)
+        return err_set(err, ERR_NOMEM, "no memory");
+    c->s = (struct session){.json = opts->json,
+                            .draws = isatty(STDERR_FILENO) != 0,
+                            .colour = isatty(STDOUT_FILENO) != 0};
+    c->log = (struct log){
+        .program = "sluice", .level = c->s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    progress_init(&c->s.progress);
+    c->o = (struct engine_options){
+        .project = project,
+        .workers = cli_workers_for(project, opts->workers),
+        .log = &c->log,
+        .on_run = on_run,
+        .on_progress = on_progress,
+        .on_stopping = on_stopping,
+        .ctx = &c->s,
+    };
+    enum err_code rc = engine_new(&c->o, ret_engine, err);
+    if (rc)
+        free(c);
+    else
+        *ret_session = c;
+    return rc;
+}
+
+int cli_session_end(struct cli_session *c, struct engine *e)
+{
+    if (!c)
+        return EXIT_RUN_FAILED;
+    engine_free(e);
+    progress_clear(&c->s.progress);
+    int status = status_of(&c->s);
+    free(c);
+    return status;
+}
+
+static enum err_code run_engine(const struct cli_options *opts, const struct project *project,
+                                const struct engine_ask *asks, size_t count, int *ret_status,
+                                struct err *err)
+{
+    struct cli_session *session = NULL;
+    struct engine *e = NULL;
+    enum err_code rc = cli_session_new(opts, project, &session, &e, err);
+    for (size_t i = 0; i < count && !rc; i++) {
+        struct engine_ask ask = asks[i];
+        rc = engine_ask(e, &ask, err);
+    }
+    if (!rc)
+        rc = engine_loop(e, err);
+    *ret_status = cli_session_end(session, e);
+    return rc;
+}
+
+static int carry_out(const struct cli_options *opts, const char *approve)
 {
     struct project *project = NULL;
     struct err err = {0};
+    size_t count;
     int status = cli_load(opts, &project);
     if (!status)
-        status = check_rotation(project, opts->workers);
-    if (status) {
-        project_free(project);
-        return status;
+        status = approve ? EXIT_OK : cli_check_names(opts, project);
+    if (!status)
+        status = cli_check_rotation(project, opts->workers);
+    if (!status) {
+        struct engine_ask *asks =
+            approve ? ask_approval(approve, &count) : ask_for(opts, project, &count);
+        enum err_code rc = asks ? run_engine(opts, project, asks, count, &status, &err)
+                                : err_set(&err, ERR_NOMEM, "no memory");
+        if (rc)
+            status = cli_fail(&err);
+        free(asks);
     }
-    struct session s = {.json = opts->json,
-                        .draws = isatty(STDERR_FILENO) != 0,
-                        .colour = isatty(STDOUT_FILENO) != 0};
-    struct log log = {
-        .program = "sluice", .level = s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
-    progress_init(&s.progress);
-    o->project = project;
-    o->workers = workers_for(project, opts->workers);
-    o->log = &log;
-    o->on_run = on_run;
-    o->on_progress = on_progress;
-    o->on_stopping = on_stopping;
-    o->ctx = &s;
-    enum err_code rc = engine_run(o, &err);
-    progress_clear(&s.progress);
-    status = rc ? cli_fail(&err) : status_of(&s);
     project_free(project);
     return status;
 }
 
 int command_run(const struct cli_options *opts)
 {
-    struct engine_options o = {
-        .syncs = opts->names, .sync_count = opts->name_count, .full = opts->full};
-    return carry_out(opts, &o);
+    return carry_out(opts, NULL);
+}
+
+int command_adopt(const struct cli_options *opts)
+{
+    struct cli_options o = *opts;
+    o.adopt = true;
+    return carry_out(&o, NULL);
 }
 
 int command_approve(const struct cli_options *opts)
 {
-    struct engine_options o = {.approve = opts->names[0]};
-    return carry_out(opts, &o);
+    return carry_out(opts, opts->names[0]);
 }

@@ -165,6 +165,9 @@ static enum err_code put_rest(struct buf *b, const struct object *o)
     PUT(rc, buf_printf(b, ",\"one_lane\":%s,\"session\":%s,\"hold_ms\":%" PRIu64,
                        bool_text(o->one_lane), bool_text(o->session), o->hold_ms));
     PUT(rc, put_text(b, ",", "lane_by", o->lane_field));
+    PUT(rc, put_texts(b, "group_by", o->group_by, o->group_count));
+    PUT(rc, put_text(b, ",", "order_by", o->order_by));
+    PUT(rc, put_text(b, ",", "unique_by", o->unique_by));
     return rc;
 }
 

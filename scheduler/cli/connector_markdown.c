@@ -317,6 +317,31 @@ static enum err_code put_order(struct buf *b, const struct object *o)
     return rc;
 }
 
+static enum err_code put_by(struct buf *b, const char *words, const char *field, bool first)
+{
+    if (!field)
+        return ERR_OK;
+    bool key = strcmp(field, "{{identify_by}}") == 0;
+    return buf_printf(b, "%s%s %s%s%s", first ? "" : "; ", words, key ? "" : "`",
+                      key ? "key" : field, key ? "" : "`");
+}
+
+static enum err_code put_sharing(struct buf *b, const struct object *o)
+{
+    enum err_code rc = ERR_OK;
+    if (!o->group_count && !o->order_by && !o->unique_by)
+        return rc;
+    PUT(rc, buf_puts(b, o->group_count ? "| a request | only records with the same "
+                                       : "| a request | "));
+    for (size_t i = 0; i < o->group_count; i++)
+        PUT(rc, buf_printf(b, "%s`%s`", i ? " and " : "", o->group_by[i]));
+    PUT(rc, put_by(b, "sorted by", o->order_by, !o->group_count));
+    PUT(rc,
+        put_by(b, "no two records with the same", o->unique_by, !o->group_count && !o->order_by));
+    PUT(rc, buf_puts(b, " |\n"));
+    return rc;
+}
+
 static enum err_code put_object(struct buf *b, const struct object *o)
 {
     enum err_code rc = strcmp(o->name, "*") == 0 ? buf_puts(b, "### any object\n\n")
@@ -335,6 +360,7 @@ static enum err_code put_object(struct buf *b, const struct object *o)
     PUT(rc, buf_puts(b, " |\n"));
     PUT(rc, put_conflicts(b, o));
     PUT(rc, put_maximums(b, o));
+    PUT(rc, put_sharing(b, o));
     PUT(rc, put_order(b, o));
     PUT(rc, buf_printf(b, "| delivery | %s |\n\n", connector_repeat_words(o->repeat)));
     return rc;

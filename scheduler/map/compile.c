@@ -218,14 +218,6 @@ static enum err_code compile_identity(struct compiler *c)
     return ERR_OK;
 }
 
-static int32_t find_field(const struct map_program *p, const char *name)
-{
-    for (size_t i = 0; name && i < p->field_count; i++)
-        if (slice_eq_str(p->fields[i].name, name) || strcmp(p->fields[i].to, name) == 0)
-            return (int32_t)i;
-    return -1;
-}
-
 /* The fields of which a record must have one, and the words for a row that has none. */
 static enum err_code compile_any_of(struct compiler *c)
 {
@@ -257,8 +249,8 @@ static enum err_code compile_any_of(struct compiler *c)
 static enum err_code compile_policies(struct compiler *c)
 {
     struct map_program *p = c->p;
-    p->newest = find_field(p, c->sync->newest_wins);
-    p->lane_field = find_field(p, c->sync->lane_field);
+    p->newest = map_find_field(p, c->sync->newest_wins);
+    p->lane_field = map_find_field(p, c->sync->lane_field);
     if (c->sync->newest_wins && p->newest < 0) {
         err_set(c->err, ERR_CONFIG, "newest_wins: %s is no field of the mappings",
                 c->sync->newest_wins);

@@ -26,6 +26,14 @@ const struct field_path *map_fields(const struct map_program *p, size_t *ret_cou
     return p->paths;
 }
 
+int32_t map_find_field(const struct map_program *p, const char *name)
+{
+    for (size_t i = 0; name && i < p->field_count; i++)
+        if (slice_eq_str(p->fields[i].name, name) || strcmp(p->fields[i].to, name) == 0)
+            return (int32_t)i;
+    return -1;
+}
+
 const struct slice *map_key_names(const struct map_program *p, size_t *ret_count)
 {
     *ret_count = p->key_count;

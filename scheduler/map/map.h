@@ -27,6 +27,8 @@ void map_free(struct map_program *p);
 /** Target fields, in the order of map_run's values: sorted by path, so that the order in the YAML
  * changes nothing. */
 const struct field_path *map_fields(const struct map_program *p, size_t *ret_count);
+/** Index of the field with this dotted name; -1: none, or name is NULL. */
+int32_t map_find_field(const struct map_program *p, const char *name);
 /** Names of the fields of a record's key: identify_by, or the primary key's columns. */
 const struct slice *map_key_names(const struct map_program *p, size_t *ret_count);
 /** True where the record's key is not simply the primary key, so that state must keep identities.

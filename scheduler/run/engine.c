@@ -17,12 +17,12 @@
 
 enum {
     TICK_MS = 10,
+    SLOW_TICK_MS = 100, /* while nothing is under way */
     COMMIT_EVERY_MS = 250,
     CONNECT_DEADLINE_MS = 10000,
     REASON_BYTES = 512,
     REDIS_AWAY_MAX_MS = 60000,
     PRIVATE_REDIS_READY_MS = 10000,
-    WORKERS_DEFAULT_MAX = 4,
     DRAIN_MS = 5000,
     REDIS_GRACE_MS = 2000,
 };
@@ -40,7 +40,7 @@ enum err_code engine_commit(struct engine *e, struct err *err)
 {
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < e->quota_count && !rc; i++)
-        rc = quota_save_position(e->quotas[i], err);
+        rc = quota_save_position(e->quotas[i].quota, err);
     for (size_t i = 0; i < e->run_count && !rc; i++)
         rc = sync_run_before_commit(e->runs[i].run, err);
     if (!rc)
@@ -49,11 +49,11 @@ enum err_code engine_commit(struct engine *e, struct err *err)
         return rc;
     e->committed_ms = clock_mono_ms();
     for (size_t i = 0; i < e->quota_count; i++)
-        quota_committed(e->quotas[i]);
+        quota_committed(e->quotas[i].quota);
     return ERR_OK;
 }
 
-/* ---- Redis and workers ---- */
+/* ---- Redis ---- */
 
 static void on_redis_away(struct engine *e, const struct err *err)
 {
@@ -66,9 +66,10 @@ static void on_redis_away(struct engine *e, const struct err *err)
     }
     if (err)
         e->redis_error = *err;
-    if (!e->redis_away_ms)
+    bool told = e->redis_away_ms != 0;
+    if (!told)
         e->redis_away_ms = clock_mono_ms();
-    if (e->was_connected)
+    if (e->was_connected || (e->opts.stays && !told))
         log_event(e->opts.log, LOG_WARN, "redis_lost", LOG_STR("reason", err ? err->text : ""));
 }
 
@@ -79,6 +80,9 @@ static void on_redis(void *ctx, bool connected, const struct err *err)
         on_redis_away(e, err);
         return;
     }
+    if (e->redis_away_ms && e->was_connected)
+        log_event(e->opts.log, LOG_INFO, "redis_back",
+                  LOG_INT("away_ms", clock_mono_ms() - e->redis_away_ms));
     e->was_connected = true;
     e->redis_away_ms = 0;
     if (e->phase == PHASE_CONNECT)
@@ -106,109 +110,6 @@ static enum err_code start_redis(struct engine *e, struct err *err)
     return e->redis ? ERR_OK : err_set(err, ERR_NOMEM, "redis: no memory");
 }
 
-static void on_worker_death(void *ctx, const char *name)
-{
-    struct engine *e = ctx;
-    for (size_t i = 0; i < e->quota_count; i++)
-        quota_reap_dead(e->quotas[i], name);
-}
-
-static void on_workers_broken(void *ctx, const struct err *err)
-{
-    engine_fail(ctx, err);
-}
-
-static uint32_t default_workers(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
-    return (uint32_t)(n < 1 ? 1 : n > WORKERS_DEFAULT_MAX ? WORKERS_DEFAULT_MAX : n);
-}
-
-static enum err_code start_workers(struct engine *e, struct err *err)
-{
-    struct workers_options o = {
-        .program = e->worker_program,
-        .project_dir = e->project->dir,
-        .state_dir = e->project->settings.state_dir,
-        .redis_url = e->private_redis ? private_redis_url(e->private_redis) : NULL,
-        .name_prefix = e->worker_prefix,
-        .count = e->opts.workers ? e->opts.workers : default_workers(),
-        .log = e->opts.log,
-        .on_death = on_worker_death,
-        .on_broken = on_workers_broken,
-        .ctx = e,
-    };
-    return workers_start(e->base, &o, &e->workers, err);
-}
-
-void engine_need_workers(void *ctx)
-{
-    struct engine *e = ctx;
-    struct err err;
-    if (e->workers)
-        return;
-    e->workers_killed = false;
-    if (start_workers(e, &err))
-        engine_fail(e, &err);
-}
-
-static bool local_workers_gone(void *ctx)
-{
-    struct engine *e = ctx;
-    return !e->workers && state_lock_workers_gone(&e->lock);
-}
-
-/* Nobody else can reach a private Redis. */
-static bool has_other_workers(void *ctx)
-{
-    const struct engine *e = ctx;
-    return !e->private_redis;
-}
-
-/* ---- quotas ---- */
-
-static bool all_ready(const struct engine *e)
-{
-    for (size_t i = 0; i < e->quota_count; i++)
-        if (!quota_is_ready(e->quotas[i]) && !quota_is_broken(e->quotas[i]))
-            return false;
-    return true;
-}
-
-static void on_quota_ready(void *ctx, struct quota *q)
-{
-    (void)q;
-    struct engine *e = ctx;
-    if (!all_ready(e) || e->phase == PHASE_DONE)
-        return;
-    if (e->workers_killed)
-        engine_need_workers(e);
-    if (e->phase == PHASE_OPEN)
-        e->phase = PHASE_RECOVER;
-    engine_runs_go(e);
-}
-
-/* Workers are killed, so that no request of the lost epoch is still under way when its batches go
- * out again. */
-static void on_quota_lost(void *ctx, struct quota *q)
-{
-    struct engine *e = ctx;
-    e->workers_killed |= e->workers != NULL;
-    workers_free(e->workers);
-    e->workers = NULL;
-    for (size_t i = 0; i < e->quota_count; i++) /* what they held of others need not wait */
-        quota_reap_dead(e->quotas[i], e->worker_prefix);
-    for (size_t i = 0; i < e->run_count; i++)
-        if (e->runs[i].run && sync_run_quota(e->runs[i].run) == q)
-            sync_run_queue_lost(e->runs[i].run);
-}
-
-static enum err_code commit_for_quota(void *ctx, struct err *err)
-{
-    return engine_commit(ctx, err);
-}
-
 /* ---- the loop ---- */
 
 static void watch_private_redis(struct engine *e)
@@ -225,7 +126,7 @@ static void watch_private_redis(struct engine *e)
 static void watch_redis(struct engine *e)
 {
     struct err err;
-    if (!e->was_connected || !e->redis_away_ms ||
+    if (e->opts.stays || !e->was_connected || !e->redis_away_ms ||
         clock_mono_ms() - e->redis_away_ms < REDIS_AWAY_MAX_MS)
         return;
     err_set(&err, ERR_UNREACHABLE,
@@ -252,32 +153,88 @@ static void on_shut(void *ctx)
     e->shut_count++;
 }
 
-static void tell_progress(struct engine *e)
+const struct engine_view *engine_views(struct engine *e, size_t *ret_count)
 {
-    if (!e->opts.on_progress || !e->run_count)
-        return;
-    struct engine_view *views = calloc(e->run_count, sizeof *views);
+    struct engine_view *views = realloc(e->views, (e->run_count + 1) * sizeof *views);
+    *ret_count = 0;
     if (!views)
-        return;
+        return NULL;
+    e->views = views;
     for (size_t i = 0; i < e->run_count; i++)
         views[i] = (struct engine_view){
             .record = sync_run_record(e->runs[i].run),
             .quota = e->runs[i].quota ? quota_summary(e->runs[i].quota) : NULL,
+            .sync = sync_run_sync(e->runs[i].run),
             .reading = sync_run_reads(e->runs[i].run),
+            .stopping = sync_run_stopping(e->runs[i].run),
             .ended = e->runs[i].ended,
         };
-    e->opts.on_progress(e->opts.ctx, views, e->run_count);
-    free(views);
+    *ret_count = e->run_count;
+    return views;
 }
 
-static void begin_shut(struct engine *e)
+static void tell_progress(struct engine *e)
+{
+    size_t count;
+    const struct engine_view *views;
+    if (!e->opts.on_progress)
+        return;
+    views = engine_views(e, &count);
+    if (count || e->opts.stays)
+        e->opts.on_progress(e->opts.ctx, views, count);
+}
+
+void engine_begin_shut(struct engine *e)
 {
     e->phase = PHASE_SHUT;
     if (e->workers)
         workers_drain(e->workers);
+    e->shut_count = 0;
     for (size_t i = 0; i < e->quota_count; i++)
-        quota_shut(e->quotas[i], on_shut, e);
+        if (e->quotas[i].shut)
+            e->shut_count++; /* on its way, or over */
+        else
+            quota_shut(e->quotas[i].quota, on_shut, e);
     e->started_ms = clock_mono_ms();
+}
+
+void engine_hurry(struct engine *e)
+{
+    struct timeval t = {0, TICK_MS * 1000};
+    if (!e->slow)
+        return;
+    e->slow = false;
+    event_add(e->tick, &t);
+}
+
+static void slow_down(struct engine *e)
+{
+    struct timeval t = {0, SLOW_TICK_MS * 1000};
+    bool idle = e->opts.stays && e->phase == PHASE_RUN && !e->run_count && !e->ask_count;
+    if (!idle)
+        engine_hurry(e);
+    else if (!e->slow)
+        e->slow = !event_add(e->tick, &t);
+}
+
+/* An engine that stays does not wait for what was left: a dead destination holds up nobody else. */
+static void open_turn(struct engine *e)
+{
+    struct err err;
+    if (!e->loaded) {
+        e->loaded = true;
+        if (engine_runs_load(e, &err)) {
+            engine_fail(e, &err);
+            return;
+        }
+    }
+    if (e->opts.stays) {
+        e->phase = PHASE_RUN;
+        engine_runs_go(e, NULL);
+    } else if (engine_quotas_all_ready(e)) {
+        e->phase = PHASE_RECOVER;
+        engine_runs_go(e, NULL);
+    }
 }
 
 static void turn_phase(struct engine *e)
@@ -286,25 +243,26 @@ static void turn_phase(struct engine *e)
     int64_t passed = clock_mono_ms() - e->started_ms;
     switch (e->phase) {
     case PHASE_CONNECT:
-        if (passed > CONNECT_DEADLINE_MS) {
+        if (passed > CONNECT_DEADLINE_MS && !e->opts.stays) {
             err_set(&err, ERR_UNREACHABLE, "redis: not reached within %d s: %.*s",
                     CONNECT_DEADLINE_MS / 1000, REASON_BYTES, e->redis_error.text);
             engine_fail(e, &err);
         }
         break;
     case PHASE_OPEN:
-        if (!e->quota_count && engine_runs_load(e, &err))
-            engine_fail(e, &err);
-        else if (!e->quota_count || all_ready(e))
-            on_quota_ready(e, NULL);
+        open_turn(e);
         break;
     case PHASE_RECOVER:
     case PHASE_RUN:
+        engine_quotas_turn(e);
         engine_runs_turn(e);
+        engine_forget_projects(e);
+        break;
+    case PHASE_DRAIN:
+        engine_leave_turn(e);
         break;
     case PHASE_SHUT:
-        if ((e->shut_count == e->quota_count && (!e->workers || !workers_alive(e->workers))) ||
-            passed > DRAIN_MS)
+        if ((e->shut_count >= e->quota_count && !engine_workers_alive(e)) || passed > DRAIN_MS)
             e->phase = PHASE_DONE;
         break;
     case PHASE_DONE:
@@ -325,6 +283,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (e->phase != PHASE_DONE)
         commit_in_time(e);
     tell_progress(e);
+    slow_down(e);
     if (e->phase == PHASE_DONE)
         event_base_loopbreak(e->base);
 }
@@ -332,7 +291,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 void engine_all_ended(struct engine *e)
 {
     if (e->phase != PHASE_SHUT && e->phase != PHASE_DONE)
-        begin_shut(e);
+        engine_begin_shut(e);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
@@ -340,6 +299,10 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
     (void)sig;
     (void)what;
     struct engine *e = arg;
+    if (e->opts.stays && !e->stopping) {
+        engine_leave(e);
+        return;
+    }
     if (e->stopping) {
         e->aborted = true;
         e->phase = PHASE_DONE;
@@ -368,34 +331,10 @@ static enum err_code add_events(struct engine *e, struct err *err)
     return ERR_OK;
 }
 
-static void set_hosts(struct engine *e)
-{
-    e->quota_host = (struct quota_host){
-        .base = e->base,
-        .redis = e->redis,
-        .state = e->state,
-        .project = e->project,
-        .log = e->opts.log,
-        .worker_prefix = e->worker_prefix,
-        .ctx = e,
-        .local_workers_gone = local_workers_gone,
-        .has_other_workers = has_other_workers,
-        .commit = commit_for_quota,
-        .on_ready = on_quota_ready,
-        .on_lost = on_quota_lost,
-        .on_results = engine_on_results,
-        .on_stats = engine_on_quota_stats,
-        .on_state_lost = engine_on_state_lost,
-        .on_broken = engine_on_quota_broken,
-    };
-}
-
 static enum err_code engine_open(struct engine *e, struct err *err)
 {
     const struct settings *s = &e->project->settings;
-    enum err_code rc = engine_check_names(e, err);
-    if (!rc)
-        rc = sibling_program("sluice-worker", e->worker_program, err);
+    enum err_code rc = sibling_program("sluice-worker", e->worker_program, err);
     if (!rc)
         rc = state_lock_take(&e->lock, s->state_dir, err);
     struct state_options o = {.reserve_bytes = s->disk_reserve_bytes};
@@ -408,23 +347,28 @@ static enum err_code engine_open(struct engine *e, struct err *err)
     if (!e->base)
         return err_set(err, ERR_NOMEM, "no event loop");
     rc = add_events(e, err);
-    if (!rc)
+    if (!rc && e->opts.offline)
+        e->phase = PHASE_OPEN;
+    else if (!rc)
         rc = start_redis(e, err);
-    set_hosts(e);
+    engine_quotas_set_host(e);
+    engine_runs_set_host(e);
+    if (!rc)
+        rc = engine_asks_load(e, err);
     return rc;
 }
 
-static void engine_close(struct engine *e)
+void engine_free(struct engine *e)
 {
     struct err err;
+    if (!e)
+        return;
     if (e->state && e->base && !e->failed && engine_commit(e, &err))
         log_event(e->opts.log, LOG_ERROR, "last_commit_failed", LOG_STR("reason", err.text));
     workers_free(e->workers);
     redis_free(e->redis); /* its callbacks still find their runs */
     engine_runs_free(e);
-    for (size_t i = 0; i < e->quota_count; i++)
-        quota_free(e->quotas[i]);
-    free(e->quotas);
+    engine_quotas_free(e);
     private_redis_stop(e->private_redis, REDIS_GRACE_MS);
     state_close(e->state);
     if (e->tick)
@@ -436,9 +380,13 @@ static void engine_close(struct engine *e)
     if (e->base)
         event_base_free(e->base);
     state_lock_release(&e->lock);
+    free(e->views);
+    free(e->asks);
+    free(e);
 }
 
-enum err_code engine_run(const struct engine_options *opts, struct err *err)
+enum err_code engine_new(const struct engine_options *opts, struct engine **ret_engine,
+                         struct err *err)
 {
     struct engine *e = calloc(1, sizeof *e);
     if (!e)
@@ -447,19 +395,88 @@ enum err_code engine_run(const struct engine_options *opts, struct err *err)
     e->project = opts->project;
     e->lock = (struct state_lock){-1, -1};
     e->started_ms = e->committed_ms = clock_mono_ms();
+    e->sweeps = true; /* a crash may have left some */
     enum err_code rc = engine_open(e, err);
-    if (!rc) {
-        event_base_dispatch(e->base);
-        if (e->failed) {
-            *err = e->error;
-            rc = err->code;
-        } else if (e->aborted || e->stopping) {
-            rc = err_set(err, ERR_STOPPED,
-                         e->aborted ? "stopped at once; the next run finishes what was under way"
-                                    : "stopped; what was not sent is found again by the next run");
-        }
+    if (rc) {
+        e->failed = true; /* nothing of it is to be committed */
+        engine_free(e);
+        return rc;
     }
-    engine_close(e);
-    free(e);
+    *ret_engine = e;
+    return ERR_OK;
+}
+
+enum err_code engine_loop(struct engine *e, struct err *err)
+{
+    event_base_dispatch(e->base);
+    if (e->failed) {
+        *err = e->error;
+        return err->code;
+    }
+    if (e->aborted)
+        return err_set(err, ERR_STOPPED,
+                       "stopped at once; the next run finishes what was under way");
+    if (e->stopping && !e->opts.stays)
+        return err_set(err, ERR_STOPPED,
+                       "stopped; what was not sent is found again by the next run");
+    return ERR_OK;
+}
+
+/* Before anything is touched. */
+static enum err_code check_names(const struct project *p, const struct engine_ask *asks,
+                                 size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!asks[i].approve && !project_sync(p, asks[i].sync))
+            return project_no_sync(p, asks[i].sync, err);
+    return ERR_OK;
+}
+
+enum err_code engine_run(const struct engine_options *opts, const struct engine_ask *asks,
+                         size_t count, struct err *err)
+{
+    struct engine *e = NULL;
+    enum err_code rc = check_names(opts->project, asks, count, err);
+    if (!rc)
+        rc = engine_new(opts, &e, err);
+    for (size_t i = 0; i < count && !rc; i++) {
+        struct engine_ask ask = asks[i];
+        rc = engine_ask(e, &ask, err);
+    }
+    if (!rc)
+        rc = engine_loop(e, err);
+    engine_free(e);
     return rc;
+}
+
+struct event_base *engine_base(const struct engine *e)
+{
+    return e->base;
+}
+
+struct state *engine_state(const struct engine *e)
+{
+    return e->state;
+}
+
+const char *engine_worker_prefix(const struct engine *e)
+{
+    return e->worker_prefix;
+}
+
+bool engine_is_stopping(const struct engine *e)
+{
+    return e->stopping || e->phase >= PHASE_SHUT;
+}
+
+bool engine_is_ready(const struct engine *e, const char **ret_why)
+{
+    *ret_why = NULL;
+    if (engine_is_stopping(e))
+        *ret_why = "the scheduler is stopping";
+    else if (e->redis_away_ms || !e->was_connected)
+        *ret_why = "Redis is not reached";
+    else if (e->phase != PHASE_RUN)
+        *ret_why = "what an earlier process left is being recovered";
+    return !*ret_why;
 }

@@ -1,5 +1,4 @@
-/* What the engine begins with: runs that a crash left, a held run to be approved, syncs that were
- * asked for. */
+/* What the engine begins with: runs that an earlier process left, and what of theirs lies about. */
 #include "scheduler/run/engine_private.h"
 
 #include "scheduler/batch/spool.h"
@@ -47,53 +46,22 @@ static enum err_code recover(struct engine *e, struct err *err)
         rc = sync_run_recover(&e->run_host, r, project_sync(e->project, r->sync), &run, err);
         if (!rc)
             rc = engine_run_add(e, run, err);
+        if (!rc)
+            e->runs[e->run_count - 1].recovered = true;
     }
     free(u.items);
     return rc;
 }
 
-static enum err_code approve(struct engine *e, struct err *err)
+/* So that Redis is ready when they begin. */
+static enum err_code open_quotas(struct engine *e, struct err *err)
 {
-    struct run_record record;
-    struct sync_run *run;
-    enum err_code rc = state_run_get(e->state, e->opts.approve, &record, err);
-    if (rc == ERR_NOTFOUND)
-        return err_set(err, ERR_USAGE, "there is no run %s; sluice runs lists them",
-                       e->opts.approve);
-    if (!rc)
-        rc = sync_run_approve(&e->run_host, &record, project_sync(e->project, record.sync), &run,
-                              err);
-    return rc ? rc : engine_run_add(e, run, err);
-}
-
-enum err_code engine_check_names(struct engine *e, struct err *err)
-{
-    for (size_t i = 0; i < e->opts.sync_count; i++)
-        if (!project_sync(e->project, e->opts.syncs[i]))
-            return project_no_sync(e->project, e->opts.syncs[i], err);
-    return ERR_OK;
-}
-
-static enum err_code find_wanted(struct engine *e, struct err *err)
-{
-    size_t n = e->opts.sync_count ? e->opts.sync_count : e->project->sync_count;
-    e->wanted = calloc(n ? n : 1, sizeof(struct sync *));
-    if (!e->wanted)
-        return err_set(err, ERR_NOMEM, "no memory for syncs");
-    for (size_t i = 0; i < n; i++) {
-        const struct sync *s =
-            e->opts.sync_count ? project_sync(e->project, e->opts.syncs[i]) : &e->project->syncs[i];
-        if (!s)
-            return project_no_sync(e->project, e->opts.syncs[i], err);
-        bool twice = false;
-        for (size_t k = 0; k < e->wanted_count; k++)
-            twice |= e->wanted[k] == s;
-        if (!twice)
-            e->wanted[e->wanted_count++] = s;
-    }
     enum err_code rc = ERR_OK;
-    for (size_t i = 0; i < e->wanted_count && !rc; i++)
-        rc = engine_quota_add(e, e->wanted[i]->destination, err);
+    for (size_t i = 0; i < e->ask_count && !rc; i++) {
+        const struct sync *s = project_sync(e->project, e->asks[i].sync);
+        if (s)
+            rc = engine_quota_add(e, s->destination, err);
+    }
     return rc;
 }
 
@@ -135,11 +103,10 @@ static enum err_code drop_orphans(struct engine *e, struct err *err)
 
 enum err_code engine_runs_load(struct engine *e, struct err *err)
 {
-    engine_runs_set_host(e);
     enum err_code rc = drop_orphans(e, err);
-    if (!rc)
+    if (!rc && !e->opts.offline)
         rc = recover(e, err);
     if (!rc)
-        rc = e->opts.approve ? approve(e, err) : find_wanted(e, err);
+        rc = open_quotas(e, err);
     return rc ? rc : engine_commit(e, err);
 }

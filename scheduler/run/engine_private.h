@@ -1,5 +1,6 @@
 /* What the files of the engine share: opening and the loop (engine.c), what it begins with
- * (engine_load.c), its runs (engine_runs.c). */
+ * (engine_load.c), what is asked of it (engine_asks.c), its runs (engine_runs.c), its quotas
+ * (engine_quotas.c), its workers (engine_workers.c), leaving (engine_leave.c). */
 #ifndef SLUICE_RUN_ENGINE_PRIVATE_H
 #define SLUICE_RUN_ENGINE_PRIVATE_H
 
@@ -13,14 +14,32 @@
 
 struct event;
 
-enum engine_phase { PHASE_CONNECT, PHASE_OPEN, PHASE_RECOVER, PHASE_RUN, PHASE_SHUT, PHASE_DONE };
+enum engine_phase {
+    PHASE_CONNECT,
+    PHASE_OPEN,
+    PHASE_RECOVER,
+    PHASE_RUN,
+    PHASE_DRAIN,
+    PHASE_SHUT,
+    PHASE_DONE
+};
 
 struct engine_run_slot {
     struct sync_run *run;
     struct quota *quota;
+    const struct project *project; /* its sync is of */
+    bool recovered;
     bool ended;   /* its record is in state, perhaps not committed */
     bool told;    /* on_run was called */
     bool cleaned; /* spool, bits and queue keys are gone */
+};
+
+struct engine_quota_slot {
+    struct quota *quota;
+    const struct project *project; /* its destination is of */
+    bool stale;                    /* the project in force has other limits, or no such quota */
+    bool shut;                     /* gives up its permit, or has */
+    int64_t broken_ms;             /* monotonic */
 };
 
 struct engine {
@@ -31,8 +50,9 @@ struct engine {
     struct state *state;
     struct redis *redis;
     struct private_redis *private_redis;
-    struct workers *workers; /* NULL: nothing was published so far, or an epoch was lost */
-    bool workers_killed;     /* with a lost epoch: other quotas still need them */
+    struct workers *workers;  /* NULL: nothing was published so far, or an epoch was lost */
+    bool workers_killed;      /* with a lost epoch: other quotas still need them */
+    int64_t workers_pause_ms; /* no start before this moment; 0: any time */
     char worker_program[4096];
     char worker_prefix[64];
     enum engine_phase phase;
@@ -42,62 +62,102 @@ struct engine {
     uint64_t verdicts; /* of all runs, when they last moved */
     int64_t moved_ms;  /* when they did, or the project was last looked at */
     bool was_connected;
+    bool loaded;            /* what was left is known */
+    bool slow;              /* nothing is under way: the tick is a slow one */
     int64_t redis_away_ms;  /* since when; 0: connected */
     struct err redis_error; /* why, as it was last seen */
     int64_t started_ms, committed_ms;
+    int64_t drained_ms; /* leaving: when the last worker had gone */
     struct event *tick, *sigint, *sigterm;
 
     struct quota_host quota_host;
-    struct quota **quotas;
+    struct engine_quota_slot *quotas;
     size_t quota_count;
-    size_t shut_count;
+    size_t shut_count; /* that said so at the end */
 
     struct run_host run_host;
     struct engine_run_slot *runs;
     size_t run_count;
+    struct engine_view *views;
     struct model_read **reads;
     size_t read_count;
-    const struct sync **wanted; /* syncs to be run once recovery is over */
-    size_t wanted_count;
-    bool begun; /* wanted were begun */
+    struct engine_ask *asks; /* in the order they came */
+    size_t ask_count;
+    const struct project **old; /* which runs or quotas may still use */
+    size_t old_count;
+    bool sweeps; /* entries that were dropped may be left */
 };
 
 /** Ends the engine with an error. */
 void engine_fail(struct engine *e, const struct err *err);
-/** Starts the workers where there are none: a run that finds nothing to send never needs them. */
-void engine_need_workers(void *ctx);
-/** Commits now; used results are trimmed afterwards. */
-enum err_code engine_commit(struct engine *e, struct err *err) MUST_CHECK;
-struct quota *engine_quota(struct engine *e, const struct destination *d);
-
 /** Everything has ended: shuts quotas, drains workers, leaves the loop. */
 void engine_all_ended(struct engine *e);
+/** Gives up the permits and waits for workers to go. */
+void engine_begin_shut(struct engine *e);
+/** The loop turns quickly again. */
+void engine_hurry(struct engine *e);
+
+/* engine_workers.c */
+void engine_need_workers(void *ctx);
+/** Ends them at once: no request of theirs is under way afterwards. */
+void engine_kill_workers(struct engine *e);
+bool engine_local_workers_gone(void *ctx);
+/** Others may have claimed through this Redis: nobody else can reach a private one. */
+bool engine_has_other_workers(void *ctx);
 
 /* engine_load.c */
-/** ERR_USAGE when a sync that was asked for is not in the project; before anything is touched. */
-enum err_code engine_check_names(struct engine *e, struct err *err) MUST_CHECK;
+/** Recovers what an earlier process left, and opens the quotas of what is asked for. */
 enum err_code engine_runs_load(struct engine *e, struct err *err) MUST_CHECK;
+
+/* engine_asks.c */
+/** Takes what an earlier process was asked for and had not begun. */
+enum err_code engine_asks_load(struct engine *e, struct err *err) MUST_CHECK;
+/** Begins what can begin. */
+enum err_code engine_asks_begin(struct engine *e, struct err *err) MUST_CHECK;
+/** Forgets those whose sync the project no longer has. */
+void engine_asks_check(struct engine *e);
 
 /* engine_watch.c */
 /** Once a turn: ends runs whose destination the project folder no longer describes as it did. */
 void engine_watch_project(struct engine *e);
 
+/* engine_quotas.c */
+void engine_quotas_set_host(struct engine *e);
+/** Opens the destination's quota where it is not. */
+enum err_code engine_quota_add(struct engine *e, const struct destination *d,
+                               struct err *err) MUST_CHECK;
+/** It can be published to, or never will be. Opens it again where it was broken and is idle. */
+bool engine_quota_is_settled(struct engine *e, const struct destination *d);
+bool engine_quotas_all_ready(const struct engine *e);
+/** Once a turn: opens stale ones anew, forgets unused ones. */
+void engine_quotas_turn(struct engine *e);
+void engine_quotas_free(struct engine *e);
+/** Tells which of the old projects are no longer used. */
+void engine_forget_projects(struct engine *e);
+
 /* engine_runs.c */
 void engine_runs_set_host(struct engine *e);
 /** Takes the run, and opens its quota. */
 enum err_code engine_run_add(struct engine *e, struct sync_run *run, struct err *err) MUST_CHECK;
-enum err_code engine_quota_add(struct engine *e, const struct destination *d,
-                               struct err *err) MUST_CHECK;
-/** Quotas are ready: publishes, and begins what has not begun. */
-void engine_runs_go(struct engine *e);
-/** Tells and cleans up ended runs; moves on to the next phase when all have ended. */
+/** The slot of the sync's run that is not cleaned yet; NULL. */
+struct engine_run_slot *engine_run_of(const struct engine *e, const char *sync);
+/** Publishes, and begins what has not begun; q NULL: of all quotas. */
+void engine_runs_go(struct engine *e, const struct quota *q);
+/** Tells and cleans up ended runs; begins what is asked for; moves on when all have ended. */
 void engine_runs_turn(struct engine *e);
 void engine_runs_stop(struct engine *e, enum run_stop how, const char *why);
+/** Stops those that still read or plan. */
+void engine_runs_stop_reads(struct engine *e, const char *why);
 void engine_runs_free(struct engine *e);
+/** Starts as many reads as the sources allow. */
+enum err_code engine_start_reads(struct engine *e, struct err *err) MUST_CHECK;
 void engine_on_results(void *ctx, struct quota *q, const struct queue_result *results,
                        size_t count);
 void engine_on_quota_broken(void *ctx, struct quota *q, const struct err *err);
 void engine_on_quota_stats(void *ctx, struct quota *q, const struct queue_stats *stats);
-void engine_on_state_lost(void *ctx, struct quota *q);
+
+/* engine_leave.c */
+/** One turn of PHASE_DRAIN. */
+void engine_leave_turn(struct engine *e);
 
 #endif

@@ -12,28 +12,6 @@
 
 enum { SWEEP_KEYS = 5000, DROP_BATCHES = 1000, WINDOW_LEAST_BYTES = 1 << 20 };
 
-struct quota *engine_quota(struct engine *e, const struct destination *d)
-{
-    for (size_t i = 0; i < e->quota_count; i++)
-        if (strcmp(quota_name(e->quotas[i]), d->quota) == 0)
-            return e->quotas[i];
-    return NULL;
-}
-
-enum err_code engine_quota_add(struct engine *e, const struct destination *d, struct err *err)
-{
-    if (engine_quota(e, d))
-        return ERR_OK;
-    struct quota **quotas = realloc(e->quotas, (e->quota_count + 1) * sizeof(struct quota *));
-    if (!quotas)
-        return err_set(err, ERR_NOMEM, "no memory for quotas");
-    e->quotas = quotas;
-    enum err_code rc = quota_new(&e->quota_host, d, &e->quotas[e->quota_count], err);
-    if (!rc)
-        e->quota_count++;
-    return rc;
-}
-
 /* ---- what the runs ask of the engine ---- */
 
 static enum err_code commit_now(void *ctx, struct err *err)
@@ -115,12 +93,20 @@ enum err_code engine_run_add(struct engine *e, struct sync_run *run, struct err 
         return err_set(err, ERR_NOMEM, "no memory for runs");
     }
     e->runs = runs;
-    e->runs[e->run_count] = (struct engine_run_slot){.run = run};
+    e->runs[e->run_count] = (struct engine_run_slot){.run = run, .project = e->project};
     const struct sync *sync = sync_run_sync(run);
     enum err_code rc = sync ? engine_quota_add(e, sync->destination, err) : ERR_OK;
-    e->runs[e->run_count].quota = sync ? engine_quota(e, sync->destination) : NULL;
+    e->runs[e->run_count].quota = sync ? engine_quota_of(e, sync->destination) : NULL;
     e->run_count++;
     return rc;
+}
+
+struct engine_run_slot *engine_run_of(const struct engine *e, const char *sync)
+{
+    for (size_t i = 0; i < e->run_count; i++)
+        if (!e->runs[i].cleaned && strcmp(sync_run_record(e->runs[i].run)->sync, sync) == 0)
+            return &e->runs[i];
+    return NULL;
 }
 
 /* ---- beginning ---- */
@@ -168,12 +154,12 @@ static uint32_t reads_at(const struct engine *e, const struct source *source)
 {
     uint32_t n = 0;
     for (size_t i = 0; i < e->read_count; i++)
-        n += e->reads[i] && model_read_model(e->reads[i])->source == source;
+        n += e->reads[i] && strcmp(model_read_model(e->reads[i])->source->name, source->name) == 0;
     return n;
 }
 
-/* Starts as many reads as the sources allow; models not read yet wait for a turn. */
-static enum err_code start_reads(struct engine *e, struct err *err)
+/* Models not read yet wait for a turn. */
+enum err_code engine_start_reads(struct engine *e, struct err *err)
 {
     for (size_t i = 0; i < e->run_count; i++) {
         struct sync_run *run = e->runs[i].run;
@@ -189,34 +175,10 @@ static enum err_code start_reads(struct engine *e, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code begin_wanted(struct engine *e, struct err *err)
-{
-    enum err_code rc = ERR_OK;
-    e->begun = true;
-    e->phase = PHASE_RUN;
-    for (size_t i = 0; i < e->wanted_count && !rc; i++) {
-        struct sync_run *run = NULL;
-        bool lost = false;
-        rc = resync_wanted(e->state, e->wanted[i]->name, &lost, err);
-        if (!rc)
-            rc = sync_run_new(&e->run_host, e->wanted[i], e->opts.full, lost, &run, err);
-        if (!rc)
-            rc = engine_run_add(e, run, err);
-        if (!rc && e->runs[e->run_count - 1].quota &&
-            quota_is_broken(e->runs[e->run_count - 1].quota))
-            sync_run_stop(run, RUN_STOP_FAIL, quota_error(e->runs[e->run_count - 1].quota));
-        if (!rc)
-            sync_run_attach(run, e->runs[e->run_count - 1].quota);
-    }
-    if (!rc)
-        rc = engine_commit(e, err);
-    return rc ? rc : start_reads(e, err);
-}
-
-void engine_runs_go(struct engine *e)
+void engine_runs_go(struct engine *e, const struct quota *q)
 {
     for (size_t i = 0; i < e->run_count; i++)
-        if (!e->runs[i].ended)
+        if (!e->runs[i].ended && (!q || e->runs[i].quota == q))
             sync_run_attach(e->runs[i].run, e->runs[i].quota);
 }
 
@@ -256,6 +218,7 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
         rc = queue_control(quota_queue(slot->quota), quota_epoch(slot->quota), QUEUE_FORGET_SYNC,
                            r->sync, on_forgotten, e, err);
     slot->cleaned = !rc;
+    e->sweeps = true;
     if (slot->cleaned)
         sync_run_retire(slot->run);
     return rc;
@@ -269,7 +232,7 @@ static void tell(struct engine *e, struct engine_run_slot *slot)
         return; /* told once it is durable */
     }
     slot->told = true;
-    e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), !e->begun && !e->opts.approve);
+    e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), slot->recovered);
 }
 
 static bool all_ended(const struct engine *e)
@@ -290,6 +253,42 @@ static void free_done_reads(struct engine *e)
     }
 }
 
+/* An engine that stays has no use for them; a read may have, until it ends. */
+static void free_cleaned(struct engine *e)
+{
+    for (size_t i = 0; i < e->run_count; i++) {
+        if (!e->opts.stays || !e->runs[i].cleaned || read_of(e, e->runs[i].run))
+            continue;
+        sync_run_free(e->runs[i].run);
+        memmove(&e->runs[i], &e->runs[i + 1], (--e->run_count - i) * sizeof *e->runs);
+        i--;
+    }
+    while (e->read_count && !e->reads[e->read_count - 1])
+        e->read_count--;
+}
+
+static enum err_code sweep(struct engine *e, bool *ret_more, struct err *err)
+{
+    *ret_more = false;
+    enum err_code rc = e->sweeps ? state_sweep(e->state, SWEEP_KEYS, ret_more, err) : ERR_OK;
+    e->sweeps = rc || *ret_more;
+    return rc;
+}
+
+/* What comes once all have ended. */
+static enum err_code move_on(struct engine *e, struct err *err)
+{
+    bool more;
+    enum err_code rc = sweep(e, &more, err);
+    if (rc || more || e->opts.stays)
+        return rc;
+    if (e->ask_count && !e->stopping)
+        e->phase = PHASE_RUN;
+    else
+        engine_all_ended(e);
+    return ERR_OK;
+}
+
 void engine_runs_turn(struct engine *e)
 {
     struct err err;
@@ -302,18 +301,24 @@ void engine_runs_turn(struct engine *e)
         if (slot->told && !slot->cleaned)
             rc = clean(e, slot, &err);
     }
+    free_cleaned(e);
+    if (!rc && e->phase == PHASE_RUN && !e->stopping)
+        rc = engine_asks_begin(e, &err);
     if (!rc && e->phase == PHASE_RUN)
-        rc = start_reads(e, &err);
-    if (!rc && all_ended(e) && !e->begun && !e->stopping)
-        rc = begin_wanted(e, &err);
-    else if (!rc && all_ended(e)) {
-        bool more = false;
-        rc = state_sweep(e->state, SWEEP_KEYS, &more, &err);
-        if (!rc && !more)
-            engine_all_ended(e);
-    }
+        rc = engine_start_reads(e, &err);
+    if (!rc && all_ended(e))
+        rc = move_on(e, &err);
+    if (e->workers_pause_ms && e->run_count)
+        engine_need_workers(e);
     if (rc && rc != ERR_FULL)
         engine_fail(e, &err);
+}
+
+void engine_runs_stop_reads(struct engine *e, const char *why)
+{
+    for (size_t i = 0; i < e->run_count; i++)
+        if (!e->runs[i].ended && sync_run_plans(e->runs[i].run))
+            sync_run_stop(e->runs[i].run, RUN_STOP_CANCEL, why);
 }
 
 void engine_runs_stop(struct engine *e, enum run_stop how, const char *why)
@@ -331,7 +336,6 @@ void engine_runs_free(struct engine *e)
         sync_run_free(e->runs[i].run);
     free(e->reads);
     free(e->runs);
-    free(e->wanted);
 }
 
 /* ---- what quotas tell ---- */
@@ -378,7 +382,7 @@ void engine_on_results(void *ctx, struct quota *q, const struct queue_result *re
 void engine_on_quota_broken(void *ctx, struct quota *q, const struct err *err)
 {
     struct engine *e = ctx;
-    if (e->quota_count == 1 && err->code == ERR_BUSY) {
+    if (!e->opts.stays && e->quota_count == 1 && err->code == ERR_BUSY) {
         engine_fail(e, err);
         return;
     }
@@ -401,20 +405,5 @@ void engine_on_quota_stats(void *ctx, struct quota *q, const struct queue_stats 
                           "the destination answered with nothing but throttling for longer than "
                           "retry.throttled_max");
         sync_run_pump(slot->run);
-    }
-}
-
-void engine_on_state_lost(void *ctx, struct quota *q)
-{
-    struct engine *e = ctx;
-    struct err err;
-    log_event(
-        e->opts.log, LOG_WARN, "state_lost", LOG_STR("quota", quota_name(q)),
-        LOG_STR("reason", "Redis knows a later commit or another state: every row is sent again"));
-    for (size_t i = 0; i < e->project->sync_count; i++) {
-        const struct sync *s = &e->project->syncs[i];
-        if (strcmp(s->destination->quota, quota_name(q)) == 0 &&
-            resync_mark(e->state, s->name, "state was lost or restored", &err))
-            engine_fail(e, &err);
     }
 }

@@ -4,6 +4,7 @@
  * LOOK. */
 #include "scheduler/run/quota_private.h"
 
+#include "protocol/base/clock.h"
 #include "scheduler/state/state.h"
 
 #include <event2/event.h>
@@ -83,6 +84,7 @@ static void on_results(void *ctx, const struct queue_result *results, size_t cou
         quota_ask_results(q, 0);
         return;
     }
+    q->results_ended_ms = q->results_asked_ms;
     if (q->stage == STAGE_DRAIN) {
         quota_go(q, STAGE_CLEAR);
         return;
@@ -101,6 +103,7 @@ static void on_results_due(evutil_socket_t fd, short what, void *arg)
     if (q->results_busy || (q->stage != STAGE_READY && q->stage != STAGE_DRAIN))
         return;
     q->results_busy = true;
+    q->results_asked_ms = clock_mono_ms();
     if (queue_results(q->queue, q->position, RESULTS_COUNT, 0, on_results, q, &err)) {
         q->results_busy = false;
         quota_ask_results(q, RETRY_MS);
@@ -146,13 +149,19 @@ static void summarise(struct quota *q, const struct queue_stats *stats)
     q->summary = (struct quota_summary){
         .throttled_left_ms = stats->throttled_left_ms,
         .throttled_for_ms = stats->throttled_for_ms,
+        .leases_lost = stats->leases_lost,
+        .trips = redis_trips(q->host->redis),
     };
     for (size_t i = 0; i < stats->sync_count; i++) {
         q->summary.queued += stats->syncs[i].queued;
         q->summary.parked += stats->syncs[i].parked;
         q->summary.leased += stats->syncs[i].leased;
     }
+    q->factor = stats->factor;
+    q->limit_used_count = 0;
     for (size_t i = 0; i < stats->limit_count && i < q->destination->limit_count; i++) {
+        if (i < WINDOWS_LIMITS_MAX)
+            q->limit_used[q->limit_used_count++] = stats->limit_used[i];
         double used = (double)stats->limit_used[i] / (double)q->destination->limits[i].count;
         if (used > q->summary.limit_used)
             q->summary.limit_used = used;
@@ -366,6 +375,48 @@ const char *quota_error(const struct quota *q)
 const struct quota_summary *quota_summary(const struct quota *q)
 {
     return &q->summary;
+}
+
+const struct destination *quota_destination(const struct quota *q)
+{
+    return q->destination;
+}
+
+double quota_factor(const struct quota *q)
+{
+    return q->factor;
+}
+
+const uint64_t *quota_limit_used(const struct quota *q, size_t *ret_count)
+{
+    *ret_count = q->limit_used_count;
+    return q->limit_used;
+}
+
+void quota_rebind(struct quota *q, const struct destination *destination)
+{
+    q->destination = destination;
+}
+
+bool quota_is_idle(const struct quota *q)
+{
+    return q->stage == STAGE_BROKEN && !q->results_busy && !q->permit_busy && !q->shared_busy &&
+           !q->shut_done;
+}
+
+void quota_again(struct quota *q, const struct destination *destination)
+{
+    ensure(quota_is_idle(q));
+    q->destination = destination;
+    q->error = (struct err){0};
+    q->summary = (struct quota_summary){0};
+    q->limit_used_count = 0;
+    quota_go(q, STAGE_LOOK);
+}
+
+bool quota_results_end(const struct quota *q, int64_t since_ms)
+{
+    return q->results_ended_ms > since_ms;
 }
 
 static void on_local_reaped(void *ctx, int64_t number, const struct err *err)

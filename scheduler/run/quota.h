@@ -16,6 +16,7 @@
 #include "protocol/queue/queue.h"
 
 struct event_base;
+struct histogram;
 struct quota;
 struct state;
 
@@ -53,6 +54,7 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
 void quota_free(struct quota *q);
 
 const char *quota_name(const struct quota *q);
+const struct destination *quota_destination(const struct quota *q);
 struct queue *quota_queue(const struct quota *q);
 const char *quota_epoch(const struct quota *q);
 bool quota_is_ready(const struct quota *q);
@@ -75,9 +77,22 @@ struct quota_summary {
     uint64_t leased;
     uint64_t queued;
     uint64_t parked;
-    double limit_used; /* of the limit that is used most, 0…1 */
+    double limit_used;             /* of the limit that is used most, 0…1 */
+    uint64_t leases_lost;          /* ended without a settle, since Redis has this quota */
+    const struct histogram *trips; /* of the connection to Redis; NULL before the first stats */
 };
 const struct quota_summary *quota_summary(const struct quota *q);
+/** Factor and use of each limit, as told last. Borrowed until the loop turns. */
+double quota_factor(const struct quota *q);
+const uint64_t *quota_limit_used(const struct quota *q, size_t *ret_count);
+/** The same account with the same limits in another project, whose destination outlives this. */
+void quota_rebind(struct quota *q, const struct destination *destination);
+/** Nothing of it is on its way to Redis: after quota_shut, or once it is broken. */
+bool quota_is_idle(const struct quota *q);
+/** Opens an idle one that is shut or broken anew, for a destination of the same quota. */
+void quota_again(struct quota *q, const struct destination *destination);
+/** A read of the results that began after since_ms (monotonic) found no more of them. */
+bool quota_results_end(const struct quota *q, int64_t since_ms);
 /** Gives up the permit, so that the next engine need not wait for it; keeps windows. done is called
  * once. */
 void quota_shut(struct quota *q, void (*done)(void *ctx), void *ctx);

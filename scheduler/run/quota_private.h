@@ -8,6 +8,8 @@
 #include "scheduler/run/windows.h"
 #include "scheduler/state/limits.h"
 
+#include <stdint.h>
+
 struct event;
 
 enum { PERMIT_MS = 10000, WAIT_POLL_MS = 100, RETRY_MS = 500 };
@@ -31,6 +33,8 @@ struct quota {
     struct event *step;    /* runs the stage's next step */
     struct event *results; /* asks for results */
     bool results_busy;
+    int64_t results_asked_ms; /* monotonic */
+    int64_t results_ended_ms; /* when the read was begun that found none */
     uint32_t results_pause_ms;
     bool was_ready;
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
@@ -44,6 +48,9 @@ struct quota {
     struct shared_values shared;
     bool shared_busy; /* being read from Redis */
     struct quota_summary summary;
+    double factor;
+    uint64_t limit_used[WINDOWS_LIMITS_MAX];
+    size_t limit_used_count;
     bool permit_busy;
     struct err error; /* why it is broken */
     void (*shut_done)(void *ctx);

@@ -73,11 +73,11 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
     (void)map_fields(run->map, &field_count);
     struct diff_options o = {
         .entries = run->entries,
-        .mode = sync->mode,
-        .on_removed = sync->on_removed,
-        .full = run->full || sync->mode == MODE_FULL,
-        .skip_first = sync->first_run_set && sync->first_run == FIRST_SKIP && !over &&
-                      !run->record.fresh && !run->state_lost,
+        .mode = run->adopt ? MODE_UPSERT : sync->mode, /* which removes nothing */
+        .on_removed = run->adopt ? REMOVED_IGNORE : sync->on_removed,
+        .full = !run->adopt && (run->full || sync->mode == MODE_FULL),
+        .skip_first = run->adopt || (sync->first_run_set && sync->first_run == FIRST_SKIP &&
+                                     !over && !run->record.fresh && !run->state_lost),
         .has_identity = map_has_identity(run->map),
         .primary_names = run->primary_names,
         .primary_count = run->primary_count,
@@ -91,79 +91,6 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
     return diff_new(&o, &run->diff, err);
 }
 
-static bool holds_job(const struct request *r)
-{
-    for (size_t i = 0; i < r->step_count; i++)
-        if (r->steps[i].opens)
-            return true;
-    return false;
-}
-
-static bool is_set(const struct destination *d, int32_t option)
-{
-    const char *value = option < 0 ? NULL : d->options[option];
-    return value && *value && strcmp(value, "false") != 0;
-}
-
-/* The one that a batch begins with, as the worker sees it before anything is captured. */
-static const struct step *first_step(const struct sync *sync, const struct request *r,
-                                     bool conflicts)
-{
-    for (size_t i = 0; i < r->step_count; i++) {
-        const struct step *s = &r->steps[i];
-        bool skipped = (s->if_conflicts && !conflicts) ||
-                       (s->if_option >= 0 && !is_set(sync->destination, s->if_option)) ||
-                       is_set(sync->destination, s->unless_option) ||
-                       (s->if_var >= 0 && !sync->target->ensure_count);
-        if (!skipped)
-            return s;
-    }
-    return &r->steps[0];
-}
-
-/* Operations that share a request share batches, which are as large as it admits. */
-static void group_ops(const struct sync *sync, struct batcher_options *o)
-{
-    const struct object *target = sync->target;
-    for (size_t op = 0; op < BATCHER_OPS; op++)
-        o->group_of[op] = target->request_of[op] > 0 ? (uint8_t)target->request_of[op] : 0;
-    for (size_t i = 0; i < target->request_count && i < BATCHER_GROUPS; i++) {
-        const struct request *r = &target->requests[i];
-        struct batch_group *g = &o->groups[i];
-        if (r->max_records && r->max_records < o->max_records)
-            g->max_records = r->max_records;
-        if (r->max_bytes && r->max_bytes < o->max_bytes)
-            g->max_bytes = r->max_bytes;
-        const struct step *first = first_step(sync, r, o->policies || o->newest_field >= 0);
-        g->cost.group = (uint16_t)first->group;
-        g->cost.records = first->carries ? 0 : QUEUE_NO_RECORDS;
-        g->cost.jobless = !holds_job(r);
-    }
-}
-
-static enum err_code start_batches(struct sync_run *run, struct err *err)
-{
-    const struct sync *sync = run->sync;
-    struct batcher_options o = {
-        .sync = sync->name,
-        .run = run->record.id,
-        .destination = sync->destination->name,
-        .fingerprint = sync->destination->fingerprint,
-        .object = sync->object,
-        .max_records = sync->batch_size,
-        .max_bytes = sync->batch_bytes,
-        .policies = map_policies(run->map),
-        .newest_field = map_newest_field(run->map),
-        .item_bytes = sync->target->max_item_bytes,
-        .max_values = sync->target->max_values,
-        .hold_last = sync->target->session,
-    };
-    group_ops(sync, &o);
-    o.key_names = map_key_names(run->map, &o.key_count);
-    o.fields = map_fields(run->map, &o.field_count);
-    return batcher_new(&o, run->spool, &run->batcher, err);
-}
-
 enum err_code sync_run_columns(struct sync_run *run, const struct column *columns, size_t count,
                                struct err *err)
 {
@@ -173,7 +100,7 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
     if (!rc)
         rc = start_diff(run, err);
     if (!rc)
-        rc = start_batches(run, err);
+        rc = run_start_batches(run, err);
     if (rc)
         return rc;
     if (run->state_lost && (run->sync->mode == MODE_INSERT || run->sync->mode == MODE_APPEND) &&
@@ -184,7 +111,7 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
     struct map_digest mapping = map_fingerprint(run->map);
     memcpy(run->record.mapping, mapping.bytes, sizeof run->record.mapping);
     run->record.waits = run->waits =
-        *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
+        run->record.plan || *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
     rc = run_fold_ready(run, map_has_identity(run->map), &mapping, err);
     if (!rc)
         rc = run_save(run, err);
@@ -332,10 +259,15 @@ static enum err_code finish_plan(struct sync_run *run, struct err *err)
                                 run->record.counts.changed, run->record.counts.removed};
     bool held = !run->stopping &&
                 (*run->hold || guard_holds(&run->sync->guard, &facts, run->hold, sizeof run->hold));
+    bool planned = !run->stopping && run->record.plan;
     run->stage = RUN_STAGE_SENDING;
-    run->record.status = held ? RUN_HELD : RUN_PLANNED;
+    run->record.status = held || planned ? RUN_HELD : RUN_PLANNED;
     if (held)
         memcpy(run->record.reason, run->hold, sizeof run->record.reason);
+    else if (planned)
+        snprintf(run->record.reason, sizeof run->record.reason,
+                 "planned to be looked at: nothing is sent before it is applied");
+    held |= planned;
     run->record.version = state_sync_version(run->entries);
     run->judged = state_commit_number(run->host->state);
     if (run->record.read_ended)

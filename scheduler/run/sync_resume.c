@@ -170,6 +170,7 @@ enum err_code sync_run_approve(const struct run_host *host, const struct run_rec
                      record->id);
     run->record.status = RUN_PLANNED;
     run->record.reason[0] = '\0';
+    run->record.plan = false;
     if (!rc)
         rc = run_save(run, err);
     if (rc) {

@@ -90,8 +90,9 @@ void sync_run_free(struct sync_run *run)
 }
 
 /* 20261122T140102-7f3a9c21: sorts by time, and no two are alike. */
-static void make_id(char *out, size_t n, int64_t wall_ms)
+void sync_run_id(int64_t wall_ms, char out[STATE_RUN_ID_MAX + 1])
 {
+    size_t n = STATE_RUN_ID_MAX + 1;
     time_t s = (time_t)(wall_ms / 1000);
     struct tm tm;
     char random[9];
@@ -125,8 +126,25 @@ static enum err_code supersede(struct state *state, const char *sync, const char
     return rc ? rc : spool_remove(path, err);
 }
 
-enum err_code sync_run_new(const struct run_host *host, const struct sync *sync, bool full,
-                           bool state_lost, struct sync_run **ret_run, struct err *err)
+static void begin_record(struct sync_run *run, const struct run_start *start)
+{
+    struct run_record *r = &run->record;
+    r->started_ms = clock_wall_ms();
+    r->scheduled_ms = start->scheduled_ms ? start->scheduled_ms : r->started_ms;
+    r->status = RUN_READING;
+    r->plan = start->plan;
+    if (start->id)
+        snprintf(r->id, sizeof r->id, "%s", start->id);
+    else
+        sync_run_id(r->started_ms, r->id);
+    snprintf(r->sync, sizeof r->sync, "%s", run->sync->name);
+    snprintf(r->spool, sizeof r->spool, "spool/%s", r->id);
+    snprintf(r->trigger, sizeof r->trigger, "%s", start->trigger ? start->trigger : "");
+}
+
+enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
+                           const struct run_start *start, struct sync_run **ret_run,
+                           struct err *err)
 {
     struct sync_run *run = NULL;
     char path[PATH_MAX];
@@ -135,13 +153,10 @@ enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
         rc = run_alloc(host, sync, &run, err);
     if (rc)
         return rc;
-    run->full = full || state_lost;
-    run->state_lost = state_lost;
-    run->record.started_ms = clock_wall_ms();
-    run->record.status = RUN_READING;
-    make_id(run->record.id, sizeof run->record.id, run->record.started_ms);
-    snprintf(run->record.sync, sizeof run->record.sync, "%s", sync->name);
-    snprintf(run->record.spool, sizeof run->record.spool, "spool/%s", run->record.id);
+    run->full = start->full || start->state_lost;
+    run->state_lost = start->state_lost;
+    run->adopt = start->adopt;
+    begin_record(run, start);
     run_spool_path(run, path);
     rc = run_save(run, err);
     if (!rc)
@@ -176,6 +191,16 @@ void run_step_soon(struct sync_run *run, uint32_t ms)
 bool sync_run_reads(const struct sync_run *run)
 {
     return run->stage == RUN_STAGE_READING;
+}
+
+bool sync_run_stopping(const struct sync_run *run)
+{
+    return run->stopping;
+}
+
+bool sync_run_plans(const struct sync_run *run)
+{
+    return run->stage == RUN_STAGE_READING || run->stage == RUN_STAGE_PLANNING;
 }
 
 bool sync_run_ended(const struct sync_run *run)

@@ -48,10 +48,21 @@ struct run_host {
     uint64_t (*window_share)(void *ctx); /* bytes that one sync may have in Redis */
 };
 
-/** Begins a new run; its record is in state. state_lost: Redis knows more than this state, so
- * resync. */
-enum err_code sync_run_new(const struct run_host *host, const struct sync *sync, bool full,
-                           bool state_lost, struct sync_run **ret_run, struct err *err) MUST_CHECK;
+struct run_start {
+    const char *id;       /* NULL: a new one */
+    const char *trigger;  /* may be NULL */
+    int64_t scheduled_ms; /* 0: now */
+    bool full;
+    bool state_lost; /* Redis knows more than this state: resync */
+    bool adopt;      /* take the rows as synced, send nothing */
+    bool plan;       /* hold it, to be looked at */
+};
+/** Writes a new id to out. */
+void sync_run_id(int64_t wall_ms, char out[STATE_RUN_ID_MAX + 1]);
+/** Begins a new run; its record is in state. */
+enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
+                           const struct run_start *start, struct sync_run **ret_run,
+                           struct err *err) MUST_CHECK;
 /** Goes on with a run that a crash left: sync is NULL when the project has none of that name any
  * more. */
 enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record,
@@ -101,6 +112,9 @@ enum run_stop {
  */
 void sync_run_stop(struct sync_run *run, enum run_stop how, const char *why);
 bool sync_run_ended(const struct sync_run *run);
+bool sync_run_stopping(const struct sync_run *run);
+/** It still reads or plans: what it has so far is not all. */
+bool sync_run_plans(const struct sync_run *run);
 /** Before every commit: verdicts and counters become durable together. */
 enum err_code sync_run_before_commit(struct sync_run *run, struct err *err) MUST_CHECK;
 

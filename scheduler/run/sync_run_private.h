@@ -41,7 +41,7 @@ struct sync_run {
     const struct sync *sync; /* NULL: recovered, and no longer in the project */
     struct run_record record;
     enum run_stage stage;
-    bool full, state_lost;
+    bool full, state_lost, adopt;
     bool dirty; /* the record's counters moved since it was last put into state */
     bool recovered;
     int64_t started_mono_ms;
@@ -103,6 +103,10 @@ enum err_code run_save(struct sync_run *run, struct err *err) MUST_CHECK;
 void run_plan_step(struct sync_run *run);
 void run_take_counts(struct sync_run *run);
 enum err_code run_target(const struct sync *sync, uint8_t *out);
+
+/* batch_plan.c */
+/** Makes the batcher; map and spool are there. */
+enum err_code run_start_batches(struct sync_run *run, struct err *err) MUST_CHECK;
 
 /* sync_publish.c */
 enum err_code run_batches_grow(struct sync_run *run, struct err *err) MUST_CHECK;

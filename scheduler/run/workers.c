@@ -84,8 +84,8 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
         dup2(null, STDOUT_FILENO);
     }
     char log[PATH_MAX];
-    snprintf(log, sizeof log, "%s/workers.log", o->state_dir);
-    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    snprintf(log, sizeof log, "%s/workers.log", o->log_dir ? o->log_dir : "");
+    int fd = o->log_dir ? open(log, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     if (fd >= 0)
         dup2(fd, STDERR_FILENO);
     execl(o->program, "sluice-worker", "-C", o->project_dir, "--name", name, "--parent",
@@ -183,8 +183,8 @@ enum err_code workers_start(struct event_base *base, const struct workers_option
                            ? ERR_OK
                            : err_set(err, ERR_NOMEM, "workers: no memory for events");
     char log[PATH_MAX];
-    snprintf(log, sizeof log, "%s/workers.log", opts->state_dir);
-    if (truncate(log, 0) && errno != ENOENT)
+    snprintf(log, sizeof log, "%s/workers.log", opts->log_dir ? opts->log_dir : "");
+    if (!rc && opts->log_dir && truncate(log, 0) && errno != ENOENT)
         rc = err_errno(err, errno, "%s cannot be written", log);
     for (uint32_t i = 0; i < w->opts.count && !rc; i++)
         rc = start_one(w, i, err);

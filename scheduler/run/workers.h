@@ -23,7 +23,7 @@ enum { WORKERS_MAX = 64, WORKERS_START_FAILURES = 5, WORKERS_KILLED_MAX = 500 };
 struct workers_options {
     const char *program; /* path of sluice-worker */
     const char *project_dir;
-    const char *state_dir; /* their log goes to workers.log there */
+    const char *log_dir;   /* their log goes to workers.log there; NULL: to our standard error */
     const char *redis_url; /* of a private server; NULL: they read the project's own, which may hold
                               a password */
     const char

@@ -69,8 +69,10 @@ size_t schedule_due(struct schedule_table *table, int64_t now_ms, struct schedul
 
 /* ---- what happens ---- */
 
-/** A run of the sync was accepted, by its schedule or by hand (it may still wait for a warehouse
- * connection; one that waits for the sync's run before it is told when that has ended). */
+/** A run of the sync was accepted at now_ms, by its schedule or by hand (it may still wait for a
+ * warehouse connection; one that waits for the sync's run before it is told when that has ended).
+ * It takes in what was due until then. Told again of a held run: it goes on. Told of another while
+ * one is held: that one is superseded. */
 void schedule_started(struct schedule_table *table, const char *sync, const char *run,
                       int64_t now_ms);
 
@@ -81,6 +83,8 @@ enum schedule_status {
     SCHEDULE_RAN_CANCELLED, /* by people; so is the end of a hold that was rejected or superseded */
     SCHEDULE_RAN_HELD,      /* has not ended: its sync is not due until it has */
 };
+/** now_ms: of its end. At the start these two are told the run's own times, not the clock's: what
+ * came due after them is still owed. */
 void schedule_ran(struct schedule_table *table, const char *sync, const char *run,
                   enum schedule_status status, int64_t now_ms);
 

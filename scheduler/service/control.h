@@ -72,9 +72,11 @@ struct control_run_view {
 };
 /** *ret_count views, in the order they began; an array that is the control's. */
 const struct control_run_view *control_runs(struct control *c, size_t *ret_count);
-/** The record as it is now, under way or ended. ERR_NOTFOUND with words. */
+/** The record as it is now: queued (no times yet), under way or ended. ERR_NOTFOUND with words. */
 enum err_code control_run_get(struct control *c, const char *run, struct run_record *ret,
                               struct err *err) MUST_CHECK;
+/** CONTROL_IDLE where it has ended, is held or is not known. */
+enum control_phase control_run_phase(struct control *c, const char *run);
 
 struct control_quota_view {
     const char *quota;
@@ -97,6 +99,7 @@ struct control_run_request {
     size_t sync_count;
     bool full;
     bool adopt; /* take the model's present rows as synced, send nothing */
+    bool plan;  /* hold it, to be looked at and approved */
 };
 /* One for each sync asked for. */
 struct control_started {

@@ -1,13 +1,11 @@
 #include "scheduler/source/pg_link.h"
 
-#include "protocol/base/buf.h"
+#include "scheduler/source/pg_connect.h"
 #include "scheduler/source/pg_error.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { CONNECT_TIMEOUT_S = 15 };
 
 struct pg_link {
     struct event_base *base;
@@ -19,95 +17,6 @@ struct pg_link {
     bool paused;
     bool lost;
 };
-
-/* A URL or key=value list; anything else would be taken for a database name and printed in
- * messages. */
-static bool is_connection_string(const char *url)
-{
-    return strncmp(url, "postgresql://", 13) == 0 || strncmp(url, "postgres://", 11) == 0 ||
-           strchr(url, '=');
-}
-
-/* libpq quotes a URL that it cannot read, password included: its words are not passed on. */
-static enum err_code check_url(const struct source *source, const char *url, struct err *err)
-{
-    char *message = NULL;
-    PQconninfoOption *options = is_connection_string(url) ? PQconninfoParse(url, &message) : NULL;
-    bool ok = options != NULL;
-    PQconninfoFree(options);
-    PQfreemem(message);
-    if (ok)
-        return ERR_OK;
-    return err_set(
-        err, ERR_CONFIG,
-        "source %s: url is not a connection string that libpq can read; write "
-        "postgresql://user:password@host:5432/database, with special characters percent-encoded",
-        source->name);
-}
-
-/*
- * Later entries win over earlier ones: defaults, then what the project says, then what must hold.
- * The first dbname is taken apart as a connection string.
- */
-static enum err_code connect_start(const struct source *source, PGconn **ret, struct err *err)
-{
-    static const char *const defaults[][2] = {
-        {"fallback_application_name", "sluice"},
-        {"keepalives_idle", "30"},
-        {"keepalives_interval", "10"},
-        {"keepalives_count", "3"},
-    };
-    size_t n = 0, most = ARRAY_LEN(defaults) + source->param_count + 2;
-    const char **names = calloc(most, sizeof *names), **values = calloc(most, sizeof *values);
-    enum err_code rc =
-        names && values ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for the connection");
-    for (size_t i = 0; i < ARRAY_LEN(defaults) && !rc; i++, n++) {
-        names[n] = defaults[i][0];
-        values[n] = defaults[i][1];
-    }
-    for (size_t i = 0; i < source->param_count && !rc; i++) {
-        if (strcmp(source->params[i].name, "url") != 0)
-            continue;
-        names[n] = "dbname";
-        values[n++] = source->params[i].value;
-        rc = check_url(source, source->params[i].value, err);
-    }
-    for (size_t i = 0; i < source->param_count && !rc; i++) {
-        if (strcmp(source->params[i].name, "url") == 0)
-            continue;
-        names[n] = source->params[i].name;
-        values[n++] = source->params[i].value;
-    }
-    if (!rc) {
-        names[n] = "client_encoding";
-        values[n] = "UTF8";
-        *ret = PQconnectStartParams(names, values, 1);
-        if (!*ret)
-            rc = err_set(err, ERR_NOMEM, "no memory for the connection");
-    }
-    free(names);
-    free(values);
-    return rc;
-}
-
-/* libpq leaves its own connect_timeout, which counts per host, to whoever polls. 0 is no deadline.
- */
-static long connect_seconds(PGconn *conn)
-{
-    long seconds = CONNECT_TIMEOUT_S, hosts = 1;
-    PQconninfoOption *options = PQconninfo(conn);
-    for (const PQconninfoOption *o = options; o && o->keyword; o++) {
-        if (!o->val || !*o->val)
-            continue;
-        if (strcmp(o->keyword, "connect_timeout") == 0)
-            seconds = strtol(o->val, NULL, 10);
-        else if (strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "hostaddr") == 0)
-            for (const char *comma = o->val; (comma = strchr(comma, ',')); comma++)
-                hosts++;
-    }
-    PQconninfoFree(options);
-    return seconds > 0 ? seconds * hosts : 0;
-}
 
 static void ignore_notice(void *ctx, const PGresult *result)
 {
@@ -238,7 +147,7 @@ enum err_code pg_link_open(struct event_base *base, const struct source *source,
         return err_set(err, ERR_NOMEM, "no memory for the connection");
     link->base = base;
     link->events = *events;
-    enum err_code rc = connect_start(source, &link->conn, err);
+    enum err_code rc = pg_connect_start(source, &link->conn, err);
     if (rc)
         goto out;
     PQsetNoticeReceiver(link->conn, ignore_notice, NULL);
@@ -250,7 +159,7 @@ enum err_code pg_link_open(struct event_base *base, const struct source *source,
         rc = pg_error_connection(link->conn, ERR_CONFIG, err);
         goto out;
     }
-    struct timeval deadline = {connect_seconds(link->conn), 0};
+    struct timeval deadline = {pg_connect_seconds(link->conn), 0};
     if ((deadline.tv_sec && evtimer_add(link->timer, &deadline)) || !wait_for(link, EV_WRITE))
         goto out;
     *ret_link = link;

@@ -54,7 +54,8 @@ static void pack_run(struct pack *k, const struct run_record *r)
     };
     pack_u8(k, RUN_VERSION);
     pack_u8(k, (uint8_t)r->status);
-    pack_u8(k, (uint8_t)(r->read_ended | r->published << 1 | r->fresh << 2 | r->waits << 3));
+    pack_u8(k, (uint8_t)(r->read_ended | r->published << 1 | r->fresh << 2 | r->waits << 3 |
+                         r->plan << 4));
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         pack_u64(k, numbers[i]);
     pack_bytes(k, r->mapping, sizeof r->mapping);
@@ -66,6 +67,8 @@ static void pack_run(struct pack *k, const struct run_record *r)
     pack_str(k, r->error);
     pack_u64(k, r->counts.warnings);
     pack_str(k, r->warning);
+    pack_u64(k, (uint64_t)r->scheduled_ms);
+    pack_str(k, r->trigger);
 }
 
 static enum err_code unpack_run(struct slice v, struct run_record *r, struct err *err)
@@ -81,6 +84,7 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     r->published = flags & 2;
     r->fresh = flags & 4;
     r->waits = flags & 8;
+    r->plan = flags & 16;
     r->started_ms = (int64_t)unpack_u64(&u);
     r->ended_ms = (int64_t)unpack_u64(&u);
     uint64_t *numbers[] = {
@@ -102,6 +106,8 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     unpack_str(&u, r->error, sizeof r->error);
     r->counts.warnings = unpack_u64(&u);
     unpack_str(&u, r->warning, sizeof r->warning);
+    r->scheduled_ms = (int64_t)unpack_u64(&u);
+    unpack_str(&u, r->trigger, sizeof r->trigger);
     return ERR_OK;
 }
 
@@ -129,7 +135,8 @@ static enum err_code check_run(const struct run_record *r, struct err *err)
     if (r->id[0] && memchr(r->id, '\0', sizeof r->id) && r->sync[0] &&
         memchr(r->sync, '\0', sizeof r->sync) && memchr(r->spool, '\0', sizeof r->spool) &&
         memchr(r->reason, '\0', sizeof r->reason) && memchr(r->error, '\0', sizeof r->error) &&
-        memchr(r->warning, '\0', sizeof r->warning))
+        memchr(r->warning, '\0', sizeof r->warning) &&
+        memchr(r->trigger, '\0', sizeof r->trigger))
         return ERR_OK;
     return err_set(err, ERR_INVALID, "state: a run needs an id and a sync");
 }

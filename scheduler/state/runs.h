@@ -24,7 +24,7 @@ const char *run_status_name(enum run_status status);
 /** No verdict will come any more: success, warning, failed, cancelled or superseded. */
 bool run_status_ended(enum run_status status);
 
-enum { RUN_TEXT_MAX = 1024 };
+enum { RUN_TEXT_MAX = 1024, RUN_TRIGGER_MAX = 63 };
 
 struct run_counts {
     uint64_t rows, added, changed, removed, unchanged, invalid, quarantined;
@@ -45,6 +45,7 @@ struct run_record {
     bool published;  /* something may have reached a destination */
     bool fresh;      /* planned against the sync's fresh entries */
     bool waits;      /* nothing is published before the plan was judged */
+    bool plan;       /* held for no other reason than to be looked at */
     char spool[256]; /* file name inside state_dir; empty: none */
     uint8_t mapping[16];
     uint8_t target[16];
@@ -53,6 +54,8 @@ struct run_record {
     char reason[RUN_TEXT_MAX + 1];  /* why held */
     char error[RUN_TEXT_MAX + 1];   /* why failed */
     char warning[RUN_TEXT_MAX + 1]; /* the last one's words; empty: none */
+    int64_t scheduled_ms;           /* wall clock: when it was due; 0: when it began */
+    char trigger[RUN_TRIGGER_MAX + 1]; /* who or what asked for it; empty: a command */
 };
 
 /** Adds or replaces the record of r->id. started_ms must not change afterwards. */

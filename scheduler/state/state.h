@@ -37,6 +37,10 @@ enum err_code state_open(const char *dir, const struct state_options *opts,
 /** Drops what is not committed. Every struct state_sync must be closed before. Accepts NULL. */
 void state_close(struct state *s);
 
+/** Copies the last commit of the store in folder from, which may be in use, to the folder to (no
+ * store there yet). ERR_NOTFOUND where there is none. */
+enum err_code state_copy(const char *from, const char *to, struct err *err) MUST_CHECK;
+
 /** 32 hex digits, made when the store was created. */
 const char *state_id(const struct state *s);
 /** Counts commits; Redis holds it too, so that a lost or restored state is noticed. */

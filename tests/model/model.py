@@ -26,6 +26,7 @@ class Model(Placing, Claiming, SharedValues):
         self.tops = {}
         self.parked, self.holds, self.late_waits = {}, {}, {}
         self.shared, self.shared_version = {}, 0
+        self.leases_lost = 0
         self.max_open = 0
         self.forget_epoch()
 
@@ -260,6 +261,7 @@ class Model(Placing, Claiming, SharedValues):
         b, part = self.batches[lease["part"]], lease["part"]
         self.charge(lease, min(lease["end"], self.now))
         b.kills, b.unsure = b.kills + 1, 1
+        self.leases_lost += 1
         s = self.syncs[b.sync]
         if s.ended:
             self.say_ended(b, b.records, 1)

@@ -134,6 +134,7 @@ class Scheduling:
             assert sum(n for k, _, n in self.saved if k == i) == m.used(i, m.now)
         stats = {reply[7][i].decode(): reply[7][i + 1:i + 5] for i in range(0, len(reply[7]), 5)}
         assert reply[8] == m.shared_version
+        assert reply[9] == m.leases_lost
         unread = self.unread()
         for s in m.syncs.values():
             mine = {p: b for p, b in m.batches.items() if b.sync == s.name}

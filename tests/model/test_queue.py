@@ -11,6 +11,8 @@ import random
 import sys
 import time
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import world  # noqa: E402
@@ -111,6 +113,19 @@ class Story(Working):
             keys = self.server.redis.keys(f"sluice:{{{self.quota}}}*")
             if keys:
                 self.server.redis.delete(*keys)
+
+
+# Stories that once went wrong: a claim told a time after a throttled destination opened (786766).
+TOLD_BEFORE = [786766]
+
+
+@pytest.mark.parametrize("seed", TOLD_BEFORE)
+def test_a_story_that_once_went_wrong_goes_well(seed):
+    server = world.Server()
+    try:
+        Story(server, seed).play(400)
+    finally:
+        server.stop()
 
 
 def test_random_operations_keep_every_promise():

@@ -272,6 +272,19 @@ def test_a_limit_of_another_group_blocks_nobody_else(server):
     assert q.served() == "looks"
 
 
+def test_a_wait_among_groups_ends_no_later_than_a_destination_opens(server):
+    q = Quota(server, [("requests", 1, 1000, 2), ("records", 10, 5000, 0)])
+    q.fill("polls", 2, weight=4, costs=NONE)
+    q.fill("writes", 2, destination="d2", group=2)
+    q.fill("writes", 1, destination="d2", first=3, records=10)
+    q.settle(q.claim()[1], pause=700)
+    assert q.served() == "writes"
+    # Its next batch waits for its group, the one behind it for records; a poll needs neither.
+    assert q.claim()[0][1:3] == [0, 700]
+    q.true += 700
+    assert q.served() == "polls"
+
+
 def test_a_request_is_charged_what_it_carries(server):
     q = Quota(server, [("records", 10, 1000)])
     q.fill("s", 3, records=8)

@@ -223,7 +223,16 @@ def test_a_token_that_ends_is_renewed_once_and_no_attempt_is_lost(lab, desk):
     assert len(desk.people["L1"]) == 60 and desk.tokens > 3 and desk.lists_made == 1
 
 
-def test_credentials_that_are_refused_twice_end_the_run(lab, desk):
+def test_tokens_that_are_used_up_at_once_stop_nothing(lab, desk):
+    lab.customers(100)
+    desk.uses = 1
+    project(lab, desk, concurrency=8)
+    done = lab.good_run()
+    assert done.counts("succeeded", "failed") == (100, 0)
+    assert len(desk.people["L1"]) == 100 and desk.tokens >= 40 and desk.lists_made == 1
+
+
+def test_credentials_that_are_always_refused_end_the_run(lab, desk):
     lab.customers(5)
     desk.uses = 0
     project(lab, desk)

@@ -54,6 +54,16 @@ def test_people_equal_the_model_through_trouble(lab, vendors, cio):
     vendors.assert_clean()
 
 
+def test_a_person_above_the_vendors_cap_is_not_sent(lab, vendors, cio):
+    lab.customers(90)
+    lab.sql("update c set name = repeat('é', 20000) where id = 5; update c set name = repeat('é', 15000) where id = 6")
+    project(lab, cio)
+    done = lab.run()
+    assert done.rc == 1 and done.counts("rows", "invalid", "succeeded") == (90, 1, 89)
+    assert vendors.objects("customerio", "people") == model(lab, "id <> 5")
+    vendors.assert_clean()
+
+
 def test_every_event_arrives_once(lab, vendors, cio):
     lab.sql("create table e (id int primary key, uid text, at bigint, total numeric)")
     lab.sql("insert into e select g, 'u' || g % 50, 1768300000 + g, g * 0.5 from generate_series(1, 300) g")

@@ -82,6 +82,21 @@ def test_a_list_equals_the_model(lab, vendors, marketo):
     vendors.assert_clean()
 
 
+def test_a_key_with_a_comma_names_nobody_else(lab, vendors, marketo):
+    lab.customers(12)
+    lab.sql("update c set email = 'u1@example.org,u2@example.org' where id = 5; update c set email = '\"odd' || email where id = 6")
+    project(lab, marketo, guard="off")
+    lab.good_run()
+    left = dict(marketo.objects("leads"))
+    lab.sql("delete from c where id between 4 and 8")
+    done = lab.run()
+    assert done.counts("removed", "succeeded", "rejected") == (5, 4, 1)
+    kept = model(lab) | {"u1@example.org,u2@example.org": left["u1@example.org,u2@example.org"]}
+    assert marketo.objects("leads") == kept and {"u1@example.org", "u2@example.org"} <= kept.keys()
+    assert "`,` cannot be named" in lab.command("errors").text
+    vendors.assert_clean()
+
+
 def test_updates_never_create_and_clearing_empties(lab, vendors, marketo):
     lab.customers(30)
     for n in range(1, 21):

@@ -88,6 +88,32 @@ def test_replacing_leaves_exactly_the_model(lab, vendors, meta):
     vendors.assert_clean()
 
 
+@pytest.mark.parametrize("records,lost", [(90, (1,)), (90, (1, 3, 5)), (15, (1,))], ids=["the first", "first, middle and last", "the only one"])
+def test_a_batch_of_a_replacement_whose_answer_is_lost_makes_no_difference(lab, vendors, meta, records, lost):
+    lab.customers(records)
+    meta.put("audience:900", "old", {"EXTERN_ID": "old"})
+    project(lab, meta, object="replace/900", mode="full")
+    for number in lost:
+        meta.fail(Cut(applied=True), op="replace", when=lambda call, number=number: call.doc["session"]["batch_seq"] == number)
+    done = lab.good_run()
+    assert done.counts("succeeded", "failed") == (records, 0)
+    assert meta.objects("audience:900") == members(lab)
+    assert len(meta.calls("sessions")) == (1 if records > 20 else 0)
+    vendors.assert_clean()
+
+
+def test_a_replacement_that_lacks_a_batch_leaves_the_audience_as_it_was(lab, vendors, meta):
+    lab.customers(90)
+    meta.put("audience:900", "old", {"EXTERN_ID": "old"})
+    project(lab, meta, object="replace/900", mode="full")
+    meta.fail(html(500), times=100, op="replace", when=lambda call: call.doc["session"]["batch_seq"] == 3)
+    done = lab.run()
+    assert done.rc == 2 and done.counts("succeeded", "failed", "cancelled") == (40, 0, 50)
+    assert meta.objects("audience:900") == {"old": {"EXTERN_ID": "old"}}
+    assert max(call.doc["session"]["batch_seq"] for call in meta.calls("replace")) == 3
+    vendors.assert_clean()
+
+
 def test_conversions_arrive_once(lab, vendors, meta):
     lab.customers(120)
     now = int(time.time())

@@ -78,6 +78,21 @@ def test_a_named_audience_is_made_once(lab, vendors, ads):
     vendors.assert_clean()
 
 
+def test_an_audience_is_found_among_hundreds(lab, vendors, ads):
+    people(lab, 20)
+    for n in range(1, 250):
+        ads.kept["audiences"][f"{10000 + n}"] = {"name": f"other {n}"}
+    ads.kept["audiences"]["20000"] = {"name": "Buyers"}
+    for n in range(250, 400):
+        ads.kept["audiences"][f"{10000 + n}"] = {"name": f"other {n}"}
+    ads.fail(html(502), op="list", when=lambda call: call.query.get("page") == "2")
+    project(lab, ads, object="audience/Buyers")
+    lab.good_run()
+    assert ads.objects("audience:20000") == members(lab) and not ads.calls("create")
+    assert len(ads.calls("list")) == 2 + 3  # looked for anew after the failure, and not beyond the page that has it
+    vendors.assert_clean()
+
+
 def test_a_revoked_token_ends_the_run_and_loses_nothing(lab, vendors, ads):
     people(lab, 40)
     project(lab, ads, object="audience_id/500")

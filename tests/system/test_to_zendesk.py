@@ -59,6 +59,24 @@ def test_users_equal_the_model_through_trouble(lab, vendors, zendesk):
     vendors.assert_clean()
 
 
+def test_an_id_with_a_comma_names_nobody_else(lab, vendors, zendesk):
+    lab.customers(12)
+    lab.sql("create table odd (id bigint primary key, code text)")
+    lab.sql("insert into odd select id, 'u-' || id from c; update odd set code = 'u-1,u-2' where id = 5; update odd set code = 'u-\"6' where id = 6")
+    people = "select id, code, email, name, amount, vip from c join odd using (id)"
+    lab.project({"people": {"sql": people}}, {"desk": {"type": "zendesk", "base_url": zendesk.url, "email": "agent@example.org", "token": "zd-key", **QUICK}},
+                {"s": {"model": "people", "destination": "desk", "object": "users", "identify_by": "external_id", "mappings": MAPPINGS, "mode": "mirror",
+                       "guard": "off"}})
+    lab.good_run()
+    assert len(zendesk.objects("users")) == 12
+    lab.sql("delete from odd where id between 4 and 8")
+    done = lab.run()
+    assert done.counts("removed", "succeeded", "rejected") == (5, 4, 1)
+    assert set(zendesk.objects("users")) == {f"u-{n}" for n in (1, 2, 3, 9, 10, 11, 12)} | {"u-1,u-2"}
+    assert "`,` cannot be named" in lab.command("errors").text
+    vendors.assert_clean()
+
+
 def test_jobs_that_end_badly_are_sent_again(lab, vendors, zendesk):
     lab.customers(60)
     project(lab, zendesk)

@@ -58,6 +58,7 @@ enum err_code token_set(struct token *t, const struct slice *values)
     wipe(&t->text);
     t->text = fresh;
     t->prelude.generation++;
+    t->prelude.unused = false; /* unless it was got here: token_classify says so */
     return ERR_OK;
 }
 

@@ -88,6 +88,7 @@ static enum err_code take(struct token *t, const struct slice *fresh, int64_t no
     t->life_ms = life_of(t, fresh);
     t->ends_ms = now_ms + t->life_ms;
     t->has_refused = false;
+    t->prelude.unused = true;
     ret->known = true;
     ret->outcome = (struct outcome){.kind = OUTCOME_CONTINUE, .retry_after_ms = -1};
     if (!t->prelude.shared)

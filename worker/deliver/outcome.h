@@ -49,8 +49,8 @@ struct outcome {
                             main */
     bool next_carries_none; /* and it costs no records */
     bool open;              /* the batch is in the middle of a remote job */
-    bool whole;             /* the batch is part of a session and is never halved */
-    bool carried_none;      /* the request that was answered cost no records */
+    bool whole; /* the batch is part of a session: never halved, and all of it or the run ends */
+    bool carried_none; /* the request that was answered cost no records */
 };
 
 #endif

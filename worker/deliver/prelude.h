@@ -27,6 +27,7 @@ struct prelude {
     const char *name;    /* of the fleet's value and lock, such as auth:DESTINATION */
     bool shared;         /* false: every worker gets it for itself */
     uint64_t generation; /* of what is known: moves whenever something else is learnt */
+    bool unused;         /* this worker got it, and no request was made with it yet */
     const void *getter;  /* the slot of this worker that gets it now; NULL: none. Set by slots */
 };
 

@@ -1,6 +1,7 @@
 /*
  * Progress as a flat msgpack array:
- * [version, ensuring, step, polls, jumps, since_ms, renewed, sent, open, [var or nil…],
+ * [version, ensuring, step, polls, jumps, since_ms, refusals, refused_new, sent, open, [var or
+ * nil…],
  *  [[ordinal, id or nil, left_out, verdict or nil, message]…]]
  */
 #include "worker/deliver/progress.h"
@@ -11,7 +12,7 @@
 #include "protocol/wire/unpack.h"
 
 enum {
-    PROGRESS_ITEMS = 11,
+    PROGRESS_ITEMS = 12,
     RECORD_ITEMS = 5,
     RECORD_BYTES_MIN = 6, /* array header and five items */
     NIL = 0xc0,
@@ -53,7 +54,8 @@ static int pack_progress(msgpack_packer *pk, const struct progress *p)
     rc = rc ? rc : msgpack_pack_uint32(pk, p->polls);
     rc = rc ? rc : msgpack_pack_uint32(pk, p->jumps);
     rc = rc ? rc : msgpack_pack_uint64(pk, p->since_ms > 0 ? (uint64_t)p->since_ms : 0);
-    rc = rc ? rc : msgpack_pack_uint32(pk, p->renewed);
+    rc = rc ? rc : msgpack_pack_uint32(pk, p->refusals);
+    rc = rc ? rc : msgpack_pack_uint32(pk, p->refused_new);
     rc = rc ? rc : msgpack_pack_uint32(pk, p->sent);
     rc = rc ? rc : msgpack_pack_uint32(pk, p->open);
     rc = rc ? rc : msgpack_pack_array(pk, p->var_count);
@@ -125,8 +127,9 @@ static bool read_fixed(struct unpack *u, struct progress *p)
     uint64_t since_ms;
     if (!unpack_flag(u, &p->ensuring) || !unpack_u32(u, CONNECTOR_STEPS_MAX, &p->step) ||
         !unpack_u32(u, UINT32_MAX, &p->polls) || !unpack_u32(u, UINT32_MAX, &p->jumps) ||
-        !unpack_uint(u, INT64_MAX, &since_ms) || !unpack_flag(u, &p->renewed) ||
-        !unpack_flag(u, &p->sent) || !unpack_flag(u, &p->open))
+        !unpack_uint(u, INT64_MAX, &since_ms) || !unpack_u32(u, UINT32_MAX, &p->refusals) ||
+        !unpack_u32(u, UINT32_MAX, &p->refused_new) || !unpack_flag(u, &p->sent) ||
+        !unpack_flag(u, &p->open))
         return false;
     p->since_ms = (int64_t)since_ms;
     return true;

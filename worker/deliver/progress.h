@@ -12,7 +12,7 @@
 #include "protocol/base/buf.h"
 #include "protocol/wire/result.h"
 
-enum { PROGRESS_VERSION = 1, PROGRESS_BYTES_MAX = 256 << 10 };
+enum { PROGRESS_VERSION = 2, PROGRESS_BYTES_MAX = 256 << 10 };
 
 /* What is known of one record beyond the batch itself. */
 struct progress_record {
@@ -27,13 +27,14 @@ struct progress_record {
 struct progress {
     bool ensuring; /* in the object's ensure steps, else in the request's */
     uint32_t step;
-    uint32_t polls;     /* `pending` answers of this step so far */
-    uint32_t jumps;     /* to the same or an earlier step, since the beginning */
-    int64_t since_ms;   /* wall clock: when this step was first tried; for deadlines */
-    bool renewed;       /* the token was renewed once for this request already */
-    bool sent;          /* a step that carries records was answered with ok */
-    bool open;          /* a remote job is open */
-    struct slice *vars; /* one per connector->vars; p NULL: not known */
+    uint32_t polls;       /* `pending` answers of this step so far */
+    uint32_t jumps;       /* to the same or an earlier step, since the beginning */
+    int64_t since_ms;     /* wall clock: when this step was first tried; for deadlines */
+    uint32_t refusals;    /* of this request for its token, in a row */
+    uint32_t refused_new; /* of those, where the token was new and used for it first */
+    bool sent;            /* a step that carries records was answered with ok */
+    bool open;            /* a remote job is open */
+    struct slice *vars;   /* one per connector->vars; p NULL: not known */
     uint32_t var_count;
     struct progress_record
         *records; /* ascending ordinals; only those of which something is known */

@@ -82,8 +82,9 @@ static enum err_code prepare(struct run *r)
     if (!out->ordinals || !out->ops || !out->keys)
         return ERR_NOMEM;
     set_request(r);
-    if (!r->plan->single)
-        return ERR_OK;
+    enum err_code rc = r->plan->grouped ? run_group(r) : ERR_OK;
+    if (rc || !r->plan->single)
+        return rc;
     if (out->records != 1)
         return err_set(r->err, ERR_BUG, "a request for one record is given %u", out->records);
     return run_collect(r);

@@ -49,7 +49,8 @@ struct render_input {
 /** Renders into out (which it resets; headers may point into the plan). Errors: ERR_FULL above
  * RENDERED_BODY_MAX or the request's bytes, ERR_INVALID (the batch cannot be read), ERR_NOMEM,
  * ERR_CONFIG (a header or URL that HTTP does not allow), ERR_REFUSED (a URL's path needs a value
- * that the request's one record does not have: this record never), ERR_BUG (a request for one
+ * that the request's one record does not have, or a join one that this record's is not: this record
+ * never; ERR_FULL while there are others), ERR_BUG (a request for one
  * record is given several). */
 enum err_code render_step(struct render_plan *plan, const struct render_input *in,
                           struct rendered *out, struct err *err) MUST_CHECK;

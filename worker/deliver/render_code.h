@@ -18,6 +18,7 @@ enum origin {
     FROM_AUTH,    /* index: in auth_vars */
     FROM_VAR,     /* index: in vars */
     FROM_JOIN,    /* index: in the step's joins */
+    FROM_GROUP,   /* index: in the object's group_by; all records have the same */
     /* of the present record: */
     FROM_OP,
     FROM_KEY,   /* index: in the batch's keys */

@@ -98,6 +98,7 @@ enum err_code emit_piece(struct compiler *c, const struct piece *piece, struct e
     enum err_code rc = expr_compile(&c->scope, piece, ret_expr);
     if (!rc && expr_of_record(ret_expr) && !c->in_loop)
         c->plan->single = true;
+    c->plan->grouped = c->plan->grouped || (!rc && ret_expr->origin == FROM_GROUP);
     return rc;
 }
 
@@ -135,7 +136,8 @@ static enum code code_of(enum template_form form, const struct piece *piece, con
     if (!at->begun &&
         (piece->kind == PIECE_OPTION || piece->kind == PIECE_AUTH || piece->kind == PIECE_VAR))
         return CODE_RAW;
-    return expr_of_record(e) && !at->in_query ? CODE_SEGMENT : CODE_ENCODED;
+    bool names = expr_of_record(e) || e->origin == FROM_GROUP;
+    return names && !at->in_query ? CODE_SEGMENT : CODE_ENCODED;
 }
 
 static enum err_code put_constant(struct buf *out, enum code code, struct slice s)

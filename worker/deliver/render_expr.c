@@ -152,6 +152,11 @@ static bool compile_constant(const struct scope *s, const struct piece *piece, s
     case PIECE_CONFLICT_FIELDS:
         set_constant(e, VALUE_TEXT, s->conflicts);
         return true;
+    case PIECE_CONFLICTS:
+        if (head &&
+            batch_conflicts(head->policies, head->field_count, head->newest_field) & piece->index)
+            set_constant(e, VALUE_TRUE, (struct slice){0});
+        return true;
     case PIECE_KEY_AS:
         compile_key_as(s, e);
         return true;
@@ -195,6 +200,9 @@ static void compile_origin(const struct scope *s, const struct piece *piece, str
     case PIECE_JOIN:
         set_origin(e, FROM_JOIN, piece->index);
         return;
+    case PIECE_GROUP:
+        set_origin(e, FROM_GROUP, piece->index);
+        return;
     case PIECE_KEY:
         compile_key(s, NULL, e);
         return;
@@ -227,6 +235,12 @@ enum err_code expr_compile(const struct scope *s, const struct piece *piece, str
     memcpy(e.filters, piece->filters, sizeof e.filters);
     *ret_expr = e;
     return ERR_OK;
+}
+
+void group_compile(const struct scope *s, const char *name, struct expr *ret_expr)
+{
+    *ret_expr = (struct expr){.origin = FROM_CONSTANT, .constant = {.kind = VALUE_ABSENT}};
+    compile_field(s, name, ret_expr);
 }
 
 bool expr_is_null(const struct expr *e)
@@ -324,6 +338,7 @@ static enum err_code record_value(struct run *r, const struct expr *e, struct va
     case FROM_AUTH:
     case FROM_VAR:
     case FROM_JOIN:
+    case FROM_GROUP:
         break;
     }
     return ERR_BUG;
@@ -348,6 +363,9 @@ enum err_code expr_value(struct run *r, const struct expr *e, struct value *v)
     case FROM_JOIN:
         *v = r->plan ? value_of(VALUE_TEXT, buf_slice(&r->plan->joined[e->index]))
                      : (struct value){.kind = VALUE_ABSENT};
+        break;
+    case FROM_GROUP:
+        *v = r->group[e->index];
         break;
     case FROM_OP:
     case FROM_KEY:

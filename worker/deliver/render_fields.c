@@ -20,6 +20,7 @@ struct nest {
     size_t count;
     uint16_t flags;
     struct slice null_text;
+    const struct tree *merge; /* the form of a list that is added; NULL: as other values */
 };
 
 static bool same_start(const struct field_path *a, const struct field_path *b, size_t levels)
@@ -67,6 +68,49 @@ static enum err_code emit_named(const struct nest *n, enum code code, struct sli
     return ERR_OK;
 }
 
+static bool is_merged(const struct nest *n, uint32_t field)
+{
+    return n->merge && n->head->policies && n->head->policies[field] == POLICY_MERGE;
+}
+
+/* A list in the form in which it is added. Null adds nothing; only a clear says it. */
+static enum err_code emit_merged(const struct nest *n, struct slice name, uint32_t field)
+{
+    struct compiler *c = n->c;
+    struct scope outside = c->scope;
+    struct expr value = {.origin = FROM_FIELD, .index = field};
+    struct nest nulls = *n;
+    uint32_t expr, null, end;
+    enum err_code rc = emit_expr(c, &value, &expr);
+    if (!rc)
+        rc = emit_jump(c, CODE_IF_NULL, expr, &null);
+    if (!rc)
+        rc = emit(c, (struct ins){.code = CODE_COMMA});
+    if (!rc)
+        rc = emit_json_string(c, name);
+    if (!rc)
+        rc = emit_texts(c, ":");
+    c->scope.cell = &value;
+    c->scope.column = name;
+    if (!rc)
+        rc = compile_tree(c, n->merge, false);
+    c->scope = outside;
+    if (!rc)
+        rc = emit_jump(c, CODE_JUMP, 0, &end);
+    if (!rc)
+        rc = emit_land(c, null);
+    nulls.flags |= FLAG_OMIT_NULL;
+    if (!rc)
+        rc = emit_named(&nulls, CODE_FIELD, name, field);
+    return rc ? rc : emit_land(c, end);
+}
+
+static enum err_code emit_leaf(const struct nest *n, struct slice name, uint32_t field)
+{
+    return is_merged(n, field) ? emit_merged(n, name, field)
+                               : emit_named(n, CODE_FIELD, name, field);
+}
+
 /* The chosen fields that begin like the like-th as far as `level` names: one JSON object. */
 static enum err_code compile_level(const struct nest *n, size_t like, size_t level)
 {
@@ -86,7 +130,8 @@ static enum err_code compile_level(const struct nest *n, size_t like, size_t lev
             return given_twice(n, path->names[level]);
         if (first != i)
             continue;
-        rc = emit_named(n, leaf ? CODE_FIELD : CODE_OPEN, path->names[level], n->chosen[i]);
+        rc = leaf ? emit_leaf(n, path->names[level], n->chosen[i])
+                  : emit_named(n, CODE_OPEN, path->names[level], n->chosen[i]);
         if (!rc && !leaf)
             rc = compile_level(n, i, level + 1);
         if (!rc && !leaf)
@@ -101,7 +146,7 @@ static enum err_code compile_flat(const struct nest *n, struct buf *name)
     for (size_t i = 0; !rc && i < n->count; i++) {
         rc = field_name(name, path_of(n, i));
         if (!rc)
-            rc = emit_named(n, CODE_FIELD, buf_slice(name), n->chosen[i]);
+            rc = emit_leaf(n, buf_slice(name), n->chosen[i]);
     }
     return rc;
 }
@@ -194,7 +239,7 @@ enum err_code compile_fields(struct compiler *c, const struct tree *map,
 {
     const struct batch_head *head = c->scope.head;
     struct null_policy policy = choice_null(c, choice, map->omit_null);
-    struct nest n = {.c = c, .head = head, .null_text = SLICE_LIT("null")};
+    struct nest n = {.c = c, .head = head, .null_text = SLICE_LIT("null"), .merge = choice->merge};
     if (!c->in_loop)
         c->plan->single = true;
     n.flags = (uint16_t)((choice_as_text(c, choice) ? FLAG_AS_TEXT : 0) |

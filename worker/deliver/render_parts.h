@@ -69,6 +69,8 @@ struct render_plan {
     size_t join_count;
     uint32_t sigv4[4];
     struct signer signer;
+    struct expr group[OBJECT_GROUP_MAX]; /* per field of group_by, of any record */
+    bool grouped;                        /* some are used */
     bool single; /* a record is needed outside a loop: the request's only one */
     bool signs_sigv4;
     bool packs; /* the body is compressed */
@@ -109,6 +111,7 @@ struct run {
     const struct value *fields; /* what $fields sends */
     const struct value *named;  /* what {{fields.x}} is */
     struct value request[REQUEST_VALUES];
+    struct value group[OBJECT_GROUP_MAX];
     char texts[REQUEST_VALUES][24];
     char trace[TRACE_BYTES], number[TRACE_BYTES], uid[UID_BYTES];
     size_t opened[PLAN_DEPTH_MAX + 1];
@@ -123,6 +126,8 @@ enum err_code run_program(struct run *r, uint32_t entry, struct buf *out) MUST_C
 /** Reads what is left of the batch, for what must be known of every record; stays at the last one.
  */
 enum err_code run_collect(struct run *r) MUST_CHECK;
+/** Takes what all records share from the first one. */
+enum err_code run_group(struct run *r) MUST_CHECK;
 
 /* ---- the request's head (render_head.c) ---- */
 
@@ -145,6 +150,8 @@ struct scope {
  * where it has filters, from the filters until they are used again). */
 enum err_code expr_compile(const struct scope *s, const struct piece *piece,
                            struct expr *ret_expr) MUST_CHECK;
+/** What a record has in a field of group_by. */
+void group_compile(const struct scope *s, const char *name, struct expr *ret_expr);
 static inline bool expr_of_record(const struct expr *e)
 {
     return e->origin >= FROM_OP;

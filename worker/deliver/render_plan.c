@@ -196,7 +196,7 @@ static void mark_policies(struct render_plan *p, const struct batch_head *head)
 {
     uint8_t bit = 0;
     memset(p->left_bits, LEFT_NEVER, p->field_count);
-    for (size_t i = 0; head->policies && i < p->field_count && bit < 64; i++)
+    for (size_t i = 0; head->policies && i < p->field_count && bit < POLICIES_LOOKED_UP_MAX; i++)
         if (head->policies[i] != POLICY_OVERWRITE)
             p->left_bits[i] = bit++;
 }
@@ -262,7 +262,10 @@ static const void *moved(struct compiler *c, const struct buf *b)
 static enum err_code compile(struct compiler *c)
 {
     struct render_plan *p = c->plan;
+    const struct object *o = c->scope.context->object;
     enum err_code rc = make_stand_ins(c);
+    for (size_t i = 0; o && i < o->group_count; i++)
+        group_compile(&c->scope, o->group_by[i], &p->group[i]);
     if (!rc)
         rc = compile_joins(c);
     if (!rc)

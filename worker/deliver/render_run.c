@@ -89,6 +89,19 @@ enum err_code run_collect(struct run *r)
     return rc;
 }
 
+enum err_code run_group(struct run *r)
+{
+    const struct object *o = r->plan->context.object;
+    bool more;
+    rewind_records(r);
+    enum err_code rc = read_record(r, &more);
+    for (size_t i = 0; !rc && more && i < o->group_count; i++)
+        rc = expr_value(r, &r->plan->group[i], &r->group[i]);
+    rewind_records(r);
+    r->at_record = false;
+    return rc;
+}
+
 /* The answer may count within the array that this value chose. */
 static enum err_code note_chosen(struct run *r, struct slice text)
 {
@@ -251,10 +264,23 @@ static enum err_code put_segment(struct run *r, const struct value *v, struct bu
     return encode_url(out, text);
 }
 
-static enum err_code put_joined(const struct join *join, const struct value *v, struct buf *out)
+/* What the list cannot carry would name other records. Its record is told apart from the others by
+ * halving, and refused alone. */
+static enum err_code check_joined(struct run *r, const struct join *join, struct slice text)
+{
+    for (size_t i = 0; join->refuse && i < text.n; i++)
+        if (text.p[i] && strchr(join->refuse, text.p[i]))
+            return err_set(r->err, batch_reader_count(r->reader) > 1 ? ERR_FULL : ERR_REFUSED,
+                           "a value with `%c` cannot be named in the destination's list of values",
+                           text.p[i]);
+    return ERR_OK;
+}
+
+static enum err_code put_joined(struct run *r, const struct join *join, const struct value *v,
+                                struct buf *out)
 {
     struct slice text = text_of_value(v);
-    enum err_code rc = ERR_OK;
+    enum err_code rc = check_joined(r, join, text);
     for (size_t at = 0; !rc && at < text.n;) {
         const struct param *hit = NULL;
         size_t n = 1;
@@ -322,7 +348,7 @@ static enum err_code put_expr(struct run *r, const struct ins *i, struct buf *ou
     case CODE_CELL:
         return put_cell(i, &v, out);
     case CODE_JOINED:
-        return put_joined(&r->plan->context.step->joins[i->b], &v, out);
+        return put_joined(r, &r->plan->context.step->joins[i->b], &v, out);
     default:
         return text_of_value(&v).n ? buf_put(out, text_of_value(&v).p, text_of_value(&v).n)
                                    : ERR_OK;

@@ -167,6 +167,15 @@ enum err_code at_judge(struct at *at, const struct delivery *d, struct rendered 
     return rc ? rc : answer_judge(plan.rules, &in, &r->arena, ret_judged, err);
 }
 
+void at_note_token(struct at *at, struct work *w)
+{
+    if (!at->token)
+        return;
+    w->token_generation = at->token->generation;
+    w->token_new = at->token->unused;
+    at->token->unused = false;
+}
+
 void at_refuse_token(struct at *at, const struct rendered *r)
 {
     const struct work *w = r->work;

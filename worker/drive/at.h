@@ -30,6 +30,9 @@ enum err_code at_judge(struct at *at, const struct delivery *d, struct rendered 
                        const struct http_answer *answer, struct judged *ret_judged,
                        struct err *err) MUST_CHECK;
 
+/** w is rendered: notes with which token. */
+void at_note_token(struct at *at, struct work *w);
+
 /** Another token is needed than the one that r was made with. */
 void at_refuse_token(struct at *at, const struct rendered *r);
 

@@ -128,7 +128,6 @@ static enum err_code find_work(struct ensured *e, const struct delivery *d, stru
     if (w.step == w.request.count)
         return err_set(err, ERR_CONFIG, "object %s of connector %s: `ensure` has no step to do",
                        e->object->name, context->connector->name);
-    w.token_generation = e->at->token ? e->at->token->generation : 0;
     *ret_work = w;
     return ERR_OK;
 }
@@ -150,8 +149,11 @@ static enum err_code render(struct prelude *p, const struct delivery *d, struct 
     if (!lasting)
         return err_set(err, ERR_NOMEM, "no memory for a request");
     rc = find_work(e, d, &out->arena, lasting, err);
+    if (rc)
+        return rc;
+    at_note_token(at, lasting);
     out->work = lasting;
-    return rc;
+    return ERR_OK;
 }
 
 /* The last step was done: known from now on, and the batch begins with it. */

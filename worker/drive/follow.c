@@ -68,13 +68,19 @@ enum err_code follow_continue(const struct progress *progress, const struct step
     return ERR_OK;
 }
 
-/* The same step again, with what it had. Whoever answered so did not mind the token: should that
- * end until then, it is renewed once more. */
+/* An answer that does not mind the token. */
+static void forget_refusals(struct progress *p)
+{
+    p->refusals = 0;
+    p->refused_new = 0;
+}
+
+/* The same step again, with what it had. */
 static enum err_code stay(struct following *f)
 {
     enum outcome_kind kind = f->o->kind;
-    if (f->progress.renewed) {
-        f->progress.renewed = false;
+    if (f->progress.refusals) {
+        forget_refusals(&f->progress);
         enum err_code rc = follow_continue(&f->progress, f->step, f->arena, f->o, f->err);
         f->o->kind = kind;
         return rc;
@@ -203,11 +209,12 @@ static enum err_code own_vars(struct following *f)
 static enum err_code follow_ok(struct following *f)
 {
     const struct step *step = f->step;
-    bool more = step->pages.given && f->judged->next_page.p;
     enum err_code rc = own_vars(f);
     if (rc)
         return rc;
-    f->progress.renewed = false;
+    bool more = step->pages.given && f->judged->next_page.p &&
+                (step->pages.until < 0 || !f->progress.vars[step->pages.until].p);
+    forget_refusals(&f->progress);
     f->progress.sent |= step->carries;
     f->progress.open |= step->opens;
     f->o->unsure = f->progress.sent;
@@ -254,7 +261,7 @@ static enum err_code follow_pending(struct following *f)
         wait_ms >= 0 ? wait_ms : (int64_t)course_again_ms(f->work->context, f->step, p->polls);
     p->step = f->work->step;
     p->polls++;
-    p->renewed = false;
+    forget_refusals(p);
     f->o->message = (struct slice){0};
     return follow_continue(p, f->step, f->arena, f->o, f->err);
 }
@@ -270,7 +277,7 @@ static enum err_code follow_goto(struct following *f)
     const struct step *step = &f->work->request.steps[to];
     p->step = to;
     p->polls = 0;
-    p->renewed = false;
+    forget_refusals(p);
     p->since_ms = f->in->delivery->now_ms;
     f->o->message = (struct slice){0};
     f->o->delay_ms = f->judged->wait_ms >= 0 ? f->judged->wait_ms
@@ -299,13 +306,17 @@ static enum err_code follow_drop(struct following *f)
 
 static enum err_code follow_auth(struct following *f, bool *ret_refused)
 {
+    struct progress *p = &f->progress;
     *ret_refused = f->in->has_token;
-    if (!f->in->has_token || f->progress.renewed) {
+    p->refusals++;
+    p->refused_new += f->work->token_new;
+    if (!f->in->has_token || p->refused_new == FOLLOW_REFUSED_NEW_MAX) {
         f->o->kind = OUTCOME_STOP;
         return ERR_OK;
     }
-    f->progress.renewed = true;
-    f->progress.step = f->work->step;
+    if (p->refusals > FOLLOW_REFUSALS_MAX)
+        return fail_attempt(f, SLICE_LIT("the destination refused one token after another"));
+    p->step = f->work->step;
     f->o->message = (struct slice){0};
     return follow_continue(&f->progress, f->step, f->arena, f->o, f->err);
 }
@@ -335,6 +346,7 @@ static enum err_code follow_act(struct following *f, bool *ret_refused)
         f->o->retry_after_ms = f->judged->wait_ms;
         return stay(f);
     case DO_RESTART:
+        f->o->retry_after_ms = f->judged->wait_ms;
         return fail_attempt(f, SLICE_LIT("the destination wants this from the beginning"));
     case DO_AUTH:
         return follow_auth(f, ret_refused);

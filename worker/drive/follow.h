@@ -15,6 +15,11 @@
 enum {
     FOLLOW_PAGES_MAX = 10000, /* of one step */
     FOLLOW_JUMPS_MAX = 16,    /* `goto` to the same or an earlier step, in one attempt */
+    /* Refusals of one request in a row for its token. One that had been used before may have ended
+     * by its use, or since it was given; a new one that is refused is no good, unless it ends
+     * within a request or so: then the next one may be better. */
+    FOLLOW_REFUSED_NEW_MAX = 3, /* of a new token, used for it first: the run ends */
+    FOLLOW_REFUSALS_MAX = 32,   /* of any: the attempt has failed */
 };
 
 struct follow_input {

@@ -134,9 +134,11 @@ static enum err_code http_render(void *state, const struct delivery *d, struct r
     if (!lasting)
         return err_set(err, ERR_NOMEM, "no memory for a request");
     rc = find_work(at, d, &out->arena, lasting, err);
-    lasting->token_generation = at->token ? at->token->generation : 0;
+    if (rc)
+        return rc;
+    at_note_token(at, lasting);
     out->work = lasting;
-    return rc;
+    return ERR_OK;
 }
 
 static enum err_code http_classify(void *state, const struct delivery *d, struct rendered *r,

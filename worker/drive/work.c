@@ -19,7 +19,7 @@ bool work_option_set(const struct work_context *context, int32_t option)
 static bool is_wanted(const struct work_context *context, const struct course *c,
                       const struct step *step, const struct slice *vars)
 {
-    if (step->if_conflicts && !c->conflicts)
+    if (step->if_conflicts && !(step->if_conflicts & c->conflicts))
         return false;
     if (step->if_var >= 0 && !vars[step->if_var].p)
         return false;
@@ -103,12 +103,9 @@ static enum err_code first_op(struct batch_reader *reader, enum record_op *ret_o
     return ERR_OK;
 }
 
-static bool has_conflicts(const struct batch_head *head)
+static uint32_t conflicts_of(const struct batch_head *head)
 {
-    bool any = head->newest_field >= 0;
-    for (size_t i = 0; head->policies && i < head->field_count; i++)
-        any |= head->policies[i] != POLICY_OVERWRITE;
-    return any;
+    return batch_conflicts(head->policies, head->field_count, head->newest_field);
 }
 
 static enum err_code find_request(struct work *w, struct batch_reader *reader, struct err *err)
@@ -126,8 +123,8 @@ static enum err_code find_request(struct work *w, struct batch_reader *reader, s
     if (max && batch_reader_count(reader) > max)
         return err_set(err, ERR_FULL, "a request of object %s holds at most %u records",
                        w->object->name, max);
-    w->request = (struct course){r->steps, (uint32_t)r->step_count,
-                                 has_conflicts(batch_reader_head(reader))};
+    w->request =
+        (struct course){r->steps, (uint32_t)r->step_count, conflicts_of(batch_reader_head(reader))};
     return ERR_OK;
 }
 

@@ -16,7 +16,7 @@
 struct course {
     const struct step *steps;
     uint32_t count;
-    bool conflicts; /* the batch has conflict policies, or newest_wins */
+    uint32_t conflicts; /* of the batch, as batch_conflicts */
 };
 
 /* For what a destination is used; borrowed by everything below. */
@@ -34,6 +34,7 @@ struct work {
     struct progress progress;
     uint32_t step;             /* of request: the one to be carried out now */
     uint64_t token_generation; /* of the token it was rendered with */
+    bool token_new;            /* which this worker got, and which nobody here used before */
 };
 
 /**

@@ -96,6 +96,27 @@ static bool body_holds(struct judge *j, enum body_test test)
     return false;
 }
 
+static bool body_matches(const struct http_answer *a, struct pattern *p)
+{
+    enum { LOOKED_AT = 4096 };
+    struct slice group;
+    return pattern_match(p, slice_of(a->body.p, a->body.n < LOOKED_AT ? a->body.n : LOOKED_AT),
+                         &group);
+}
+
+static bool session_holds(const struct condition *c, const struct batch_head *head)
+{
+    switch (c->session) {
+    case SESSION_ANY:
+        return true;
+    case SESSION_FIRST:
+        return head->sequence == 1;
+    case SESSION_LAST:
+        return head->last;
+    }
+    return false;
+}
+
 static bool records_hold(const struct condition *c, const struct rendered *r)
 {
     if (c->records == RECORDS_ONE && r->records != 1)
@@ -118,10 +139,12 @@ static bool holds(struct judge *j, const struct judge_rule *rule)
         return false;
     if (!answer_holds(c, a) || !status_holds(c, a->status) || !records_hold(c, j->in->request))
         return false;
+    if (!session_holds(c, j->in->head))
+        return false;
     for (size_t i = 0; i < c->header_count; i++)
         if (!check_header(&rule->headers[i], a, c->headers[i].name))
             return false;
-    if (!body_holds(j, c->body))
+    if (!body_holds(j, c->body) || (rule->body && !body_matches(a, rule->body)))
         return false;
     for (size_t i = 0; i < c->json_count; i++) {
         const struct doc_place *root = judge_json(j);

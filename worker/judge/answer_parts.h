@@ -27,6 +27,7 @@ struct judge_rule {
     const struct rule *as;
     const struct check *headers; /* one per header of its condition */
     const struct check *json;
+    struct pattern *body;                /* NULL: any */
     const struct verdict_plan *verdicts; /* NULL: an answer that is ok accepts all */
 };
 

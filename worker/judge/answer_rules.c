@@ -87,7 +87,7 @@ static void make_rule(struct making *m, const struct rule *as, struct judge_rule
         json[i] = json_check_of(m, &when->json[i]);
     const struct verdict_plan *plan =
         as->verdicts ? make_plan(m, as->verdicts) : m->rules->verdicts;
-    *out = (struct judge_rule){as, headers, json, plan};
+    *out = (struct judge_rule){as, headers, json, compile(m, when->body_matches), plan};
 }
 
 static void make_rules(struct making *m)

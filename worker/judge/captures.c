@@ -124,11 +124,29 @@ static struct slice next_link(struct slice text)
     return (struct slice){0};
 }
 
+/* The number behind the answer's own, where that is not the last one's. */
+static struct slice next_number(struct judge *j, const struct pages *pages)
+{
+    enum { NUMBER_MAX = 1 << 30 };
+    char text[16];
+    double own, last;
+    if (!check_number(json_text(j, &pages->next), &own) ||
+        !check_number(json_text(j, &pages->of), &last) || own < 0 || own >= last ||
+        own >= NUMBER_MAX)
+        return (struct slice){0};
+    int n = snprintf(text, sizeof text, "%d", (int)own + 1);
+    const char *copy = arena_str(j->arena, slice_of(text, (size_t)n));
+    j->no_memory = j->no_memory || !copy;
+    return slice_of(copy, copy ? (size_t)n : 0);
+}
+
 static struct slice next_page(struct judge *j)
 {
     const struct pages *pages = &j->rules->step->pages;
     struct pattern *matches = j->rules->next_page;
     size_t at = 0;
+    if (pages->of.given)
+        return next_number(j, pages);
     if (!pages->next_header)
         return fit(matched(matches, json_text(j, &pages->next)));
     struct slice text = header_next(j->in->answer, pages->next_header, &at);

@@ -3,7 +3,7 @@
 #include "worker/judge/instant.h"
 #include "worker/judge/keys.h"
 
-enum { POLICY_BITS = 64, ID_BYTES_MAX = 1024 };
+enum { ID_BYTES_MAX = 1024 };
 
 /* A field that has a policy, and where its value stands in an entry. */
 struct guarded {
@@ -15,7 +15,7 @@ struct looking {
     struct judge *j;
     const struct lookup *lookup;
     struct looked_up *found;
-    struct guarded guarded[POLICY_BITS];
+    struct guarded guarded[POLICIES_LOOKED_UP_MAX];
     size_t guarded_count;
     struct pointer updated; /* not given: it does not tell */
     struct keys keys;
@@ -85,7 +85,7 @@ static void find_guarded(struct looking *l)
         l->updated = value_pointer(l, &head->fields[head->newest_field]);
     for (size_t i = 0; head && head->policies && i < head->field_count; i++) {
         enum field_policy policy = head->policies[i];
-        if (policy == POLICY_OVERWRITE || l->guarded_count == POLICY_BITS)
+        if (policy == POLICY_OVERWRITE || l->guarded_count == POLICIES_LOOKED_UP_MAX)
             continue;
         struct guarded *g = &l->guarded[l->guarded_count++];
         g->policy = policy;

@@ -54,6 +54,9 @@ static void plan_reset(struct settle_plan *p, enum settle_kind kind)
     p->uncharge_records = false;
     p->pause_ms = 0;
     p->hold_ms = 0;
+    p->entries = 0;
+    p->rest = VERDICT_OPEN;
+    memset(p->verdicts, 0, sizeof p->verdicts);
     reset_buf(&p->result);
     for (size_t i = 0; i < ARRAY_LEN(p->payloads); i++) {
         reset_buf(&p->payloads[i]);
@@ -171,6 +174,10 @@ static struct result start_result(const struct settle_facts *f)
 
 static enum err_code put_result(struct settle_plan *p, const struct result *result, struct err *err)
 {
+    for (size_t i = 0; i < result->entry_count; i++)
+        p->verdicts[result->entries[i].verdict]++;
+    p->entries = (uint32_t)result->entry_count;
+    p->rest = result->rest;
     enum err_code rc = result_put(&p->result, result);
     return rc ? err_set(err, rc, "the result of a batch: %s", err_name(rc)) : ERR_OK;
 }
@@ -182,23 +189,8 @@ static uint32_t doubt_flag(bool doubt)
 
 /* ---- by outcome ---- */
 
-static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts *f,
-                                const struct outcome *o, struct err *err)
-{
-    struct result result = start_result(f);
-    result.message = o->message;
-    result.flags = o->bug ? RESULT_BUG : 0;
-    p->kind = SETTLE_RETRY;
-    if (f->attempts + 1 >= f->policy->attempts) {
-        p->kind = SETTLE_DONE;
-        result.rest = VERDICT_FAILED;
-        result.flags |= doubt_flag(o->unsure || f->was_unsure);
-    } else {
-        p->delay_ms = retry_delay_ms(f, o);
-    }
-    return put_result(p, &result, err);
-}
-
+/* Where a batch is part of a session it stands for `refused` and `failed`, too: a session that
+ * lacks a batch would leave something else at the destination than was meant. */
 static enum err_code plan_stop(struct settle_plan *p, const struct settle_facts *f,
                                struct slice words, bool doubt, struct err *err)
 {
@@ -211,20 +203,39 @@ static enum err_code plan_stop(struct settle_plan *p, const struct settle_facts 
     return put_result(p, &result, err);
 }
 
+static enum err_code plan_retry(struct settle_plan *p, const struct settle_facts *f,
+                                const struct outcome *o, struct err *err)
+{
+    struct result result = start_result(f);
+    result.message = o->message;
+    result.flags = o->bug ? RESULT_BUG : 0;
+    p->kind = SETTLE_RETRY;
+    if (f->attempts + 1 >= f->policy->attempts) {
+        if (o->whole)
+            return plan_stop(p, f, o->message, o->unsure, err);
+        p->kind = SETTLE_DONE;
+        result.rest = VERDICT_FAILED;
+        result.flags |= doubt_flag(o->unsure || f->was_unsure);
+    } else {
+        p->delay_ms = retry_delay_ms(f, o);
+    }
+    return put_result(p, &result, err);
+}
+
 static enum err_code plan_refused(struct settle_plan *p, const struct settle_facts *f,
                                   const struct rendered *r, const struct outcome *o,
                                   struct batch_reader *reader, struct err *err)
 {
     struct result result = start_result(f);
     result.message = o->message;
+    if (o->whole)
+        return plan_stop(p, f, o->message, o->unsure, err);
     if (r->records == 1) {
         p->kind = SETTLE_DONE;
         result.rest = VERDICT_REJECTED;
         result.flags = RESULT_SINGLE;
         return put_result(p, &result, err);
     }
-    if (o->whole) /* a session that lacks a batch would leave something else there than was meant */
-        return plan_stop(p, f, o->message, o->unsure, err);
     p->kind = SETTLE_SPLIT;
     enum err_code rc = add_halves(p, f, reader, r->ordinals, err);
     return rc ? rc : put_result(p, &result, err);
@@ -301,6 +312,8 @@ static enum err_code plan_one_verdict(struct settle_plan *p, const struct settle
                                       const struct rendered *r, const struct outcome *o,
                                       struct batch_reader *reader, struct err *err)
 {
+    if (o->whole)
+        return plan_stop(p, f, o->message, o->unsure, err);
     struct result result = start_result(f);
     result.rest = o->rest;
     result.message = o->message;
@@ -420,12 +433,14 @@ enum err_code settle_plan_unsent(struct settle_plan *p, const struct settle_fact
                                  struct err *err)
 {
     uint32_t records = batch_reader_count(reader);
+    if (f->whole) {
+        plan_reset(p, SETTLE_STOP);
+        return plan_stop(p, f, words, doubt, err);
+    }
     if (records <= 1)
         return settle_plan_all(p, f, doubt ? VERDICT_FAILED : VERDICT_REJECTED, doubt_flag(doubt),
                                words, err);
     plan_reset(p, SETTLE_SPLIT);
-    if (f->whole)
-        return plan_stop(p, f, words, doubt, err);
     p->next_group = f->first_group;
     p->next_records = f->first_carries_none ? QUEUE_NO_RECORDS : 0;
     uint32_t *ordinals = malloc(records * sizeof *ordinals);

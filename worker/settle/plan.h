@@ -47,6 +47,10 @@ struct settle_plan {
     bool throttled; /* the answer was a throttling one */
     bool stop;      /* the answer ends the run */
     struct buf result;
+    /* what the result says: of the records with an entry, and of the others */
+    uint32_t verdicts[VERDICTS];
+    uint32_t entries;
+    enum verdict rest;
     struct settle_part parts[2];
     size_t part_count;
     struct buf payloads[2];

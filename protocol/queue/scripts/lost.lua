@@ -6,6 +6,7 @@ local function end_lease(w, at, id, ends)
     local held = cmsgpack.unpack(call('HGET', LEASE, id))
     local part, costs, b = held[1], held[3], held[4]
     call('HDEL', LEASE, id)
+    call('HINCRBY', META, 'll', 1)
     call('ZREM', ENDS, id)
     if MAX_OPEN > 0 and b[B_JOB] ~= JOB_OPEN then call('SREM', P .. ':open', part) end
     for i = 1, LIMITS do w.charge(CFG[i + 3], costs[i], trusted and math.min(ends, now) or nil) end

@@ -86,4 +86,4 @@ for _, s in ipairs(call('SMEMBERS', P .. ':syncs')) do
     end
 end
 return {OK, now, throttled_left, throttled_for, (factor_now()), used, windows, syncs,
-    tonumber(call('HGET', META, 'sv')) or 0}
+    tonumber(call('HGET', META, 'sv')) or 0, tonumber(call('HGET', META, 'll')) or 0}

@@ -114,7 +114,8 @@ local function around()
 
     -- The first batch of the chosen sync waits for a limit of its own group alone: a batch of another group may
     -- overtake it, of the same sync if it is near the head, or of another. Gives {sync, list, item, lane, part,
-    -- description, costs, counters}; or nil, and when the first of the groups may go on.
+    -- description, costs, counters}; or nil, when the first of the groups may go on, and the earliest end of a
+    -- throttle that was met here: those before the chosen sync are the caller's to know.
     function go.further(chosen, check, abilities, full, group, earliest)
         local spent, passed, opens = {[group] = true}, {}, math.huge
         repeat
@@ -180,10 +181,14 @@ local function take(chosen, who, opens, abilities, full)
             local renewal = math.max(1, math.min(1000, permit_until - now))
             if not common then
                 if blocked_until == 0 then blocked_until = raw + renewal end
-                other, blocked_until, opens = around().further(chosen, check, abilities, full, b[B_GROUP] or MAIN, blocked_until)
+                local met
+                other, blocked_until, met = around().further(chosen, check, abilities, full, b[B_GROUP] or MAIN, blocked_until)
+                opens = math.min(opens, met or FAR)
             end
-            if not other and blocked_until > 0 then return idle().tokens(check, blocked_until, opens, factor_next) end
-            if not other then return idle().nothing(renewal) end
+            if not other then
+                if blocked_until == 0 then blocked_until = raw + renewal end
+                return idle().tokens(check, blocked_until, opens, factor_next)
+            end
             chosen, list, head[1], lane, part, b, costs, counters = unpack(other, 1, 8)
         end
         for i = 1, LIMITS do

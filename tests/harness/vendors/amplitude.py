@@ -70,7 +70,7 @@ class Amplitude(Vendor):
         for event in events:
             self.kept["events"].setdefault(event.get("insert_id") or len(self.kept["events"]) + 1, event)
             if event.get("user_properties"):
-                self.store("users", event["user_id"], self.properties(event["user_properties"]))
+                self.store("users", event["user_id"], self.properties(event["user_properties"], self.kept["users"].get(event["user_id"], {})))
         return Reply(200, {"code": 200, "events_ingested": len(events), "payload_size_bytes": len(call.raw),
                            "server_upload_time": int(call.wall * 1000)})
 
@@ -102,11 +102,19 @@ class Amplitude(Vendor):
         return self.throttled(None, events=throttled) if throttled else None
 
     @staticmethod
-    def properties(given):
-        """Plain properties are set; $set, $setOnce, $unset are operations."""
+    def properties(given, held):
+        """Plain properties are set; $set, $setOnce, $unset, $postInsert are operations. What is inserted is added at the end of the list,
+        unless it is there; what is no list becomes one."""
         if not any(name.startswith("$") for name in given):
             return given
-        return {**given.get("$setOnce", {}), **given.get("$set", {}), **{name: None for name in given.get("$unset", {})}}
+        once = {name: value for name, value in given.get("$setOnce", {}).items() if name not in held}
+        inserted = {}
+        for name, value in given.get("$postInsert", {}).items():
+            before = held.get(name, [])
+            before = before if isinstance(before, list) else [before]
+            values = value if isinstance(value, list) else [value]
+            inserted[name] = list(dict.fromkeys([*before, *values]))
+        return {**inserted, **once, **given.get("$set", {}), **{name: None for name in given.get("$unset", {})}}
 
     @route("POST", "/identify", "identify")
     def identify(self, call):
@@ -121,5 +129,6 @@ class Amplitude(Vendor):
         if any(self.refusal(one.get("user_id")) for one in found):
             return Reply(400, "invalid_user_properties")
         for one in found:
-            self.store("users", one.get("user_id") or one["device_id"], self.properties(one.get("user_properties", {})))
+            user = one.get("user_id") or one["device_id"]
+            self.store("users", user, self.properties(one.get("user_properties", {}), self.kept["users"].get(user, {})))
         return Reply(200, "success")

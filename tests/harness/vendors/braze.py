@@ -88,10 +88,22 @@ class Braze(Vendor):
                 return f"'{key}' is required"
         if name != "attributes" and not TIME.match(str(entry["time"])):
             return "'time' is not a valid ISO 8601 time"
+        if name == "attributes" and any(self.is_bad_change(value) for value in entry.values()):
+            return "an array is changed by lists of texts and numbers"
         if entry.get("email") and "@" not in str(entry["email"]):
             return "'email' is not a valid email address"
         refusal = self.refusal(self.name_of(entry))
         return refusal and (refusal[0] or "the data of this user is invalid")
+
+    @staticmethod
+    def is_change(value):
+        """An array attribute is changed by {"add": [..]} and {"remove": [..]} (user_attributes_object)."""
+        return isinstance(value, dict) and bool(value) and value.keys() <= {"add", "remove"}
+
+    @classmethod
+    def is_bad_change(cls, value):
+        return cls.is_change(value) and not all(isinstance(items, list) and not any(isinstance(v, (dict, list)) or v is None for v in items)
+                                                for items in value.values())
 
     def apply(self, name, entry):
         if name != "attributes":
@@ -104,9 +116,9 @@ class Braze(Vendor):
         for field, value in entry.items():
             if field in ("external_id", "_update_existing_only"):
                 continue
-            if isinstance(value, dict) and value and value.keys() <= {"add", "remove"}:
+            if self.is_change(value):
                 now = [v for v in held.get(field, []) if v not in value.get("remove", [])]
-                value = now + [v for v in value.get("add", []) if v not in now]
+                value = list(dict.fromkeys([*now, *value.get("add", [])]))
             fields[field] = value
         self.store("users", key, fields)
 

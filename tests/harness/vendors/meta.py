@@ -43,7 +43,7 @@ class Meta(Events, Vendor):
             self.born[number] = float("-inf")
 
     def documented_limits(self):
-        return [Limit("audience_hour", 190_000, 3600.0, ops={"add", "remove", "replace", "create", "find", "show"})]
+        return [Limit("audience_hour", 190_000, 3600.0, ops={"add", "remove", "replace", "create", "find", "show", "sessions"})]
 
     # ---- forms ----
 
@@ -239,6 +239,16 @@ class Meta(Events, Vendor):
                                  [member for part in sorted(session["parts"]) for member in session["parts"][part]])
         return self.received_reply(number, named["session_id"], good, samples)
 
+    @route("GET", "/{version}/{audience}/sessions", "sessions")
+    def list_sessions(self, call):
+        number, wanted = self.audience(call), call.query.get("session_id")
+        if number is None:
+            return self.not_found(call)
+        return Reply(200, {"data": [{"session_id": str(session), "stage": "uploading" if not s["finished"] else "done",
+                                     "num_received": str(self.received.get(session, 0))}
+                                    for session, s in self.sessions.items()
+                                    if s["audience"] == number and wanted in (None, str(session))]})
+
     def wrong_in_session(self, call, session, number, sequence):
         if session is None:
             if sequence != 1:
@@ -251,7 +261,7 @@ class Meta(Events, Vendor):
         if not self.alive(session):
             return self.error(2650, "the session timed out", 1870158)
         if sequence == 1:
-            self.malformed(call, "batch_seq 1 is sent again", self.error(2650, "update in progress", 1870145), "order")
+            return self.error(2650, "update in progress", 1870145)
         return None
 
     def alive(self, session):

@@ -13,6 +13,7 @@ from .vendor import Vendor, route
 from .windows import Limit
 
 INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}\Z")
+OPERATIONS = ("$delete", "$set", "$set_once", "$unset", "$add", "$union", "$append", "$remove")
 MOST_BYTES = 10 * 1024 * 1024
 
 
@@ -117,6 +118,10 @@ class Mixpanel(Vendor):
                 return self.answer(call, "invalid token")
             if self.refusal(key):
                 return self.answer(call, "a record was refused")
+            if not all(isinstance(values, list) for values in record.get("$union", {}).values()):
+                return self.answer(call, "$union takes lists")
+            if sum(name in record for name in OPERATIONS) != 1:
+                return self.answer(call, "a record holds one operation")
         for record, key in zip(records, keys):
             self.apply(call, kind, key, record)
         return self.answer(call, None)

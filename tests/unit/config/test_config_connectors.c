@@ -55,7 +55,8 @@ static const char connector_file[] =
     "        requests:\n"
     "          upsert: &write\n"
     "            url: \"{{options.base_url}}/{{object}}\"\n"
-    "            body: {json: {$records: {key: \"{{key}}\", $fields: {}}}}\n"
+    "            body: {json: {$records: {key: \"{{key}}\", $fields: {merge: {add: "
+    "\"{{cell}}\"}}}}}\n"
     "          update: upsert\n"
     "          delete: {url: \"{{options.base_url}}/delete\", group: search, timeout: 90s,\n"
     "                   body: {json: {$records: {key: \"{{key}}\"}}}}\n"
@@ -219,6 +220,47 @@ static void fields_that_do_not_fit_are_refused(void **state)
               "on_conflict: set_if_empty}]}}\n",
          "4:98", "exclude"},
         {0}});
+}
+
+/* A sync of so many mappings to a built-in connector, each on a line of its own from the fourth on.
+ */
+static void load_policies(struct folder *f, const char *destination, const char *sync, int count,
+                          const char *policy)
+{
+    static char text[16384];
+    int n = snprintf(text, sizeof text,
+                     SOURCE MODEL "destinations: {d: {%s}}\nsyncs: {s: {model: m, destination: d, "
+                                  "%s, mappings: [email,\n",
+                     destination, sync);
+    for (int i = 1; i <= count; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, "{from: f%d, to: f%d, %s},\n", i, i,
+                      policy);
+    snprintf(text + n, sizeof text - (size_t)n, "plain]}}\n");
+    load(f, text);
+}
+
+static void a_look_up_tells_64_fields_with_a_policy_apart(void **state)
+{
+    (void)state;
+    struct folder f;
+    const char *const hub[] = {"type: hubspot, token: t", "object: contacts, identify_by: email"};
+    load_policies(&f, hub[0], hub[1], 64, "on_conflict: set_if_empty");
+    assert_int_equal(f.problems.mistakes, 0);
+    folder_done(&f);
+    load_policies(&f, hub[0], hub[1], 67, "on_conflict: create_only");
+    assert_true(folder_says(&f, "sluice.yaml:69:1", "hubspot contacts asks first what is there"));
+    assert_true(folder_says(&f, "sluice.yaml:69:1", "64 fields with `on_conflict`"));
+    assert_true(folder_says(&f, "sluice.yaml:69:1", "the sync has 67: remove it from 3 mappings"));
+    assert_int_equal(f.problems.mistakes, 1);
+    folder_done(&f);
+    load_policies(&f, hub[0], hub[1], 100, "on_conflict: overwrite");
+    assert_int_equal(f.problems.mistakes, 0);
+    folder_done(&f);
+    load_policies(&f, "type: amplitude, api_key: k",
+                  "object: users, identify_by: user_id, mode: upsert", 100,
+                  "on_conflict: set_if_empty"); /* nothing is asked there */
+    assert_false(folder_says(&f, "sluice.yaml:69:1", "asks first"));
+    folder_done(&f);
 }
 
 static void what_an_object_can_do_is_let_through(void **state)
@@ -441,6 +483,7 @@ int main(void)
         cmocka_unit_test(objects_that_are_not_there_are_named),
         cmocka_unit_test(what_an_object_cannot_do_is_refused),
         cmocka_unit_test(fields_that_do_not_fit_are_refused),
+        cmocka_unit_test(a_look_up_tells_64_fields_with_a_policy_apart),
         cmocka_unit_test(what_an_object_can_do_is_let_through),
         cmocka_unit_test(what_is_not_said_comes_from_the_connector),
         cmocka_unit_test(secrets_are_gathered),

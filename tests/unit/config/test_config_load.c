@@ -59,7 +59,8 @@ static void a_small_project_gets_every_default(void **state)
     assert_int_equal(s->batch_size, 500);
     assert_int_equal(s->batch_bytes, 4 << 20);
     assert_int_equal(s->priority, PRIORITY_NORMAL);
-    assert_int_equal(s->schedule, SCHEDULE_MANUAL);
+    assert_int_equal(s->schedule.kind, SCHEDULE_MANUAL);
+    assert_int_equal(s->schedule.after_on, AFTER_ON_WARNING);
     assert_false(s->guard.max_removed.set);
     assert_ptr_equal(s->model, &p->models[0]);
     assert_ptr_equal(s->model->source, &p->sources[0]);
@@ -166,8 +167,10 @@ static void every_key_of_a_sync_is_read(void **state)
     assert_int_equal(a->batch_size, 20);
     assert_int_equal(a->first_run, FIRST_SKIP);
     assert_true(a->first_run_set);
-    assert_int_equal(a->schedule, SCHEDULE_CRON);
-    assert_string_equal(a->cron_timezone, "UTC");
+    assert_int_equal(a->schedule.kind, SCHEDULE_CRON);
+    assert_string_equal(a->schedule.line, "0 6 * * 1-5");
+    assert_int_equal(a->schedule.cron.hours, 1 << 6);
+    assert_string_equal(a->schedule.timezone, "UTC");
     assert_true(a->guard.max_removed.set && a->guard.max_removed.percent &&
                 a->guard.max_removed.value == 50);
     assert_true(a->guard.max_changed.set && !a->guard.max_changed.percent &&
@@ -177,13 +180,119 @@ static void every_key_of_a_sync_is_read(void **state)
     assert_false(b->guard.max_removed.set);
     assert_true(b->guard.allow_empty);
     assert_int_equal(b->batch_size, 20); /* no more than the limit's records */
-    assert_ptr_equal(b->after[0], a);
-    assert_int_equal(c->after_count, 2);
-    assert_int_equal(e->every_ms, 5400000);
+    assert_ptr_equal(b->schedule.after[0], a);
+    assert_int_equal(c->schedule.after_count, 2);
+    assert_int_equal(e->schedule.every_ms, 5400000);
     assert_int_equal(e->on_removed, REMOVED_CLEAR);
     assert_false(e->guard.max_removed.set);
     assert_int_equal(f.problems.count, 1); /* one note on schedules */
     assert_int_equal(f.problems.items[0].kind, PROBLEM_NOTE);
+    folder_done(&f);
+}
+
+static void every_key_of_alerts_and_logs_is_read(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    load_good(&f,
+              "settings: {log_format: json, worker_listen: '[::1]:0', warehouse_log: {source: w}}\n"
+              "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+              "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
+              "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
+              "syncs:\n"
+              "  s: {model: m, destination: d, mappings: all, freshness: 2h}\n"
+              "  t: {model: m, destination: d, mappings: all}\n"
+              "alerts:\n"
+              "  a: {type: slack, url: 'https://h/a'}\n"
+              "  b: {type: webhook, url: 'http://h/b', sign: {secret: k}, on: held, syncs: t}\n"
+              "  c: {type: pagerduty, routing_key: r, on: [failed, recovered], syncs: [s, t]}\n"
+              "  d: {type: email, smtp: 'smtps://h:465', user: u, password: p, from: a@b.c,\n"
+              "      to: [d@e.f, g@h.i], warning_above: 5%, ca_file: ca.pem}\n");
+    const struct project *p = f.project;
+    assert_int_equal(p->settings.log_format, LOG_JSON);
+    assert_string_equal(p->settings.worker_listen, "[::1]:0");
+    assert_ptr_equal(p->settings.warehouse_log, &p->sources[0]);
+    assert_string_equal(p->settings.warehouse_schema, "sluice");
+    assert_int_equal(p->syncs[0].freshness_ms, 7200000);
+    assert_int_equal(p->syncs[1].freshness_ms, 0);
+    assert_int_equal(p->alert_count, 4);
+    const struct alert *a = &p->alerts[0], *b = &p->alerts[1], *c = &p->alerts[2],
+                       *d = &p->alerts[3];
+    assert_string_equal(a->url, "https://h/a");
+    assert_int_equal(a->on, ALERT_ON_ALL);
+    assert_int_equal(a->sync_count, 0);
+    assert_false(a->warning_above.set);
+    assert_string_equal(b->secret, "k");
+    assert_int_equal(b->on, ALERT_ON_HELD);
+    assert_int_equal(b->sync_count, 1);
+    assert_ptr_equal(b->syncs[0], &p->syncs[1]);
+    assert_string_equal(c->routing_key, "r");
+    assert_string_equal(c->url, "https://events.pagerduty.com/v2/enqueue");
+    assert_int_equal(c->on, ALERT_ON_FAILED | ALERT_ON_RECOVERED);
+    assert_int_equal(c->sync_count, 2);
+    assert_int_equal(d->to_count, 2);
+    assert_string_equal(d->to[1], "g@h.i");
+    assert_string_equal(d->password, "p");
+    assert_true(d->warning_above.set && d->warning_above.percent && d->warning_above.value == 5);
+    assert_int_equal(d->ca_file[0], '/');
+    folder_done(&f);
+}
+
+static void every_kind_of_schedule_is_read(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    load_good(
+        &f, "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+            "models:\n"
+            "  m: {source: w, primary_key: id, sql: select 1}\n"
+            "  b: {source: w, primary_key: id, dbt: {manifest: target/manifest.json, model: b}}\n"
+            "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
+            "syncs:\n"
+            "  a: {model: m, destination: d, mappings: all, schedule: {every: 15m, offset: 5m, "
+            "jitter: 30s, missed: skip, overlap: skip}}\n"
+            "  b: {model: m, destination: d, mappings: all, schedule: {cron: '@daily', jitter: "
+            "1h}}\n"
+            "  c: {model: m, destination: d, mappings: all, schedule: {after: [b, a], on: any}}\n"
+            "  e: {model: m, destination: d, mappings: all, schedule: {on_change: select 1}}\n"
+            "  f: {model: b, destination: d, mappings: all, schedule: {on_change: select 2, every: "
+            "5m}}\n"
+            "  g: {model: b, destination: d, mappings: all, schedule: {dbt: {}}}\n"
+            "  h: {model: m, destination: d, mappings: all, schedule: {dbt: {run_results: "
+            "/x/run.json, model: z}, every: 1m}}\n"
+            "  i: {model: m, destination: d, mappings: all, schedule: {after: c, on: success}}\n");
+    const struct schedule *a = &project_sync(f.project, "a")->schedule,
+                          *b = &project_sync(f.project, "b")->schedule,
+                          *c = &project_sync(f.project, "c")->schedule,
+                          *e = &project_sync(f.project, "e")->schedule,
+                          *g = &project_sync(f.project, "g")->schedule,
+                          *h = &project_sync(f.project, "h")->schedule;
+    assert_int_equal(a->kind, SCHEDULE_EVERY);
+    assert_true(a->every_ms == 900000 && a->offset_ms == 300000 && a->jitter_ms == 30000);
+    assert_true(a->missed == MISSED_SKIP && a->overlap == OVERLAP_SKIP);
+    assert_int_equal(b->kind, SCHEDULE_CRON);
+    assert_true(b->missed == MISSED_RUN_ONCE && b->overlap == OVERLAP_QUEUE);
+    assert_true(b->jitter_ms == 3600000 && b->every_ms == 0 && b->timezone == NULL);
+    assert_true(b->cron.minutes == 1 && b->cron.hours == 1);
+    assert_int_equal(c->kind, SCHEDULE_AFTER);
+    assert_true(c->after_count == 2 && c->after_on == AFTER_ON_ANY);
+    assert_string_equal(c->after[0]->name, "b");
+    assert_int_equal(project_sync(f.project, "i")->schedule.after_on, AFTER_ON_SUCCESS);
+    assert_int_equal(e->kind, SCHEDULE_ON_CHANGE);
+    assert_string_equal(e->query, "select 1");
+    assert_int_equal(e->every_ms, 30000);
+    assert_int_equal(project_sync(f.project, "f")->schedule.every_ms, 300000);
+    char beside[512];
+    snprintf(beside, sizeof beside, "%s/target/run_results.json", f.project->dir);
+    assert_int_equal(g->kind, SCHEDULE_DBT);
+    assert_string_equal(g->run_results, beside);
+    assert_string_equal(g->dbt_model, "b");
+    assert_int_equal(g->every_ms, 10000);
+    assert_string_equal(h->run_results, "/x/run.json");
+    assert_string_equal(h->dbt_model, "z");
+    assert_int_equal(h->every_ms, 60000);
     folder_done(&f);
 }
 
@@ -362,7 +471,7 @@ static void the_fingerprint_follows_what_is_sent(void **state)
     }
 }
 
-static void a_worker_does_without_the_secrets_of_sources(void **state)
+static void a_worker_does_without_the_secrets_of_sources_and_alerts(void **state)
 {
     (void)state;
     struct folder f;
@@ -371,7 +480,8 @@ static void a_worker_does_without_the_secrets_of_sources(void **state)
     const char *text = "sources: {w: {type: postgres, url: \"${SLUICE_T_NONE}\"}}\n"
                        "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
                        "destinations: {d: {type: webhook, url: \"http://h/\", bearer: x}}\n"
-                       "syncs: {s: {model: m, destination: d, mappings: all}}\n";
+                       "syncs: {s: {model: m, destination: d, mappings: all}}\n"
+                       "alerts: {a: {type: slack, url: \"http://${SLUICE_T_NONE}\"}}\n";
     unsetenv("SLUICE_T_NONE");
     folder_init(&f);
     folder_load_text(&f, text);
@@ -395,12 +505,14 @@ int main(void)
         cmocka_unit_test(a_small_project_gets_every_default),
         cmocka_unit_test(every_key_is_read),
         cmocka_unit_test(every_key_of_a_sync_is_read),
+        cmocka_unit_test(every_key_of_alerts_and_logs_is_read),
+        cmocka_unit_test(every_kind_of_schedule_is_read),
         cmocka_unit_test(mappings_and_transforms_are_read),
         cmocka_unit_test(values_come_from_the_environment_and_from_files),
         cmocka_unit_test(files_are_merged_and_others_are_skipped),
         cmocka_unit_test(aliases_and_merge_keys_work),
         cmocka_unit_test(the_fingerprint_follows_what_is_sent),
-        cmocka_unit_test(a_worker_does_without_the_secrets_of_sources),
+        cmocka_unit_test(a_worker_does_without_the_secrets_of_sources_and_alerts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

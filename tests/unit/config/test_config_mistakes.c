@@ -218,7 +218,39 @@ static void mistakes_of_limits_have_places(void **state)
         {D
          "quota: e}, e: {type: webhook, url: 'http://h', rate_limits: [{requests: 1, per: s}]}}\n",
          "1:63", "differ in `rate_limits`"},
-        {"alerts: {slack: {channel: x}}\n", "1:10", "not supported by this version"},
+        {0}});
+}
+
+#define S2 SOURCE MODEL DESTINATION SYNC "mappings: all}}\nsettings: "
+#define A SOURCE MODEL DESTINATION SYNC "mappings: all}}\nalerts: "
+static void mistakes_of_alerts_have_places(void **state)
+{
+    (void)state;
+    check_cases((const struct mistake_case[]){
+        {A "{a: {url: 'http://h'}}\n", "5:10", "`type`"},
+        {A "{a: {type: slak, url: 'http://h'}}\n", "5:20", "slack"},
+        {A "{a: {type: slack}}\n", "5:10", "has no `url`"},
+        {A "{a: {type: slack, url: 'ftp://h'}}\n", "5:32", "must begin with https://"},
+        {A "{a: {type: slack, url: 'http://h', routing_key: k}}\n", "5:44", "does not belong"},
+        {A "{a: {type: slack, url: 'http://h', on: [failed, ok]}}\n", "5:57", "failed"},
+        {A "{a: {type: slack, url: 'http://h', on: []}}\n", "5:48", "is empty"},
+        {A "{a: {type: slack, url: 'http://h', syncs: [t]}}\n", "5:52", "sync"},
+        {A "{a: {type: slack, url: 'http://h', warning_above: 5x}}\n", "5:59", "percentage"},
+        {A "{a: {type: webhook, url: 'http://h', sign: k}}\n", "5:52", "{secret: …}"},
+        {A "{a: {type: pagerduty}}\n", "5:10", "has no `routing_key`"},
+        {A "{a: {type: email, smtp: 'http://h', from: a@b.c, to: a@b.c}}\n", "5:33", "smtp://"},
+        {A "{a: {type: email, smtp: 'smtp://u:p@h', from: a@b.c, to: a@b.c}}\n", "5:33",
+         "keys of their own"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: 'a b@c', to: a@b.c}}\n", "5:51",
+         "no e-mail address"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: a@b.c, to: [a@b.c, b]}}\n", "5:70",
+         "no e-mail address"},
+        {A "{a: {type: email, smtp: 'smtp://h', from: a@b.c, to: a@b.c, password: p}}\n", "5:79",
+         "needs a `user`"},
+        {S2 "{log_format: xml}\n", "5:24", "json"},
+        {S2 "{worker_listen: nowhere}\n", "5:27", "`worker_listen` must be"},
+        {S2 "{warehouse_log: {source: v}}\n", "5:36", "source"},
+        {S2 "{warehouse_log: {schema: v}}\n", "5:27", "`source`"},
         {0}});
 }
 
@@ -265,7 +297,25 @@ static void mistakes_of_syncs_have_places(void **state)
         {S "mappings: all, schedule: {after: s}}}\n", "4:72", "circle"},
         {S "mappings: all, schedule: {stream: {from: cdc}}}}\n", "4:73",
          "not supported by this version"},
-        {S "mappings: all, schedule: on_change}}\n", "4:64", "not supported by this version"},
+        {S "mappings: all, schedule: on_change}}\n", "4:64", "manual or a map"},
+        {S "mappings: all, schedule: {on_change: ' ; '}}}\n", "4:76", "no statement"},
+        {S "mappings: all, schedule: {on_change: select 1, every: 10ms}}}\n", "4:93", "from 1s"},
+        {S "mappings: all, schedule: {on_change: select 1, cron: '* * * * *'}}}\n", "4:65",
+         "exclude each other"},
+        {S "mappings: all, schedule: {dbt: {model: m}}}}\n", "4:70", "no `run_results`"},
+        {S "mappings: all, schedule: {dbt: {run_results: r.json}}}}\n", "4:70", "no `model`"},
+        {S "mappings: all, schedule: {dbt: {run_results: r, model: m, in: m}}}}\n", "4:97",
+         "unknown key"},
+        {S "mappings: all, schedule: {dbt: yes}}}\n", "4:70", "must be a map"},
+        {S "mappings: all, schedule: {every: 1h, offset: 1h}}}\n", "4:84", "less than `every`"},
+        {S "mappings: all, schedule: {every: 1h, jitter: 2h}}}\n", "4:84", "less than `every`"},
+        {S "mappings: all, schedule: {cron: '@daily', offset: 1h}}}\n", "4:89",
+         "`offset` belongs to `every`"},
+        {S "mappings: all, schedule: {every: 1h, on: any}}}\n", "4:80", "belongs to `after`"},
+        {S "mappings: all, schedule: {every: 1h, missed: never}}}\n", "4:84", "run_once, skip"},
+        {S "mappings: all, schedule: {every: 1h, overlap: never}}}\n", "4:85", "queue, skip"},
+        {S "mappings: all, schedule: {on_change: select 1, missed: skip}}}\n", "4:94",
+         "belongs to `every` and `cron`"},
         {0}});
 }
 
@@ -345,6 +395,7 @@ int main(void)
         cmocka_unit_test(mistakes_of_models_have_places),
         cmocka_unit_test(mistakes_of_destinations_have_places),
         cmocka_unit_test(mistakes_of_limits_have_places),
+        cmocka_unit_test(mistakes_of_alerts_have_places),
         cmocka_unit_test(mistakes_of_syncs_have_places),
         cmocka_unit_test(mistakes_of_mappings_have_places),
     };

@@ -85,6 +85,27 @@ static void circles_of_after_are_found(void **state)
     folder_done(&f);
 }
 
+static void what_after_cannot_mean_is_told(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_init(&f);
+    folder_load_text(&f, SOURCE MODEL DESTINATION
+                     "syncs:\n"
+                     "  a: {model: m, destination: d, mappings: all}\n"
+                     "  b: {model: m, destination: d, mappings: all, schedule: {after: [a, a]}}\n"
+                     "  c: {model: m, destination: d, mappings: all, schedule: {after: []}}\n"
+                     "  e: {model: m, destination: d, mappings: all, schedule: {after: a, on: "
+                     "failure}}\n"
+                     "  f: {model: m, destination: d, mappings: all, schedule: {after: bb}}\n");
+    assert_true(folder_says(&f, "sluice.yaml:6:70", "\"a\" is twice in `after`"));
+    assert_true(folder_says(&f, "sluice.yaml:7:66", "`after` is empty"));
+    assert_true(folder_says(&f, "sluice.yaml:8:73", "allowed: success, warning, any"));
+    assert_true(folder_says(&f, "sluice.yaml:9:66", "did you mean"));
+    assert_int_equal(f.problems.mistakes, 4);
+    folder_done(&f);
+}
+
 static void folders_without_a_project_say_so(void **state)
 {
     (void)state;
@@ -199,6 +220,7 @@ int main(void)
         cmocka_unit_test(all_mistakes_are_told_at_once),
         cmocka_unit_test(mistakes_between_files_name_both),
         cmocka_unit_test(circles_of_after_are_found),
+        cmocka_unit_test(what_after_cannot_mean_is_told),
         cmocka_unit_test(folders_without_a_project_say_so),
         cmocka_unit_test(nothing_grows_without_a_limit),
         cmocka_unit_test(thousands_of_mistakes_are_cut_short),

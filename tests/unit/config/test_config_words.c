@@ -194,13 +194,51 @@ static void cron_lines_are_checked(void **state)
         {"0 0 30 feb *", "no month"},
         {"99999999999 * * * *", "minute"},
     };
+    struct cron cron;
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        if (cron_problem(good[i]))
-            fail_msg("%s: %s", good[i], cron_problem(good[i]));
+        if (cron_read(good[i], &cron))
+            fail_msg("%s: %s", good[i], cron_read(good[i], &cron));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        const char *problem = cron_problem(bad[i].text);
+        const char *problem = cron_read(bad[i].text, &cron);
         if (!problem || !strstr(problem, bad[i].words))
             fail_msg("%s: %s", bad[i].text, problem ? problem : "(fine)");
+    }
+}
+
+static void cron_lines_become_sets(void **state)
+{
+    (void)state;
+    const uint64_t every_minute = (1ull << 60) - 1;
+    const uint32_t every_hour = (1u << 24) - 1, every_day = ~1u;
+    const uint16_t every_month = 0x1ffe;
+    static const uint8_t all_week = 0x7f;
+    const struct {
+        const char *text;
+        struct cron cron;
+    } cases[] = {
+        {"* * * * *", {every_minute, every_hour, every_day, every_month, all_week, true, true}},
+        {"0 6 * * 1-5", {1, 1u << 6, every_day, every_month, 0x3e, true, false}},
+        {"0 6 * * MON-fri", {1, 1u << 6, every_day, every_month, 0x3e, true, false}},
+        {"30 0 1,15 JAN 7", {1ull << 30, 1, 0x8002, 2, 1, false, false}},
+        {"0 0 * * fri-sun", {1, 1, every_day, every_month, 0x61, true, false}},
+        {"0 0 * * 5-7", {1, 1, every_day, every_month, 0x61, true, false}},
+        {"0 0 * * sun-tue", {1, 1, every_day, every_month, 0x07, true, false}},
+        {"50/4 20-22 */10 oct-dec *",
+         {1ull << 50 | 1ull << 54 | 1ull << 58, 7u << 20, 1u << 1 | 1u << 11 | 1u << 21 | 1u << 31,
+          7u << 10, all_week, true, true}},
+        {"@hourly", {1, every_hour, every_day, every_month, all_week, true, true}},
+        {"@daily", {1, 1, every_day, every_month, all_week, true, true}},
+        {"@weekly", {1, 1, every_day, every_month, 1, true, false}},
+        {"@monthly", {1, 1, 2, every_month, all_week, false, true}},
+        {"@yearly", {1, 1, 2, 2, all_week, false, true}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct cron is, want = cases[i].cron;
+        assert_null(cron_read(cases[i].text, &is));
+        if (is.minutes != want.minutes || is.hours != want.hours || is.days != want.days ||
+            is.months != want.months || is.weekdays != want.weekdays ||
+            is.any_day != want.any_day || is.any_weekday != want.any_weekday)
+            fail_msg("%s", cases[i].text);
     }
 }
 
@@ -232,6 +270,7 @@ int main(void)
         cmocka_unit_test(sizes_tell_thousands_from_1024),
         cmocka_unit_test(percentages_and_periods_are_read),
         cmocka_unit_test(cron_lines_are_checked),
+        cmocka_unit_test(cron_lines_become_sets),
         cmocka_unit_test(the_nearest_name_is_what_was_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,6 +112,9 @@ static const char batch_object[] =
     "    batch_bytes: 1MB\n"
     "    max_item_bytes: 32kB\n"
     "    max_values: 1000\n"
+    "    group_by: [account, email]\n"
+    "    order_by: \"{{identify_by}}\"\n"
+    "    unique_by: name\n"
     "    lane_by: account\n"
     "    hold: 1s\n"
     "    fields_as: text\n"
@@ -119,7 +122,7 @@ static const char batch_object[] =
     "    requests:\n"
     "      upsert:\n"
     "        url: \"{{options.base_url}}/{{object}}/batch?x={{key_as|raw}}\"\n"
-    "        query: {page: \"{{records}}\"}\n"
+    "        query: {page: \"{{records}}\", of: \"{{group.email|lower}}\"}\n"
     "        headers: {Revision: \"2026\"}\n"
     "        gzip: \"{{options.gzip}}\"\n"
     "        idempotency: Idempotency-Key\n"
@@ -262,6 +265,11 @@ static void object_words_become_capabilities(void **state)
     assert_int_equal(o->max_item_bytes, 32000);
     assert_int_equal(o->max_values, 1000);
     assert_string_equal(o->lane_field, "account");
+    assert_int_equal(o->group_count, 2);
+    assert_string_equal(o->group_by[0], "account");
+    assert_string_equal(o->group_by[1], "email");
+    assert_string_equal(o->order_by, "{{identify_by}}");
+    assert_string_equal(o->unique_by, "name");
     assert_int_equal(o->hold_ms, 1000);
     assert_int_equal(o->fields_as, AS_TEXT);
     assert_int_equal(o->null.kind, NULL_TEXT);

@@ -318,6 +318,30 @@ static void a_batch_of_a_session_is_never_halved(void **state)
     bench_close(&b);
 }
 
+static void a_session_that_would_lack_a_batch_ends_the_run(void **state)
+{
+    (void)state;
+    struct outcome ends[] = {
+        {.kind = OUTCOME_RETRY}, /* its last attempt */
+        {.kind = OUTCOME_REFUSED},
+        {.kind = OUTCOME_ALL, .rest = VERDICT_REJECTED},
+        {.kind = OUTCOME_ALL, .rest = VERDICT_FAILED},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        struct bench b;
+        bench_open(&b, 1);
+        b.facts.attempts = 2;
+        b.facts.was_unsure = true;
+        ends[i].whole = true;
+        ends[i].retry_after_ms = -1;
+        struct result r = plan(&b, &ends[i]);
+        assert_int_equal(b.plan.kind, SETTLE_STOP);
+        assert_int_equal(r.rest, VERDICT_CANCELLED);
+        assert_int_equal(r.flags, RESULT_STOP | RESULT_DOUBT);
+        bench_close(&b);
+    }
+}
+
 static void one_verdict_for_all_but_those_with_their_own(void **state)
 {
     (void)state;
@@ -441,6 +465,7 @@ int main(void)
         cmocka_unit_test(a_failed_or_throttled_step_keeps_what_is_known),
         cmocka_unit_test(halves_begin_anew_with_their_first_request),
         cmocka_unit_test(a_batch_of_a_session_is_never_halved),
+        cmocka_unit_test(a_session_that_would_lack_a_batch_ends_the_run),
         cmocka_unit_test(one_verdict_for_all_but_those_with_their_own),
         cmocka_unit_test(a_warning_goes_with_what_was_accepted),
         cmocka_unit_test(no_record_is_lost_or_counted_twice_whatever_is_listed),

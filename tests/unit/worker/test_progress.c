@@ -20,7 +20,9 @@ static struct progress sample(struct arena *a)
     p.polls = 17;
     p.jumps = 2;
     p.since_ms = 1700000000123;
-    p.renewed = p.sent = p.open = true;
+    p.refusals = 7;
+    p.refused_new = 2;
+    p.sent = p.open = true;
     p.vars[0] = SLICE_LIT("job-1");
     p.vars[1] = SLICE_LIT("");
     static struct progress_record records[] = {
@@ -44,7 +46,8 @@ static void assert_same(const struct progress *a, const struct progress *b)
     assert_int_equal(a->polls, b->polls);
     assert_int_equal(a->jumps, b->jumps);
     assert_int_equal(a->since_ms, b->since_ms);
-    assert_int_equal(a->renewed, b->renewed);
+    assert_int_equal(a->refusals, b->refusals);
+    assert_int_equal(a->refused_new, b->refused_new);
     assert_int_equal(a->sent, b->sent);
     assert_int_equal(a->open, b->open);
     assert_int_equal(a->var_count, b->var_count);

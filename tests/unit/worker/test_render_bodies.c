@@ -214,6 +214,28 @@ static void joined_texts_are_escaped_and_skip_what_is_absent(void **state)
     kit_done(&k);
 }
 
+static void a_value_that_a_list_cannot_carry_refuses_its_record_alone(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct kit k;
+    struct render_input in = {0};
+    struct err err;
+    sample_make(&s);
+    kit_init(&k);
+    struct join joins[] = {
+        {.name = "keys", .each = kit_template(&k, "{{key}}"), .by = ",", .refuse = ",\""}};
+    k.step.joins = joins;
+    k.step.join_count = 1;
+    k.step.url = kit_template(&k, "http://x/q?q={{joins.0}}");
+    assert_int_equal(kit_render(&k, &BATCH, s.records, 3, &in, &err), ERR_FULL);
+    assert_int_equal(kit_render(&k, &BATCH, s.records + 1, 1, &in, &err), ERR_REFUSED);
+    assert_non_null(strstr(err.text, "a value with `\"`"));
+    assert_int_equal(kit_render(&k, &BATCH, s.records, 1, &in, &err), ERR_OK);
+    assert_string_equal(k.rendered.url, "http://x/q?q=1");
+    kit_done(&k);
+}
+
 static void a_request_without_a_body_has_none_and_knows_its_records(void **state)
 {
     (void)state;
@@ -271,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_csv_of_removals_holds_the_keys),
         cmocka_unit_test(a_form_is_percent_encoded),
         cmocka_unit_test(joined_texts_are_escaped_and_skip_what_is_absent),
+        cmocka_unit_test(a_value_that_a_list_cannot_carry_refuses_its_record_alone),
         cmocka_unit_test(a_request_without_a_body_has_none_and_knows_its_records),
         cmocka_unit_test(auth_adds_members_at_the_root_alone),
     };

@@ -1,0 +1,135 @@
+/* sluice up, sluice-scheduler: the service, with or without workers of its own. */
+#include "scheduler/cli/cli.h"
+#include "scheduler/cli/scheduler_main.h"
+#include "scheduler/service/service.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { WORKERS_OPTION_MAX = 64 };
+
+static void on_up(void *ctx, const struct project *project, const char *url)
+{
+    (void)ctx;
+    size_t by_time = 0;
+    for (size_t i = 0; i < project->sync_count; i++)
+        by_time += project->syncs[i].schedule.kind != SCHEDULE_MANUAL;
+    printf("sluice is up: %zu sync%s, %zu of them by schedule\n", project->sync_count,
+           project->sync_count == 1 ? "" : "s", by_time);
+    if (url)
+        printf("dashboard and API: %s\n", url);
+    puts("Ctrl-C stops it; nothing is lost by that");
+    fflush(stdout);
+}
+
+static void on_stopping(void *ctx)
+{
+    (void)ctx;
+    puts("finishing what is in flight; Ctrl-C again stops at once (nothing is lost either way)");
+    fflush(stdout);
+}
+
+static int serve(const struct cli_options *opts, const struct log *log, bool own_workers)
+{
+    struct project *project = NULL;
+    struct err err = {0};
+    int status = cli_load(opts, &project);
+    if (!status)
+        status = cli_check_rotation(project, opts->workers);
+    if (status) {
+        project_free(project);
+        return status;
+    }
+    struct service_options o = {
+        .project = project,
+        .no_workers = !own_workers && project->settings.redis && !opts->workers,
+        .workers = cli_workers_for(project, opts->workers),
+        .log = log,
+        .on_up = opts->json ? NULL : on_up,
+        .on_stopping = opts->json ? NULL : on_stopping,
+    };
+    enum err_code rc = service_run(&o, &err);
+    return rc ? cli_fail(&err) : EXIT_OK;
+}
+
+int command_up(const struct cli_options *opts)
+{
+    struct log log = {.program = "sluice", .level = LOG_INFO, .fd = STDERR_FILENO};
+    return serve(opts, &log, true);
+}
+
+/* ---- sluice-scheduler ---- */
+
+static const char usage[] =
+    "Usage: sluice-scheduler [OPTION…]\n\n"
+    "Runs the project's syncs as their schedules say, serves the API and the dashboard, until a\n"
+    "signal stops it. SIGHUP reads the project folder again.\n\n"
+    "Without `settings.redis` it brings a private Redis and workers of its own, as `sluice up`\n"
+    "does; with it, workers are started elsewhere (sluice-worker) unless --workers says how many\n"
+    "to start here.\n\n"
+    "Options:\n"
+    "  -C, --directory DIR  the project folder (default: the current one)\n"
+    "      --workers N      worker processes to start here\n"
+    "      --help           this text\n"
+    "      --version        print the version\n\n"
+    "Exit status: 0 stopped by a signal, 2 it cannot go on, 64 bad usage, 69 it cannot listen,\n"
+    "75 the state directory is in use, 78 bad configuration.\n";
+
+enum { OPT_HELP = 256, OPT_VERSION, OPT_WORKERS };
+
+static const struct option options[] = {
+    {"directory", required_argument, NULL, 'C'},
+    {"workers", required_argument, NULL, OPT_WORKERS},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static int bad_usage(const char *what)
+{
+    fprintf(stderr, "sluice-scheduler: %s; see sluice-scheduler --help\n", what);
+    return EXIT_USAGE;
+}
+
+/* EXIT_OK and *ret_run, or the status to end with. */
+static int parse(int argc, char **argv, struct cli_options *o, bool *ret_run)
+{
+    int letter;
+    *ret_run = false;
+    opterr = 0;
+    while ((letter = getopt_long(argc, argv, "C:", options, NULL)) != -1) {
+        char *end;
+        switch (letter) {
+        case 'C':
+            o->dir = optarg;
+            break;
+        case OPT_WORKERS:
+            o->workers = (uint32_t)strtoul(optarg, &end, 10);
+            if (*end || end == optarg || !o->workers || o->workers > WORKERS_OPTION_MAX)
+                return bad_usage("--workers takes a number from 1 to 64");
+            break;
+        case OPT_HELP:
+            fputs(usage, stdout);
+            return EXIT_OK;
+        case OPT_VERSION:
+            return command_version(o);
+        default:
+            return bad_usage("there is no such option, or it lacks its value");
+        }
+    }
+    if (optind < argc)
+        return bad_usage("it takes no arguments");
+    *ret_run = true;
+    return EXIT_OK;
+}
+
+int scheduler_main(int argc, char **argv)
+{
+    struct cli_options o = {.dir = ".", .json = true};
+    struct log log = {.program = "sluice-scheduler", .level = LOG_INFO, .fd = STDERR_FILENO};
+    bool run;
+    int status = parse(argc, argv, &o, &run);
+    return run ? serve(&o, &log, false) : status;
+}

@@ -1,0 +1,50 @@
+/*
+ * What a planned run would send: read from its spool, before anything is sent.
+ *
+ * Takes a spool and the sync, gives samples of each kind of change, the first batch as it would be
+ * queued, and the least time that the limits allow. Reads only. Memory: samples and one batch.
+ */
+#ifndef SLUICE_PLAN_PLAN_H
+#define SLUICE_PLAN_PLAN_H
+
+#include "protocol/config/config.h"
+#include "scheduler/batch/frame.h"
+#include "scheduler/state/runs.h"
+
+struct event_base;
+
+enum {
+    PLAN_SAMPLES_MAX = 100,
+    PLAN_SAMPLE_BYTES_MAX = 64 << 10, /* of key or fields as JSON; longer ones are left out */
+    PLAN_CLASSES = RECORD_REMOVED + 1,
+    PLAN_DIGEST_BYTES = 33, /* 32 hex digits */
+};
+
+struct plan_sample {
+    enum record_op op;
+    char *key;    /* JSON object */
+    char *fields; /* JSON object; NULL: none are sent, or too long */
+};
+
+struct plan {
+    struct plan_sample *samples[PLAN_CLASSES]; /* by enum record_class */
+    size_t sample_count[PLAN_CLASSES];
+    uint64_t batches;
+    uint64_t records;
+    uint64_t least_ms;              /* the limits do not allow it sooner; 0: they do not matter */
+    struct buf first;               /* the first batch, sealed; empty: none */
+    char digest[PLAN_DIGEST_BYTES]; /* of everything that would be sent */
+};
+
+/**
+ * Reads the spool at path. sync may be NULL (no estimate). samples: of each kind, at most
+ * PLAN_SAMPLES_MAX. Errors: ERR_NOTFOUND, ERR_INVALID (damaged), ERR_NOMEM. plan_done in any case.
+ */
+enum err_code plan_read(struct event_base *base, const char *path, const struct sync *sync,
+                        size_t samples, struct plan *ret_plan, struct err *err) MUST_CHECK;
+void plan_done(struct plan *plan);
+
+/** "added", "changed", "removed". */
+const char *plan_class_name(enum record_class class);
+
+#endif

@@ -1,0 +1,353 @@
+/* Reads: samples of the control. Writes: text. A crash here: nothing is lost, nothing is kept. */
+#include "scheduler/report/metrics.h"
+
+#include "protocol/base/exposition.h"
+#include "scheduler/report/samples.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MEMBER(m) offsetof(struct run_counts, m)
+
+/* A member of the counts, under a word of its own. */
+struct word {
+    const char *word;
+    size_t offset;
+};
+
+static const struct word verdicts[] = {
+    {"succeeded", MEMBER(succeeded)},
+    {"rejected", MEMBER(rejected)},
+    {"failed", MEMBER(failed)},
+    {"cancelled", MEMBER(cancelled)},
+};
+static const struct word classes[] = {
+    {"added", MEMBER(added)},     {"changed", MEMBER(changed)},
+    {"removed", MEMBER(removed)}, {"unchanged", MEMBER(unchanged)},
+    {"invalid", MEMBER(invalid)}, {"quarantined", MEMBER(quarantined)},
+};
+static const struct {
+    const char *metric;
+    size_t offset;
+    const char *help;
+} totals[] = {
+    {"sluice_rows_total", MEMBER(rows), "Rows read from the warehouse."},
+    {"sluice_requests_total", MEMBER(requests), "Requests sent to the destination."},
+    {"sluice_retries_total", MEMBER(retries), "Requests that repeated an earlier one."},
+    {"sluice_sent_bytes_total", MEMBER(bytes), "Bytes of request bodies."},
+};
+
+static uint64_t count_at(const struct run_counts *counts, size_t offset)
+{
+    return *(const uint64_t *)((const char *)counts + offset);
+}
+
+/* ---- syncs: counters ---- */
+
+static void put_words(struct exposition *x, const struct samples *s, const char *label,
+                      const struct word *words, size_t count)
+{
+    for (size_t i = 0; i < s->sync_count; i++)
+        for (size_t k = 0; k < count; k++)
+            exposition_count(x, LABELS({"sync", s->syncs[i].sync->name}, {label, words[k].word}),
+                             count_at(&s->syncs[i].ledger.counts, words[k].offset));
+}
+
+static void put_counters(struct exposition *x, const struct samples *s)
+{
+    exposition_begin(x, "sluice_records_total", "counter", "Planned records, by their verdict.");
+    put_words(x, s, "verdict", verdicts, ARRAY_LEN(verdicts));
+    exposition_begin(x, "sluice_changes_total", "counter", "What rows turned out to be.");
+    put_words(x, s, "class", classes, ARRAY_LEN(classes));
+    for (size_t k = 0; k < ARRAY_LEN(totals); k++) {
+        exposition_begin(x, totals[k].metric, "counter", totals[k].help);
+        for (size_t i = 0; i < s->sync_count; i++)
+            exposition_count(x, LABELS({"sync", s->syncs[i].sync->name}),
+                             count_at(&s->syncs[i].ledger.counts, totals[k].offset));
+    }
+    exposition_begin(x, "sluice_runs_total", "counter", "Runs that ended, by their status.");
+    for (size_t i = 0; i < s->sync_count; i++)
+        for (int status = RUN_SUCCESS; status <= RUN_SUPERSEDED; status++)
+            exposition_count(x,
+                             LABELS({"sync", s->syncs[i].sync->name},
+                                    {"status", run_status_name((enum run_status)status)}),
+                             s->syncs[i].ledger.statuses[status]);
+}
+
+static void put_durations(struct exposition *x, const struct samples *s)
+{
+    exposition_begin(x, "sluice_run_duration_seconds", "histogram",
+                     "Of runs that ended, from their start to their end.");
+    for (size_t i = 0; i < s->sync_count; i++)
+        exposition_histogram(x, LABELS({"sync", s->syncs[i].sync->name}),
+                             &s->syncs[i].ledger.durations);
+    exposition_begin(x, "sluice_run_latency_seconds", "histogram",
+                     "Of runs that ended, from when they were due to their end.");
+    for (size_t i = 0; i < s->sync_count; i++)
+        exposition_histogram(x, LABELS({"sync", s->syncs[i].sync->name}),
+                             &s->syncs[i].ledger.latencies);
+}
+
+/* ---- syncs: as they are ---- */
+
+/* Gives false where the sync has no such number now: it has no sample then. */
+typedef bool (*sync_number)(const struct samples *s, const struct sync_sample *y, double *ret);
+
+static bool number_paused(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = y->view.paused;
+    return true;
+}
+
+static bool number_held(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = y->view.held;
+    return true;
+}
+
+static bool number_under_way(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = y->view.phase != CONTROL_IDLE && y->view.phase != CONTROL_QUEUED;
+    return true;
+}
+
+static bool number_queued(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = y->view.phase == CONTROL_QUEUED;
+    return true;
+}
+
+static bool number_freshness(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    *ret = s->now_ms > y->view.fresh_ms ? (double)(s->now_ms - y->view.fresh_ms) / 1000 : 0;
+    return y->view.fresh_ms != 0;
+}
+
+static bool number_objective(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->sync->freshness_ms / 1000;
+    return y->sync->freshness_ms != 0;
+}
+
+static bool number_next(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.next_ms / 1000;
+    return y->view.next_ms != 0;
+}
+
+static bool number_last(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->ledger.last_ended_ms / 1000;
+    return y->ledger.last_ended_ms != 0;
+}
+
+static bool number_accepted(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->entries.accepted;
+    return true;
+}
+
+static bool number_refused(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->entries.refused;
+    return true;
+}
+
+static bool number_doubt(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->entries.doubt;
+    return true;
+}
+
+static const struct {
+    const char *metric;
+    sync_number number;
+    const char *help;
+} gauges[] = {
+    {"sluice_run_under_way", number_under_way, "1 while a run reads or sends."},
+    {"sluice_run_queued", number_queued, "1 while a run waits to begin."},
+    {"sluice_run_held", number_held, "1 while the last run waits for approval."},
+    {"sluice_sync_paused", number_paused, "1 while the sync is paused."},
+    {"sluice_freshness_seconds", number_freshness,
+     "Since the last whole read whose records all have a verdict: no change not yet accepted is "
+     "older."},
+    {"sluice_freshness_objective_seconds", number_objective, "What the sync's freshness asks for."},
+    {"sluice_next_run_timestamp_seconds", number_next, "When the schedule starts it next."},
+    {"sluice_last_run_timestamp_seconds", number_last, "When its last run ended."},
+    {"sluice_accepted_records", number_accepted, "Records that the destination has accepted."},
+    {"sluice_quarantined_records", number_refused, "Records that it has refused."},
+    {"sluice_doubtful_records", number_doubt,
+     "Records that may have been sent, without a sure answer."},
+};
+
+static void put_gauges(struct exposition *x, const struct samples *s)
+{
+    for (size_t k = 0; k < ARRAY_LEN(gauges); k++) {
+        exposition_begin(x, gauges[k].metric, "gauge", gauges[k].help);
+        for (size_t i = 0; i < s->sync_count; i++) {
+            double number;
+            if (gauges[k].number(s, &s->syncs[i], &number))
+                exposition_number(x, LABELS({"sync", s->syncs[i].sync->name}), number);
+        }
+    }
+}
+
+/* ---- quotas ---- */
+
+static void put_queue(struct exposition *x, const struct samples *s)
+{
+    exposition_begin(x, "sluice_queue_batches", "gauge",
+                     "Batches in Redis that no worker holds, by what they wait for.");
+    for (size_t i = 0; i < s->quota_count; i++) {
+        const struct quota_sample *q = &s->quotas[i];
+        exposition_count(x, LABELS({"quota", q->destination->quota}, {"state", "queued"}),
+                         q->view.now.queued);
+        exposition_count(x, LABELS({"quota", q->destination->quota}, {"state", "parked"}),
+                         q->view.now.parked);
+    }
+    exposition_begin(x, "sluice_runnable_batches", "gauge",
+                     "Queued batches that the limits allow at this moment.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                         s->quotas[i].runnable);
+    exposition_begin(x, "sluice_in_flight_batches", "gauge", "Batches that workers hold.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                         s->quotas[i].view.now.leased);
+    exposition_begin(x, "sluice_lease_losses_total", "counter",
+                     "Batches whose worker was lost, or settled too late.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        if (s->quotas[i].view.open)
+            exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                             s->quotas[i].view.now.leases_lost);
+}
+
+static void put_throttle(struct exposition *x, const struct samples *s)
+{
+    exposition_begin(x, "sluice_throttled_seconds_total", "counter",
+                     "Time in which nothing but throttling came back.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        exposition_number(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                          (double)s->quotas[i].throttled_ms / 1000);
+    exposition_begin(x, "sluice_throttled", "gauge",
+                     "1 while nothing is sent because the destination asked for it.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                         s->quotas[i].view.now.throttled_left_ms > 0);
+    exposition_begin(x, "sluice_limit_factor", "gauge",
+                     "Part of the limits that is used, below 1 after throttling.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        if (s->quotas[i].view.open)
+            exposition_number(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                              s->quotas[i].view.factor);
+}
+
+enum { LIMIT_TEXT_BYTES = 80 };
+
+/* "requests per 10s", and the group of requests where it counts only those. */
+static void limit_text(const struct rate_limit *limit, char *out)
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t i = 0;
+    while (limit->per_ms % units[i].ms)
+        i++;
+    int n = snprintf(out, LIMIT_TEXT_BYTES, "%s per %" PRIu64 "%s",
+                     limit->kind == RATE_REQUESTS ? "requests" : "records",
+                     limit->per_ms / units[i].ms, units[i].unit);
+    if (limit->group)
+        snprintf(out + n, LIMIT_TEXT_BYTES - (size_t)n, ", group %u", limit->group);
+}
+
+static void put_limits(struct exposition *x, const struct samples *s)
+{
+    static const struct {
+        const char *metric, *help;
+    } both[] = {
+        {"sluice_limit_used", "Tokens of a rate limit that are in use."},
+        {"sluice_limit_tokens", "Tokens that a rate limit has."},
+    };
+    for (size_t k = 0; k < ARRAY_LEN(both); k++) {
+        exposition_begin(x, both[k].metric, "gauge", both[k].help);
+        for (size_t i = 0; i < s->quota_count; i++) {
+            const struct quota_sample *q = &s->quotas[i];
+            const struct destination *d = q->destination;
+            for (size_t l = 0; l < d->limit_count; l++) {
+                char text[LIMIT_TEXT_BYTES];
+                bool known = q->view.open && l < q->view.limit_count;
+                limit_text(&d->limits[l], text);
+                exposition_count(x, LABELS({"quota", d->quota}, {"limit", text}),
+                                 k       ? d->limits[l].count
+                                 : known ? q->view.limit_used[l]
+                                         : 0);
+            }
+        }
+    }
+    exposition_begin(x, "sluice_quota_paused", "gauge",
+                     "1 while all destinations of the quota are paused.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                         s->quotas[i].paused);
+    exposition_begin(x, "sluice_quota_broken", "gauge", "1 while the quota cannot be used.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                         s->quotas[i].view.error != NULL);
+}
+
+/* ---- the scheduler ---- */
+
+static void one(struct exposition *x, const char *metric, const char *help, double number)
+{
+    exposition_begin(x, metric, "gauge", help);
+    exposition_number(x, NULL, number);
+}
+
+static void put_scheduler(struct exposition *x, const struct control *c, const struct samples *s)
+{
+    const char *why;
+    exposition_begin(x, "sluice_build_info", "gauge", "1, with the version as a label.");
+    exposition_count(x, LABELS({"version", SLUICE_VERSION}), 1);
+    one(x, "sluice_start_time_seconds", "When the scheduler was started.",
+        (double)control_started_ms(c) / 1000);
+    one(x, "sluice_ready", "1 while runs can begin.", control_is_ready(c, &why));
+    one(x, "sluice_reload_failed", "1 while the last reload was refused.",
+        control_reload_error(c) != NULL);
+    one(x, "sluice_workers", "Workers of this scheduler that are alive.", control_workers_alive(c));
+    one(x, "sluice_desired_workers", "Workers that would find work under the limits.",
+        (double)s->desired_workers);
+    exposition_begin(x, "sluice_redis_round_trip_seconds", "histogram",
+                     "From a command's sending to its reply.");
+    if (s->trips)
+        exposition_histogram(x, NULL, s->trips);
+}
+
+enum err_code metrics_write(struct control *c, struct buf *out, struct err *err)
+{
+    struct samples s;
+    struct exposition x;
+    enum err_code rc = samples_take(c, &s, err);
+    if (rc)
+        return rc;
+    exposition_init(&x, out);
+    put_scheduler(&x, c, &s);
+    put_counters(&x, &s);
+    put_durations(&x, &s);
+    put_gauges(&x, &s);
+    put_queue(&x, &s);
+    put_throttle(&x, &s);
+    put_limits(&x, &s);
+    samples_done(&s);
+    return x.failed ? err_set(err, x.failed, "the metrics: %s", err_name(x.failed)) : ERR_OK;
+}

@@ -1,0 +1,306 @@
+/* The service's life and its turns. Reads: what engine and table tell. Writes: the table's memory
+ * (`schedule:NAME`) into state. Invariant: a start is durable before the table is told of it. */
+#include "scheduler/service/service_private.h"
+
+#include "protocol/base/clock.h"
+#include "scheduler/state/limits.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TURN_MS = 100, STARTS_MAX = 64, NAME_BYTES = STATE_NAME_MAX + 16 };
+
+static const struct control_actor by_signal = {"signal", "admin"};
+
+void control_complain(const struct control *c, const char *event, const struct err *err)
+{
+    log_event(c->opts.log, LOG_WARN, event, LOG_STR("reason", err->text));
+}
+
+/* ---- what the engine tells ---- */
+
+/* One that is held only to be looked at stands in no schedule's way. */
+static enum schedule_status schedule_status_of(const struct run_record *r)
+{
+    switch ((int)r->status) {
+    case RUN_SUCCESS:
+        return SCHEDULE_RAN_SUCCESS;
+    case RUN_WARNING:
+        return SCHEDULE_RAN_WARNING;
+    case RUN_HELD:
+        return r->plan ? SCHEDULE_RAN_CANCELLED : SCHEDULE_RAN_HELD;
+    case RUN_CANCELLED:
+    case RUN_SUPERSEDED:
+        return SCHEDULE_RAN_CANCELLED;
+    default:
+        return SCHEDULE_RAN_FAILED;
+    }
+}
+
+static void on_run(void *ctx, const struct run_record *r, bool recovered)
+{
+    struct control *c = ctx;
+    const struct run_counts *n = &r->counts;
+    enum log_level level = r->status == RUN_FAILED ? LOG_ERROR : LOG_INFO;
+    log_event(c->opts.log, level, r->status == RUN_HELD ? "run_held" : "run_end",
+              LOG_STR("run", r->id), LOG_STR("sync", r->sync),
+              LOG_STR("status", run_status_name(r->status)), LOG_INT("rows", n->rows),
+              LOG_INT("planned", n->planned), LOG_INT("succeeded", n->succeeded),
+              LOG_INT("rejected", n->rejected), LOG_INT("failed", n->failed),
+              LOG_INT("cancelled", n->cancelled), LOG_INT("invalid", n->invalid),
+              LOG_INT("ms", r->duration_ms), LOG_INT("recovered", recovered),
+              LOG_STR("reason", r->status == RUN_HELD ? r->reason : r->error));
+    control_note_run(c, r);
+    schedule_ran(c->table, r->sync, r->id, schedule_status_of(r), clock_wall_ms());
+    events_run(c, r, true);
+}
+
+static void on_begun(void *ctx, const struct run_record *r)
+{
+    struct control *c = ctx;
+    int i = control_sync_index(c, r->sync);
+    int64_t now = clock_wall_ms();
+    log_event(c->opts.log, LOG_INFO, "run_begin", LOG_STR("run", r->id), LOG_STR("sync", r->sync),
+              LOG_STR("trigger", r->trigger));
+    if (i >= 0 && c->syncs[i].held) { /* it takes the held one's place, or is it, approved */
+        if (strcmp(c->syncs[i].held_run, r->id) != 0)
+            schedule_ran(c->table, r->sync, c->syncs[i].held_run, SCHEDULE_RAN_CANCELLED, now);
+        c->syncs[i].held = false;
+        c->syncs[i].held_run[0] = '\0';
+    }
+    schedule_started(c->table, r->sync, r->id, now);
+}
+
+static void on_ask_failed(void *ctx, const struct engine_ask *ask, const struct err *err)
+{
+    struct control *c = ctx;
+    log_event(c->opts.log, LOG_WARN, "run_not_begun", LOG_STR("run", ask->run),
+              LOG_STR("sync", ask->sync), LOG_STR("reason", err->text));
+    if (!ask->approve)
+        schedule_ran(c->table, ask->sync, ask->run, SCHEDULE_RAN_FAILED, clock_wall_ms());
+}
+
+static void on_quota_ready(void *ctx, struct quota *q)
+{
+    pauses_apply(ctx, q);
+}
+
+static void on_stopping(void *ctx)
+{
+    struct control *c = ctx;
+    log_event(c->opts.log, LOG_INFO, "stopping");
+    if (c->opts.on_stopping)
+        c->opts.on_stopping(c->opts.ctx);
+}
+
+/* ---- turns ---- */
+
+static enum err_code keep_memory(void *ctx, const char *sync, struct slice packed, struct err *err)
+{
+    struct control *c = ctx;
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "schedule:%s", sync);
+    return state_misc_put(c->state, name, packed, err);
+}
+
+static void start(struct control *c, const struct schedule_start *due)
+{
+    struct engine_ask ask = {.scheduled_ms = due->scheduled_ms};
+    struct err err;
+    snprintf(ask.sync, sizeof ask.sync, "%s", due->sync->name);
+    snprintf(ask.trigger, sizeof ask.trigger, "schedule");
+    if (control_ask(c, &ask, true, &err))
+        control_complain(c, "run_not_asked_for", &err);
+}
+
+static void start_due(struct control *c)
+{
+    struct schedule_start due[STARTS_MAX];
+    size_t n = schedule_due(c->table, clock_wall_ms(), due, STARTS_MAX);
+    for (size_t i = 0; i < n; i++)
+        start(c, &due[i]);
+}
+
+static void tell_ready(struct control *c)
+{
+    const char *why;
+    bool ready = engine_is_ready(c->engine, &why);
+    if (why == c->why_waits)
+        return;
+    c->why_waits = why;
+    log_event(c->opts.log, LOG_INFO, ready ? "ready" : "waits", LOG_STR("for", why));
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct control *c = arg;
+    struct err err;
+    size_t count;
+    if (engine_is_stopping(c->engine))
+        return;
+    tell_ready(c);
+    start_due(c);
+    schedule_watch_turn(c->watch, clock_wall_ms());
+    if (schedule_keep(c->table, keep_memory, c, &err))
+        control_complain(c, "schedule_not_kept", &err);
+    const struct engine_view *views = engine_views(c->engine, &count);
+    events_turn(c, views, count);
+}
+
+static void on_sighup(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct control *c = arg;
+    struct err err;
+    char *problems;
+    if (control_reload(c, &by_signal, &problems, &err))
+        log_event(c->opts.log, LOG_ERROR, "reload_refused", LOG_STR("problems", problems));
+    else
+        log_event(c->opts.log, LOG_INFO, "reloaded");
+    free(problems);
+}
+
+static void on_look_failed(void *ctx, const char *sync, const struct err *err)
+{
+    struct control *c = ctx;
+    log_event(c->opts.log, LOG_WARN, "look_failed", LOG_STR("sync", sync),
+              LOG_STR("reason", err->text));
+}
+
+static void on_looked(void *ctx)
+{
+    (void)ctx; /* the next turn sees it */
+}
+
+/* ---- life ---- */
+
+static enum err_code open_engine(struct control *c, struct err *err)
+{
+    struct engine_options o = {
+        .project = c->project,
+        .stays = true,
+        .no_workers = c->opts.no_workers,
+        .workers = c->opts.workers,
+        .log = c->opts.log,
+        .on_run = on_run,
+        .on_begun = on_begun,
+        .on_ask_failed = on_ask_failed,
+        .on_quota_ready = on_quota_ready,
+        .on_project_unused = control_on_project_unused,
+        .on_stopping = on_stopping,
+        .ctx = c,
+    };
+    enum err_code rc = engine_new(&o, &c->engine, err);
+    if (!rc)
+        c->state = engine_state(c->engine);
+    return rc;
+}
+
+struct recall {
+    struct control *c;
+    int64_t now;
+};
+
+static bool recall(void *ctx, const char *name, struct slice value)
+{
+    struct recall *r = ctx;
+    struct err err;
+    if (schedule_recall(r->c->table, strchr(name, ':') + 1, value, r->now, &err))
+        control_complain(r->c, "schedule_not_recalled", &err);
+    return true;
+}
+
+static enum err_code open_table(struct control *c, struct err *err)
+{
+    struct recall r = {c, clock_wall_ms()};
+    enum err_code rc = schedule_table_new(c->project, r.now, &c->table, err);
+    if (!rc)
+        rc = state_misc_list(c->state, "schedule:", recall, &r, err);
+    for (size_t i = 0; i < c->project->sync_count && !rc; i++) {
+        struct run_record last;
+        rc = state_run_last(c->state, c->project->syncs[i].name, &last, err);
+        if (rc == ERR_NOTFOUND) {
+            rc = ERR_OK;
+            continue;
+        }
+        if (rc)
+            break;
+        schedule_started(c->table, last.sync, last.id, last.started_ms);
+        if (run_status_ended(last.status) || last.status == RUN_HELD)
+            schedule_ran(c->table, last.sync, last.id, schedule_status_of(&last),
+                         last.ended_ms ? last.ended_ms : r.now);
+    }
+    return rc;
+}
+
+static enum err_code open_events(struct control *c, struct err *err)
+{
+    struct timeval t = {0, TURN_MS * 1000};
+    struct event_base *base = engine_base(c->engine);
+    struct schedule_watch_events events = {on_look_failed, on_looked, c};
+    enum err_code rc = schedule_watch_new(base, c->table, &events, &c->watch, err);
+    if (rc)
+        return rc;
+    c->turn = event_new(base, -1, EV_PERSIST, on_turn, c);
+    c->sighup = evsignal_new(base, SIGHUP, on_sighup, c);
+    if (!c->turn || !c->sighup || event_add(c->turn, &t) || event_add(c->sighup, NULL))
+        return err_set(err, ERR_NOMEM, "no memory for events");
+    return ERR_OK;
+}
+
+static enum err_code open_all(struct control *c, struct err *err)
+{
+    enum err_code rc = open_engine(c, err);
+    if (!rc)
+        rc = open_table(c, err);
+    if (!rc)
+        rc = control_remember(c, err);
+    if (!rc)
+        rc = audit_load(c, err);
+    if (!rc)
+        rc = open_events(c, err);
+    if (!rc && c->opts.on_up)
+        c->opts.on_up(c->opts.ctx, c->project, NULL);
+    return rc;
+}
+
+static void close_all(struct control *c)
+{
+    schedule_watch_free(c->watch);
+    if (c->turn)
+        event_free(c->turn);
+    if (c->sighup)
+        event_free(c->sighup);
+    schedule_table_free(c->table);
+    engine_free(c->engine);
+    events_free(c);
+    free(c->reload_error);
+    free(c->views);
+    free(c->syncs);
+    free(c->destinations);
+    project_free(c->project);
+    free(c);
+}
+
+enum err_code service_run(const struct service_options *opts, struct err *err)
+{
+    struct control *c = calloc(1, sizeof *c);
+    if (!c) {
+        project_free(opts->project);
+        return err_set(err, ERR_NOMEM, "no memory");
+    }
+    c->opts = *opts;
+    c->project = opts->project;
+    c->started_ms = clock_wall_ms();
+    c->why_waits = "";
+    enum err_code rc = open_all(c, err);
+    if (!rc)
+        rc = engine_loop(c->engine, err);
+    close_all(c);
+    return rc;
+}
