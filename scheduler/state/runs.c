@@ -135,8 +135,7 @@ static enum err_code check_run(const struct run_record *r, struct err *err)
     if (r->id[0] && memchr(r->id, '\0', sizeof r->id) && r->sync[0] &&
         memchr(r->sync, '\0', sizeof r->sync) && memchr(r->spool, '\0', sizeof r->spool) &&
         memchr(r->reason, '\0', sizeof r->reason) && memchr(r->error, '\0', sizeof r->error) &&
-        memchr(r->warning, '\0', sizeof r->warning) &&
-        memchr(r->trigger, '\0', sizeof r->trigger))
+        memchr(r->warning, '\0', sizeof r->warning) && memchr(r->trigger, '\0', sizeof r->trigger))
         return ERR_OK;
     return err_set(err, ERR_INVALID, "state: a run needs an id and a sync");
 }

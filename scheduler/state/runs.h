@@ -49,12 +49,12 @@ struct run_record {
     char spool[256]; /* file name inside state_dir; empty: none */
     uint8_t mapping[16];
     uint8_t target[16];
-    uint64_t version;               /* state_sync_version at the hold */
-    uint64_t batches;               /* planned */
-    char reason[RUN_TEXT_MAX + 1];  /* why held */
-    char error[RUN_TEXT_MAX + 1];   /* why failed */
-    char warning[RUN_TEXT_MAX + 1]; /* the last one's words; empty: none */
-    int64_t scheduled_ms;           /* wall clock: when it was due; 0: when it began */
+    uint64_t version;                  /* state_sync_version at the hold */
+    uint64_t batches;                  /* planned */
+    char reason[RUN_TEXT_MAX + 1];     /* why held */
+    char error[RUN_TEXT_MAX + 1];      /* why failed */
+    char warning[RUN_TEXT_MAX + 1];    /* the last one's words; empty: none */
+    int64_t scheduled_ms;              /* wall clock: when it was due; 0: when it began */
     char trigger[RUN_TRIGGER_MAX + 1]; /* who or what asked for it; empty: a command */
 };
 
