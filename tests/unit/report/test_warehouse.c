@@ -98,7 +98,7 @@ static void written_is(struct lab *l, const char *sync, int64_t ended_ms)
     }
 }
 
-static const char *log_text(struct lab *l)
+static const char *logged(struct lab *l)
 {
     static char log[20000];
     rewind(l->log_file);
@@ -110,10 +110,10 @@ static void log_has(struct lab *l, const char *words)
 {
     int64_t end_ms = clock_mono_ms() + DEADLINE_MS;
     for (;;) {
-        if (strstr(log_text(l), words))
+        if (strstr(logged(l), words))
             return;
         if (clock_mono_ms() > end_ms)
-            fail_msg("no %s in %s", words, log_text(l));
+            fail_msg("no %s in %s", words, logged(l));
         event_base_loop(l->base, EVLOOP_ONCE);
     }
 }
@@ -248,7 +248,7 @@ static void trouble_is_waited_for_and_quotes_no_row(void **state)
     postgres_server_run(&server, NULL, "drop table trouble.sluice_runs");
     written_is(&l, "a", 800000);
     log_has(&l, "again_ms=");
-    assert_null(strstr(log_text(&l), "quoted"));
+    assert_null(strstr(logged(&l), "quoted"));
     /* The server goes away while a connection is open, and comes back: nothing of it is lost. */
     r = a_run("r9", "a", 900000);
     postgres_server_run(
