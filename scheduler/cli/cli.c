@@ -62,6 +62,19 @@ static const struct command commands[] = {
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
      "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
      command_errors},
+    {"forget", "KEY", "erase a person from state, errors and history",
+     "KEY is a value of the primary key or of identify_by, or a key as `sluice errors` shows it,\n"
+     "such as '{\"id\":42}'. Goes through every sync, or those given by --sync; words of\n"
+     "destinations that name the person go too. The state's file is written anew, so that nothing\n"
+     "stays readable in it. Needs all runs to be over and nothing else at work on the state.\n",
+     "Y", 1, 1, command_forget},
+    {"state", "export|import|backup FILE", "move or keep what the destinations have accepted",
+     "export FILE writes everything as a stream with a digest, import FILE reads it into a state\n"
+     "directory that has no state yet (--replace: over the one that is there), backup DIR copies\n"
+     "the state. Export and backup also work while a scheduler runs. FILE may be - for standard\n"
+     "output or input. A restored state keeps its age: where Redis knows of later work, every row\n"
+     "is sent again.\n",
+     "R", 2, 2, command_state},
     {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
      "Lists connectors with their objects and modes: those that are built in and, in a project\n"
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"
@@ -97,6 +110,8 @@ static const struct {
      "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
     {'I', "      --identify-by FIELD  destination field that names a record there\n"},
     {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
+    {'Y', "      --sync SYNC      only in this sync; may be repeated\n"},
+    {'R', "      --replace        import over the state that is there, which is lost\n"},
     {'S',
      "      --set NAME=VALUE  an option of the connector that is no secret; may be repeated\n"},
 };
@@ -180,6 +195,8 @@ static const struct option long_options[] = {
     {"identify-by", required_argument, NULL, 'I'},
     {"map", required_argument, NULL, 'M'},
     {"set", required_argument, NULL, 'S'},
+    {"sync", required_argument, NULL, 'Y'},
+    {"replace", no_argument, NULL, 'R'},
     {NULL, 0, NULL, 0},
 };
 
@@ -246,6 +263,10 @@ static bool take_option(int letter, struct cli_options *o)
         return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
     case 'M':
         return add_to(&o->maps, optarg);
+    case 'R':
+        return o->replace = true;
+    case 'Y':
+        return add_to(&o->syncs, optarg);
     case 'S':
         return add_to(&o->sets, optarg);
     default:

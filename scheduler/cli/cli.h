@@ -51,6 +51,8 @@ struct cli_options {
     const char *primary_key;  /* init --primary-key: columns between commas */
     const char *identify_by;  /* init --identify-by */
     struct cli_list maps;     /* init --map */
+    struct cli_list syncs;    /* forget --sync */
+    bool replace;             /* state import --replace */
     struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
@@ -98,6 +100,8 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
 /** Frees both; the exit status that follows from the runs that ended. Accepts NULL. */
 int cli_session_end(struct cli_session *session, struct engine *engine);
 
+int command_forget(const struct cli_options *opts);
+int command_state(const struct cli_options *opts);
 int command_init(const struct cli_options *opts);
 int command_check(const struct cli_options *opts);
 int command_run(const struct cli_options *opts);
