@@ -27,13 +27,27 @@ struct config_place {
     uint32_t col;     /* from 1 */
 };
 
+/* Whoever uses the API: a viewer reads; an operator also runs, stops, approves and retries; an
+ * admin also reloads, forgets people and reads the audit log. Each includes those before it. */
+enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+const char *role_name(enum role role);
+
+enum { TOKEN_DIGEST_BYTES = 32, TOKEN_NAME_MAX = 64 };
+struct api_token {
+    const char *name; /* for the audit log */
+    enum role role;
+    uint8_t sha256[TOKEN_DIGEST_BYTES]; /* of the token */
+};
+
 struct source;
 
 struct settings {
     const char *redis;     /* URL, or NULL: a private server */
     const char *redis_ca;  /* file with the authorities for rediss://; NULL: the system's */
     const char *state_dir; /* absolute path */
-    const char *listen;
+    const char *listen;    /* of the API and dashboard (listen.h); NULL: not over TCP */
+    const struct api_token *tokens; /* none: this machine's users may do everything */
+    size_t token_count;
     uint64_t window_bytes;       /* ceiling of payloads in Redis, all syncs together */
     uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
     uint32_t limit_slack_ms;

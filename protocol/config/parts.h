@@ -10,6 +10,8 @@
 
 /** node: the map under `settings`, NULL for the defaults. */
 void settings_read(struct reader *rd, const struct entry *settings);
+/** list: `settings.tokens`. */
+void tokens_read(struct reader *rd, const struct node *list, struct settings *s);
 void sources_read(struct reader *rd);
 /** The part of settings that names a source. */
 void warehouse_log_read(struct reader *rd);

@@ -1,4 +1,5 @@
 #include "protocol/config/form.h"
+#include "protocol/config/listen.h"
 #include "protocol/config/parts.h"
 
 #include <stdlib.h>
@@ -8,6 +9,7 @@ enum { SEAL_KEY_LEAST = 32 };
 struct settings_form {
     struct settings s;
     const char *state_dir;
+    const struct node *tokens;
     uint64_t limit_slack_ms;
     int log_format;
     const struct node *warehouse_log;
@@ -21,6 +23,7 @@ static const struct field fields[] = {
     {"redis_ca", FIELD_TEXT, MEMBER(s.redis_ca), .may_be_empty = true},
     {"state_dir", FIELD_TEXT, MEMBER(state_dir)},
     {"listen", FIELD_TEXT, MEMBER(s.listen)},
+    {"tokens", FIELD_NODE, MEMBER(tokens)},
     {"window", FIELD_SIZE, MEMBER(s.window_bytes), .min = 1 << 20, .max = 1ull << 40},
     {"disk_reserve", FIELD_SIZE, MEMBER(s.disk_reserve_bytes), .max = 1ull << 50},
     {"seal_key", FIELD_TEXT, MEMBER(s.seal_key), .may_be_empty = true},
@@ -60,28 +63,30 @@ static void check_seal_key(struct reader *rd, const struct entry *of, const char
                 SEAL_KEY_LEAST);
 }
 
-static bool address_is_plain(const char *text)
+/* What other machines can reach must ask who it is; half-read tokens are a mistake of their own. */
+static void read_listen(struct reader *rd, const struct entry *of, struct settings *s,
+                        bool has_tokens)
 {
-    const char *colon = strrchr(text, ':');
-    uint64_t port;
-    return colon && colon != text && colon[1] &&
-           strspn(colon + 1, "0123456789") == strlen(colon + 1) && core_whole(colon + 1, &port) &&
-           port <= UINT16_MAX;
-}
-
-static void check_listen(struct reader *rd, const struct entry *of, const char *listen)
-{
-    if (!address_is_plain(listen))
+    struct listen_address at;
+    if (strcmp(s->listen, "off") == 0)
+        s->listen = NULL;
+    else if (!listen_parse(s->listen, &at))
         mistake(rd, place_of_value(of, "listen"),
-                "`listen` must be an address and a port: 127.0.0.1:8470");
+                "`listen` must be an address and a port, 127.0.0.1:8470, or off");
+    else if (!at.loopback && !has_tokens)
+        mistake(rd, place_of_value(of, "listen"),
+                "`listen` is an address that other machines can reach, so `settings.tokens` must "
+                "say who may use it: `sluice token` makes one; or write 127.0.0.1:%u",
+                at.port);
 }
 
 /* Nothing is asked of who reads a worker's metrics: they hold names and numbers only. */
 static void read_worker_listen(struct reader *rd, const struct entry *of, struct settings *s)
 {
+    struct listen_address at;
     if (strcmp(s->worker_listen, "off") == 0)
         s->worker_listen = NULL;
-    else if (!address_is_plain(s->worker_listen))
+    else if (!listen_parse(s->worker_listen, &at))
         mistake(rd, place_of_value(of, "worker_listen"),
                 "`worker_listen` must be an address and a port, 127.0.0.1:9470, or off");
 }
@@ -162,7 +167,9 @@ void settings_read(struct reader *rd, const struct entry *settings)
         f.s.redis_ca = reader_path(rd, f.s.redis_ca);
     if (f.s.seal_key)
         check_seal_key(rd, settings, f.s.seal_key);
-    check_listen(rd, settings, f.s.listen);
+    if (f.tokens)
+        tokens_read(rd, f.tokens, &f.s);
+    read_listen(rd, settings, &f.s, f.tokens && (f.tokens->broken || f.tokens->count));
     rd->project->settings = f.s;
     set_state_dir(rd, settings, f.state_dir);
 }

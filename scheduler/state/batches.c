@@ -95,6 +95,42 @@ enum err_code state_batch_settled(struct state *s, const char *run, uint64_t bat
     return ERR_OK;
 }
 
+static enum err_code list(struct state *s, const char *run, uint64_t from, size_t limit,
+                          state_batch_cb cb, void *ctx, struct err *err)
+{
+    CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
+    uint8_t key_bytes[STATE_RUN_ID_MAX + 16];
+    size_t run_bytes = strlen(run);
+    if (!run_bytes || run_bytes > STATE_RUN_ID_MAX)
+        return ERR_OK;
+    struct slice prefix = slice_of(run, run_bytes + 1);
+    MDB_val k, v;
+    enum err_code code = store_cursor(s, TABLE_BATCHES, &c, err);
+    if (!code)
+        code = store_seek(s, c, batch_key(run, run_bytes, from, key_bytes), prefix.n, &k, &v, err);
+    for (size_t n = 0; !code && (!limit || n < limit); n++) {
+        struct unpack u = {v.mv_data, v.mv_size};
+        struct batch_state b = {.number = key_get_u64((const uint8_t *)k.mv_data + prefix.n)};
+        b.planned = unpack_u32(&u);
+        b.settled = unpack_u32(&u);
+        if (!cb(ctx, &b))
+            return ERR_OK;
+        code = store_step(s, c, MDB_NEXT, prefix, &k, &v, err);
+    }
+    return code == ERR_NOTFOUND ? ERR_OK : code;
+}
+
+enum err_code state_batch_list(struct state *s, const char *run, uint64_t from, size_t limit,
+                               state_batch_cb cb, void *ctx, struct err *err)
+{
+    enum err_code code = store_enter(s, err);
+    if (code)
+        return code;
+    code = list(s, run, from, limit, cb, ctx, err);
+    store_leave(s);
+    return code;
+}
+
 enum err_code state_batch_drop(struct state *s, const char *run, size_t max, bool *ret_more,
                                struct err *err)
 {

@@ -68,6 +68,17 @@ void state_sync_close(struct state_sync *ss);
 enum err_code state_sync_look(struct state *s, const char *sync, struct state_counts *ret_counts,
                               struct err *err) MUST_CHECK;
 
+/* What is known of one key; for people. */
+struct entry_view {
+    uint8_t flags;          /* enum entry_flag; 0: nothing */
+    int64_t refused_due_ms; /* wall clock; 0: not by time */
+    char refused[1024 + 1]; /* the destination's words about its row, else about its removal; empty:
+                               none */
+};
+/** Of a writer's state, the entries open or not. ERR_NOTFOUND: the key is unknown. */
+enum err_code state_entry_look(struct state *s, const char *sync, struct slice key,
+                               struct entry_view *ret, struct err *err) MUST_CHECK;
+
 struct state *state_sync_state(struct state_sync *ss);
 const char *state_sync_name(const struct state_sync *ss);
 struct state_counts state_sync_counts(const struct state_sync *ss);

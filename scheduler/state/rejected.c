@@ -46,17 +46,22 @@ static bool unpack_rejected(struct slice v, struct rejected *r)
     return true;
 }
 
-static struct slice row_key(const struct state_sync *ss, uint64_t sequence, uint8_t *out)
+static enum err_code damaged(struct err *err)
 {
-    size_t n = key_put_u32(out, ss->id);
+    return err_set(err, ERR_INVALID, "state: damaged: a rejected record");
+}
+
+static struct slice row_key(uint32_t id, uint64_t sequence, uint8_t *out)
+{
+    size_t n = key_put_u32(out, id);
     return slice_of(out, n + key_put_u64(out + n, sequence));
 }
 
 /* By key; a row whose key cannot be read by its text; duplicates apart. */
-static struct slice index_key(const struct state_sync *ss, enum rejected_kind kind,
-                              struct slice key, struct slice text, uint8_t *out)
+static struct slice index_key(uint32_t id, enum rejected_kind kind, struct slice key,
+                              struct slice text, uint8_t *out)
 {
-    size_t n = key_put_u32(out, ss->id);
+    size_t n = key_put_u32(out, id);
     out[n++] = kind == REJECTED_DUPLICATE ? 'd' : key.n ? 'k' : 't';
     struct slice of = key.n ? key : text;
     XXH128_canonical_t hash;
@@ -71,7 +76,8 @@ static enum err_code drop(struct state_sync *ss, struct slice index, uint64_t se
                           struct err *err)
 {
     uint8_t row[12];
-    enum err_code code = store_delete(ss->state, TABLE_REJECTED, row_key(ss, sequence, row), err);
+    enum err_code code =
+        store_delete(ss->state, TABLE_REJECTED, row_key(ss->id, sequence, row), err);
     if (!code)
         code = store_delete(ss->state, TABLE_REJKEYS, index, err);
     if (!code) {
@@ -95,9 +101,9 @@ static enum err_code drop_record(struct state_sync *ss, MDB_val k, MDB_val v, st
     uint8_t index[INDEX_BYTES];
     struct rejected r;
     if (k.mv_size != 12 || !unpack_rejected(store_slice(v), &r))
-        return err_set(err, ERR_INVALID, "state: damaged: a rejected record");
+        return damaged(err);
     uint64_t sequence = key_get_u64((const uint8_t *)k.mv_data + 4);
-    return drop(ss, index_key(ss, r.kind, r.key, r.text, index), sequence, err);
+    return drop(ss, index_key(ss->id, r.kind, r.key, r.text, index), sequence, err);
 }
 
 static enum err_code drop_oldest(struct state_sync *ss, struct err *err)
@@ -129,15 +135,15 @@ enum err_code state_rejected_put(struct state_sync *ss, const struct rejected *r
     pack_slice(&k, utf8_prefix(r->run, STATE_RUN_ID_MAX));
     if (k.full)
         return err_set(err, ERR_INVALID, "state: a key of %zu bytes is too long", r->key.n);
-    struct slice index = index_key(ss, r->kind, r->key, text, index_bytes);
+    struct slice index = index_key(ss->id, r->kind, r->key, text, index_bytes);
     uint64_t cap = ss->rejected_cap ? ss->rejected_cap : REJECTED_CAP;
     enum err_code code = drop_index(ss, index, err);
     while (!code && ss->record.rejected_count >= cap)
         code = drop_oldest(ss, err);
     uint64_t number = ss->record.rejected_next;
     if (!code)
-        code = store_put(ss->state, TABLE_REJECTED, row_key(ss, number, row), slice_of(bytes, k.n),
-                         err);
+        code = store_put(ss->state, TABLE_REJECTED, row_key(ss->id, number, row),
+                         slice_of(bytes, k.n), err);
     if (!code)
         code = store_put(ss->state, TABLE_REJKEYS, index,
                          slice_of(sequence, key_put_u64(sequence, number)), err);
@@ -152,7 +158,7 @@ enum err_code state_rejected_put(struct state_sync *ss, const struct rejected *r
 enum err_code state_rejected_clear(struct state_sync *ss, struct slice key, struct err *err)
 {
     uint8_t index[INDEX_BYTES];
-    return drop_index(ss, index_key(ss, REJECTED_REFUSED, key, key, index), err);
+    return drop_index(ss, index_key(ss->id, REJECTED_REFUSED, key, key, index), err);
 }
 
 enum err_code state_rejected_expire(struct state_sync *ss, struct slice run, uint64_t *position,
@@ -166,11 +172,11 @@ enum err_code state_rejected_expire(struct state_sync *ss, struct slice run, uin
         struct rejected r;
         enum err_code code = store_cursor(ss->state, TABLE_REJECTED, &c, err);
         if (!code)
-            code = store_seek(ss->state, c, row_key(ss, *position, at), 4, &k, &v, err);
+            code = store_seek(ss->state, c, row_key(ss->id, *position, at), 4, &k, &v, err);
         if (code)
             return code == ERR_NOTFOUND ? ERR_OK : code;
         if (k.mv_size != 12 || !unpack_rejected(store_slice(v), &r))
-            return err_set(err, ERR_INVALID, "state: damaged: a rejected record");
+            return damaged(err);
         *position = key_get_u64((const uint8_t *)k.mv_data + 4) + 1;
         bool of_reads = r.kind == REJECTED_INVALID || r.kind == REJECTED_DUPLICATE;
         if (of_reads && !slice_eq(r.run, run))
@@ -223,20 +229,22 @@ void state_rejected_set_cap(struct state_sync *ss, uint64_t cap)
 
 /* ---- listing ---- */
 
-static enum err_code walk(struct state *s, uint32_t id, size_t limit, state_rejected_cb cb,
-                          void *ctx, struct err *err)
+static enum err_code walk(struct state *s, uint32_t id, uint64_t before, size_t limit,
+                          state_rejected_cb cb, void *ctx, struct err *err)
 {
     CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
-    uint8_t prefix_bytes[4];
+    uint8_t prefix_bytes[4], at[12];
     struct slice prefix = slice_of(prefix_bytes, key_put_u32(prefix_bytes, id));
     MDB_val k, v;
     enum err_code code = store_cursor(s, TABLE_REJECTED, &c, err);
     if (!code)
-        code = store_last(s, c, prefix, &k, &v, err);
+        code = before ? store_before(s, c, row_key(id, before, at), prefix, &k, &v, err)
+                      : store_last(s, c, prefix, &k, &v, err);
     for (size_t n = 0; !code && (!limit || n < limit); n++) {
         struct rejected r;
-        if (!unpack_rejected(store_slice(v), &r))
-            return err_set(err, ERR_INVALID, "state: damaged: a rejected record");
+        if (k.mv_size != 12 || !unpack_rejected(store_slice(v), &r))
+            return damaged(err);
+        r.number = key_get_u64((const uint8_t *)k.mv_data + 4);
         if (!cb(ctx, &r))
             return ERR_OK;
         code = store_step(s, c, MDB_PREV, prefix, &k, &v, err);
@@ -244,8 +252,9 @@ static enum err_code walk(struct state *s, uint32_t id, size_t limit, state_reje
     return code == ERR_NOTFOUND ? ERR_OK : code;
 }
 
-enum err_code state_rejected_list(struct state *s, const char *sync, size_t limit,
-                                  state_rejected_cb cb, void *ctx, struct err *err)
+enum err_code state_rejected_list_from(struct state *s, const char *sync, uint64_t before,
+                                       size_t limit, state_rejected_cb cb, void *ctx,
+                                       struct err *err)
 {
     enum err_code code = store_enter(s, err);
     if (code)
@@ -253,7 +262,50 @@ enum err_code state_rejected_list(struct state *s, const char *sync, size_t limi
     uint32_t id = 0, fresh;
     code = sync_lookup(s, sync, &id, &fresh, err);
     if (!code && id)
-        code = walk(s, id, limit, cb, ctx, err);
+        code = walk(s, id, before, limit, cb, ctx, err);
+    store_leave(s);
+    return code == ERR_NOTFOUND ? ERR_OK : code;
+}
+
+enum err_code state_rejected_list(struct state *s, const char *sync, size_t limit,
+                                  state_rejected_cb cb, void *ctx, struct err *err)
+{
+    return state_rejected_list_from(s, sync, 0, limit, cb, ctx, err);
+}
+
+/* The record of the key, or its duplicate; ERR_NOTFOUND. */
+static enum err_code get_one(struct state *s, uint32_t id, enum rejected_kind kind,
+                             struct slice key, struct rejected *ret, struct err *err)
+{
+    uint8_t index[INDEX_BYTES], row[12];
+    struct slice v;
+    enum err_code code = store_get(s, TABLE_REJKEYS, index_key(id, kind, key, key, index), &v, err);
+    if (code)
+        return code;
+    uint64_t number = key_get_u64(v.p);
+    code = store_get(s, TABLE_REJECTED, row_key(id, number, row), &v, err);
+    if (!code && !unpack_rejected(v, ret))
+        code = damaged(err);
+    ret->number = number;
+    return code;
+}
+
+enum err_code state_rejected_of_key(struct state *s, const char *sync, struct slice key,
+                                    state_rejected_cb cb, void *ctx, struct err *err)
+{
+    static const enum rejected_kind kinds[] = {REJECTED_REFUSED, REJECTED_DUPLICATE};
+    enum err_code code = store_enter(s, err);
+    if (code)
+        return code;
+    uint32_t id = 0, fresh;
+    code = sync_lookup(s, sync, &id, &fresh, err);
+    for (size_t i = 0; !code && id && i < ARRAY_LEN(kinds); i++) {
+        struct rejected r;
+        code = get_one(s, id, kinds[i], key, &r, err);
+        if (!code && !cb(ctx, &r))
+            break;
+        code = code == ERR_NOTFOUND ? ERR_OK : code;
+    }
     store_leave(s);
     return code == ERR_NOTFOUND ? ERR_OK : code;
 }

@@ -33,6 +33,7 @@ struct rejected {
     struct slice run;
     int64_t time_ms; /* wall clock */
     uint32_t kills;  /* workers that were lost with it */
+    uint64_t number; /* in its sync's list, growing; given by lists */
 };
 
 /** Adds it, in the place of what the store held about the key (kinds but REJECTED_DUPLICATE). */
@@ -61,6 +62,13 @@ enum err_code state_rejected_list(struct state *s, const char *sync, size_t limi
 enum err_code state_rejected_drop(struct state_sync *ss, state_rejected_cb which, void *ctx,
                                   uint64_t *position, size_t max, uint64_t *ret_count,
                                   bool *ret_more, struct err *err) MUST_CHECK;
+/** The same of those with a number below before (0: all). */
+enum err_code state_rejected_list_from(struct state *s, const char *sync, uint64_t before,
+                                       size_t limit, state_rejected_cb cb, void *ctx,
+                                       struct err *err) MUST_CHECK;
+/** What is listed about one key, its duplicate too; nothing where nothing is. */
+enum err_code state_rejected_of_key(struct state *s, const char *sync, struct slice key,
+                                    state_rejected_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* Which refusals `sluice retry` forgets: the conditions that are set must all hold. */
 struct retry_filter {

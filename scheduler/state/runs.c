@@ -135,8 +135,7 @@ static enum err_code check_run(const struct run_record *r, struct err *err)
     if (r->id[0] && memchr(r->id, '\0', sizeof r->id) && r->sync[0] &&
         memchr(r->sync, '\0', sizeof r->sync) && memchr(r->spool, '\0', sizeof r->spool) &&
         memchr(r->reason, '\0', sizeof r->reason) && memchr(r->error, '\0', sizeof r->error) &&
-        memchr(r->warning, '\0', sizeof r->warning) &&
-        memchr(r->trigger, '\0', sizeof r->trigger))
+        memchr(r->warning, '\0', sizeof r->warning) && memchr(r->trigger, '\0', sizeof r->trigger))
         return ERR_OK;
     return err_set(err, ERR_INVALID, "state: a run needs an id and a sync");
 }
@@ -202,9 +201,24 @@ enum err_code state_run_last(struct state *s, const char *sync, struct run_recor
     return err_set(err, ERR_NOTFOUND, "%s has not run yet", sync);
 }
 
+/* To the newest run, or to the newest behind the mark. prefix: of the sync's runs, or empty. */
+static enum err_code walk_start(struct state *s, MDB_cursor *c, struct slice prefix,
+                                const struct run_mark *mark, MDB_val *k, MDB_val *v,
+                                struct err *err)
+{
+    uint8_t run_bytes[RUN_KEY_BYTES], key[STATE_NAME_MAX + 1 + RUN_KEY_BYTES];
+    if (!mark)
+        return store_last(s, c, prefix, k, v, err);
+    struct slice run = run_key((uint64_t)mark->started_ms, slice_str(mark->id), run_bytes);
+    if (prefix.n)
+        memcpy(key, prefix.p, prefix.n);
+    memcpy(key + prefix.n, run.p, run.n);
+    return store_before(s, c, slice_of(key, prefix.n + run.n), prefix, k, v, err);
+}
+
 /* Walks the newest first; sync NULL: of all. */
-static enum err_code walk(struct state *s, const char *sync, size_t limit, state_run_cb cb,
-                          void *ctx, struct err *err)
+static enum err_code walk(struct state *s, const char *sync, const struct run_mark *mark,
+                          size_t limit, state_run_cb cb, void *ctx, struct err *err)
 {
     CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
     uint8_t prefix_bytes[STATE_NAME_MAX + 1];
@@ -216,7 +230,7 @@ static enum err_code walk(struct state *s, const char *sync, size_t limit, state
     MDB_val k, v;
     enum err_code code = store_cursor(s, sync ? TABLE_SYNCRUNS : TABLE_RUNS, &c, err);
     if (!code)
-        code = store_last(s, c, prefix, &k, &v, err);
+        code = walk_start(s, c, prefix, mark, &k, &v, err);
     for (size_t n = 0; !code && (!limit || n < limit); n++) {
         struct slice run = slice_of((const char *)k.mv_data + prefix.n, k.mv_size - prefix.n);
         struct slice bytes = store_slice(v);
@@ -232,15 +246,21 @@ static enum err_code walk(struct state *s, const char *sync, size_t limit, state
     return code == ERR_NOTFOUND ? ERR_OK : code;
 }
 
-enum err_code state_run_list(struct state *s, const char *sync, size_t limit, state_run_cb cb,
-                             void *ctx, struct err *err)
+enum err_code state_run_list_from(struct state *s, const char *sync, const struct run_mark *mark,
+                                  size_t limit, state_run_cb cb, void *ctx, struct err *err)
 {
     enum err_code code = store_enter(s, err);
     if (code)
         return code;
-    code = walk(s, sync, limit, cb, ctx, err);
+    code = walk(s, sync, mark, limit, cb, ctx, err);
     store_leave(s);
     return code;
+}
+
+enum err_code state_run_list(struct state *s, const char *sync, size_t limit, state_run_cb cb,
+                             void *ctx, struct err *err)
+{
+    return state_run_list_from(s, sync, NULL, limit, cb, ctx, err);
 }
 
 /* ---- pruning ---- */
@@ -279,7 +299,7 @@ static enum err_code drop_run(struct state *s, const char *sync, int64_t started
 enum err_code state_run_prune(struct state *s, const char *sync, size_t keep, struct err *err)
 {
     struct prune p = {.keep = keep ? keep : PRUNE_KEEP};
-    enum err_code code = walk(s, sync, 0, collect_old, &p, err);
+    enum err_code code = walk(s, sync, NULL, 0, collect_old, &p, err);
     for (size_t i = 0; i < p.count && !code; i++)
         code = drop_run(s, sync, p.old[i].started_ms, p.old[i].id, err);
     return code;

@@ -49,12 +49,12 @@ struct run_record {
     char spool[256]; /* file name inside state_dir; empty: none */
     uint8_t mapping[16];
     uint8_t target[16];
-    uint64_t version;               /* state_sync_version at the hold */
-    uint64_t batches;               /* planned */
-    char reason[RUN_TEXT_MAX + 1];  /* why held */
-    char error[RUN_TEXT_MAX + 1];   /* why failed */
-    char warning[RUN_TEXT_MAX + 1]; /* the last one's words; empty: none */
-    int64_t scheduled_ms;           /* wall clock: when it was due; 0: when it began */
+    uint64_t version;                  /* state_sync_version at the hold */
+    uint64_t batches;                  /* planned */
+    char reason[RUN_TEXT_MAX + 1];     /* why held */
+    char error[RUN_TEXT_MAX + 1];      /* why failed */
+    char warning[RUN_TEXT_MAX + 1];    /* the last one's words; empty: none */
+    int64_t scheduled_ms;              /* wall clock: when it was due; 0: when it began */
     char trigger[RUN_TRIGGER_MAX + 1]; /* who or what asked for it; empty: a command */
 };
 
@@ -73,6 +73,16 @@ typedef bool (*state_run_cb)(void *ctx, const struct run_record *r);
 /** Newest first, at most limit (0: all); sync NULL: of all syncs. The callback must not write. */
 enum err_code state_run_list(struct state *s, const char *sync, size_t limit, state_run_cb cb,
                              void *ctx, struct err *err) MUST_CHECK;
+/* Where a list of runs goes on: behind this one. */
+struct run_mark {
+    int64_t started_ms;
+    char id[STATE_RUN_ID_MAX + 1];
+};
+/** The same of those that stand behind the mark, whether its run is still kept or not; NULL: all.
+ */
+enum err_code state_run_list_from(struct state *s, const char *sync, const struct run_mark *mark,
+                                  size_t limit, state_run_cb cb, void *ctx,
+                                  struct err *err) MUST_CHECK;
 /** Forgets the oldest ended runs of the sync beyond keep (0: 1000), at most 1000 per call. */
 enum err_code state_run_prune(struct state *s, const char *sync, size_t keep,
                               struct err *err) MUST_CHECK;
@@ -95,6 +105,17 @@ enum err_code state_batch_settle(struct state *s, const char *run, uint64_t batc
 enum err_code state_batch_settled(struct state *s, const char *run, uint64_t batch,
                                   uint32_t planned, uint8_t *bits, uint32_t *ret_settled,
                                   struct err *err) MUST_CHECK;
+struct batch_state {
+    uint64_t number;
+    uint32_t planned;
+    uint32_t settled;
+};
+/** Returns false to stop. */
+typedef bool (*state_batch_cb)(void *ctx, const struct batch_state *b);
+/** The run's batches from that number on which have a verdict at all, in order, at most limit (0:
+ * all). Nothing once the run has ended. No writes inside. */
+enum err_code state_batch_list(struct state *s, const char *run, uint64_t from, size_t limit,
+                               state_batch_cb cb, void *ctx, struct err *err) MUST_CHECK;
 /** The run has ended: forgets its bits, at most max batches per call. */
 enum err_code state_batch_drop(struct state *s, const char *run, size_t max, bool *ret_more,
                                struct err *err) MUST_CHECK;

@@ -179,6 +179,16 @@ enum err_code store_step(struct state *s, MDB_cursor *c, MDB_cursor_op op, struc
     return store_error(s, rc, err, "stepping through keys");
 }
 
+enum err_code store_before(struct state *s, MDB_cursor *c, struct slice before, struct slice prefix,
+                           MDB_val *key, MDB_val *value, struct err *err)
+{
+    *key = store_val(before.p, before.n);
+    int rc = mdb_cursor_get(c, key, value, MDB_SET_RANGE);
+    if (rc && rc != MDB_NOTFOUND)
+        return store_error(s, rc, err, "looking for the key before");
+    return store_step(s, c, rc ? MDB_LAST : MDB_PREV, prefix, key, value, err);
+}
+
 enum err_code store_last(struct state *s, MDB_cursor *c, struct slice prefix, MDB_val *key,
                          MDB_val *value, struct err *err)
 {
@@ -188,15 +198,10 @@ enum err_code store_last(struct state *s, MDB_cursor *c, struct slice prefix, MD
         memcpy(after, prefix.p, n);
     while (n && after[n - 1] == UINT8_MAX)
         n--;
-    int rc = MDB_NOTFOUND;
-    if (n) {
-        after[n - 1]++;
-        *key = store_val(after, n);
-        rc = mdb_cursor_get(c, key, value, MDB_SET_RANGE);
-    }
-    if (rc && rc != MDB_NOTFOUND)
-        return store_error(s, rc, err, "looking for the last key");
-    return store_step(s, c, rc ? MDB_LAST : MDB_PREV, prefix, key, value, err);
+    if (!n)
+        return store_step(s, c, MDB_LAST, prefix, key, value, err);
+    after[n - 1]++;
+    return store_before(s, c, slice_of(after, n), prefix, key, value, err);
 }
 
 size_t store_named_key(uint32_t sync_id, struct slice name, uint8_t *out, bool *ret_hashed)

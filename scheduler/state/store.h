@@ -115,6 +115,10 @@ enum err_code store_seek(struct state *s, MDB_cursor *c, struct slice from, size
 /** MDB_NEXT or MDB_PREV; ERR_NOTFOUND when the key does not start with prefix any more. */
 enum err_code store_step(struct state *s, MDB_cursor *c, MDB_cursor_op op, struct slice prefix,
                          MDB_val *key, MDB_val *value, struct err *err) MUST_CHECK;
+/** Moves to the last key before `before` that starts with prefix; ERR_NOTFOUND. before is not
+ * empty. */
+enum err_code store_before(struct state *s, MDB_cursor *c, struct slice before, struct slice prefix,
+                           MDB_val *key, MDB_val *value, struct err *err) MUST_CHECK;
 /** Moves to the last key that starts with prefix; ERR_NOTFOUND. */
 enum err_code store_last(struct state *s, MDB_cursor *c, struct slice prefix, MDB_val *key,
                          MDB_val *value, struct err *err) MUST_CHECK;

@@ -12,10 +12,12 @@ import socket
 import threading
 import time
 
+from .arrival import StampedSocket
+
 PAUSE_S = 0.005  # between two looks at a condition
 
 
-def wait_until(condition, deadline_s=30.0, what="the condition"):
+def wait_until(condition, deadline_s=30.0, what="the condition", pause_s=PAUSE_S):
     """Returns the condition's first true value; fails the test when the deadline passes."""
     end = time.monotonic() + deadline_s
     tick = threading.Event()
@@ -24,7 +26,7 @@ def wait_until(condition, deadline_s=30.0, what="the condition"):
         if value:
             return value
         assert time.monotonic() < end, f"waited {deadline_s} s in vain for {what}"
-        tick.wait(PAUSE_S)
+        tick.wait(pause_s)
 
 
 def never_within(condition, seconds):
@@ -71,7 +73,7 @@ def key_text(key):
 
 
 class Request:
-    """One received request. t: when its last byte was read; end_t: when it was answered."""
+    """One received request. t: when its last byte came in, whoever read it when; end_t: when it was answered."""
 
     def __init__(self, t, path, headers, raw):
         self.t, self.end_t = t, None
@@ -97,15 +99,15 @@ class Connection(asyncio.Protocol):
     """HTTP/1.1 as far as a POSTing client needs it: keep-alive, Content-Length, chunked, Expect."""
 
     def __init__(self, sink):
-        self.sink, self.buffer, self.transport = sink, bytearray(), None
+        self.sink, self.buffer, self.transport, self.sock = sink, bytearray(), None, None
         self.continued = False
         self.busy = False     # a request was read and is not answered yet
         self.current = None   # that request, once it was taken in
 
     def connection_made(self, transport):
         self.transport = transport
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = transport.get_extra_info("socket")._sock  # asyncio hides what it does not know
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sink.connections.add(self)
 
     def connection_lost(self, _reason):
@@ -133,7 +135,7 @@ class Connection(asyncio.Protocol):
             return
         del self.buffer[:used]
         self.continued, self.busy = False, True
-        self.sink.queue(self, (time.monotonic(), lines[0].split()[1], headers, body))
+        self.sink.queue(self, (self.sock.arrived, lines[0].split()[1], headers, body))
 
     def body(self, start, headers):
         """Returns (body, bytes used) or (None, 0) while it is incomplete."""
@@ -248,7 +250,7 @@ class Sink:
     def _serve(self, started):
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
-            self._loop.create_server(lambda: Connection(self), "127.0.0.1", 0, backlog=512))
+            self._loop.create_server(lambda: Connection(self), sock=StampedSocket().listen_here(), backlog=512))
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()

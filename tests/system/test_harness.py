@@ -1,8 +1,13 @@
 """The receiver that the other tests rely on notices what it has to notice."""
 import json
+import os
+import signal
 import socket
+import threading
+import time
 
 from harness.sink import CUT_BEFORE, most_in_window, wait_until
+from harness.stalls import Stalls
 
 
 def post(sink, ids, key="k", op="upsert"):
@@ -52,6 +57,36 @@ def test_a_cut_connection_gets_no_answer(sink):
     except ConnectionResetError:
         pass
     assert not sink.state and len(sink.log) == 1
+
+
+def test_it_knows_when_a_request_came_though_it_was_busy(sink):
+    busy, free = threading.Event(), threading.Event()
+
+    def behave(request):
+        if request.ids == [1]:
+            busy.set()
+            assert free.wait(30)
+    sink.behave = behave
+    first = post(sink, [1], "a")
+    assert busy.wait(30)
+    before = time.monotonic()
+    second = post(sink, [2], "b")
+    after = time.monotonic()
+    threading.Event().wait(0.2)
+    free.set()
+    assert first.recv(1000) and second.recv(1000)
+    assert before - 0.01 <= sink.log[1].t <= after + 0.01
+
+
+def test_a_machine_that_stands_still_is_noticed():
+    with Stalls() as stalls:
+        begin = time.monotonic()
+        os.kill(stalls.pid, signal.SIGSTOP)
+        threading.Event().wait(0.3)
+        os.kill(stalls.pid, signal.SIGCONT)
+        end = time.monotonic()
+    assert 0.25 <= stalls.within(begin - 1, end + 1) and stalls.within(begin, begin + 0.1) <= 0.1
+    assert stalls.within(begin - 20, begin - 10) == 0
 
 
 def test_the_greatest_window_is_found_wherever_it_starts():

@@ -14,6 +14,7 @@ import {sync_view} from "./sync.js";
 import {syncs_view} from "./syncs.js";
 
 const STATUS_MS = 10000;
+const SOON_MS = 500; // many events at once become one question
 const TURN_MS = 250;
 const TICK_MS = 1000;
 
@@ -85,7 +86,7 @@ function route(moved) {
     }
     abort = new AbortController();
     const args = place.match(pattern).slice(1).map(decodeURIComponent);
-    view = make({args, query, set_query, signal: abort.signal, again: () => load(view, false)});
+    view = make({args, query, set_query, signal: abort.signal, again: () => load(view, false), soon: () => (due_ms = Math.min(due_ms, performance.now() + SOON_MS))});
     document.title = `${view.title} – Sluice`;
     main.replaceChildren(view.node);
     main.setAttribute("aria-busy", "true");
@@ -125,7 +126,8 @@ async function load(what, first) {
 
 function schedule() {
     const wait_ms = live.connected ? view.calm_ms : view.poll_ms;
-    due_ms = !wait_ms || view.done?.() ? Infinity : performance.now() + wait_ms;
+    if (wait_ms && !view.done?.())
+        due_ms = Math.min(due_ms, performance.now() + wait_ms); // soon() may have been called meanwhile
 }
 
 function turn() {

@@ -83,7 +83,13 @@ function groups_view(ctx, {title, intro, kinds, empty}) {
         show();
     }
 
-    return {title, node, load, search, poll_ms: 10000, calm_ms: 10000};
+    /** A run that has ended leaves and takes errors. */
+    function event(kind, run) {
+        if (kind === "run" && run.ended_at && (!sync || run.sync === sync))
+            ctx.soon();
+    }
+
+    return {title, node, load, event, search, poll_ms: 10000, calm_ms: 30000};
 }
 
 export const errors_view = (ctx) => groups_view(ctx, {

@@ -53,18 +53,37 @@ export function when(time, empty = "–") {
     return h("time", {datetime: time, title: absolute(time)}, distance(time));
 }
 
+/** When something is to begin: "in 3 min", then "due". */
+export function due(time, empty) {
+    const node = when(time, empty);
+    if (time) {
+        node.dataset.due = "";
+        node.textContent = words_of(node);
+    }
+    return node;
+}
+
 /** How old: "3 min". */
 export function age(time, empty = "–") {
     if (!time)
         return h("span", {class: "none"}, empty);
-    return h("time", {datetime: time, title: absolute(time), "data-age": ""}, span(Math.max(0, (now() - Date.parse(time)) / 1000)));
+    const node = h("time", {datetime: time, title: absolute(time), "data-age": ""});
+    node.textContent = words_of(node);
+    return node;
+}
+
+function words_of(node) {
+    const time = node.getAttribute("datetime");
+    const past_s = (now() - Date.parse(time)) / 1000;
+    if ("age" in node.dataset)
+        return span(Math.max(0, Math.round(past_s)));
+    return "due" in node.dataset && past_s >= 0 ? "due" : distance(time);
 }
 
 /** Moves every shown distance on. */
 export function tick() {
     for (const node of document.querySelectorAll("time[datetime]")) {
-        const time = node.getAttribute("datetime");
-        const text = node.hasAttribute("data-age") ? span(Math.max(0, (now() - Date.parse(time)) / 1000)) : distance(time);
+        const text = words_of(node);
         if (node.textContent !== text)
             node.textContent = text;
     }

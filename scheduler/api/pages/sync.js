@@ -4,7 +4,7 @@ import {action, pause_sync, retry, run_full, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {rate_chart, verdict_chart} from "./charts.js";
 import {badge, facts, h, link, note, put, swap} from "./dom.js";
-import {age, count, plural, when} from "./format.js";
+import {age, count, due, plural, when} from "./format.js";
 import {runs_table} from "./runs.js";
 import {is_running, run_link, sync_badges} from "./syncs.js";
 
@@ -42,7 +42,7 @@ function summary(s) {
         ["Phase", is_running(s) ? (s.run ? run_link(s.run, badge(s.phase)) : badge(s.phase)) : "idle"],
         ["Waits for", s.waits_for],
         ["Last run", s.last_run && run_link(s.last_run.id, when(s.last_run.ended_at ?? s.last_run.started_at))],
-        ["Next run", s.paused ? "paused" : when(s.next_at, s.held ? "waits for approval" : "not by time")],
+        ["Next run", s.paused ? "paused" : due(s.next_at, s.held ? "waits for approval" : "not by time")],
         ["Schedule", s.schedule],
         ["Freshness", age(s.fresh_at, "never")],
         ["Accepted", s.counts && plural(s.counts.accepted, "record")],
@@ -92,7 +92,6 @@ export function sync_view(ctx) {
     const node = h("div", null, h("p", {class: "crumbs"}, link("#/syncs", "Syncs"), " / "), h("h1", {tabindex: "-1"}, name),
         controls, held, head, h("h2", null, "History"), charts, table.node,
         h("p", null, link(`#/runs?sync=${encodeURIComponent(name)}`, "All runs of this sync")), mappings);
-    let timer = 0;
     let drawn = "";
 
     /** Buttons are made anew only when they say something else: their listeners are not compared. */
@@ -119,12 +118,8 @@ export function sync_view(ctx) {
         const about = kind === "run" ? data.sync : data.name ?? data;
         if ((kind === "run" || kind === "sync") && about !== name)
             return;
-        if (!timer)
-            timer = setTimeout(() => {
-                timer = 0;
-                load(ctx.signal).catch(() => {}); // the next event or poll asks again
-            }, 500);
+        ctx.soon();
     }
 
-    return {title: name, node, load, event, poll_ms: 3000, calm_ms: 30000, close: () => clearTimeout(timer)};
+    return {title: name, node, load, event, poll_ms: 3000, calm_ms: 30000};
 }

@@ -3,7 +3,7 @@
 import {action, may, pause_sync, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {badge, button, choice, field, h, link, put} from "./dom.js";
-import {age, count, plural, when} from "./format.js";
+import {age, count, due, plural, when} from "./format.js";
 import {Table} from "./table.js";
 
 const FEW = 5; // changed syncs that are asked for one by one; more of them: the whole list
@@ -32,10 +32,10 @@ export function sync_badges(s) {
     const words = [];
     if (s.held)
         words.push(badge("held"));
-    else if (s.last_run && !["reading", "planned"].includes(s.last_run.status))
-        words.push(badge(s.last_run.status));
-    else if (!s.last_run)
-        words.push(badge("never ran", "never"));
+    else if (is_running(s))
+        words.push(badge("running", "sending"));
+    else
+        words.push(s.last_run ? badge(s.last_run.status) : badge("never ran", "never"));
     if (s.paused)
         words.push(" ", badge("paused"));
     if (s.destination_paused)
@@ -62,7 +62,7 @@ function last_cell(s) {
 function next_cell(s) {
     if (s.paused)
         return h("span", {class: "none"}, "paused");
-    return [when(s.next_at, s.held ? "waits for approval" : "not by time"), h("span", {class: "small"}, s.schedule)];
+    return [due(s.next_at, s.held ? "waits for approval" : "not by time"), h("span", {class: "small"}, s.schedule)];
 }
 
 function actions_cell(s) {
@@ -96,7 +96,7 @@ export function syncs_view(ctx) {
 
     const table = new Table({
         caption: "Syncs", columns: columns(), id: (s) => s.name, sort: ctx.query.sort ?? "name",
-        sorted: (sort) => ctx.set_query({sort: sort === "name" ? "" : sort}), empty: "No sync fits.",
+        sorted: (sort) => ctx.set_query({sort: sort === "name" ? "" : sort}), empty: "No sync fits.", kind: `many ${may("operator") ? "" : "read-only"}`,
     });
     const search = h("input", {type: "search", id: "search", value: words, autocomplete: "off", spellcheck: "false",
         placeholder: "Name, model, destination  ( / )", oninput: () => {

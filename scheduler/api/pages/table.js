@@ -3,6 +3,7 @@
 
 import {button, choice, field, h, put} from "./dom.js";
 
+const ROWS_KEPT = 5000;
 const collator = new Intl.Collator(undefined, {numeric: true, sensitivity: "base"});
 
 function compare(a, b) {
@@ -14,13 +15,13 @@ function compare(a, b) {
 export class Table {
     /**
      * columns: {key, label, cell(row), sort(row), class}; id(row) names a row; sort is a column's key, with "-" in
-     * front for descending; sorted(sort) is told of a new choice.
+     * front for descending; sorted(sort) is told of a new choice; kind: a class for the style sheet.
      */
-    constructor({caption, columns, id, sort, sorted, empty}) {
+    constructor({caption, columns, id, sort, sorted, empty, kind}) {
         Object.assign(this, {columns, id, sorted, empty});
         this.sort = sort;
         this.rows = [];
-        this.shown = new Map(); // id -> {tr, text}
+        this.made = new Map(); // id -> {tr, text}, of rows that a filter hides as well
         this.heads = new Map();
         this.body = h("tbody", {role: "rowgroup"});
         this.nothing = h("p", {class: "note", hidden: true}, empty ?? "Nothing here.");
@@ -28,7 +29,7 @@ export class Table {
             h("caption", {class: "unseen"}, caption),
             h("thead", {role: "rowgroup"}, h("tr", {role: "row"}, columns.map((column) => this.head(column)))),
             this.body);
-        this.node = h("div", {class: "table"}, this.sort_choice(), this.table, this.nothing);
+        this.node = h("div", {class: `table ${kind ?? ""}`}, this.sort_choice(), this.table, this.nothing);
         this.show_sort();
     }
 
@@ -85,22 +86,14 @@ export class Table {
     update(rows) {
         this.rows = rows;
         const kept = new Set(rows.map(this.id));
-        for (const [id, shown] of this.shown)
+        const forget = this.made.size > ROWS_KEPT;
+        for (const [id, {tr}] of this.made)
             if (!kept.has(id)) {
-                shown.tr.remove();
-                this.shown.delete(id);
+                tr.remove();
+                if (forget)
+                    this.made.delete(id);
             }
         this.place();
-    }
-
-    /** Draws one row anew; false where it is not shown. */
-    patch(row) {
-        const at = this.rows.findIndex((old) => this.id(old) === this.id(row));
-        if (at < 0)
-            return false;
-        this.rows[at] = row;
-        this.row(row);
-        return true;
     }
 
     place() {
@@ -122,12 +115,12 @@ export class Table {
     row(row) {
         const id = this.id(row);
         const text = JSON.stringify(row);
-        let shown = this.shown.get(id);
+        let shown = this.made.get(id);
         if (!shown) {
             const cells = this.columns.map((column) =>
                 h("td", {role: "cell", "data-label": column.label, class: column.class}, column.cell(row)));
             shown = {tr: h("tr", {role: "row", "data-id": id}, cells), text};
-            this.shown.set(id, shown);
+            this.made.set(id, shown);
         } else if (shown.text !== text) {
             this.columns.forEach((column, i) => put(shown.tr.cells[i], column.cell(row)));
             shown.text = text;

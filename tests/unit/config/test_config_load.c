@@ -68,9 +68,12 @@ static void a_small_project_gets_every_default(void **state)
     folder_done(&f);
 }
 
+#define DIGEST "00ff0102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1DfF"
+
 static const char whole[] =
     "settings: {redis: 'unix:///r.sock', state_dir: /var/x/../state/, listen: '0.0.0.0:80', "
     "window: 1MiB,\n"
+    "  tokens: [{name: ana, role: operator, sha256: " DIGEST "}],\n"
     "  disk_reserve: 0, limit_slack: 50ms}\n"
     "sources:\n"
     "  w: {type: postgres, host: h, port: 5433, user: u, password: 0123, sslmode: require, params: "
@@ -120,6 +123,12 @@ static void every_key_is_read(void **state)
     assert_int_equal(p->settings.window_bytes, 1 << 20);
     assert_int_equal(p->settings.disk_reserve_bytes, 0);
     assert_int_equal(p->settings.limit_slack_ms, 50);
+    assert_string_equal(p->settings.listen, "0.0.0.0:80");
+    assert_int_equal(p->settings.token_count, 1);
+    assert_string_equal(p->settings.tokens[0].name, "ana");
+    assert_int_equal(p->settings.tokens[0].role, ROLE_OPERATOR);
+    assert_memory_equal(p->settings.tokens[0].sha256, "\x00\xff\x01\x02", 4);
+    assert_memory_equal(p->settings.tokens[0].sha256 + 30, "\x1d\xff", 2);
     const struct source *w = &p->sources[0];
     assert_int_equal(w->param_count, 6);
     assert_string_equal(w->params[1].name, "port");

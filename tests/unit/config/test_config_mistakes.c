@@ -17,6 +17,8 @@
 #define DESTINATION "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
 #define SYNC "syncs: {s: {model: m, destination: d, "
 #define MAPPING SOURCE MODEL DESTINATION SYNC "mappings:\n"
+#define DIGEST "ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01"
+#define DIGEST_2 "ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab02"
 #define SECRET "hunter2"
 
 struct mistake_case {
@@ -89,6 +91,19 @@ static void mistakes_of_settings_have_places(void **state)
         {"settings: {limit_slack: 2m}\n", "1:25", "from 0 to 1m"},
         {"settings: {listen: here}\n", "1:20", "an address and a port"},
         {"settings: {listen: 'a:70000'}\n", "1:20", "an address and a port"},
+        {"settings: {listen: '0.0.0.0:80'}\n", "1:20", "`settings.tokens` must say who"},
+        {"settings: {listen: '[::]:80'}\n", "1:20", "write 127.0.0.1:80"},
+        {"settings: {listen: 'box:80', tokens: []}\n", "1:20", "`settings.tokens` must say who"},
+        {"settings: {tokens: {}}\n", "1:20", "a list"},
+        {"settings: {tokens: [{name: a, role: viewer}]}\n", "1:21", "no `sha256`"},
+        {"settings: {tokens: [{name: a, role: owner, sha256: " DIGEST "}]}\n", "1:37", "viewer"},
+        {"settings: {tokens: [{name: a, role: admin, sha256: 12ab}]}\n", "1:52", "sluice token"},
+        {"settings: {tokens: [{name: a, role: admin, sha256: " DIGEST "},\n"
+         "  {name: a, role: admin, sha256: " DIGEST_2 "}]}\n",
+         "2:10", "stands above"},
+        {"settings: {tokens: [{name: a, role: admin, sha256: " DIGEST "},\n"
+         "  {name: b, role: admin, sha256: " DIGEST "}]}\n",
+         "2:34", "the token of \"a\" as well"},
         {"settings: {state_dir: ..}\n", "1:23", "a folder of its own"},
         {"settings: {state_dir: ''}\n", "1:23", "empty"},
         {"settings: {state_dir: ~}\n", "1:23", "but it is empty"},

@@ -226,6 +226,121 @@ static void runs_are_listed_newest_first_and_pruned(void **state)
     assert_int_equal(state_run_last(p->s, "od", &got, NULL), ERR_NOTFOUND);
 }
 
+static void a_list_of_runs_goes_on_behind_a_mark(void **state)
+{
+    struct place *p = *state;
+    struct run_record r = {.status = RUN_SUCCESS};
+    for (int i = 0; i < 9; i++) {
+        snprintf(r.id, sizeof r.id, "%d", i);
+        strcpy(r.sync, i % 2 ? "odd" : "even");
+        r.started_ms = 1000 + i / 2; /* two in the same millisecond */
+        must(state_run_put(p->s, &r, &err));
+    }
+    static const struct {
+        const char *sync;
+        struct run_mark mark;
+        size_t limit;
+        const char *ids;
+    } cases[] = {
+        {NULL, {1003, "6"}, 3, "543"},  {NULL, {1003, "7"}, 0, "6543210"},
+        {"odd", {1003, "7"}, 0, "531"}, {"odd", {1003, "60"}, 2, "53"}, /* a run that is gone */
+        {"even", {1000, "0"}, 0, ""},   {NULL, {0, "x"}, 0, ""},
+        {"odd", {99999, "x"}, 1, "7"},  {"none", {99999, "x"}, 0, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char ids[32] = "";
+        must(state_run_list_from(p->s, cases[i].sync, &cases[i].mark, cases[i].limit, append_id,
+                                 ids, &err));
+        assert_string_equal(ids, cases[i].ids);
+    }
+}
+
+static bool append_batch(void *ctx, const struct batch_state *b)
+{
+    char one[64];
+    snprintf(one, sizeof one, "%u:%u/%u ", (unsigned)b->number, b->settled, b->planned);
+    strcat(ctx, one);
+    return true;
+}
+
+static void batches_of_a_run_are_listed_in_order(void **state)
+{
+    struct place *p = *state;
+    for (unsigned i = 0; i < 300; i += 100) {
+        uint8_t bits[2] = {(uint8_t)(i == 100 ? 3 : 1), 0};
+        uint32_t fresh, settled;
+        must(state_batch_settle(p->s, "r1", i, 10, bits, &fresh, &settled, &err));
+        must(state_batch_settle(p->s, "r10", i, 10, bits, &fresh, &settled, &err));
+    }
+    char all[128] = "", some[128] = "", none[128] = "";
+    must(state_batch_list(p->s, "r1", 0, 0, append_batch, all, &err));
+    assert_string_equal(all, "0:1/10 100:2/10 200:1/10 ");
+    must(state_batch_list(p->s, "r1", 1, 1, append_batch, some, &err));
+    assert_string_equal(some, "100:2/10 ");
+    must(state_batch_list(p->s, "r", 0, 0, append_batch, none, &err));
+    assert_string_equal(none, "");
+}
+
+static bool append_number(void *ctx, const struct rejected *r)
+{
+    char one[64];
+    snprintf(one, sizeof one, "%u%.*s ", (unsigned)r->number, (int)r->message.n, r->message.p);
+    strcat(ctx, one);
+    return true;
+}
+
+static void rejected_records_are_found_by_number_and_by_key(void **state)
+{
+    struct place *p = *state;
+    struct state_sync *ss;
+    char all[64] = "", behind[64] = "", key[64] = "", none[64] = "";
+    must(state_sync_open(p->s, "x", &ss, &err));
+    for (unsigned i = 0; i < 4; i++) {
+        struct rejected r = {.kind = i == 3 ? REJECTED_DUPLICATE : REJECTED_FAILED,
+                             .key = slice_of(i == 3 ? "k1" : &"k0\0k1\0k2"[3 * i], 2),
+                             .message = slice_of(&"abcd"[i], 1)};
+        must(state_rejected_put(ss, &r, &err));
+    }
+    must(state_rejected_list(p->s, "x", 0, append_number, all, &err));
+    assert_string_equal(all, "3d 2c 1b 0a ");
+    must(state_rejected_list_from(p->s, "x", 3, 2, append_number, behind, &err));
+    assert_string_equal(behind, "2c 1b ");
+    must(state_rejected_of_key(p->s, "x", SLICE_LIT("k1"), append_number, key, &err));
+    assert_string_equal(key, "1b 3d ");
+    must(state_rejected_of_key(p->s, "x", SLICE_LIT("k9"), append_number, none, &err));
+    must(state_rejected_of_key(p->s, "y", SLICE_LIT("k1"), append_number, none, &err));
+    assert_string_equal(none, "");
+    state_sync_close(ss);
+}
+
+static void an_entry_is_looked_at_while_open_and_while_not(void **state)
+{
+    struct place *p = *state;
+    struct state_sync *ss;
+    struct entry_view v;
+    struct refusal no = {.due_ms = 7, .reason = SLICE_LIT("not an address")};
+    assert_int_equal(state_entry_look(p->s, "x", SLICE_LIT("t00000001"), &v, NULL), ERR_NOTFOUND);
+    assert_false(state_dirty(p->s)); /* looking makes no entries */
+    must(state_sync_open(p->s, "x", &ss, &err));
+    place_accept(ss, 1);
+    bool added;
+    uint32_t slot = place_take(ss, 2, &added);
+    must(state_refusal_put(ss, slot, REFUSAL_ROW, &no, &err));
+    must(state_entry_put(ss, slot, &(struct entry){.flags = ENTRY_REFUSED}, &err));
+    for (int closed = 0; closed < 2; closed++) {
+        must(state_entry_look(p->s, "x", SLICE_LIT("t00000001"), &v, &err));
+        assert_int_equal(v.flags, ENTRY_ACCEPTED);
+        assert_string_equal(v.refused, "");
+        must(state_entry_look(p->s, "x", SLICE_LIT("t00000002"), &v, &err));
+        assert_int_equal(v.flags, ENTRY_REFUSED);
+        assert_string_equal(v.refused, "not an address");
+        assert_int_equal(v.refused_due_ms, 7);
+        assert_int_equal(state_entry_look(p->s, "x", SLICE_LIT("t3"), &v, NULL), ERR_NOTFOUND);
+        if (!closed)
+            state_sync_close(ss);
+    }
+}
+
 static bool count_rejected(void *ctx, const struct rejected *r)
 {
     struct scanned *s = ctx;
@@ -367,6 +482,10 @@ int main(void)
         with_place(fresh_entries_replace_the_old_ones_which_go_in_steps),
         with_place(a_second_verdict_of_a_record_is_not_new),
         with_place(runs_are_listed_newest_first_and_pruned),
+        with_place(a_list_of_runs_goes_on_behind_a_mark),
+        with_place(batches_of_a_run_are_listed_in_order),
+        with_place(rejected_records_are_found_by_number_and_by_key),
+        with_place(an_entry_is_looked_at_while_open_and_while_not),
         with_place(of_too_many_rejected_records_the_oldest_go),
         with_place(limits_positions_and_values_come_back),
         with_place(a_reader_beside_sees_each_commit_and_cannot_write),

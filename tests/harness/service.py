@@ -1,0 +1,75 @@
+"""A running sluice-scheduler, and its HTTP API as a program uses it."""
+import json
+import socket
+import urllib.error
+import urllib.request
+
+from .lab import RUN_DEADLINE_S
+from .sink import wait_until
+
+PAUSE_S = 0.05
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Service:
+    """Starts it in the lab's project, whose settings must say listen: 127.0.0.1:PORT; ends with the lab."""
+
+    def __init__(self, lab, port, token=None):
+        self.lab, self.token = lab, token
+        self.url = f"http://127.0.0.1:{port}"
+        self.running = lab.start(program="sluice-scheduler")
+        self.wait(self.is_ready, "a scheduler that is ready")
+
+    def wait(self, condition, what):
+        """For conditions that ask the scheduler, which answers no more than a hundred requests a second."""
+        return wait_until(condition, RUN_DEADLINE_S, what, PAUSE_S)
+
+    def is_ready(self):
+        assert self.running.process.poll() is None, f"the scheduler ended: {self.running.out()}{self.running.err()}"
+        try:
+            return self.get("/readyz")["ready"]
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def ask(self, method, path, body=None):
+        headers = {"X-Sluice": "1", "Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = urllib.request.Request(self.url + path, method=method, headers=headers,
+                                         data=None if body is None else json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=RUN_DEADLINE_S) as answer:
+            return json.loads(answer.read() or "null")
+
+    def get(self, path):
+        return self.ask("GET", path)
+
+    def post(self, path, **body):
+        return self.ask("POST", path, body)
+
+    def sync(self, name):
+        return self.get(f"/api/v1/syncs/{name}")
+
+    def run(self, name, **how):
+        """Runs the sync and waits for its end; gives the run."""
+        run = self.post(f"/api/v1/syncs/{name}/run", **how)["run"]
+        return self.wait_run(run, lambda r: r["status"] not in ("reading", "planned"))
+
+    def find_run(self, run):
+        """None while it waits for its turn."""
+        try:
+            return self.get(f"/api/v1/runs/{run}")
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+
+    def wait_run(self, run, condition):
+        def look():
+            found = self.find_run(run)
+            return found if found and condition(found) else None
+        return self.wait(look, f"run {run}")

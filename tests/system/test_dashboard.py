@@ -1,0 +1,494 @@
+"""The dashboard, in a browser, served by a scheduler that does real work."""
+import hashlib
+import re
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from harness.browser import Browser
+from harness.lab import ROOT
+from harness.service import Service, free_port
+from harness.sink import record_errors
+
+
+PAGES = ROOT / "scheduler" / "api" / "pages"
+ROWS = 2000
+BATCH = 50
+ENDED = ("success", "warning", "failed", "cancelled", "superseded")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """Afterwards: nothing was asked of any other server, and nothing of this one that its document does not name."""
+    chromium.forget()
+    chromium.expected = []
+    chromium.service = None
+    yield chromium
+    assert chromium.complaints(*chromium.expected) == []
+    if chromium.service:
+        check_requests(chromium.requests(), chromium.service)
+
+
+def check_requests(requests, service):
+    foreign = [url for _, url in requests if not url.startswith(service.url + "/")]
+    assert not foreign, f"asked elsewhere: {foreign[:5]}"
+    paths = service.get("/api/v1/openapi.json")["paths"]
+    named = [(method.upper(), re.compile(re.sub(r"\{[^/]*\}", "[^/]+", path) + "$")) for path, methods in paths.items() for method in methods]
+    for method, url in requests:
+        path = url[len(service.url):].split("?")[0]
+        if path == "/" or path.startswith("/assets/"):
+            continue
+        assert any(m == method and pattern.match(path) for m, pattern in named), f"{method} {path} is not in openapi.json"
+
+
+@pytest.fixture
+def serve(lab, sinks, browser):
+    """serve(syncs, …) starts a scheduler whose syncs read the table c and write to one receiver."""
+    if not (lab.bin / "sluice-scheduler").exists():
+        pytest.skip("these programs have no sluice-scheduler")
+
+    def start(syncs=("s",), rows=ROWS, settings=None, token=None, limits=None, **sync):
+        start.sink = sinks()
+        port = free_port()
+        if rows:
+            lab.customers(rows)
+        lab.project({"m": {"sql": "select * from c"}}, {"hook": {"url": start.sink.url, "batch_size": BATCH, **({"rate_limits": limits} if limits else {})}},
+                    {name: {"model": "m", "destination": "hook", **sync} for name in syncs},
+                    {"listen": f"127.0.0.1:{port}", **(settings or {})})
+        browser.service = Service(lab, port, token)
+        return browser.service
+    return start
+
+
+def open_sync(browser, service, name="s"):
+    browser.open(service.url, f"syncs/{name}")
+    browser.wait_text(name, "h1")
+
+
+def watch_a_run(browser):
+    """Presses Run on a sync's page and follows the link to the run; gives the run's id."""
+    browser.press("Run", "main")
+    browser.press("Watch", "#toasts")
+    browser.wait(lambda: browser.place.startswith("#/runs/"), "the page of the run")
+    return browser.place.rsplit("/", 1)[1]
+
+
+def shown_number(browser, pattern, selector="main"):
+    """The number that the pattern's group finds in the words shown; None where it finds none."""
+    found = re.search(pattern, browser.text(selector))
+    return int(found[1].replace(",", "")) if found else None
+
+
+def answered(run):
+    return sum(run["counts"][verdict] for verdict in ("succeeded", "rejected", "failed", "cancelled"))
+
+
+# ---- runs ----
+
+@pytest.mark.parametrize("stream", ["events", "polling"])
+def test_a_run_goes_by_without_a_reload(lab, serve, browser, stream):
+    service = serve()
+    serve.sink.hold(lambda request: len(serve.sink.log) >= 10)  # some are answered, the others wait
+    if stream == "polling":
+        browser.expected += ["api/v1/events"]
+        browser.block("*/api/v1/events")
+    open_sync(browser, service)
+    browser.wait_text("live" if stream == "events" else "polling", "#live")
+    browser.run("window.neverReloaded = true")
+    run = watch_a_run(browser)
+    browser.wait_text("sending", ".facts")
+    half = 9 * BATCH
+    browser.wait(lambda: shown_number(browser, r"([\d,]+) of 2,000 changes answered") == half, f"{half} records answered")
+    assert answered(service.get(f"/api/v1/runs/{run}")) == half and serve.sink.count_held()
+    bar = browser.all("[role=progressbar]")[0]
+    assert int(bar.get_attribute("aria-valuenow")) == 100 * half // ROWS
+    assert f"{ROWS - half:,} open" in browser.text(".funnel"), "what is open is in the balance"
+    assert set(browser.run("return [...document.querySelectorAll('[data-balance]')].map((e) => e.dataset.balance)")) == {"holds"}
+    serve.sink.release()
+    browser.wait_text("success", ".facts")
+    assert "2,000 planned = 2,000 succeeded + 0 rejected + 0 failed + 0 cancelled ✓ balances" in browser.text(".funnel")
+    assert "2,000 rows = 2,000 added" in browser.text(".funnel")
+    assert not browser.all("[role=progressbar]") and not browser.button("Cancel")
+    assert "success" in browser.run("return document.getElementById('announce').textContent"), "told to screen readers"
+    assert browser.run("return window.neverReloaded"), "the page was reloaded"
+    lab.assert_same(serve.sink.state)
+
+
+def test_a_run_is_cancelled(serve, browser):
+    service = serve()
+    serve.sink.hold()
+    open_sync(browser, service)
+    run = watch_a_run(browser)
+    browser.wait_text("sending", ".facts")
+    browser.press("Cancel", "main")
+    browser.press("Leave it", "dialog")
+    assert service.get(f"/api/v1/runs/{run}")["phase"] == "sending", "nothing is done without a confirmation"
+    browser.press("Cancel", "main")
+    browser.press("Cancel the run", "dialog")
+    service.wait_run(run, lambda r: r["phase"] != "sending")
+    serve.sink.release()
+    browser.wait_text("cancelled", ".facts .badge")
+    ended = service.get(f"/api/v1/runs/{run}")
+    assert ended["status"] == "cancelled" and ended["counts"]["cancelled"] > 0
+    assert f"{ended['counts']['cancelled']:,} cancelled ✓ balances" in browser.text(".funnel")
+
+
+def held_run(lab, service, browser):
+    """A sync whose model lost most of its rows, as a person finds it: from the list to the plan."""
+    assert service.run("s")["status"] == "success"
+    lab.sql(f"delete from c where id > {ROWS // 10}")
+    held = service.run("s")
+    assert held["status"] == "held"
+    browser.open(service.url)
+    browser.wait(lambda: browser.button("Held 1"), "a held sync in the list")
+    browser.press("Held 1")
+    browser.wait_count("tbody tr", 1)
+    browser.press("s", "tbody")
+    browser.press("Look at the plan, approve or reject it")
+    browser.wait_text("Held for approval")
+    assert held["reason"] in browser.text(".reason")
+    assert f"0 added, 0 changed, {ROWS * 9 // 10:,} removed of {ROWS // 10:,} rows read" in browser.text(".held")
+    return held
+
+
+def test_a_held_run_is_looked_at_and_approved(lab, serve, browser):
+    service = serve()
+    held = held_run(lab, service, browser)
+    browser.press("Approve", "main")
+    browser.press("Leave it", "dialog")
+    assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "held"
+    browser.press("Approve", "main")
+    assert f"{ROWS * 9 // 10:,} removed" in browser.text("dialog"), "the question says what will be done"
+    browser.press("Approve and send", "dialog")
+    browser.wait_text("success", ".facts .badge")
+    lab.assert_same(serve.sink.state)
+
+
+def test_a_held_run_is_rejected(lab, serve, browser):
+    service = serve()
+    held = held_run(lab, service, browser)
+    browser.press("Reject", "main")
+    browser.press("Reject the plan", "dialog")
+    browser.wait_text("cancelled", ".facts .badge")
+    assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
+    assert not service.sync("s")["held"] and len(serve.sink.state) == ROWS, "nothing of it was sent"
+
+
+def test_the_history_of_runs_is_filtered_and_charted(lab, serve, browser):
+    service = serve(syncs=("orders", "people"), rows=20)
+    for turn in range(3):
+        service.run("people")
+        lab.sql(f"update c set amount = amount + 1 where id <= {5 + turn}")
+    service.run("orders")
+    browser.open(service.url, "runs")
+    browser.wait_count("tbody tr", 4)
+    browser.write("#search", "people" + Keys.ENTER)
+    browser.wait_count("tbody tr", 3)
+    assert "sync=people" in browser.place, "the filter can be shared"
+    browser.choose("#status", "failed")
+    browser.wait_text("No runs.")
+    browser.go("syncs/people")
+    browser.wait_count(".chart", 2)
+    assert "3 runs: 31 succeeded, 0 rejected" in browser.text(".chart"), "20, then 5, then 6"
+    assert browser.count(".chart a[data-run]") == 3
+    browser.driver.back()
+    browser.wait_text("Runs", "h1")
+
+
+# ---- syncs and destinations ----
+
+def test_a_sync_is_paused_and_resumed(serve, browser):
+    service = serve(rows=5, schedule={"every": "1h"})
+    browser.open(service.url)
+    browser.press("Pause s")
+    browser.wait_text("paused", "tbody")
+    assert service.sync("s")["paused"]
+    browser.open(service.url, "syncs/s")
+    browser.press("Resume", "main")
+    browser.wait(lambda: browser.button("Pause", "main"), "a sync that goes on")
+    assert not service.sync("s")["paused"]
+    assert browser.focused()["text"] == "Pause", "the focus stays where the button was"
+
+
+def test_a_destination_is_paused_and_shows_the_use_of_its_limits(serve, browser):
+    service = serve(limits=[{"requests": 1000, "per": "1h"}])
+    serve.sink.hold(lambda request: len(serve.sink.log) >= 10)
+    run = service.post("/api/v1/syncs/s/run")["run"]
+    used = service.wait(lambda: serve.sink.count_held() and service.get("/api/v1/destinations")["destinations"][0]["limits"][0]["used"], "a limit in use")
+    browser.open(service.url, "destinations")
+    browser.wait(lambda: (shown_number(browser, r"(\d+) of 1,000 requests per 1h") or 0) >= used, "the limit's use")
+    assert int(browser.all("[role=meter]")[0].get_attribute("aria-valuenow")) >= used
+    serve.sink.release()
+    service.wait_run(run, lambda r: r["status"] == "success")
+    browser.press("Pause hook")
+    browser.wait_text("paused", ".card")
+    assert service.get("/api/v1/destinations")["destinations"][0]["paused"]
+    browser.go("syncs")
+    browser.wait_text("destination paused", "tbody")
+    browser.go("destinations")
+    browser.press("Resume hook")
+    browser.wait(lambda: browser.button("Pause hook"), "a destination that receives again")
+    assert not service.get("/api/v1/destinations")["destinations"][0]["paused"]
+
+
+def test_a_thousand_syncs_are_all_there_and_found(serve, browser):
+    names = [f"sync_{n:04d}" for n in range(1000)]
+    service = serve(syncs=names, rows=5)
+    service.run("sync_0500")
+    browser.open(service.url)
+    browser.wait_count("tbody tr", 1000)
+    assert browser.texts("tbody tr td:first-child a") == names
+    browser.write("#search", "0500 hook")
+    browser.wait_count("tbody tr", 1)
+    assert "success" in browser.text("tbody tr") and "1 of 1,000 syncs" in browser.text()
+    browser.type(Keys.ESCAPE)
+    browser.wait_count("tbody tr", 1000)
+    browser.press("Last run", "thead")
+    browser.press("Last run", "thead")
+    assert browser.texts("tbody tr td:first-child a")[0] == "sync_0500", "the only one that ran comes first"
+    assert browser.all("th[aria-sort=descending]")
+    browser.press("Never ran 999")
+    browser.wait_count("tbody tr", 999)
+    browser.run("window.kept = document.querySelector('tr[data-id=sync_0001]')")
+    service.post("/api/v1/syncs/sync_0002/pause")
+    browser.wait_text("paused", "tr[data-id=sync_0002]")
+    assert browser.run("return window.kept === document.querySelector('tr[data-id=sync_0001]')"), "rows that did not change stay"
+
+
+# ---- errors ----
+
+HOSTILE = "no <img src=x onerror=\"document.title='owned'\"> & <b>phone</b>"
+
+
+def refusing(*ids):
+    bad = set(ids)
+
+    def behave(request):
+        errors = [(n, HOSTILE, False) for n, i in enumerate(request.ids) if i in bad]
+        return record_errors(*errors) if errors else None
+    return bad, behave
+
+
+def test_a_group_of_errors_is_looked_at_and_tried_again(lab, serve, browser):
+    service = serve(rows=20)
+    bad, serve.sink.behave = refusing(3, 7)
+    assert service.run("s")["status"] == "warning"
+    browser.open(service.url, "errors")
+    browser.wait_count("tbody tr", 1)
+    assert HOSTILE in browser.text("tbody"), "the destination's words, as text"
+    assert browser.count("img") == 0 and "owned" not in browser.driver.title
+    assert sorted(browser.texts(".samples a")) == ['{"id":3}', '{"id":7}']
+    browser.press(HOSTILE, "tbody")
+    browser.wait_count("tbody tr", 2)
+    browser.driver.back()
+    browser.wait_text("Errors", "h1")
+    bad.clear()
+    browser.press(f"Retry s: {HOSTILE}")
+    browser.wait_text("2 refusals forgotten", "#toasts")
+    browser.press("Run now", "#toasts")
+    browser.wait(lambda: len(serve.sink.state) == 20, "all records at the destination")
+    browser.wait_text("Nothing was refused")
+    lab.assert_same(serve.sink.state)
+
+
+def test_what_happened_to_one_record(lab, serve, browser):
+    service = serve(rows=20)
+    _, serve.sink.behave = refusing(7)
+    service.run("s")
+    browser.open(service.url, "quarantine")
+    browser.wait_count("tbody tr", 1)
+    browser.press('{"id":7}', "tbody")
+    browser.wait_text("refused", "[aria-label=Result]")
+    assert HOSTILE in browser.text("[aria-label=Result]") and browser.count("img") == 0
+    browser.write("#search", "8" + Keys.ENTER)
+    browser.wait_text("accepted", "[aria-label=Result]")
+    browser.expected += ["api/v1/records"]  # the console tells of every 404
+    browser.write("#search", "4711" + Keys.ENTER)
+    browser.wait_text("no such record")
+
+
+# ---- who may ----
+
+def digest(token):
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_who_logs_in_sees_what_their_role_may_do(serve, browser):
+    tokens = {role: f"token-of-the-{role}" for role in ("viewer", "operator", "admin")}
+    service = serve(rows=5, token=tokens["admin"], settings={"tokens": [
+        {"name": f"{role}s-name", "role": role, "sha256": digest(token)} for role, token in tokens.items()]})
+    browser.expected += ["401"]
+    browser.open(service.url, "syncs/s")
+    browser.write("#token", "nonsense" + Keys.ENTER)
+    browser.wait_text("not known")
+    for role, token in tokens.items():
+        browser.write("#token", token + Keys.ENTER)
+        browser.wait_text(f"{role}s-name ({role})", "#who")
+        browser.wait_text("Accepted", "main .facts")
+        assert bool(browser.button("Run", "main")) == (role != "viewer")
+        assert bool(browser.button("Reload configuration")) == (role == "admin")
+        assert bool(browser.button("Audit", "nav")) == (role == "admin")
+        assert token not in browser.run("return document.cookie + JSON.stringify(localStorage) + document.documentElement.outerHTML")
+        if role == "operator":
+            browser.press("Pause", "main")
+            browser.wait(lambda: browser.button("Resume", "main"), "a paused sync")
+        if role == "admin":
+            browser.go("audit")
+            browser.wait_text("operators-name (operator)", "tbody")
+            assert "pause" in browser.text("tbody")
+            browser.go("syncs/s")
+        browser.press("Log out")
+        browser.wait_text("Log in", "h1")
+
+
+def test_a_configuration_that_is_refused_is_told(lab, serve, browser):
+    service = serve(rows=5)
+    good = (lab.project_dir / "sluice.yaml").read_text(encoding="utf-8")
+    browser.open(service.url)
+    browser.wait_count("tbody tr", 1)
+    lab.write(good.replace('"mode": "mirror"', '"mode": "mirorr"'))
+    browser.expected += ["422"]
+    browser.press("Reload configuration")
+    browser.wait_text("sluice.yaml:", "#banner")
+    assert "mirorr" in browser.text("#banner")
+    lab.write(good)
+    browser.press("Reload configuration")
+    browser.wait(lambda: not browser.all("#banner"), "a banner that went")
+
+
+# ---- how it looks and is used ----
+
+VIEWS = ["syncs", "syncs/s", "runs", "runs/{run}", "destinations", "errors", "errors/records?sync=s&kind=rejected", "quarantine",
+         "records?sync=s&key=7", "audit"]
+
+
+def test_every_view_fits_a_phone_and_follows_the_system_into_the_dark(serve, browser):
+    service = serve(rows=20, syncs=["s", "a_sync_with_a_name_that_is_longer_than_a_phone_is_wide_by_far_and_has_no_space"])
+    _, serve.sink.behave = refusing(7)
+    run = service.run("s")["id"]
+    lightness = "const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number); return r + g + b"
+    for view in VIEWS:
+        place = view.format(run=run)
+        browser.open(service.url, place)
+        browser.wait(lambda: browser.all("h1") and not browser.all("main[aria-busy]"), f"the view {place}")
+        assert browser.complaints() == [], place
+        for scheme in ("light", "dark"):
+            browser.media(scheme)
+            for width in (360, 1280):
+                browser.screen(width, 740)
+                assert browser.run("return document.documentElement.scrollWidth") <= width, f"{place} scrolls sideways at {width}"
+            assert (browser.run(lightness) < 200) == (scheme == "dark"), f"{place} in {scheme}"
+
+
+def test_a_chosen_theme_overrules_the_system_and_stays(serve, browser):
+    service = serve(rows=5)
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    browser.open(service.url)
+    light = browser.run(ground)
+    browser.press("Theme: auto")
+    browser.press("Theme: light")
+    assert browser.button("Theme: dark") and browser.run(ground) != light
+    dark = browser.run(ground)
+    browser.open(service.url)
+    assert browser.button("Theme: dark") and browser.run(ground) == dark
+    browser.media("dark")
+    browser.press("Theme: dark")
+    browser.press("Theme: auto")
+    assert browser.button("Theme: light") and browser.run(ground) == light
+
+
+def test_whoever_wants_less_motion_gets_none(serve, browser):
+    service = serve()
+    serve.sink.hold()
+    browser.media(motion="reduce")
+    open_sync(browser, service)
+    watch_a_run(browser)
+    browser.wait(lambda: browser.all("[role=progressbar]"), "a run under way")
+    moving = "return [...document.querySelectorAll('*')].filter((e) => { const s = getComputedStyle(e);"
+    moving += " return s.animationName !== 'none' || s.transitionDuration.split(', ').some((d) => d !== '0s') }).length"
+    assert browser.run(moving) == 0
+    serve.sink.release()
+    browser.wait_text("success", ".facts")
+
+
+def tab_to(browser, words, most=40):
+    """Presses Tab until what has the focus says the words; every stop on the way shows that it has it."""
+    for _ in range(most):
+        browser.type(Keys.TAB)
+        focused = browser.focused()
+        assert focused["ringed"], f"no ring around {focused}"
+        if (focused["text"] or "").strip() == words:
+            return focused
+    raise AssertionError(f"no {words!r} within {most} stops; the last was {focused}")
+
+
+def test_everything_is_reached_by_keyboard_alone(serve, browser):
+    service = serve(syncs=["first", "second"], rows=5)
+    browser.open(service.url)
+    browser.wait_count("tbody tr", 2)
+    browser.type(Keys.TAB)
+    assert browser.focused()["text"] == "Skip to content"
+    browser.type(Keys.ENTER)
+    assert browser.focused()["id"] == "main" and browser.place == "", "the view stays"
+    browser.type("/")
+    assert browser.focused()["id"] == "search"
+    browser.type("second")
+    browser.wait_count("tbody tr", 1)
+    tab_to(browser, "second")
+    browser.type(Keys.ENTER)
+    browser.wait_text("second", "h1")
+    browser.wait(lambda: browser.button("Full run"), "the sync's buttons")
+    assert browser.focused()["tag"] == "h1", "a new view is told to screen readers"
+    tab_to(browser, "Full run")
+    browser.type(Keys.ENTER)
+    browser.wait(lambda: browser.all("dialog"), "a question")
+    browser.type(Keys.ESCAPE)
+    browser.wait(lambda: not browser.all("dialog"), "no question")
+    assert browser.focused()["text"] == "Full run", "the focus comes back"
+    browser.type(Keys.ENTER)
+    browser.wait(lambda: browser.focused()["text"] == "Run in full", "a question again")
+    browser.type(Keys.ENTER)
+    browser.wait(lambda: len(serve.sink.state) == 5, "a run")
+    assert browser.all("table caption, nav[aria-label], main, header, footer")
+    unnamed = "return [...document.querySelectorAll('button, a, input, select')].filter((e) => e.offsetParent"
+    unnamed += " && !(e.innerText || e.labels?.length || e.ariaLabel)).length"
+    assert browser.run(unnamed) == 0
+
+
+# ---- the files ----
+
+def page_texts(*endings):
+    found = {path.name: path.read_text(encoding="utf-8") for path in sorted(PAGES.iterdir()) if path.suffix in endings}
+    assert found
+    return found
+
+
+def test_no_page_names_another_server():
+    for name, text in page_texts(".html", ".js", ".css", ".svg").items():
+        text = text.replace(' xmlns="http://www.w3.org/2000/svg"', "", 1) if name.endswith(".svg") else text  # a name that nobody asks for
+        assert not re.search(r"""\w+://|["'(=]\s*//|\bdata:(image|text|font)|@import""", text), name
+        assert not re.search(r"""(href|src|url|fetch|EventSource|location)\s*[=(]\s*["'`]?/""", text), f"{name} names a path from the root"
+
+
+def test_no_page_needs_what_the_policy_stops():
+    for name, text in page_texts(".html").items():
+        assert not re.search(r"""<[^>]*\s(on\w+|style)\s*=|javascript:|<style|<script(?![^>]*\ssrc=)""", text), name
+    for name, text in page_texts(".js").items():
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function|cssText", text), name
+        assert not re.search(r"""setAttribute\(\s*["'](style|on)""", text), name
+
+
+def test_every_file_that_a_page_names_is_there_and_every_file_is_named():
+    there = {path.name for path in PAGES.iterdir()}
+    named = set(re.findall(r'"assets/([^"]+)"', (PAGES / "index.html").read_text(encoding="utf-8"))) | {"index.html"}
+    for text in page_texts(".js").values():
+        named |= set(re.findall(r'from "\./([^"]+)"', text))
+    assert named == there
+    assert all(len(text.splitlines()) <= 500 for text in page_texts(".html", ".js", ".css").values())
