@@ -200,7 +200,7 @@ enum err_code state_rejected_drop(struct state_sync *ss, state_rejected_cb which
         struct rejected r;
         enum err_code code = store_cursor(ss->state, TABLE_REJECTED, &c, err);
         if (!code)
-            code = store_seek(ss->state, c, row_key(ss, *position, at), 4, &k, &v, err);
+            code = store_seek(ss->state, c, row_key(ss->id, *position, at), 4, &k, &v, err);
         if (code)
             return code == ERR_NOTFOUND ? ERR_OK : code;
         if (k.mv_size != 12 || !unpack_rejected(store_slice(v), &r))
