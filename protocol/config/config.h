@@ -149,6 +149,7 @@ struct guard {
     struct guard_limit min_rows;
     struct guard_limit max_rejected;
     bool allow_empty;
+    bool columns_off; /* lost columns and changed types do not hold */
 };
 
 enum transform_kind {

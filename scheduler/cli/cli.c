@@ -48,6 +48,10 @@ static const struct command commands[] = {
      "then on. Rows that were refused stay refused; vanished rows are removed by the next run,\n"
      "where the sync removes.\n",
      "", 1, 1000, command_adopt},
+    {"up", "", "run syncs as their schedules say, until stopped",
+     "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
+     "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
+     "w", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -84,7 +88,7 @@ static const struct command commands[] = {
 };
 
 /* Described, but carried out by a later version. */
-static const char *const later_commands[] = {"up", "pause", "resume", "cancel"};
+static const char *const later_commands[] = {"pause", "resume", "cancel"};
 
 static const struct {
     char letter;
