@@ -20,8 +20,11 @@ static const struct command commands[] = {
      "UTQNOPIMS", 0, 1, command_init},
     {"check", "", "validate the project folder",
      "Reads every YAML file of the project and reports all mistakes as file:line:col. Touches no\n"
-     "database and no destination. Exits 0 when the project is right, 78 otherwise.\n",
-     "", 0, 0, command_check},
+     "database and no destination, but with --connect: then sources are connected to, models\n"
+     "described and planned (not run), every mapped column looked for, Redis and the destinations\n"
+     "reached. Exits 0 when all is right, 78 when something has to be mended, 69 when something\n"
+     "cannot be reached.\n",
+     "X", 0, 0, command_check},
     {"run", "[SYNC…]", "run syncs now (all of them when none is named)",
      "Reads each model once, sends what was added, changed or removed since the destination last\n"
      "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps "
@@ -114,6 +117,7 @@ static const struct {
      "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
     {'I', "      --identify-by FIELD  destination field that names a record there\n"},
     {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
+    {'X', "      --connect        also look whether everything outside is there\n"},
     {'Y', "      --sync SYNC      only in this sync; may be repeated\n"},
     {'R', "      --replace        import over the state that is there, which is lost\n"},
     {'S',
@@ -179,29 +183,18 @@ static bool parse_number(const char *text, uint32_t max, uint32_t *ret)
 enum { OPT_JSON = 256, OPT_HELP };
 
 static const struct option long_options[] = {
-    {"directory", required_argument, NULL, 'C'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},
-    {"full", no_argument, NULL, 'f'},
-    {"workers", required_argument, NULL, 'w'},
-    {"key", required_argument, NULL, 'k'},
-    {"message", required_argument, NULL, 'm'},
-    {"run", required_argument, NULL, 'r'},
-    {"output", required_argument, NULL, 'o'},
-    {"limit", required_argument, NULL, 'l'},
-    {"markdown", no_argument, NULL, 'd'},
-    {"url", required_argument, NULL, 'U'},
-    {"table", required_argument, NULL, 'T'},
-    {"query", required_argument, NULL, 'Q'},
-    {"connector", required_argument, NULL, 'N'},
-    {"object", required_argument, NULL, 'O'},
-    {"primary-key", required_argument, NULL, 'P'},
-    {"identify-by", required_argument, NULL, 'I'},
-    {"map", required_argument, NULL, 'M'},
-    {"set", required_argument, NULL, 'S'},
-    {"sync", required_argument, NULL, 'Y'},
-    {"replace", no_argument, NULL, 'R'},
-    {NULL, 0, NULL, 0},
+    {"directory", required_argument, NULL, 'C'},   {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},         {"full", no_argument, NULL, 'f'},
+    {"workers", required_argument, NULL, 'w'},     {"key", required_argument, NULL, 'k'},
+    {"message", required_argument, NULL, 'm'},     {"run", required_argument, NULL, 'r'},
+    {"output", required_argument, NULL, 'o'},      {"limit", required_argument, NULL, 'l'},
+    {"markdown", no_argument, NULL, 'd'},          {"url", required_argument, NULL, 'U'},
+    {"table", required_argument, NULL, 'T'},       {"query", required_argument, NULL, 'Q'},
+    {"connector", required_argument, NULL, 'N'},   {"object", required_argument, NULL, 'O'},
+    {"primary-key", required_argument, NULL, 'P'}, {"identify-by", required_argument, NULL, 'I'},
+    {"map", required_argument, NULL, 'M'},         {"set", required_argument, NULL, 'S'},
+    {"connect", no_argument, NULL, 'X'},           {"sync", required_argument, NULL, 'Y'},
+    {"replace", no_argument, NULL, 'R'},           {NULL, 0, NULL, 0},
 };
 
 static bool add_to(struct cli_list *list, const char *value)
@@ -267,6 +260,8 @@ static bool take_option(int letter, struct cli_options *o)
         return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
     case 'M':
         return add_to(&o->maps, optarg);
+    case 'X':
+        return o->connect = true;
     case 'R':
         return o->replace = true;
     case 'Y':

@@ -52,6 +52,7 @@ struct cli_options {
     const char *identify_by;  /* init --identify-by */
     struct cli_list maps;     /* init --map */
     struct cli_list syncs;    /* forget --sync */
+    bool connect;             /* check --connect */
     bool replace;             /* state import --replace */
     struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */

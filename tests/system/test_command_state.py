@@ -84,9 +84,9 @@ def test_a_restored_state_is_noticed_by_redis_and_nothing_is_lost(lab, sink, red
     prepared(lab, sink, settings={"redis": server.url})
     out = lab.root / "state.export"
     assert lab.command("state", "export", out).rc == 0
-    lab.sql("update c set name = 'later' where id <= 50")
-    assert lab.good_run().counts("changed") == (50,)
-    lab.sql("update c set name = 'Name ' || id where id <= 50")  # as the old state knows them, but not as the destination has them
+    lab.sql("update c set name = 'later' where id <= 50 and id <> 7")
+    assert lab.good_run().counts("changed") == (49,)
+    lab.sql("update c set name = 'Name ' || id where id <= 50 and id <> 7")  # as the old state knows them, but not as the destination has them
     assert lab.command("state", "import", out, "--replace").rc == 0
     done = lab.good_run()
     assert done.counts("changed", "succeeded") == (499, 499), "every row is sent again"
@@ -96,8 +96,9 @@ def test_a_restored_state_is_noticed_by_redis_and_nothing_is_lost(lab, sink, red
 
 def test_a_backup_beside_a_run_is_whole(lab, sink):
     prepared(lab, sink, batch_size=20)
-    lab.sql("update c set name = 'changed'")
-    sink.hold(lambda q: "20" in str(q.ids))
+    lab.sql("update c set name = 'changed' where id <> 7")
+    mark = len(sink.log)
+    sink.hold(lambda q: len(sink.log) > mark + 5)
     running = lab.start_run()
     wait_until(lambda: sink.count_held() >= 1, 60, "a request that hangs")
     copy = lab.root / "backup"
@@ -119,7 +120,7 @@ def test_a_backup_beside_a_run_is_whole(lab, sink):
     assert runs[0]["status"] == "failed" and "restored" in runs[0]["error"]
     done = lab.good_run()
     assert len(done.runs) == 1 and done.last["planned"] > 0 and done.last["changed"] + done.last["unchanged"] == 499
-    assert sink.state.keys() == {f"u{i}@example.org" for i in range(1, 501) if i != 7} or len(sink.state) == 499
+    assert len(sink.state) == 499 and {r["name"] for r in sink.state.values()} == {"changed"}
     assert lab.good_run().counts("planned") == (0,)
 
 
