@@ -52,6 +52,24 @@ static const struct command commands[] = {
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
      "w", 1, 1, command_approve},
+    {"reject", "RUN", "drop what a held run planned",
+     "Nothing of it is sent; the sync's schedule goes on. Needs a scheduler that runs.\n", "", 1, 1,
+     command_reject},
+    {"cancel", "RUN", "stop a run of the scheduler",
+     "What is in flight is finished; what is not sent is found again by the next run.\n", "", 1, 1,
+     command_cancel},
+    {"pause", "[SYNC…]", "let a sync or a destination rest",
+     "A paused sync is not started by its schedule, and its run under way sends nothing; a paused\n"
+     "destination receives nothing. Holds over restarts. Needs a scheduler that runs.\n",
+     "D", 0, 1000, command_pause},
+    {"resume", "[SYNC…]", "let what was paused go on", "Needs a scheduler that runs.\n", "D", 0,
+     1000, command_resume},
+    {"reload", "", "have the scheduler read the project folder again",
+     "It is taken as a whole, or refused as a whole: then the scheduler goes on as it was.\n", "",
+     0, 0, command_reload},
+    {"token", "NAME", "make a token for the API",
+     "Prints it once, and the line for `settings.tokens` with its SHA-256. Reads no project.\n",
+     "R", 1, 1, command_token},
     {"retry", "[SYNC…]", "send refused records again with the next run",
      "Forgets refusals, so that the next run sends those rows once more: all of the named syncs\n"
      "(of every sync when none is named), or those chosen by --key or --message.\n",
@@ -71,7 +89,7 @@ static const struct command commands[] = {
 };
 
 /* Described, but carried out by a later version. */
-static const char *const later_commands[] = {"up", "pause", "resume", "cancel"};
+static const char *const later_commands[] = {"up"};
 
 static const struct {
     char letter;
@@ -84,6 +102,8 @@ static const struct {
     {'m', "      --message TEXT   only records whose message contains TEXT\n"},
     {'r', "      --run RUN        only records of this run\n"},
     {'d', "      --markdown       everything about all that are built in, as Markdown\n"},
+    {'D', "      --destination NAME  a destination, instead of a sync or beside it\n"},
+    {'R', "      --role ROLE      viewer (default), operator or admin\n"},
     {'o', "  -o, --output FILE    keep the plan and write its name to FILE\n"},
     {'l', "      --limit N        at most N rows (default 20)\n"},
     {'U',
@@ -171,6 +191,8 @@ static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
     {"limit", required_argument, NULL, 'l'},
     {"markdown", no_argument, NULL, 'd'},
+    {"destination", required_argument, NULL, 'D'},
+    {"role", required_argument, NULL, 'R'},
     {"url", required_argument, NULL, 'U'},
     {"table", required_argument, NULL, 'T'},
     {"query", required_argument, NULL, 'Q'},
@@ -205,6 +227,10 @@ static const char **text_of(int letter, struct cli_options *o)
         return &o->run;
     case 'o':
         return &o->output;
+    case 'D':
+        return &o->destination;
+    case 'R':
+        return &o->role;
     case 'U':
         return &o->url;
     case 'T':
