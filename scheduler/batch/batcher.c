@@ -242,7 +242,7 @@ static void note_shared(struct batcher *b, struct open_batch *o, uint64_t bytes)
 {
     const struct batch_group *g = &b->opts.groups[o->group];
     uint64_t records = o->records * 1000ULL / g->max_records, size = o->bytes * 1000 / g->max_bytes;
-    o->fill = (uint32_t)(records > size ? records : size);
+    shared_batches_filled(b->shared, o, (uint32_t)(records > size ? records : size));
     b->shared_bytes += bytes;
 }
 
@@ -255,7 +255,13 @@ static enum err_code cut_shared(struct batcher *b, struct open_batch *o,
         return rc;
     b->shared_bytes -= bytes;
     open_batch_trim(o);
+    shared_batches_emptied(b->shared, o);
     return rc;
+}
+
+static bool is_short(const struct batcher *b, const struct batch_record *r, bool slot)
+{
+    return slot || (b->shared_bytes && b->shared_bytes + r->bytes > BATCHER_OPEN_BYTES);
 }
 
 /* Where room is short the fullest goes, which wastes least of a request. */
@@ -265,21 +271,20 @@ static enum err_code open_shared(struct batcher *b, int lane, const struct batch
 {
     uint8_t group = b->opts.group_of[r->entry->op];
     struct share_key key = share_key(b, lane, group, r);
-    enum err_code rc = ERR_OK, full = ERR_OK;
-    if (b->shared_bytes && b->shared_bytes + r->bytes > BATCHER_OPEN_BYTES)
-        full = cut_shared(b, shared_batches_largest(b->shared), counts, err);
-    if (full && full != ERR_FULL)
-        return full;
-    *ret = shared_batches_find(b->shared, key);
-    if (!*ret)
-        *ret = shared_batches_take(b->shared, key, lane, group);
-    if (*ret)
-        return full;
-    rc = cut_shared(b, shared_batches_fullest(b->shared), counts, err);
-    if (rc && rc != ERR_FULL)
-        return rc;
-    *ret = shared_batches_take(b->shared, key, lane, group);
-    return rc ? rc : full;
+    enum err_code full = ERR_OK;
+    struct open_batch *o = shared_batches_find(b->shared, key);
+    if (!o)
+        o = shared_batches_take(b->shared, key, lane, group);
+    while (is_short(b, r, !o)) {
+        enum err_code rc = cut_shared(b, shared_batches_fullest(b->shared), counts, err);
+        if (rc && rc != ERR_FULL)
+            return rc;
+        full = rc ? rc : full;
+        if (!o)
+            o = shared_batches_take(b->shared, key, lane, group);
+    }
+    *ret = o;
+    return full;
 }
 
 /* ---- adding ---- */
@@ -352,12 +357,15 @@ static enum err_code flush_all(struct batcher *b, struct open_batch *all, size_t
 static enum err_code flush_shared(struct batcher *b, const struct frame_counts *counts,
                                   struct err *err)
 {
-    size_t count;
-    struct open_batch *all = shared_batches_all(b->shared, &count);
-    enum err_code rc = flush_all(b, all, count, counts, err);
-    if (!rc || rc == ERR_FULL)
-        b->shared_bytes = 0;
-    return rc;
+    enum err_code full = ERR_OK;
+    struct open_batch *o;
+    for (uint32_t i = 0; (o = shared_batches_at(b->shared, i)); i++) {
+        enum err_code rc = o->records ? cut_shared(b, o, counts, err) : ERR_OK;
+        if (rc && rc != ERR_FULL)
+            return rc;
+        full = rc ? rc : full;
+    }
+    return full;
 }
 
 enum err_code batcher_flush(struct batcher *b, bool complete, const struct frame_counts *counts,

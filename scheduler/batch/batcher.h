@@ -20,7 +20,7 @@ enum {
     BATCHER_LANES = 32, /* ordered lanes: lane_by values are hashed onto them */
     BATCHER_OPS = OP_APPEND + 1,
     BATCHER_GROUPS = BATCHER_OPS, /* there is one per operation at most */
-    BATCHER_OPEN = 256,           /* open batches where they share some */
+    BATCHER_OPEN = 4096,          /* open batches where they share values */
     BATCHER_OPEN_BYTES = 64 << 20,
 };
 

@@ -47,7 +47,7 @@ void open_batch_reset(struct open_batch *o)
     if (o->seen_count)
         memset(o->seen, 0, o->seen_slots * sizeof *o->seen);
     o->seen_count = 0;
-    o->records = o->fill = 0;
+    o->records = 0;
     o->bytes = o->values = 0;
 }
 

@@ -32,7 +32,6 @@ struct open_batch {
     uint32_t records;
     uint64_t bytes;
     uint64_t values; /* that are set; counted where there is a maximum */
-    uint32_t fill;   /* thousandths of what it may hold, where its owner says so */
     int lane;        /* -1: unordered */
     uint8_t group;
 };

@@ -1,14 +1,34 @@
-/* Keys lie apart from the batches, so that looking for one reads a few cache lines. */
+/* Slots are found by their key through chains, and stand in a list per class of fullness. */
 #include "scheduler/batch/shared_batches.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
 
+enum {
+    CLASSES = 34, /* 0: empty */
+    NONE = UINT32_MAX,
+    FULL = 1000,
+};
+
+struct slot {
+    struct open_batch batch; /* first: its address is the slot's */
+    struct share_key key;
+    bool keyed;
+    uint32_t chained; /* the next one of the same bucket */
+    uint32_t before, after;
+    uint32_t class;
+};
+
+struct list {
+    uint32_t first, last;
+};
+
 struct shared_batches {
-    struct share_key *keys;
-    struct open_batch *items;
-    size_t count;
-    size_t last; /* where the last one was found: rows often come in runs of one value */
+    struct slot *slots;
+    uint32_t count;
+    uint32_t *buckets;
+    uint32_t mask;
+    struct list classes[CLASSES];
 };
 
 struct share_key share_key_of(int lane, uint8_t group, const struct value *values, size_t count)
@@ -28,20 +48,52 @@ struct share_key share_key_of(int lane, uint8_t group, const struct value *value
     return (struct share_key){sum.low64, sum.high64};
 }
 
-struct shared_batches *shared_batches_new(size_t count)
+/* ---- lists ---- */
+
+static void leave(struct shared_batches *s, uint32_t i)
+{
+    struct slot *slot = &s->slots[i];
+    struct list *list = &s->classes[slot->class];
+    *(slot->before == NONE ? &list->first : &s->slots[slot->before].after) = slot->after;
+    *(slot->after == NONE ? &list->last : &s->slots[slot->after].before) = slot->before;
+}
+
+static void join(struct shared_batches *s, uint32_t i, uint32_t class)
+{
+    struct slot *slot = &s->slots[i];
+    struct list *list = &s->classes[class];
+    slot->class = class;
+    slot->before = list->last;
+    slot->after = NONE;
+    *(list->last == NONE ? &list->first : &s->slots[list->last].after) = i;
+    list->last = i;
+}
+
+/* ---- life ---- */
+
+struct shared_batches *shared_batches_new(uint32_t count)
 {
     struct shared_batches *s = calloc(1, sizeof *s);
+    uint32_t buckets = 1;
     if (!s)
         return NULL;
-    s->keys = calloc(count, sizeof *s->keys);
-    s->items = calloc(count, sizeof *s->items);
-    if (!s->keys || !s->items) {
+    while (buckets < count)
+        buckets *= 2;
+    s->slots = calloc(count, sizeof *s->slots);
+    s->buckets = malloc(buckets * sizeof *s->buckets);
+    if (!s->slots || !s->buckets) {
         shared_batches_free(s);
         return NULL;
     }
     s->count = count;
-    for (size_t i = 0; i < count; i++)
-        open_batch_init(&s->items[i], -1, 0);
+    s->mask = buckets - 1;
+    memset(s->buckets, 0xff, buckets * sizeof *s->buckets);
+    for (uint32_t i = 0; i < CLASSES; i++)
+        s->classes[i] = (struct list){NONE, NONE};
+    for (uint32_t i = 0; i < count; i++) {
+        open_batch_init(&s->slots[i].batch, -1, 0);
+        join(s, i, 0);
+    }
     return s;
 }
 
@@ -49,67 +101,87 @@ void shared_batches_free(struct shared_batches *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->count; i++)
-        open_batch_done(&s->items[i]);
-    free(s->items);
-    free(s->keys);
+    for (uint32_t i = 0; i < s->count; i++)
+        open_batch_done(&s->slots[i].batch);
+    free(s->slots);
+    free(s->buckets);
     free(s);
 }
 
-static bool is_at(const struct shared_batches *s, size_t i, struct share_key key)
+/* ---- keys ---- */
+
+static uint32_t *bucket_of(struct shared_batches *s, struct share_key key)
 {
-    return s->keys[i].low == key.low && s->keys[i].high == key.high;
+    return &s->buckets[key.low & s->mask];
+}
+
+static void forget_key(struct shared_batches *s, uint32_t i)
+{
+    uint32_t *link = bucket_of(s, s->slots[i].key);
+    if (!s->slots[i].keyed)
+        return;
+    while (*link != i)
+        link = &s->slots[*link].chained;
+    *link = s->slots[i].chained;
 }
 
 struct open_batch *shared_batches_find(struct shared_batches *s, struct share_key key)
 {
-    if (is_at(s, s->last, key))
-        return &s->items[s->last];
-    for (size_t i = 0; i < s->count; i++) {
-        if (!is_at(s, i, key))
-            continue;
-        s->last = i;
-        return &s->items[i];
-    }
+    for (uint32_t i = *bucket_of(s, key); i != NONE; i = s->slots[i].chained)
+        if (s->slots[i].key.low == key.low && s->slots[i].key.high == key.high)
+            return &s->slots[i].batch;
     return NULL;
 }
 
 struct open_batch *shared_batches_take(struct shared_batches *s, struct share_key key, int lane,
                                        uint8_t group)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        struct open_batch *o = &s->items[i];
-        if (o->records)
-            continue;
-        s->keys[i] = key;
-        s->last = i;
-        o->lane = lane;
-        o->group = group;
-        return o;
-    }
-    return NULL;
+    uint32_t i = s->classes[0].first, *bucket = bucket_of(s, key);
+    if (i == NONE)
+        return NULL;
+    struct slot *slot = &s->slots[i];
+    forget_key(s, i);
+    slot->key = key;
+    slot->keyed = true;
+    slot->chained = *bucket;
+    *bucket = i;
+    slot->batch.lane = lane;
+    slot->batch.group = group;
+    leave(s, i); /* the last of the empty ones, should no record come */
+    join(s, i, 0);
+    return &slot->batch;
+}
+
+/* ---- fullness ---- */
+
+static void move(struct shared_batches *s, struct open_batch *o, uint32_t class)
+{
+    struct slot *slot = (struct slot *)(void *)o;
+    uint32_t i = (uint32_t)(slot - s->slots);
+    leave(s, i);
+    join(s, i, class);
+}
+
+void shared_batches_filled(struct shared_batches *s, struct open_batch *o, uint32_t thousandths)
+{
+    uint32_t most = thousandths < FULL ? thousandths : FULL;
+    move(s, o, 1 + most * (CLASSES - 2) / FULL);
+}
+
+void shared_batches_emptied(struct shared_batches *s, struct open_batch *o)
+{
+    move(s, o, 0);
 }
 
 struct open_batch *shared_batches_fullest(struct shared_batches *s)
 {
-    struct open_batch *most = &s->items[0];
-    for (size_t i = 1; i < s->count; i++)
-        if (s->items[i].fill > most->fill)
-            most = &s->items[i];
-    return most;
+    for (uint32_t class = CLASSES - 1; class > 0; class --)
+        if (s->classes[class].first != NONE)
+            return &s->slots[s->classes[class].first].batch;
+    return NULL;
 }
 
-struct open_batch *shared_batches_largest(struct shared_batches *s)
+struct open_batch *shared_batches_at(struct shared_batches *s, uint32_t i)
 {
-    struct open_batch *most = &s->items[0];
-    for (size_t i = 1; i < s->count; i++)
-        if (s->items[i].bytes > most->bytes)
-            most = &s->items[i];
-    return most;
-}
-
-struct open_batch *shared_batches_all(struct shared_batches *s, size_t *ret_count)
-{
-    *ret_count = s->count;
-    return s->items;
+    return i < s->count ? &s->slots[i].batch : NULL;
 }

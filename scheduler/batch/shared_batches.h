@@ -3,7 +3,8 @@
  * number of them.
  *
  * Gives the batch for a key; says which one should make room. Invariant: no two batches with
- * records have the same key. An empty batch is free for any key. One thread.
+ * records have the same key. An empty batch is free for any key. Everything is found in constant
+ * time, since it is asked for every record. One thread.
  */
 #ifndef SLUICE_BATCH_SHARED_BATCHES_H
 #define SLUICE_BATCH_SHARED_BATCHES_H
@@ -21,7 +22,7 @@ struct share_key {
 struct share_key share_key_of(int lane, uint8_t group, const struct value *values, size_t count);
 
 /** NULL: no memory. */
-struct shared_batches *shared_batches_new(size_t count) MUST_CHECK;
+struct shared_batches *shared_batches_new(uint32_t count) MUST_CHECK;
 /** Accepts NULL. */
 void shared_batches_free(struct shared_batches *s);
 
@@ -30,11 +31,14 @@ struct open_batch *shared_batches_find(struct shared_batches *s, struct share_ke
 /** An empty batch for a key that has none; NULL: all hold records. */
 struct open_batch *shared_batches_take(struct shared_batches *s, struct share_key key, int lane,
                                        uint8_t group);
-/** The batch that is nearest to what it may hold (open_batch.fill), of equals the first. */
+/** A record came into it: it holds so many thousandths of what it may. */
+void shared_batches_filled(struct shared_batches *s, struct open_batch *o, uint32_t thousandths);
+/** It was emptied. */
+void shared_batches_emptied(struct shared_batches *s, struct open_batch *o);
+/** The one that is nearest to what it may hold, of about equals the one that was not filled for the
+ * longest time; NULL: all are empty. */
 struct open_batch *shared_batches_fullest(struct shared_batches *s);
-/** The one with the most bytes. */
-struct open_batch *shared_batches_largest(struct shared_batches *s);
-/** All of them, one behind the other. */
-struct open_batch *shared_batches_all(struct shared_batches *s, size_t *ret_count);
+/** Batch i of count; NULL past them. */
+struct open_batch *shared_batches_at(struct shared_batches *s, uint32_t i);
 
 #endif

@@ -101,10 +101,11 @@ void schedule_block(struct schedule_table *table, const char *sync, enum schedul
 enum { SCHEDULE_TOKEN_BYTES = 16 }; /* digest of what was seen: an answer, an invocation */
 
 /** The syncs whose query or file should be looked at now. Each is given once, and again only after
- * schedule_looked or schedule_look_failed and its interval. */
+ * schedule_looked or schedule_look_failed and its interval. A query rests while its sync could not
+ * start; a file, which dbt writes over, does not. */
 size_t schedule_looks(struct schedule_table *table, int64_t now_ms, const struct sync **ret,
                       size_t max);
-/** Another token than the one a run has taken in makes the sync due. */
+/** Another token than the one a run has taken in makes the sync due; so does the first ever. */
 void schedule_looked(struct schedule_table *table, const char *sync,
                      const uint8_t token[SCHEDULE_TOKEN_BYTES], int64_t now_ms);
 /** Nothing was seen; why, in words, is kept for schedule_why. */

@@ -5,7 +5,7 @@
  * tells the table what was seen. No connection is held between looks; at most WATCH_LOOKS_MAX are
  * under way. Syncs that ask the same query of the same source share one answer. A failed look is
  * tried again after the schedule's interval. A crash here loses nothing: the table's memory holds
- * what a run has taken in, not what was seen.
+ * what a run has taken in, and what was seen since.
  */
 #ifndef SLUICE_SCHEDULE_WATCH_H
 #define SLUICE_SCHEDULE_WATCH_H

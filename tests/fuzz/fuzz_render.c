@@ -78,6 +78,8 @@ static const char *const TREES[] = {
     "\"omit\",\"nested\":false}}}},\"l\":[{\"$if\":\"fields.b.c\",\"$value\":\"{{fields.b.c|json}}"
     "\"},"
     "{\"$if\":\"fields.d\",\"$value\":\"{{fields.d|upper|base64}}\"}]}}",
+    "{\"g\":\"{{group.a}}\",\"r\":{\"$records\":{\"$fields\":{\"null\":\"omit\",\"merge\":{\"add\":"
+    "\"{{cell}}\",\"of\":\"{{group.d|lower}}\"}}}}}",
 };
 enum { PLAN_NDJSON = ARRAY_LEN(TREES), PLAN_CSV, PLAN_FORM, PLAN_ONE, PLANS };
 
@@ -183,7 +185,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const keys[] = {"id", NULL};
     static const char *const fields[] = {"a", "b.c", "b.e", "d", NULL};
     static const uint8_t policies[FIELDS] = {POLICY_OVERWRITE, POLICY_CREATE_ONLY,
-                                             POLICY_SET_IF_EMPTY, POLICY_OVERWRITE};
+                                             POLICY_SET_IF_EMPTY, POLICY_MERGE};
+    static const char *const groups[] = {"a", "d"};
     struct input in = {data, data + size};
     struct value key[RECORDS_MAX], values[RECORDS_MAX][FIELDS];
     struct record records[RECORDS_MAX];
@@ -207,6 +210,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct kit k;
     struct err err;
     kit_init(&k);
+    k.object.group_by = groups;
+    k.object.group_count = ARRAY_LEN(groups);
     set_plan(&k, which);
     enum err_code rc = kit_render(&k, &batch, records, count, &input, &err);
     ensure(!rc || (which == PLAN_ONE && (rc == ERR_REFUSED || rc == ERR_CONFIG)));

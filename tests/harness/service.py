@@ -22,8 +22,16 @@ class Service:
     def __init__(self, lab, port, token=None):
         self.lab, self.token = lab, token
         self.url = f"http://127.0.0.1:{port}"
-        self.running = lab.start(program="sluice-scheduler")
+        self.start()
+
+    def start(self):
+        self.running = self.lab.start(program="sluice-scheduler")
         self.wait(self.is_ready, "a scheduler that is ready")
+
+    def stop(self):
+        """As a service manager does it; its workers and its Redis end with it."""
+        self.running.process.terminate()
+        return self.running.wait()
 
     def wait(self, condition, what):
         """For conditions that ask the scheduler, which answers no more than a hundred requests a second."""

@@ -67,12 +67,22 @@ def test_each_request_is_about_one_value_and_sorted(lab, sink):
     assert_clean(sink)
 
 
-def test_more_values_than_batches_that_may_be_open(lab, sink):
+def test_values_that_come_in_any_order_still_fill_requests(lab, sink):
     of_lists(lab, 997)
-    project(lab, sink, "group_by: list", "select * from c")
+    project(lab, sink, "group_by: list", "select * from c order by md5(id::text)")
     assert lab.good_run().counts("succeeded") == (3000,)
     check_lists(sink.log)
-    assert 997 <= len(sink.log) <= 3000
+    assert len(sink.log) == 997
+    lab.assert_same(sink.state)
+    assert_clean(sink)
+
+
+def test_more_values_than_batches_that_may_be_open(lab, sink):
+    of_lists(lab, 4999, 7000)
+    project(lab, sink, "group_by: list", "select * from c")
+    assert lab.good_run().counts("succeeded") == (7000,)
+    check_lists(sink.log)
+    assert 4999 <= len(sink.log) <= 7000
     lab.assert_same(sink.state)
     assert_clean(sink)
 

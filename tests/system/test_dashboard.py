@@ -8,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from harness.browser import Browser
 from harness.lab import ROOT
 from harness.service import Service, free_port
-from harness.sink import record_errors
+from harness.sink import record_errors, refuse
 
 
 PAGES = ROOT / "scheduler" / "api" / "pages"
@@ -238,6 +238,15 @@ def test_a_destination_is_paused_and_shows_the_use_of_its_limits(serve, browser)
     assert not service.get("/api/v1/destinations")["destinations"][0]["paused"]
 
 
+def test_a_destination_that_throttles_says_for_how_long(serve, browser):
+    service = serve()
+    serve.sink.behave = lambda request: refuse(429, "slow down", Retry_After="300")
+    service.post("/api/v1/syncs/s/run")
+    browser.open(service.url, "destinations")
+    browser.wait(lambda: 0 < (shown_number(browser, r"throttled, (\d+) min left") or 0) <= 5, "a destination that throttles")
+    browser.wait(lambda: 0 < (shown_number(browser, r"(\d+) % while it throttles") or 0) < 100, "lowered limits")
+
+
 def test_a_thousand_syncs_are_all_there_and_found(serve, browser):
     names = [f"sync_{n:04d}" for n in range(1000)]
     service = serve(syncs=names, rows=5)
@@ -361,6 +370,23 @@ def test_a_configuration_that_is_refused_is_told(lab, serve, browser):
     lab.write(good)
     browser.press("Reload configuration")
     browser.wait(lambda: not browser.all("#banner"), "a banner that went")
+
+
+def test_a_scheduler_that_goes_and_comes_back_is_found_again(serve, browser):
+    service = serve(rows=5)
+    browser.open(service.url)
+    browser.wait_text("live", "#live")
+    browser.run("window.neverReloaded = true")
+    browser.expected += ["ERR_"]  # the console tells of every refused connection
+    service.stop()
+    browser.wait_text("cannot be reached", "#banner")
+    browser.wait_text("polling", "#live")
+    service.start()
+    browser.wait(lambda: not browser.all("#banner"), "a scheduler that is reached")
+    browser.wait_text("live", "#live")
+    assert service.run("s")["status"] == "success"
+    browser.wait_text("success", "tbody")
+    assert browser.run("return window.neverReloaded"), "the page was reloaded"
 
 
 # ---- how it looks and is used ----

@@ -31,10 +31,10 @@ function note_clock(response) {
 
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-async function send(path, options) {
+async function send(to, options) {
     let response;
     try {
-        response = await fetch(ROOT + path, {credentials: "same-origin", cache: "no-store", ...options});
+        response = await fetch(ROOT + to, {credentials: "same-origin", cache: "no-store", ...options});
     } catch (error) {
         throw error.name === "AbortError" ? error : new ApiError(0);
     }
@@ -52,18 +52,18 @@ async function answer(response) {
 }
 
 /** GET; asks once more when the scheduler says that it was asked too often. */
-export async function get(path, signal) {
-    let response = await send(path, {signal, headers: {Accept: "application/json"}});
+export async function get(from, signal) {
+    let response = await send(from, {signal, headers: {Accept: "application/json"}});
     if (response.status === 429) {
         await pause(Math.min(WAIT_MAX_S, Number(response.headers.get("Retry-After")) || 1));
-        response = await send(path, {signal, headers: {Accept: "application/json"}});
+        response = await send(from, {signal, headers: {Accept: "application/json"}});
     }
     return answer(response);
 }
 
 /** POST of JSON. The header cannot be sent by another site's form. */
-export async function post(path, body = {}) {
-    return answer(await send(path, {
+export async function post(to, body = {}) {
+    return answer(await send(to, {
         method: "POST",
         headers: {"Content-Type": "application/json", "X-Sluice": "1"},
         body: JSON.stringify(body),

@@ -86,7 +86,7 @@ function route(moved) {
     }
     abort = new AbortController();
     const args = place.match(pattern).slice(1).map(decodeURIComponent);
-    view = make({args, query, set_query, signal: abort.signal, again: () => load(view, false), soon: () => (due_ms = Math.min(due_ms, performance.now() + SOON_MS))});
+    view = make({args, query, set_query, signal: abort.signal, again: () => load(view), soon: () => (due_ms = Math.min(due_ms, performance.now() + SOON_MS))});
     document.title = `${view.title} – Sluice`;
     main.replaceChildren(view.node);
     main.setAttribute("aria-busy", "true");
@@ -94,16 +94,16 @@ function route(moved) {
         main.querySelector("h1")?.focus({preventScroll: true});
         window.scrollTo(0, 0);
     }
-    load(view, true);
+    load(view);
 }
 
 function failed_box(error, what) {
     return h("div", {class: "box error", id: "load-error"}, h("p", null, error.message),
-        error.status !== 403 && h("div", {class: "buttons"}, button("Try again", () => load(what, true))));
+        error.status !== 403 && h("div", {class: "buttons"}, button("Try again", () => load(what))));
 }
 
 /** Reads what the view shows; a failure is told once and tried again. */
-async function load(what, first) {
+async function load(what) {
     if (!what || what !== view)
         return;
     due_ms = Infinity;
@@ -132,7 +132,7 @@ function schedule() {
 
 function turn() {
     if (view && !document.hidden && performance.now() >= due_ms)
-        load(view, false);
+        load(view);
 }
 
 // ---- the scheduler's status ----
@@ -174,8 +174,10 @@ async function read_status() {
 
 function show_live(connected) {
     put(by_id("live"), connected ? "live" : "polling");
+    if (status && !logging_in)
+        read_status(); // the scheduler may have gone, or come back as another
     if (view && connected)
-        load(view, false); // what happened meanwhile
+        load(view); // what happened meanwhile
     else if (view && due_ms < Infinity)
         schedule();
 }

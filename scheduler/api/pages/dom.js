@@ -59,7 +59,16 @@ export function put(node, ...children) {
         swap(node, [...fresh.childNodes]);
 }
 
-export function button(label, onclick, properties) {
+/** A button; what goes wrong after a press is told. */
+export function button(label, press, properties) {
+    const onclick = async () => {
+        try {
+            await press();
+        } catch (error) {
+            if (error.name !== "AbortError")
+                toast(error.message, "error");
+        }
+    };
     return h("button", {type: "button", onclick, ...properties}, label);
 }
 

@@ -162,8 +162,10 @@ export function syncs_view(ctx) {
         const names = [...stale];
         stale.clear();
         try {
-            if (names.length > FEW)
-                return await load(ctx.signal);
+            if (names.length > FEW) {
+                await load(ctx.signal);
+                return;
+            }
             show();
             (await Promise.all(names.map((name) => get(path(["syncs", name]), ctx.signal)))).forEach(put_sync);
             if (names.length)

@@ -170,23 +170,29 @@ static void with_more_values_than_open_batches_the_fullest_goes(void **state)
     struct spool *s = create(f);
     struct batcher_options o = by_channel(4);
     struct batcher *b = new_batcher(&o, s);
-    char id[12], line[128];
+    char id[12], name[16], line[128];
     for (int i = 0; i < BATCHER_OPEN; i++) {
         snprintf(id, sizeof id, "%d", i);
-        add(b, id, "1", id);
+        snprintf(name, sizeof name, "first %d", i);
+        add(b, id, "1", name);
     }
-    add(b, "1000", "1", "77");
+    add(b, "1000", "1", "first 77");
     assert_int_equal(spool_count(s), 0);
     add(b, "1001", "1", "new");
     assert_int_equal(spool_count(s), 1);
     assert_string_equal(shown(s, 0, line, sizeof line), ":0 U77 U1000");
     for (int i = 0; i < MANY; i++) {
-        snprintf(id, sizeof id, "%d", 2000 + i);
+        snprintf(id, sizeof id, "%d", 10000 + i);
         add(b, id, "1", id);
+        if (i == 1) /* of equals the one that waits longest */
+            assert_string_equal(shown(s, 2, line, sizeof line), ":0 U1");
     }
     assert_int_equal(spool_count(s), 1 + MANY);
+    add(b, "1", "1", "10000"); /* long gone: a batch of its own */
     flush(b, true);
-    assert_int_equal(spool_count(s), 1 + MANY + BATCHER_OPEN);
+    assert_int_equal(spool_count(s), 2 + MANY + BATCHER_OPEN);
+    flush(b, true);
+    assert_int_equal(spool_count(s), 2 + MANY + BATCHER_OPEN);
     batcher_free(b);
     spool_close(s);
 }

@@ -117,6 +117,52 @@ static void test_raw_values_give_the_same_row(void **state)
     sample_free(s);
 }
 
+static void test_values_and_rows_are_found_again(void **state)
+{
+    (void)state;
+    struct sample *s = sample_new(11, RECORDS);
+    struct buf values, one, moved;
+    buf_init(&values, BATCH_BYTES_MAX);
+    buf_init(&one, BATCH_BYTES_MAX);
+    buf_init(&moved, BATCH_BYTES_MAX);
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct record r = s->records[i];
+        size_t at;
+        buf_reset(&values);
+        buf_reset(&one);
+        buf_reset(&moved);
+        if (r.fields)
+            assert_int_equal(ERR_OK, batch_put_values(&values, r.fields, FIELDS));
+        for (size_t f = 0; f < FIELDS; f++) {
+            struct value got = batch_values_at(buf_slice(&values), f);
+            assert_int_equal(got.kind, r.fields ? r.fields[f].kind : VALUE_ABSENT);
+            if (r.fields && got.kind >= VALUE_NUMBER && got.kind != VALUE_ABSENT)
+                assert_true(slice_eq(value_slice(got), value_slice(r.fields[f])));
+        }
+        assert_int_equal(ERR_OK, batch_put_record(&one, &r, KEYS, FIELDS, &at));
+        r.ordinal = 70000 % (i + 1);
+        buf_reset(&values);
+        assert_int_equal(ERR_OK, batch_put_record(&values, &r, KEYS, FIELDS, &at));
+        assert_int_equal(ERR_OK, batch_put_row(&moved, buf_slice(&one), r.ordinal));
+        assert_true(slice_eq(buf_slice(&moved), buf_slice(&values)));
+    }
+    buf_done(&values);
+    buf_done(&one);
+    buf_done(&moved);
+    sample_free(s);
+}
+
+static void test_ways_of_handling_conflicts_are_bits(void **state)
+{
+    (void)state;
+    static const uint8_t policies[] = {POLICY_MERGE, POLICY_OVERWRITE, POLICY_CREATE_ONLY};
+    assert_int_equal(batch_conflicts(NULL, 3, -1), 0);
+    assert_int_equal(batch_conflicts(policies + 1, 1, -1), 0);
+    assert_int_equal(batch_conflicts(NULL, 3, 2), CONFLICTS_NEWEST);
+    assert_int_equal(batch_conflicts(policies, 3, -1), 1 << POLICY_MERGE | 1 << POLICY_CREATE_ONLY);
+    assert_int_equal(batch_conflicts(policies, 3, 0) & ~(uint32_t)CONFLICTS_ALL, 0);
+}
+
 /* Row hashes in people's state directories are taken over these bytes: they may never change. */
 static void test_the_form_of_values_is_fixed_for_ever(void **state)
 {
@@ -373,6 +419,8 @@ int main(void)
         cmocka_unit_test(test_large_sizes_use_the_wide_forms),
         cmocka_unit_test(test_compression_shrinks_and_tiny_batches_stay_plain),
         cmocka_unit_test(test_raw_values_give_the_same_row),
+        cmocka_unit_test(test_values_and_rows_are_found_again),
+        cmocka_unit_test(test_ways_of_handling_conflicts_are_bits),
         cmocka_unit_test(test_the_form_of_values_is_fixed_for_ever),
         cmocka_unit_test(test_what_cannot_be_sent_is_refused_and_leaves_the_buffer),
         cmocka_unit_test(test_any_subset_is_a_batch_of_its_own),

@@ -126,6 +126,9 @@ static void name_piece(struct kit *k, struct piece *p, const char *name)
                                                           k->connector.auth_var_count)};
     } else if (starts(name, "joins.", &rest)) {
         *p = (struct piece){PIECE_JOIN, .index = (uint32_t)strtoul(rest, NULL, 10)};
+    } else if (starts(name, "group.", &rest)) {
+        *p = (struct piece){PIECE_GROUP,
+                            .index = index_of(rest, k->object.group_by, k->object.group_count)};
     } else if (starts(name, "fields.", &rest)) {
         *p = (struct piece){PIECE_FIELD, .text = rest};
     } else {
@@ -240,6 +243,8 @@ static struct field_choice choice_of(struct kit *k, json_t *j)
     c.flat = json_is_false(json_object_get(j, "nested"));
     c.except = texts_of(k, json_object_get(j, "except"), &c.except_count);
     c.only = texts_of(k, json_object_get(j, "only"), &c.only_count);
+    json_t *merge = json_object_get(j, "merge");
+    c.merge = merge ? build(k, merge) : NULL;
     return c;
 }
 

@@ -101,6 +101,73 @@ static void what_a_policy_leaves_out_is_absent(void **state)
     kit_done(&k);
 }
 
+/* Null adds nothing, but a clear says it; a nested object without members is taken back. */
+static void a_list_that_is_added_has_a_form_of_its_own(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"a", "b.c", "d", NULL};
+    static const uint8_t policies[] = {POLICY_MERGE, POLICY_MERGE, POLICY_OVERWRITE};
+    struct value key = sample_number("1"), list = value_of(VALUE_JSON, slice_str("[1,\"x\"]")),
+                 null = {.kind = VALUE_NULL}, absent = {.kind = VALUE_ABSENT};
+    struct value v[][3] = {{list, list, list}, {null, null, null}, {absent, absent, list}};
+    struct record r[] = {{0, OP_UPSERT, &key, v[0]},
+                         {1, OP_UPSERT, &key, v[1]},
+                         {2, OP_UPSERT, &key, v[2]},
+                         {3, OP_CLEAR, &key, NULL},
+                         {4, OP_DELETE, &key, NULL}};
+    const struct kit_batch b = {.keys = ID, .fields = fields, .policies = policies};
+    struct render_input in = {0};
+    struct kit k;
+    kit_init(&k);
+    kit_json(&k,
+             "{\"$records\":{\"$fields\":{\"merge\":{\"add\":\"{{cell}}\",\"to\":\"{{column}}\"}}"
+             ",\"n\":\"{{fields.a}}\"}}");
+    render(&k, &b, r, 5, &in);
+    assert_body(&k, "[{\"a\":{\"add\":[1,\"x\"],\"to\":\"a\"},"
+                    "\"b\":{\"c\":{\"add\":[1,\"x\"],\"to\":\"c\"}},"
+                    "\"d\":[1,\"x\"],\"n\":[1,\"x\"]},"
+                    "{\"d\":null,\"n\":null},"
+                    "{\"d\":[1,\"x\"],\"n\":null},"
+                    "{\"a\":null,\"b\":{\"c\":null},\"d\":null,\"n\":null},"
+                    "{\"n\":null}]");
+    kit_done(&k);
+}
+
+/* Whatever the op: a field, or a key where it is called like it; without either no address. */
+static void what_all_records_share_stands_anywhere(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"list", "kind", NULL}, *const groups[] = {"kind", "id"};
+    struct value key = sample_number("7"), kinds[] = {{.kind = VALUE_TEXT, 3, "a/b"}};
+    struct value v[2] = {sample_number("1"), kinds[0]};
+    struct record up[] = {{0, OP_UPSERT, &key, v}, {1, OP_UPSERT, &key, v}},
+                  gone[] = {{0, OP_DELETE, &key, NULL}, {1, OP_DELETE, &key, NULL}};
+    const struct kit_batch b = {.keys = ID, .fields = fields};
+    struct render_input in = {0};
+    struct err err;
+    struct kit k;
+    kit_init(&k);
+    k.object.group_by = groups;
+    k.object.group_count = 2;
+    kit_json(
+        &k,
+        "{\"of\":\"{{group.kind|upper}}\",\"all\":{\"$records\":[\"{{group.id}}\",\"{{key}}\"]}}");
+    k.step.url = kit_template(&k, "http://x/{{group.id}}?kind={{group.kind}}");
+    render(&k, &b, up, 2, &in);
+    assert_body(&k, "{\"of\":\"A/B\",\"all\":[[7,7],[7,7]]}");
+    assert_string_equal(k.rendered.url, "http://x/7?kind=a%2Fb");
+    render(&k, &b, gone, 2, &in);
+    assert_body(&k, "{\"of\":null,\"all\":[[7,7],[7,7]]}");
+    assert_string_equal(k.rendered.url, "http://x/7?kind=");
+    kit_done(&k);
+    kit_init(&k);
+    k.object.group_by = groups;
+    k.object.group_count = 2;
+    k.step.url = kit_template(&k, "http://x/{{group.kind}}");
+    assert_int_equal(kit_render(&k, &b, gone, 2, &in, &err), ERR_REFUSED);
+    kit_done(&k);
+}
+
 static void a_member_of_the_templates_own_meets_a_field_of_that_name(void **state)
 {
     (void)state;
@@ -322,6 +389,8 @@ int main(void)
         cmocka_unit_test(a_clear_sends_null_for_all_but_its_key),
         cmocka_unit_test(columns_of_a_removal_are_its_keys),
         cmocka_unit_test(what_a_policy_leaves_out_is_absent),
+        cmocka_unit_test(a_list_that_is_added_has_a_form_of_its_own),
+        cmocka_unit_test(what_all_records_share_stands_anywhere),
         cmocka_unit_test(a_member_of_the_templates_own_meets_a_field_of_that_name),
         cmocka_unit_test(a_field_that_stands_inside_another_cannot_be_placed),
         cmocka_unit_test(a_trace_comes_back_as_its_ordinal),
