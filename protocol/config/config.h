@@ -45,7 +45,7 @@ struct settings {
     const char *redis;     /* URL, or NULL: a private server */
     const char *redis_ca;  /* file with the authorities for rediss://; NULL: the system's */
     const char *state_dir; /* absolute path */
-    const char *listen;    /* of the API and dashboard (listen.h); NULL: not over TCP */
+    const char *listen;    /* of the API and dashboard (listen.h), or "off" */
     const struct api_token *tokens; /* none: this machine's users may do everything */
     size_t token_count;
     uint64_t window_bytes;       /* ceiling of payloads in Redis, all syncs together */
@@ -149,6 +149,7 @@ struct guard {
     struct guard_limit min_rows;
     struct guard_limit max_rejected;
     bool allow_empty;
+    bool columns_off; /* lost columns and changed types do not hold */
 };
 
 enum transform_kind {

@@ -11,6 +11,7 @@ struct guard_form {
     const struct node *max_changed;
     const struct node *min_rows;
     const struct node *max_rejected;
+    const struct node *columns;
     bool allow_empty;
 };
 
@@ -20,6 +21,7 @@ static const struct field fields[] = {
     {"max_changed", FIELD_NODE, MEMBER(max_changed)},
     {"min_rows", FIELD_NODE, MEMBER(min_rows)},
     {"max_rejected", FIELD_NODE, MEMBER(max_rejected)},
+    {"columns", FIELD_NODE, MEMBER(columns)},
     {"allow_empty", FIELD_FLAG, MEMBER(allow_empty)},
 };
 static const struct form form = {"`guard` map", fields, ARRAY_LEN(fields), false};
@@ -45,6 +47,17 @@ void guard_limit_read(struct reader *rd, const struct node *v, const char *key,
                 v->kind == NODE_SCALAR && v->type != CORE_NULL ? shown(rd, v) : node_kind_name(v));
 }
 
+/* hold, or off. */
+static void read_columns(struct reader *rd, const struct node *v, struct guard *g)
+{
+    if (!v || v->broken)
+        return;
+    g->columns_off = node_is_word(v, "off");
+    if (!g->columns_off && !node_is_word(v, "hold"))
+        mistake(rd, v->at, "`columns` must be hold or off, but it is %s",
+                v->kind == NODE_SCALAR && v->type != CORE_NULL ? shown(rd, v) : node_kind_name(v));
+}
+
 void guard_read(struct reader *rd, const struct node *node, struct sync *sync)
 {
     struct guard *g = &sync->guard;
@@ -52,6 +65,7 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync)
     if (sync->mode == MODE_MIRROR && !off)
         g->max_removed =
             (struct guard_limit){.set = true, .percent = true, .value = MIRROR_REMOVED_PERCENT};
+    g->columns_off = off;
     if (!node || off || node->broken)
         return;
     if (node->kind != NODE_MAP) {
@@ -65,5 +79,6 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync)
     guard_limit_read(rd, f.max_changed, "max_changed", &g->max_changed);
     guard_limit_read(rd, f.min_rows, "min_rows", &g->min_rows);
     guard_limit_read(rd, f.max_rejected, "max_rejected", &g->max_rejected);
+    read_columns(rd, f.columns, g);
     g->allow_empty = f.allow_empty;
 }

@@ -48,6 +48,10 @@ static const struct command commands[] = {
      "then on. Rows that were refused stay refused; vanished rows are removed by the next run,\n"
      "where the sync removes.\n",
      "", 1, 1000, command_adopt},
+    {"up", "", "run syncs as their schedules say, until stopped",
+     "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
+     "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
+     "w", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -87,9 +91,6 @@ static const struct command commands[] = {
      "d", 0, 2, command_connectors},
     {"version", "", "print the version", "", "", 0, 0, command_version},
 };
-
-/* Described, but carried out by a later version. */
-static const char *const later_commands[] = {"up"};
 
 static const struct {
     char letter;
@@ -357,9 +358,6 @@ int cli_main(int argc, char **argv)
             return run_command(&commands[i], o, argc - 1, argv + 1);
         names[i] = commands[i].name;
     }
-    for (size_t i = 0; i < ARRAY_LEN(later_commands); i++)
-        if (strcmp(argv[1], later_commands[i]) == 0)
-            return usage_error("", "%s is not supported by this version", argv[1]);
     const char *near = nearest_name(argv[1], names, ARRAY_LEN(names));
     return usage_error("", "there is no command %s%s%s%s", argv[1], near ? " (did you mean " : "",
                        near ? near : "", near ? "?)" : "");

@@ -53,6 +53,7 @@ enum err_code columns_find(const struct columns *c, struct slice name, const cha
     }
     if (matches == 1) {
         *ret = (uint16_t)found;
+        c->used[found] = 1;
         return ERR_OK;
     }
     if (matches)

@@ -10,6 +10,7 @@ struct columns {
     size_t count;
     const char *const *names;
     const char *model;
+    uint8_t *used; /* one per column, set once it was found by name */
 };
 
 /** Puts "file:line:col" before the sentence in err and returns its code. */

@@ -298,7 +298,10 @@ static enum err_code copy_columns(struct compiler *c, const struct column *colum
             return compiler_no_memory(c);
     }
     p->column_count = count;
-    c->columns = (struct columns){columns, count, p->column_names, c->sync->model->name};
+    p->used = compiler_take(c, count ? count : 1);
+    if (!p->used)
+        return compiler_no_memory(c);
+    c->columns = (struct columns){columns, count, p->column_names, c->sync->model->name, p->used};
     return ERR_OK;
 }
 

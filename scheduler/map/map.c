@@ -45,6 +45,11 @@ bool map_has_identity(const struct map_program *p)
     return p->has_identity;
 }
 
+bool map_uses_column(const struct map_program *p, size_t column)
+{
+    return column < p->column_count && p->used[column];
+}
+
 int map_lane_column(const struct map_program *p)
 {
     return p->lane;

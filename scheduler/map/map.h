@@ -43,6 +43,9 @@ int32_t map_newest_field(const struct map_program *p);
 /** enum field_policy, one per field; NULL: all overwrite. */
 const uint8_t *map_policies(const struct map_program *p);
 
+/** True where the column (of those it was compiled for) is read by a field, the key or a lane. */
+bool map_uses_column(const struct map_program *p, size_t column);
+
 /* 128 bits, hex by map_digest_text where people see them. */
 struct map_digest {
     uint8_t bytes[16];

@@ -129,6 +129,11 @@ enum err_code approval_check(struct state *state, const struct run_record *run,
     if (run->status != RUN_HELD)
         return err_set(err, ERR_USAGE, "run %s is not held: it is %s", run->id,
                        run_status_name(run->status));
+    if (!run->read_ended)
+        return err_set(err, ERR_USAGE,
+                       "run %s cannot be approved: nothing was planned. Mend the model or the "
+                       "mapping, then run the sync",
+                       run->id);
     if (!sync)
         return err_set(err, ERR_USAGE,
                        "run %s cannot be approved: the project has no sync %s any more", run->id,

@@ -7,6 +7,7 @@
 #include "protocol/connector/connector.h"
 #include "scheduler/map/map.h"
 #include "scheduler/run/approval.h"
+#include "scheduler/run/drift.h"
 #include "scheduler/run/guard.h"
 
 #include <event2/event.h>
@@ -91,12 +92,63 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
     return diff_new(&o, &run->diff, err);
 }
 
+/* Nothing can be planned from what was read: the run waits for somebody to look. */
+static enum err_code hold_unread(struct sync_run *run, const char *why, struct err *err)
+{
+    struct frame end = {.kind = FRAME_END};
+    struct state *state = run->host->state;
+    enum err_code rc = spool_append(run->spool, &end, err);
+    if (!rc)
+        rc = state_sync_open(state, run->sync->name, &run->entries, err);
+    if (rc)
+        return rc;
+    run->stage = RUN_STAGE_SENDING;
+    run->record.status = RUN_HELD;
+    run->record.version = state_sync_version(run->entries);
+    snprintf(run->record.reason, sizeof run->record.reason, "%s", why);
+    rc = run_save(run, err);
+    run_step_soon(run, 0);
+    return rc;
+}
+
+/* Compiles the mapping, unless the model lost a column that it used: *ret_lost. */
+static enum err_code compile(struct sync_run *run, const struct column *columns, size_t count,
+                             bool *ret_lost, struct err *err)
+{
+    char why[RUN_TEXT_MAX + 1];
+    struct err own;
+    enum err_code rc = map_compile(run->sync, columns, count, &run->map, &own);
+    bool guarded = !run->sync->guard.columns_off && !run->adopt;
+    *ret_lost = false;
+    if (rc && (rc != ERR_CONFIG || !guarded)) {
+        *err = own;
+        return rc;
+    }
+    enum err_code looked =
+        drift_look(run->host->state, run->sync, run->map, columns, count, why, sizeof why, err);
+    if (looked)
+        return looked;
+    if (rc && !*why) {
+        *err = own;
+        return rc;
+    }
+    *ret_lost = rc;
+    if (rc)
+        return hold_unread(run, why, err);
+    if (*why && !guarded)
+        return drift_accept(run->host->state, run->sync->name, err);
+    snprintf(run->hold, sizeof run->hold, "%s", why);
+    return ERR_OK;
+}
+
 enum err_code sync_run_columns(struct sync_run *run, const struct column *columns, size_t count,
                                struct err *err)
 {
-    enum err_code rc = map_compile(run->sync, columns, count, &run->map, err);
-    if (!rc)
-        rc = open_entries(run, err);
+    bool lost;
+    enum err_code rc = compile(run, columns, count, &lost, err);
+    if (rc || lost)
+        return rc;
+    rc = open_entries(run, err);
     if (!rc)
         rc = start_diff(run, err);
     if (!rc)

@@ -4,6 +4,7 @@
 #include "scheduler/run/sync_run_private.h"
 
 #include "scheduler/run/approval.h"
+#include "scheduler/run/drift.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -155,6 +156,8 @@ enum err_code sync_run_approve(const struct run_host *host, const struct run_rec
     struct sync_run *run;
     bool damaged = false;
     enum err_code rc = approval_check(host->state, record, sync, err);
+    if (!rc)
+        rc = drift_accept(host->state, sync->name, err);
     if (!rc && record->fresh)
         rc = state_sync_adopt_fresh(host->state, sync->name, err);
     if (!rc)

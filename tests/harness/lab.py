@@ -198,6 +198,13 @@ class Lab:
     def start_run(self, *args, env=None):
         return self.start("run", "--json", *args, env=env)
 
+    def start_service(self, *args, env=None):
+        """sluice-scheduler, when it can begin runs."""
+        service = self.start(*args, env=env, program="sluice-scheduler")
+        wait_until(lambda: " ready" in service.err() or service.process.poll() is not None, 60, "the scheduler is ready")
+        assert service.process.poll() is None, service.err()
+        return service
+
     def run(self, *args, env=None, deadline_s=RUN_DEADLINE_S):
         """`sluice run --json`; every finished run it prints has to balance."""
         done = self.start_run(*args, env=env).wait(deadline_s)
