@@ -213,6 +213,59 @@ static void check_fields(struct reader *rd, const struct entry *of, const struct
                 listed(rd, any));
 }
 
+/* ---- values that requests are about ---- */
+
+static bool is_key(const struct sync *s, const char *field)
+{
+    if (s->identify_by)
+        return strcmp(s->identify_by, field) == 0;
+    for (size_t i = 0; s->model && i < s->model->primary_key_count; i++)
+        if (strcmp(s->model->primary_key[i], field) == 0)
+            return true;
+    return false;
+}
+
+static bool is_mapped(const struct sync *s, const char *field)
+{
+    bool mapped = s->map_all || s->mapping_count == 0;
+    for (size_t i = 0; i < s->mapping_count && !mapped; i++)
+        mapped = mapping_is_to(&s->mappings[i], field);
+    return mapped;
+}
+
+/* The field of group_by that the op's request is about and its records lack; NULL: none. */
+static const char *lacks_group(const struct sync *s, enum record_op op, bool removal)
+{
+    const struct object *o = s->target;
+    uint32_t used = o->request_of[op] < 0 ? 0 : o->requests[o->request_of[op]].groups;
+    for (size_t i = 0; i < o->group_count; i++)
+        if (used & 1u << i && !is_key(s, o->group_by[i]) &&
+            (removal || !is_mapped(s, o->group_by[i])))
+            return o->group_by[i];
+    return NULL;
+}
+
+static void check_groups(struct reader *rd, const struct entry *of, const struct sync *s)
+{
+    static const enum record_op ops[] = {
+        [MODE_UPSERT] = OP_UPSERT, [MODE_INSERT] = OP_INSERT, [MODE_UPDATE] = OP_UPDATE,
+        [MODE_APPEND] = OP_APPEND, [MODE_FULL] = OP_UPSERT,   [MODE_MIRROR] = OP_UPSERT};
+    const char *lack = lacks_group(s, ops[s->mode], false);
+    if (lack)
+        mistake(rd, of->at,
+                "%s needs the field %s, which each of its requests is about: add a "
+                "mapping to it",
+                name_of(rd, s), lack);
+    if (s->on_removed == REMOVED_IGNORE)
+        return;
+    lack = lacks_group(s, s->on_removed == REMOVED_CLEAR ? OP_CLEAR : OP_DELETE, true);
+    if (lack)
+        mistake(rd, place_of(of, node_get(of->node, "on_removed") ? "on_removed" : "mode"),
+                "a removal knows only what names the record, and each request of %s is about the "
+                "field %s: name records by it (`identify_by`), or remove none",
+                name_of(rd, s), lack);
+}
+
 /* ---- conflicts ---- */
 
 static const char *conflicts_of(struct reader *rd, const struct object *o)
@@ -351,6 +404,7 @@ void sync_target(struct reader *rd, const struct entry *of, struct sync *s)
     check_mode(rd, of, s);
     check_key(rd, of, s);
     check_fields(rd, of, s);
+    check_groups(rd, of, s);
     for (size_t i = 0; i < s->mapping_count; i++)
         check_conflict(rd, s, &s->mappings[i]);
     check_looked_up(rd, s);

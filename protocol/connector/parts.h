@@ -56,6 +56,7 @@ struct scope {
     bool found;          /* a lookup goes before */
     bool polls;          /* the step waits: `pending` has a meaning */
     bool uses;           /* set where something of a record is used */
+    uint32_t shared;     /* set where fields of group_by are used, a bit each */
     bool merges;         /* set where fields with `arrays: merge` have a place of their own */
     uint32_t vars_known; /* bit per var: captured before, or by ensure */
     const struct join *joins;

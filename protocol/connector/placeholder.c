@@ -200,13 +200,14 @@ static bool find_conflicts(const struct reading *r, const char *name, struct pie
 /* A removal has no fields but those that name it. */
 static bool find_group(const struct reading *r, const char *name, struct piece *p)
 {
-    const struct scope *s = r->s;
+    struct scope *s = r->s;
     const struct object *o = s->object;
     bool bare = !(s->ops & ~(1u << OP_DELETE | 1u << OP_CLEAR));
     for (size_t i = 0; i < o->group_count; i++) {
         if (strcmp(o->group_by[i], name) != 0)
             continue;
         p->index = (uint32_t)i;
+        s->shared |= 1u << i;
         if (!bare || object_key(o, name))
             return true;
         mistake(s->rd, r->at, "%s is not known to a removal, which has key fields alone",

@@ -90,7 +90,9 @@ static bool read_request(struct scope *s, const struct entry *of, struct request
     check_session(s, of->node, out);
     uint32_t records = out->max_records ? out->max_records : s->object->max_records;
     s->record = records == 1;
+    s->shared = 0;
     bool good = read_steps(s, of, out);
+    out->groups = s->shared;
     s->record = false;
     s->ops = 0;
     s->vars_known = known;

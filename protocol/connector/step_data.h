@@ -129,6 +129,7 @@ struct request {
     size_t step_count;
     uint32_t max_records; /* 0: the object's */
     uint64_t max_bytes;
+    uint32_t groups; /* bit per field of the object's group_by that it uses */
 };
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
+#include "scheduler/report/report.h"
 #include "scheduler/state/limits.h"
 #include "scheduler/state/pack.h"
 
@@ -185,6 +186,7 @@ static enum err_code take(struct control *c, struct project *now, struct err *er
     schedule_watch_reset(c->watch);
     c->project = now;
     rc = control_remember(c, err);
+    report_reload(c->report); /* while the one before is still there */
     engine_set_project(c->engine, now);
     restart_changed(c);
     events_tell(c, &(struct control_event){.kind = CONTROL_EVENT_RELOAD, .name = ""});

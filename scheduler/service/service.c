@@ -3,9 +3,13 @@
 #include "scheduler/service/service_private.h"
 
 #include "protocol/base/clock.h"
+#include "scheduler/api/api.h"
+#include "scheduler/report/metrics.h"
+#include "scheduler/report/report.h"
 #include "scheduler/state/limits.h"
 
 #include <event2/event.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,6 +257,40 @@ static enum err_code open_events(struct control *c, struct err *err)
     return ERR_OK;
 }
 
+static enum err_code write_metrics(void *ctx, struct buf *out, struct err *err)
+{
+    return metrics_write(ctx, out, err);
+}
+
+/* Whoever comes in finds everything in place. */
+static enum err_code open_doors(struct control *c, struct err *err)
+{
+    const struct settings *s = &c->project->settings;
+    char path[PATH_MAX];
+    struct report_options reports = {engine_base(c->engine), c, c->opts.log};
+    if ((size_t)snprintf(path, sizeof path, "%s/control.sock", s->state_dir) >= sizeof path)
+        return err_set(err, ERR_CONFIG, "the path of state_dir is too long");
+    struct api_options doors = {
+        .base = engine_base(c->engine),
+        .control = c,
+        .log = c->opts.log,
+        .listen = strcmp(s->listen, "off") == 0 ? NULL : s->listen,
+        .socket_path = path,
+        .metrics = write_metrics,
+        .metrics_ctx = c,
+    };
+    enum err_code rc = report_start(&reports, &c->report, err);
+    if (!rc)
+        rc = api_start(&doors, &c->api, err);
+    if (rc)
+        return rc;
+    log_event(c->opts.log, LOG_INFO, "listens", LOG_STR("url", api_url(c->api)),
+              LOG_STR("socket", path));
+    if (c->opts.on_up)
+        c->opts.on_up(c->opts.ctx, c->project, *api_url(c->api) ? api_url(c->api) : NULL);
+    return ERR_OK;
+}
+
 static enum err_code open_all(struct control *c, struct err *err)
 {
     enum err_code rc = open_engine(c, err);
@@ -264,13 +302,15 @@ static enum err_code open_all(struct control *c, struct err *err)
         rc = audit_load(c, err);
     if (!rc)
         rc = open_events(c, err);
-    if (!rc && c->opts.on_up)
-        c->opts.on_up(c->opts.ctx, c->project, NULL);
+    if (!rc)
+        rc = open_doors(c, err);
     return rc;
 }
 
 static void close_all(struct control *c)
 {
+    api_free(c->api);
+    report_free(c->report);
     schedule_watch_free(c->watch);
     if (c->turn)
         event_free(c->turn);
@@ -298,6 +338,7 @@ enum err_code service_run(const struct service_options *opts, struct err *err)
     c->project = opts->project;
     c->started_ms = clock_wall_ms();
     c->why_waits = "";
+    signal(SIGPIPE, SIG_IGN); /* whoever asked may have gone */
     enum err_code rc = open_all(c, err);
     if (!rc)
         rc = engine_loop(c->engine, err);

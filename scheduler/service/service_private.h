@@ -11,7 +11,9 @@
 #include "scheduler/service/service.h"
 #include "scheduler/state/state.h"
 
+struct api;
 struct event;
+struct report;
 
 /* Beside project->syncs, item by item. */
 struct sync_memory {
@@ -52,6 +54,8 @@ struct control {
     struct schedule_table *table;
     struct schedule_watch *watch;
     struct event *turn, *sighup;
+    struct api *api;
+    struct report *report;
     struct sync_memory *syncs;
     struct destination_memory *destinations;
     struct control_run_view *views;

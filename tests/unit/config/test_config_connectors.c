@@ -69,7 +69,16 @@ static const char connector_file[] =
     "        conflicts: {}\n"
     "        max_records: 10\n"
     "        lane_by: channel\n"
-    "        requests: {append: *write}\n";
+    "        requests: {append: *write}\n"
+    "      \"list/*\":\n"
+    "        keys: {email: {}, list: {}}\n"
+    "        fields: {email: {}, list: {}, name: {}}\n"
+    "        max_records: 10\n"
+    "        group_by: [list, name]\n"
+    "        requests:\n"
+    "          upsert: {url: \"{{options.base_url}}/{{group.list}}\"}\n"
+    "          delete: {url: \"{{options.base_url}}/{{group.list}}\", query: {a: "
+    "\"{{group.list}}\"}}\n";
 
 #define SOURCE "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
 #define MODEL                                                                                      \
@@ -159,9 +168,10 @@ static void objects_that_are_not_there_are_named(void **state)
     (void)state;
     check_cases((const struct connector_case[]){
         {SYNC "mappings: all}}\n", "4:9",
-         "has no `object`: write which of crm has (contacts, events/*)"},
+         "has no `object`: write which of crm has (contacts, events/*, list/*)"},
         {SYNC "object: contact, mappings: all}}\n", "4:47",
-         "crm has no object \"contact\": did you mean \"contacts\"? (objects: contacts, events/*)"},
+         "crm has no object \"contact\": did you mean \"contacts\"? (objects: contacts, events/*, "
+         "list/*)"},
         {SYNC "object: events, mappings: all}}\n", "4:47", "crm has no object \"events\""},
         {0}});
 }
@@ -186,6 +196,28 @@ static void what_an_object_cannot_do_is_refused(void **state)
               "newest_wins: at}}\n",
          "4:111", "cannot do `newest_wins`"},
         {0}});
+}
+
+static void what_requests_are_about_must_be_there(void **state)
+{
+    (void)state;
+    struct folder f;
+    check_cases((const struct connector_case[]){
+        {SYNC "object: list/x, mode: upsert, mappings: [email]}}\n", "4:9",
+         "crm list/* needs the field list, which each of its requests is about: add a mapping"},
+        {SYNC "object: list/x, mode: mirror, mappings: [email, list]}}\n", "4:61",
+         "a removal knows only what names the record, and each request of crm list/* is about the "
+         "field list"},
+        {SYNC "object: list/x, on_removed: delete, mappings: [email, list]}}\n", "4:67",
+         "a removal knows only what names the record"},
+        {0}});
+    load_good(&f,
+              SYNC "object: list/x, mode: mirror, identify_by: list, mappings: [list]},\n"
+                   "  t: {model: m, destination: d, object: list/x, mode: upsert, mappings: all},\n"
+                   "  u: {model: m, destination: d, object: list/x, mode: upsert, "
+                   "mappings: [email, {from: a, to: list}]}}\n");
+    assert_int_equal(project_sync(f.project, "s")->target->requests[0].groups, 1);
+    folder_done(&f);
 }
 
 static void fields_that_do_not_fit_are_refused(void **state)
@@ -482,6 +514,7 @@ int main(void)
         cmocka_unit_test(options_that_are_wrong_are_named),
         cmocka_unit_test(objects_that_are_not_there_are_named),
         cmocka_unit_test(what_an_object_cannot_do_is_refused),
+        cmocka_unit_test(what_requests_are_about_must_be_there),
         cmocka_unit_test(fields_that_do_not_fit_are_refused),
         cmocka_unit_test(a_look_up_tells_64_fields_with_a_policy_apart),
         cmocka_unit_test(what_an_object_can_do_is_let_through),
