@@ -84,6 +84,10 @@ static const struct command commands[] = {
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
      "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
      command_errors},
+    {"alerts", "test [NAME]", "send a test message by the project's alerts",
+     "Sends one by each alert, or by the one that is named, and says what came back. A PagerDuty\n"
+     "incident is opened and resolved at once. Exits 0 when all were taken, 2 otherwise.\n",
+     "", 1, 2, command_alerts},
     {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
      "Lists connectors with their objects and modes: those that are built in and, in a project\n"
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"
