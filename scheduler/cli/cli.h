@@ -42,6 +42,8 @@ struct cli_options {
     const char *key;          /* --key */
     const char *message;      /* --message */
     const char *run;          /* --run */
+    const char *destination;  /* --destination */
+    const char *role;         /* token --role */
     bool markdown;            /* connectors --markdown */
     const char *url;          /* init --url: a URL, or the name of a variable */
     const char *table;        /* init --table */
@@ -117,6 +119,12 @@ int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);
 int command_alerts(const struct cli_options *opts);
 int command_connectors(const struct cli_options *opts);
+int command_pause(const struct cli_options *opts);
+int command_resume(const struct cli_options *opts);
+int command_cancel(const struct cli_options *opts);
+int command_reject(const struct cli_options *opts);
+int command_reload(const struct cli_options *opts);
+int command_token(const struct cli_options *opts);
 int command_version(const struct cli_options *opts);
 
 #endif
