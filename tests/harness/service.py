@@ -1,6 +1,6 @@
 """A running sluice-scheduler, and its HTTP API as a program uses it."""
 import json
-import socket
+import re
 import urllib.error
 import urllib.request
 
@@ -10,23 +10,29 @@ from .sink import wait_until
 PAUSE_S = 0.05
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 class Service:
-    """Starts it in the lab's project, whose settings must say listen: 127.0.0.1:PORT; ends with the lab."""
+    """Starts it in the lab's project, whose settings must say listen: 127.0.0.1:PORT (0: any); ends with the lab."""
 
-    def __init__(self, lab, port, token=None):
-        self.lab, self.token = lab, token
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, lab, token=None):
+        self.lab, self.token, self.url = lab, token, None
         self.start()
 
     def start(self):
         self.running = self.lab.start(program="sluice-scheduler")
+        self.url = self.wait(self.listens, "a scheduler that listens")
         self.wait(self.is_ready, "a scheduler that is ready")
+
+    def listens(self):
+        self.must_run()
+        told = re.search(r"\blistens\b.* url=(http://\S+)", self.running.err())
+        return told and told[1]
+
+    def must_run(self):
+        assert self.running.process.poll() is None, f"the scheduler ended: {self.running.out()}{self.running.err()}"
+
+    @property
+    def port(self):
+        return int(self.url.rsplit(":", 1)[1])
 
     def stop(self):
         """As a service manager does it; its workers and its Redis end with it."""
@@ -38,10 +44,10 @@ class Service:
         return wait_until(condition, RUN_DEADLINE_S, what, PAUSE_S)
 
     def is_ready(self):
-        assert self.running.process.poll() is None, f"the scheduler ended: {self.running.out()}{self.running.err()}"
+        self.must_run()
         try:
             return self.get("/readyz")["ready"]
-        except (urllib.error.URLError, ConnectionError):
+        except urllib.error.HTTPError:
             return False
 
     def ask(self, method, path, body=None):

@@ -48,6 +48,7 @@ def check_lists(requests):
             assert q.path == "/in/removed" and {r["op"] for r in q.records} == {"delete"}
 
 
+@pytest.mark.core
 def test_each_request_is_about_one_value_and_sorted(lab, sink):
     of_lists(lab, 13)
     project(lab, sink, "group_by: list\n        order_by: amount", "select * from c order by md5(id::text)")

@@ -7,7 +7,7 @@ from selenium.webdriver.common.keys import Keys
 
 from harness.browser import Browser
 from harness.lab import ROOT
-from harness.service import Service, free_port
+from harness.service import Service
 from harness.sink import record_errors, refuse
 
 
@@ -51,18 +51,14 @@ def check_requests(requests, service):
 @pytest.fixture
 def serve(lab, sinks, browser):
     """serve(syncs, …) starts a scheduler whose syncs read the table c and write to one receiver."""
-    if not (lab.bin / "sluice-scheduler").exists():
-        pytest.skip("these programs have no sluice-scheduler")
-
     def start(syncs=("s",), rows=ROWS, settings=None, token=None, limits=None, **sync):
         start.sink = sinks()
-        port = free_port()
         if rows:
             lab.customers(rows)
         lab.project({"m": {"sql": "select * from c"}}, {"hook": {"url": start.sink.url, "batch_size": BATCH, **({"rate_limits": limits} if limits else {})}},
                     {name: {"model": "m", "destination": "hook", **sync} for name in syncs},
-                    {"listen": f"127.0.0.1:{port}", **(settings or {})})
-        browser.service = Service(lab, port, token)
+                    {"listen": "127.0.0.1:0", **(settings or {})})
+        browser.service = Service(lab, token)
         return browser.service
     return start
 
@@ -165,7 +161,7 @@ def test_a_held_run_is_looked_at_and_approved(lab, serve, browser):
     browser.press("Leave it", "dialog")
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "held"
     browser.press("Approve", "main")
-    assert f"{ROWS * 9 // 10:,} removed" in browser.text("dialog"), "the question says what will be done"
+    browser.wait_text(f"{ROWS * 9 // 10:,} removed", "dialog[open]")  # the question says what will be done
     browser.press("Approve and send", "dialog")
     browser.wait_text("success", ".facts .badge")
     lab.assert_same(serve.sink.state)
@@ -179,6 +175,19 @@ def test_a_held_run_is_rejected(lab, serve, browser):
     browser.wait_text("cancelled", ".facts .badge")
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
     assert not service.sync("s")["held"] and len(serve.sink.state) == ROWS, "nothing of it was sent"
+
+
+def test_a_plan_is_looked_at_before_it_is_sent(lab, serve, browser):
+    service = serve(rows=20)
+    open_sync(browser, service)
+    browser.press("Plan", "main")
+    browser.wait_text("Planned, to be looked at")
+    assert "20 added, 0 changed, 0 removed of 20 rows read" in browser.text(".held") and not serve.sink.log
+    assert not service.sync("s")["held"], "a plan stands in no schedule's way"
+    browser.press("Approve", "main")
+    browser.press("Approve and send", "dialog")
+    browser.wait_text("success", ".facts .badge")
+    lab.assert_same(serve.sink.state)
 
 
 def test_the_history_of_runs_is_filtered_and_charted(lab, serve, browser):
@@ -256,7 +265,8 @@ def test_a_thousand_syncs_are_all_there_and_found(serve, browser):
     assert browser.texts("tbody tr td:first-child a") == names
     browser.write("#search", "0500 hook")
     browser.wait_count("tbody tr", 1)
-    assert "success" in browser.text("tbody tr") and "1 of 1,000 syncs" in browser.text()
+    browser.wait_text("success", "tbody tr")
+    assert "1 of 1,000 syncs" in browser.text()
     browser.type(Keys.ESCAPE)
     browser.wait_count("tbody tr", 1000)
     browser.press("Last run", "thead")
@@ -372,13 +382,15 @@ def test_a_configuration_that_is_refused_is_told(lab, serve, browser):
     browser.wait(lambda: not browser.all("#banner"), "a banner that went")
 
 
-def test_a_scheduler_that_goes_and_comes_back_is_found_again(serve, browser):
+def test_a_scheduler_that_goes_and_comes_back_is_found_again(lab, serve, browser):
     service = serve(rows=5)
     browser.open(service.url)
     browser.wait_text("live", "#live")
     browser.run("window.neverReloaded = true")
     browser.expected += ["ERR_"]  # the console tells of every refused connection
     service.stop()
+    place = lab.project_dir / "sluice.yaml"
+    place.write_text(place.read_text(encoding="utf-8").replace("127.0.0.1:0", f"127.0.0.1:{service.port}"), encoding="utf-8")
     browser.wait_text("cannot be reached", "#banner")
     browser.wait_text("polling", "#live")
     service.start()

@@ -196,12 +196,13 @@ bool entries_note(struct entries *e, uint32_t record, uint32_t list)
     return true;
 }
 
-/* An entry that does not say which array it is about counts as one of this. */
+/* An entry that does not say which array it is about counts as one of this, unless it is asked for
+ * whether it says so. */
 static bool is_of_another(struct entries *e)
 {
     const struct check *in = &e->source->in;
     return check_given(in) && !check_json(in, &e->at, e->scratch) &&
-           doc_at(&e->at, in->at) != DOC_NONE;
+           (in->test->kind == TEST_EXISTS || doc_at(&e->at, in->at) != DOC_NONE);
 }
 
 bool entries_read(struct entries *e, const struct doc *doc, uint32_t node, uint32_t name)

@@ -15,6 +15,7 @@ struct looking {
     struct judge *j;
     const struct lookup *lookup;
     struct looked_up *found;
+    bool *exact; /* per record: what was found is called just like it */
     struct guarded guarded[POLICIES_LOOKED_UP_MAX];
     size_t guarded_count;
     struct pointer updated; /* not given: it does not tell */
@@ -151,11 +152,12 @@ static bool is_newer(struct looking *l, uint32_t record)
            instant_compare(there, here) > 0;
 }
 
-/* Of several entries about one record the first counts. */
-static void take_entry(struct looking *l, uint32_t record)
+/* Of several entries about one record the first counts; one that is called just like it counts
+ * before those that differ in case. */
+static void take_entry(struct looking *l, uint32_t record, bool exact)
 {
     struct looked_up *f = &l->found[record];
-    if (f->exists)
+    if (f->exists && (l->exact[record] || !exact))
         return;
     struct slice id = scalar_at(l, &l->lookup->id);
     if (!id.n || id.n > ID_BYTES_MAX || memchr(id.p, '\0', id.n))
@@ -164,6 +166,23 @@ static void take_entry(struct looking *l, uint32_t record)
         return;
     *f = (struct looked_up){
         .exists = true, .id = id, .left_out = left_out(l), .skip = is_newer(l, record)};
+    l->exact[record] = exact;
+}
+
+/* Where records differ in case alone, an entry is about the one that is called like it. */
+static void take_for_all(struct looking *l, struct slice text)
+{
+    const struct slice *own = l->j->in->request->keys;
+    uint32_t first = keys_find(&l->keys, text);
+    bool exact = false;
+    for (uint32_t i = first; i != KEYS_NONE; i = keys_next(&l->keys, i)) {
+        if (!slice_eq(own[i], text))
+            continue;
+        exact = true;
+        take_entry(l, i, true);
+    }
+    for (uint32_t i = exact ? KEYS_NONE : first; i != KEYS_NONE; i = keys_next(&l->keys, i))
+        take_entry(l, i, false);
 }
 
 static bool take_key(void *ctx, uint32_t node, uint32_t name)
@@ -178,8 +197,7 @@ static bool take_key(void *ctx, uint32_t node, uint32_t name)
         l->j->no_memory = true;
         return false;
     }
-    for (uint32_t i = keys_find(&l->keys, text); i != KEYS_NONE; i = keys_next(&l->keys, i))
-        take_entry(l, i);
+    take_for_all(l, text);
     return true;
 }
 
@@ -242,7 +260,7 @@ static void look(struct looking *l)
     if (!l->lookup->single)
         read_entries(l, root);
     else if (accepted && j->in->request->records && doc_kind(&j->doc, 0) != DOC_NULL)
-        take_entry(l, 0);
+        take_entry(l, 0, true);
 }
 
 void judge_lookup(struct judge *j, struct judged *v)
@@ -251,12 +269,16 @@ void judge_lookup(struct judge *j, struct judged *v)
     arena_init(&scratch, 1 << 20);
     struct looking *l = arena_alloc(j->arena, sizeof *l);
     struct looked_up *found = arena_alloc(j->arena, j->in->request->records * sizeof *found);
-    if (!l || !found) {
+    bool *exact = arena_alloc(j->arena, j->in->request->records * sizeof *exact);
+    if (!l || !found || !exact) {
         j->no_memory = true;
         return;
     }
-    *l = (struct looking){
-        .j = j, .lookup = j->rules->step->lookup, .found = found, .scratch = &scratch};
+    *l = (struct looking){.j = j,
+                          .lookup = j->rules->step->lookup,
+                          .found = found,
+                          .exact = exact,
+                          .scratch = &scratch};
     look(l);
     if (l->bug)
         judge_bug(v, l->bug);

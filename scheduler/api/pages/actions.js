@@ -51,8 +51,15 @@ const sync_path = (sync, verb) => path(["syncs", sync, verb]);
 const run_path = (run, verb) => path(["runs", run, verb]);
 
 export function run_sync(sync) {
-    return tell(post(sync_path(sync, "run"), {full: false, adopt: false}), (a) =>
+    return tell(post(sync_path(sync, "run"), {}), (a) =>
         [a.queued ? `${sync} waits for its turn` : `${sync} runs`, link(`#/runs/${encodeURIComponent(a.run)}`, "Watch")]);
+}
+
+/** A run that is only planned, then held to be looked at; the page of the run follows. */
+export async function plan_sync(sync) {
+    const started = await tell(post(sync_path(sync, "run"), {plan: true}), () => `${sync} is being planned; nothing is sent`);
+    if (started)
+        location.hash = `#/runs/${encodeURIComponent(started.run)}`;
 }
 
 export async function run_full(sync) {
@@ -63,7 +70,7 @@ export async function run_full(sync) {
     });
     if (!sure)
         return null;
-    return tell(post(sync_path(sync, "run"), {full: true, adopt: false}), (a) =>
+    return tell(post(sync_path(sync, "run"), {full: true}), (a) =>
         [`${sync} runs in full`, link(`#/runs/${encodeURIComponent(a.run)}`, "Watch")]);
 }
 

@@ -64,9 +64,11 @@ function progress_part(run, rates) {
 
 function held_part(run) {
     const c = run.counts;
-    return h("section", {class: "box held", "aria-label": "Held for approval"},
-        h("h2", null, "Held for approval"),
-        h("p", {class: "reason"}, run.reason || "Its plan is unusual."),
+    const title = run.plan ? "Planned, to be looked at" : "Held for approval";
+    return h("section", {class: "box held", "aria-label": title},
+        h("h2", null, title),
+        run.plan ? h("p", null, "Approving it sends exactly this plan; left alone it stands in no schedule's way.")
+            : h("p", {class: "reason"}, run.reason || "Its plan is unusual."),
         h("p", null, "The plan: ", h("b", null, `${count(c.added)} added, ${count(c.changed)} changed, ${count(c.removed)} removed`),
             ` of ${plural(c.rows, "row")} read${c.invalid ? `, ${count(c.invalid)} invalid` : ""}. Nothing of it has been sent.`),
         !may("operator") && h("p", {class: "small"}, "An operator can approve or reject it."));

@@ -1,6 +1,6 @@
 // One sync: how it does, what it maps, and its history.
 
-import {action, pause_sync, retry, run_full, run_sync} from "./actions.js";
+import {action, pause_sync, plan_sync, retry, run_full, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {rate_chart, verdict_chart} from "./charts.js";
 import {badge, facts, h, link, note, put, swap} from "./dom.js";
@@ -65,6 +65,7 @@ function buttons(s, changed) {
     };
     return h("div", {class: "buttons"},
         action("Run", () => then(run_sync(s.name))(), {class: "primary"}),
+        action("Plan", () => plan_sync(s.name), {title: "Find what a run would send, and send nothing"}),
         action("Full run", () => then(run_full(s.name))()),
         action(s.paused ? "Resume" : "Pause", () => then(pause_sync(s.name, !s.paused))()),
         s.counts?.refused ? action("Retry refused", () => then(retry(s.name))()) : null,
