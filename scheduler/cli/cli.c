@@ -66,6 +66,10 @@ static const struct command commands[] = {
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
      "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
      command_errors},
+    {"history", "SYNC KEY", "show what was sent of one record, and what came of it",
+     "KEY is the primary key: 42, abc or {\"id\":42}. Newest first, as far back as\n"
+     "`settings.history` keeps what ended runs sent.\n",
+     "l", 2, 2, command_history},
     {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
      "Lists connectors with their objects and modes: those that are built in and, in a project\n"
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"

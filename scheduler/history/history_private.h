@@ -24,7 +24,8 @@ bool note_next(struct slice *rest, struct note *ret);
 /* A run's file. */
 struct history_file {
     char run[STATE_RUN_ID_MAX + 1];
-    uint64_t bytes; /* with its notes */
+    int64_t written_ns; /* when its last batch was planned */
+    uint64_t bytes;     /* with its notes */
 };
 /** The files of the folder, newest first; an array of the caller's. None: *ret_count is 0. */
 enum err_code history_files(const char *state_dir, struct history_file **ret_files,

@@ -35,13 +35,17 @@ void history_drop(const char *state_dir, const char *run)
 static int newest_first(const void *a, const void *b)
 {
     const struct history_file *x = a, *y = b;
-    return strcmp(y->run, x->run); /* names begin with the time */
+    return (y->written_ns > x->written_ns) - (y->written_ns < x->written_ns);
 }
 
-static uint64_t size_of(const char *path)
+static uint64_t size_of(const char *path, int64_t *ret_written_ns)
 {
     struct stat st;
-    return stat(path, &st) ? 0 : (uint64_t)st.st_size;
+    if (stat(path, &st))
+        return 0;
+    if (ret_written_ns)
+        *ret_written_ns = st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return (uint64_t)st.st_size;
 }
 
 static bool is_run(const char *name)
@@ -65,9 +69,9 @@ static enum err_code collect(DIR *d, const char *state_dir, struct history_file 
         *f = (struct history_file){0};
         snprintf(f->run, sizeof f->run, "%.*s", STATE_RUN_ID_MAX, entry->d_name);
         if (history_path(state_dir, f->run, "", path))
-            f->bytes = size_of(path);
+            f->bytes = size_of(path, &f->written_ns);
         if (history_path(state_dir, f->run, notes_suffix, path))
-            f->bytes += size_of(path);
+            f->bytes += size_of(path, NULL);
     }
     return ERR_OK;
 }
@@ -152,7 +156,7 @@ enum err_code history_keep(const char *state_dir, const struct run_record *run, 
                            const struct history_notes *notes, uint64_t max_bytes, struct err *err)
 {
     char path[PATH_MAX];
-    uint64_t bytes = size_of(spool);
+    uint64_t bytes = size_of(spool, NULL);
     if (!max_bytes || bytes > max_bytes || !run->batches || !run->counts.planned ||
         !history_path(state_dir, run->id, "", path))
         return spool_remove(spool, err);
