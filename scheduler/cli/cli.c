@@ -70,6 +70,10 @@ static const struct command commands[] = {
      "KEY is the primary key: 42, abc or {\"id\":42}. Newest first, as far back as\n"
      "`settings.history` keeps what ended runs sent.\n",
      "l", 2, 2, command_history},
+    {"alerts", "test [NAME]", "send a test message by the project's alerts",
+     "Sends one by each alert, or by the one that is named, and says what came back. A PagerDuty\n"
+     "incident is opened and resolved at once. Exits 0 when all were taken, 2 otherwise.\n",
+     "", 1, 2, command_alerts},
     {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
      "Lists connectors with their objects and modes: those that are built in and, in a project\n"
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"

@@ -111,6 +111,7 @@ int command_up(const struct cli_options *opts);
 int command_runs(const struct cli_options *opts);
 int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);
+int command_alerts(const struct cli_options *opts);
 int command_connectors(const struct cli_options *opts);
 int command_version(const struct cli_options *opts);
 
