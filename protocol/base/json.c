@@ -1,5 +1,7 @@
 #include "protocol/base/json.h"
 
+#include "protocol/base/utf8.h"
+
 /* 0: as it is; 'u': \u00XX; anything else: backslash and that letter. */
 static const char escapes[256] = {
     [0] = 'u',  [1] = 'u',    [2] = 'u',    [3] = 'u',    [4] = 'u',   [5] = 'u',     [6] = 'u',
@@ -93,6 +95,22 @@ enum err_code json_put_string(struct buf *b, struct slice s)
     if (!rc)
         b->len = (size_t)(json_write_string(b->p + b->len, s) - b->p);
     return rc;
+}
+
+enum err_code json_put_words(struct buf *b, struct slice s)
+{
+    if (utf8_valid(s))
+        return json_put_string(b, s);
+    CLEANUP(buf_done) struct buf whole;
+    buf_init(&whole, 3 * s.n);
+    while (s.n) {
+        size_t n = utf8_character(s);
+        enum err_code rc = n ? buf_put(&whole, s.p, n) : buf_puts(&whole, "\xEF\xBF\xBD");
+        if (rc)
+            return rc;
+        s = slice_of(s.p + (n ? n : 1), s.n - (n ? n : 1));
+    }
+    return json_put_string(b, buf_slice(&whole));
 }
 
 enum err_code json_put_value(struct buf *b, struct value v)

@@ -3,7 +3,6 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
-#include "protocol/base/utf8.h"
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -54,24 +53,6 @@ static enum err_code put_text_field(struct buf *b, const struct log_field *f)
 
 /* ---- JSON ---- */
 
-/* Words of others may hold anything, but JSON is UTF-8. */
-static enum err_code put_whole(struct buf *b, const char *text)
-{
-    struct slice rest = slice_str(text);
-    if (utf8_valid(rest))
-        return json_put_string(b, rest);
-    CLEANUP(buf_done) struct buf whole;
-    buf_init(&whole, 3 * (size_t)LOG_LINE_BYTES);
-    while (rest.n) {
-        size_t n = utf8_character(rest);
-        enum err_code rc = n ? buf_put(&whole, rest.p, n) : buf_puts(&whole, "\xEF\xBF\xBD");
-        if (rc)
-            return rc;
-        rest = slice_of(rest.p + (n ? n : 1), rest.n - (n ? n : 1));
-    }
-    return json_put_string(b, buf_slice(&whole));
-}
-
 static enum err_code put_json_head(struct buf *b, const struct log *log, enum log_level level,
                                    const char *event)
 {
@@ -85,7 +66,7 @@ static enum err_code put_json_field(struct buf *b, const struct log_field *f)
     enum err_code rc = buf_printf(b, ",\"%s\":", f->key);
     if (rc)
         return rc;
-    return f->text ? put_whole(b, f->text) : buf_printf(b, "%" PRId64, f->number);
+    return f->text ? json_put_words(b, slice_str(f->text)) : buf_printf(b, "%" PRId64, f->number);
 }
 
 /* ---- a line ---- */

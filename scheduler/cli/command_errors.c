@@ -3,6 +3,7 @@
 #include "protocol/base/json.h"
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/print.h"
+#include "scheduler/cli/remote.h"
 #include "scheduler/run/lock.h"
 #include "scheduler/state/rejected.h"
 
@@ -176,6 +177,22 @@ static enum err_code retry_sync(struct state *state, const char *sync,
     return rc;
 }
 
+static enum err_code ask_retry(const struct project *project, const char *sync,
+                               const struct retry_filter *filter, uint64_t *count, struct err *err)
+{
+    char path[REMOTE_PATH_MAX];
+    json_t *answer = NULL;
+    json_t *body = json_pack("{s:s?,s:s?}", "message", filter->message, "key", filter->key);
+    enum err_code rc =
+        body ? remote_post(project, remote_path(path, "/api/v1/syncs/", sync, "/retry"), body,
+                           &answer, err)
+             : err_set(err, ERR_USAGE, "--key and --message must be UTF-8");
+    *count += (uint64_t)json_integer_value(json_object_get(answer, "count"));
+    json_decref(answer);
+    json_decref(body);
+    return rc;
+}
+
 static void print_forgotten(uint64_t count)
 {
     char n[PRINT_NUMBER_BYTES];
@@ -202,12 +219,14 @@ int command_retry(const struct cli_options *opts)
         project_free(project);
         return status;
     }
-    enum err_code rc = state_lock_take(&lock, project->settings.state_dir, &err);
-    if (!rc)
+    bool remote = remote_is_running(project); /* the state is the scheduler's then */
+    enum err_code rc = remote ? ERR_OK : state_lock_take(&lock, project->settings.state_dir, &err);
+    if (!rc && !remote)
         rc = state_open(project->settings.state_dir, NULL, &state, &err);
     for (size_t i = 0; i < project->sync_count && !rc; i++)
         if (cli_is_named(opts, project->syncs[i].name))
-            rc = retry_sync(state, project->syncs[i].name, &filter, &count, &err);
+            rc = remote ? ask_retry(project, project->syncs[i].name, &filter, &count, &err)
+                        : retry_sync(state, project->syncs[i].name, &filter, &count, &err);
     if (rc)
         status = cli_fail(&err);
     else if (opts->json)

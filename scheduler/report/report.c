@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "protocol/base/log.h"
+#include "scheduler/report/alerts.h"
 #include "scheduler/report/ledger.h"
 #include "scheduler/report/samples.h"
 
@@ -23,6 +24,7 @@ struct throttled {
 struct report {
     struct report_options opts;
     struct event *tick;
+    struct alerts *alerts;
     struct throttled *throttled;
     size_t throttled_count;
 };
@@ -105,12 +107,16 @@ static void on_event(void *ctx, const struct control_event *event)
         return;
     if (ledger_add(control_state(r->opts.control), event->record, &err))
         complain(r, "run_not_counted", &err);
+    if (event->ended || event->record->status == RUN_HELD)
+        alerts_run(r->alerts, event->record);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
-    throttled_look(ctx);
+    struct report *r = ctx;
+    throttled_look(r);
+    alerts_turn(r->alerts);
 }
 
 /* ---- life ---- */
@@ -130,6 +136,8 @@ static enum err_code start(struct report *r, struct err *err)
     enum err_code rc = catch_up(r, err);
     if (!rc)
         rc = throttled_follow(r, err);
+    if (!rc)
+        rc = alerts_new(r->opts.base, r->opts.control, r->opts.log, &r->alerts, err);
     r->tick = event_new(r->opts.base, -1, EV_PERSIST, on_tick, r);
     if (!rc && (!r->tick || event_add(r->tick, &every)))
         rc = err_set(err, ERR_NOMEM, "no memory for reports");
@@ -156,6 +164,7 @@ void report_free(struct report *r)
     if (!r)
         return;
     control_unlisten(r->opts.control, on_event, r);
+    alerts_free(r->alerts);
     throttled_end(r);
     throttled_drop(r);
     if (r->tick)
@@ -166,7 +175,14 @@ void report_free(struct report *r)
 void report_reload(struct report *r)
 {
     struct err err;
+    struct alerts *alerts;
     throttled_end(r);
     if (throttled_follow(r, &err) || catch_up(r, &err))
         complain(r, "report_not_reloaded", &err);
+    alerts_free(r->alerts); /* it reads the old project */
+    r->alerts = NULL;
+    if (alerts_new(r->opts.base, r->opts.control, r->opts.log, &alerts, &err))
+        complain(r, "alerts_not_reloaded", &err);
+    else
+        r->alerts = alerts;
 }

@@ -120,6 +120,18 @@ def test_other_ways_to_a_token(lab, vendors, way):
     vendors.assert_clean()
 
 
+def test_a_record_named_by_its_address_is_found_again_whatever_its_case(lab, vendors):
+    sf = vendors.add("salesforce", client_id="app", client_secret="s3c", email_fields=("Email",))
+    lab.customers(30)
+    lab.sql("update c set email = initcap(email) where id % 2 = 0")
+    project(lab, sf, mode="mirror", identify_by="Email", mappings=[{"from": "email", "to": "Email"}, {"from": "name", "to": "LastName"}])
+    lab.good_run()
+    lab.sql("delete from c where id between 10 and 19")
+    assert lab.good_run().counts("removed", "succeeded") == (10, 10)
+    assert set(vendors.objects("salesforce", "Contact")) == {f"u{n}@example.org" for n in range(1, 31) if not 10 <= n <= 19}
+    vendors.assert_clean()
+
+
 def test_a_short_answer_is_no_answer(lab, vendors, sf):
     lab.customers(20)
     project(lab, sf)

@@ -28,6 +28,7 @@ class Salesforce(Bulk, Vendor):
         "public_key": None,       # PEM text for JWT bearer
         "user": "admin@example.org", "audience": None,  # expected sub and aud; aud None: login.salesforce.com, test. or this server
         "external_id": "Ext__c",  # the field that names records when they were made without one in the path
+        "email_fields": (),       # of type e-mail: kept in lower case, compared without it
         "required": (),           # fields without which a new record is refused
         **Bulk.BULK_SETTINGS,
     }
@@ -149,7 +150,8 @@ class Salesforce(Bulk, Vendor):
         self.need(call, isinstance(record.get("attributes"), dict) and record["attributes"].get("type"),
                   "a record without attributes.type")
         self.need(call, kind is None or record["attributes"]["type"] == kind, "attributes.type is not the object of the path")
-        return {name: value for name, value in record.items() if name != "attributes"}
+        return {name: value.lower() if name in self.set.email_fields and isinstance(value, str) else value
+                for name, value in record.items() if name != "attributes"}
 
     @route("PATCH", DATA + "/composite/sobjects/{object}/{field}", "upsert")
     def upsert(self, call):
@@ -246,7 +248,7 @@ class Salesforce(Bulk, Vendor):
                            self.error(400, "MALFORMED_QUERY", "unexpected token"))
         names, kind, field = [name.strip() for name in match[1].split(",")], match[2], match[3]
         wanted = [number or re.sub(r"\\(.)", r"\1", text) for text, number in LITERAL.findall(match[4] or match[5])]
-        keys = self.keys_with(kind, field, wanted)
+        keys = self.keys_with(kind, field, [one.lower() for one in wanted] if field in self.set.email_fields else wanted)
         if field == "Id":
             keys = [key for key in (self.key_with_id(kind, one) for one in wanted) if key is not None]
         found = []

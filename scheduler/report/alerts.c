@@ -1,0 +1,363 @@
+/* Reads: the control's syncs, runs in state. Writes: `alert:SYNC` in state, once a message was
+ * taken. A crash here: what was not committed as told is told again. */
+#include "scheduler/report/alerts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/base/clock.h"
+#include "protocol/base/random.h"
+#include "scheduler/report/message.h"
+#include "scheduler/report/told.h"
+
+enum {
+    LOOK_EVERY_MS = 5000,
+    BETWEEN_MS = 1000, /* two messages of one alert: what chats allow */
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_MAX_MS = 300000,
+    BACKOFF_SHIFT_MAX = 9,
+    LAST_RUNS = 50, /* looked through for the last that succeeded or failed */
+    ORIGIN_DIGITS = 8,
+};
+
+/* How a sync stands. */
+struct standing {
+    const struct sync *sync;
+    bool failed, held, late;
+    uint64_t bad, of; /* records of its last run that were not accepted, of those that should */
+    char run[STATE_RUN_ID_MAX + 1]; /* the last that ended or is held; empty: none */
+    int64_t fresh_ms;
+    struct told told;
+};
+
+/* The way to one receiver. */
+struct channel {
+    struct alerts *alerts;
+    const struct alert *alert;
+    bool busy;
+    size_t standing; /* of the message on its way */
+    unsigned after;  /* what is told once it is taken */
+    enum alert_on what;
+    int64_t next_ms; /* monotonic: nothing is sent before */
+    unsigned failures;
+    size_t turn; /* which sync is looked at first */
+};
+
+struct alerts {
+    struct control *control;
+    const struct log *log;
+    struct courier *courier;
+    struct standing *standings; /* in the project's order of syncs */
+    size_t standing_count;
+    struct channel *channels; /* in the project's order of alerts */
+    size_t channel_count;
+    int64_t looked_ms;
+    char origin[ORIGIN_DIGITS + 1];
+};
+
+/* ---- how syncs stand ---- */
+
+static void take_run(struct standing *s, const struct run_record *r)
+{
+    const struct run_counts *c = &r->counts;
+    snprintf(s->run, sizeof s->run, "%s", r->id);
+    if (r->status == RUN_FAILED)
+        s->failed = true;
+    if (r->status != RUN_SUCCESS && r->status != RUN_WARNING)
+        return;
+    s->failed = false;
+    s->bad = c->rejected + c->failed + c->invalid;
+    s->of = c->planned + c->invalid;
+}
+
+static bool is_news(enum run_status status)
+{
+    return status == RUN_SUCCESS || status == RUN_WARNING || status == RUN_FAILED ||
+           status == RUN_HELD;
+}
+
+/* Newest first: the first that tells how the sync stands, and the newest of all for the message. */
+static bool take_last(void *ctx, const struct run_record *r)
+{
+    struct standing *s = ctx;
+    if (!is_news(r->status))
+        return true;
+    char newest[sizeof s->run];
+    memcpy(newest, s->run, sizeof newest);
+    take_run(s, r);
+    if (newest[0])
+        memcpy(s->run, newest, sizeof newest);
+    return r->status == RUN_HELD;
+}
+
+/* A sync that never was up to date has been late since it was first seen. */
+static bool is_late(const struct standing *s, bool paused, int64_t now_ms)
+{
+    int64_t since_ms = s->fresh_ms ? s->fresh_ms : s->told.since_ms;
+    if (!s->sync->freshness_ms || (paused && !s->late))
+        return false;
+    return now_ms - since_ms > (int64_t)s->sync->freshness_ms;
+}
+
+static void look(struct alerts *a, struct standing *s, int64_t now_ms)
+{
+    struct control_sync_view view;
+    struct err err;
+    if (control_sync_look(a->control, s->sync->name, &view, &err))
+        return;
+    s->held = view.held;
+    s->fresh_ms = view.fresh_ms;
+    s->late = is_late(s, view.paused, now_ms);
+}
+
+/* ---- what there is to tell ---- */
+
+static bool concerns(const struct alert *alert, const struct sync *sync)
+{
+    for (size_t i = 0; i < alert->sync_count; i++)
+        if (alert->syncs[i] == sync)
+            return true;
+    return alert->sync_count == 0;
+}
+
+static bool is_above(const struct guard_limit *limit, const struct standing *s)
+{
+    if (!limit->set)
+        return s->bad > 0;
+    double most = limit->percent ? limit->value * (double)s->of / 100 : limit->value;
+    return (double)s->bad > most;
+}
+
+static unsigned wanted(const struct alert *alert, const struct standing *s)
+{
+    unsigned bits = (s->failed ? ALERT_ON_FAILED : 0) | (s->held ? ALERT_ON_HELD : 0) |
+                    (s->late ? ALERT_ON_LATE : 0) |
+                    (is_above(&alert->warning_above, s) ? ALERT_ON_WARNING : 0);
+    return concerns(alert, s->sync) ? bits & alert->on : 0;
+}
+
+static unsigned first_of(unsigned bits)
+{
+    static const unsigned order[] = {ALERT_ON_FAILED, ALERT_ON_HELD, ALERT_ON_LATE,
+                                     ALERT_ON_WARNING};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        if (bits & order[i])
+            return order[i];
+    return 0;
+}
+
+/* The next message that takes `told` towards `want`; what = 0: none is needed for *ret_after. */
+static unsigned next_step(const struct alert *alert, unsigned told, unsigned want,
+                          unsigned *ret_after, unsigned *ret_of)
+{
+    unsigned new = want & ~told, gone = told & ~want;
+    *ret_of = gone;
+    if (new) {
+        *ret_after = told | first_of(new);
+        return first_of(new);
+    }
+    *ret_after = want;
+    if (!(alert->on & ALERT_ON_RECOVERED))
+        return 0;
+    if (alert->type == ALERT_PAGERDUTY) { /* each kind is an incident of its own */
+        *ret_of = first_of(gone);
+        *ret_after = told & ~*ret_of;
+        return ALERT_ON_RECOVERED;
+    }
+    return want ? 0 : ALERT_ON_RECOVERED;
+}
+
+/* ---- sending ---- */
+
+static void remember(struct alerts *a, struct standing *s, const char *alert, unsigned bits)
+{
+    struct err err;
+    enum err_code rc = told_set(&s->told, alert, bits, &err);
+    if (!rc)
+        rc = told_put(control_state(a->control), s->sync->name, &s->told, &err);
+    if (rc)
+        log_event(a->log, LOG_WARN, "alert_not_remembered", LOG_STR("alert", alert),
+                  LOG_STR("sync", s->sync->name), LOG_STR("reason", err.text));
+}
+
+static int64_t backoff_ms(const struct channel *ch, int64_t retry_after_ms)
+{
+    unsigned shift = ch->failures < BACKOFF_SHIFT_MAX ? ch->failures : BACKOFF_SHIFT_MAX;
+    int64_t most = (int64_t)BACKOFF_FIRST_MS << shift;
+    most = most < BACKOFF_MAX_MS ? most : BACKOFF_MAX_MS;
+    int64_t ms = most / 2 + (int64_t)random_below((uint64_t)most / 2 + 1);
+    if (retry_after_ms > BACKOFF_MAX_MS)
+        return BACKOFF_MAX_MS;
+    return retry_after_ms > ms ? retry_after_ms : ms;
+}
+
+static void on_answer(void *ctx, const struct courier_answer *answer)
+{
+    struct channel *ch = ctx;
+    struct alerts *a = ch->alerts;
+    struct standing *s = &a->standings[ch->standing];
+    ch->busy = false;
+    if (!answer->error) {
+        ch->failures = 0;
+        ch->next_ms = clock_mono_ms() + BETWEEN_MS;
+        log_event(a->log, LOG_INFO, "alert_sent", LOG_STR("alert", ch->alert->name),
+                  LOG_STR("sync", s->sync->name), LOG_STR("what", news_name(ch->what)));
+        remember(a, s, ch->alert->name, ch->after);
+        return;
+    }
+    int64_t pause_ms = backoff_ms(ch, answer->retry_after_ms);
+    ch->failures++;
+    ch->next_ms = clock_mono_ms() + pause_ms;
+    log_event(a->log, LOG_WARN, "alert_not_sent", LOG_STR("alert", ch->alert->name),
+              LOG_STR("sync", s->sync->name), LOG_STR("what", news_name(ch->what)),
+              LOG_STR("reason", answer->error), LOG_INT("again_ms", pause_ms));
+}
+
+static void send_news(struct channel *ch, const struct standing *s, unsigned of)
+{
+    struct alerts *a = ch->alerts;
+    struct run_record run;
+    struct message m;
+    struct err err;
+    bool known = s->run[0] && !state_run_get(control_state(a->control), s->run, &run, &err);
+    struct news news = {.what = ch->what,
+                        .of = of,
+                        .sync = s->sync->name,
+                        .run = known ? &run : NULL,
+                        .at_ms = clock_wall_ms(),
+                        .fresh_ms = s->fresh_ms,
+                        .objective_ms = s->sync->freshness_ms,
+                        .origin = a->origin};
+    enum err_code rc = message_make(ch->alert, &news, &m, &err);
+    if (!rc)
+        rc = courier_send(a->courier, &m.parcel, on_answer, ch, &err);
+    message_done(&m);
+    ch->busy = !rc;
+    if (rc) {
+        ch->next_ms = clock_mono_ms() + BACKOFF_MAX_MS;
+        log_event(a->log, LOG_WARN, "alert_not_sent", LOG_STR("alert", ch->alert->name),
+                  LOG_STR("reason", err.text));
+    }
+}
+
+/* Sends the next message, if there is one and it may go now. */
+static void pump(struct channel *ch)
+{
+    struct alerts *a = ch->alerts;
+    if (ch->busy || clock_mono_ms() < ch->next_ms)
+        return;
+    for (size_t i = 0; i < a->standing_count && !ch->busy; i++) {
+        size_t at = (ch->turn + i) % a->standing_count;
+        struct standing *s = &a->standings[at];
+        unsigned told = told_get(&s->told, ch->alert->name), of;
+        unsigned want = wanted(ch->alert, s);
+        if (told == want)
+            continue;
+        unsigned what = next_step(ch->alert, told, want, &ch->after, &of);
+        if (!what) {
+            remember(a, s, ch->alert->name, ch->after);
+            continue;
+        }
+        ch->what = (enum alert_on)what;
+        ch->standing = at;
+        ch->turn = at + 1;
+        send_news(ch, s, of);
+        return;
+    }
+}
+
+static void pump_all(struct alerts *a)
+{
+    for (size_t i = 0; i < a->channel_count; i++)
+        pump(&a->channels[i]);
+}
+
+/* ---- what others call ---- */
+
+void alerts_run(struct alerts *a, const struct run_record *r)
+{
+    for (size_t i = 0; a && i < a->standing_count; i++) {
+        struct standing *s = &a->standings[i];
+        if (strcmp(s->sync->name, r->sync) != 0)
+            continue;
+        if (is_news(r->status))
+            take_run(s, r);
+        a->looked_ms = 0; /* held and fresh may have changed with it */
+    }
+}
+
+void alerts_turn(struct alerts *a)
+{
+    int64_t now_ms = clock_mono_ms(), wall_ms = clock_wall_ms();
+    if (!a)
+        return;
+    if (!a->looked_ms || now_ms - a->looked_ms >= LOOK_EVERY_MS) {
+        for (size_t i = 0; i < a->standing_count; i++)
+            look(a, &a->standings[i], wall_ms);
+        a->looked_ms = now_ms;
+    }
+    pump_all(a);
+}
+
+/* ---- life ---- */
+
+static enum err_code stand(struct alerts *a, const struct sync *sync, struct err *err)
+{
+    struct standing *s = &a->standings[a->standing_count++];
+    s->sync = sync;
+    enum err_code rc = told_load(control_state(a->control), sync->name, &s->told, err);
+    if (rc)
+        return rc;
+    if (!s->told.since_ms) {
+        s->told.since_ms = clock_wall_ms();
+        rc = told_put(control_state(a->control), sync->name, &s->told, err);
+    }
+    if (rc)
+        return rc;
+    return state_run_list(control_state(a->control), sync->name, LAST_RUNS, take_last, s, err);
+}
+
+static enum err_code start(struct alerts *a, struct event_base *base, struct err *err)
+{
+    const struct project *p = control_project(a->control);
+    snprintf(a->origin, sizeof a->origin, "%s", state_id(control_state(a->control)));
+    a->courier = courier_new(base);
+    a->standings = calloc(p->sync_count + 1, sizeof *a->standings);
+    a->channels = calloc(p->alert_count + 1, sizeof *a->channels);
+    if (!a->courier || !a->standings || !a->channels)
+        return err_set(err, ERR_NOMEM, "no memory for alerts");
+    for (size_t i = 0; i < p->alert_count; i++)
+        a->channels[a->channel_count++] = (struct channel){.alerts = a, .alert = &p->alerts[i]};
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < p->sync_count && p->alert_count && !rc; i++)
+        rc = stand(a, &p->syncs[i], err);
+    return rc;
+}
+
+enum err_code alerts_new(struct event_base *base, struct control *c, const struct log *log,
+                         struct alerts **ret_alerts, struct err *err)
+{
+    struct alerts *a = calloc(1, sizeof *a);
+    if (!a)
+        return err_set(err, ERR_NOMEM, "no memory for alerts");
+    a->control = c;
+    a->log = log;
+    enum err_code rc = start(a, base, err);
+    if (rc)
+        alerts_free(a);
+    else
+        *ret_alerts = a;
+    return rc;
+}
+
+void alerts_free(struct alerts *a)
+{
+    if (!a)
+        return;
+    courier_free(a->courier);
+    for (size_t i = 0; i < a->standing_count; i++)
+        told_done(&a->standings[i].told);
+    free(a->standings);
+    free(a->channels);
+    free(a);
+}
