@@ -85,8 +85,14 @@ static const struct command commands[] = {
     {"status", "[SYNC…]", "show each sync, its last run and what waits", "", "", 0, 1000,
      command_status},
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
-     "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
-     command_errors},
+     "Groups equal messages; --key, --message or --run list single records. --export writes all "
+     "of\n"
+     "them, or those that the others choose, to a file.\n",
+     "kmlrE", 0, 1000, command_errors},
+    {"history", "SYNC KEY", "show what was sent of one record, and what came of it",
+     "KEY is the primary key: 42, abc or {\"id\":42}. Newest first, as far back as\n"
+     "`settings.history` keeps what ended runs sent.\n",
+     "l", 2, 2, command_history},
     {"forget", "KEY", "erase a person from state, errors and history",
      "KEY is a value of the primary key or of identify_by, or a key as `sluice errors` shows it,\n"
      "such as '{\"id\":42}'. Goes through every sync, or those given by --sync; words of\n"
@@ -139,6 +145,8 @@ static const struct {
      "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
     {'I', "      --identify-by FIELD  destination field that names a record there\n"},
     {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
+    {'E', "      --export FILE    write them to a file that ends in .csv, .ndjson or .jsonl (-: to "
+          "output)\n"},
     {'X', "      --connect        also look whether everything outside is there\n"},
     {'Y', "      --sync SYNC      only in this sync; may be repeated\n"},
     {'Z', "      --replace        import over the state that is there, which is lost\n"},
@@ -229,6 +237,7 @@ static const struct option long_options[] = {
     {"map", required_argument, NULL, 'M'},
     {"set", required_argument, NULL, 'S'},
     {"connect", no_argument, NULL, 'X'},
+    {"export", required_argument, NULL, 'E'},
     {"sync", required_argument, NULL, 'Y'},
     {"replace", no_argument, NULL, 'Z'},
     {NULL, 0, NULL, 0},
@@ -276,6 +285,8 @@ static const char **text_of(int letter, struct cli_options *o)
         return &o->primary_key;
     case 'I':
         return &o->identify_by;
+    case 'E':
+        return &o->export_to;
     default:
         return NULL;
     }

@@ -55,6 +55,7 @@ struct cli_options {
     const char *identify_by;  /* init --identify-by */
     struct cli_list maps;     /* init --map */
     struct cli_list syncs;    /* forget --sync */
+    const char *export_to;    /* errors --export */
     bool connect;             /* check --connect */
     bool replace;             /* state import --replace */
     struct cli_list sets;     /* init --set */
@@ -112,6 +113,7 @@ int command_run(const struct cli_options *opts);
 int command_adopt(const struct cli_options *opts);
 int command_approve(const struct cli_options *opts);
 int command_retry(const struct cli_options *opts);
+int command_history(const struct cli_options *opts);
 int command_plan(const struct cli_options *opts);
 int command_apply(const struct cli_options *opts);
 int command_up(const struct cli_options *opts);
