@@ -85,8 +85,10 @@ static const struct command commands[] = {
     {"status", "[SYNC…]", "show each sync, its last run and what waits", "", "", 0, 1000,
      command_status},
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
-     "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
-     command_errors},
+     "Groups equal messages; --key, --message or --run list single records. --export writes all "
+     "of\n"
+     "them, or those that the others choose, to a file.\n",
+     "kmlrE", 0, 1000, command_errors},
     {"forget", "KEY", "erase a person from state, errors and history",
      "KEY is a value of the primary key or of identify_by, or a key as `sluice errors` shows it,\n"
      "such as '{\"id\":42}'. Goes through every sync, or those given by --sync; words of\n"
@@ -138,6 +140,8 @@ static const struct {
      "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
     {'I', "      --identify-by FIELD  destination field that names a record there\n"},
     {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
+    {'E', "      --export FILE    write them to a file that ends in .csv, .ndjson or .jsonl (-: to "
+          "output)\n"},
     {'X', "      --connect        also look whether everything outside is there\n"},
     {'Y', "      --sync SYNC      only in this sync; may be repeated\n"},
     {'Z', "      --replace        import over the state that is there, which is lost\n"},
@@ -204,19 +208,33 @@ static bool parse_number(const char *text, uint32_t max, uint32_t *ret)
 enum { OPT_JSON = 256, OPT_HELP };
 
 static const struct option long_options[] = {
-    {"directory", required_argument, NULL, 'C'},   {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},         {"full", no_argument, NULL, 'f'},
-    {"workers", required_argument, NULL, 'w'},     {"key", required_argument, NULL, 'k'},
-    {"message", required_argument, NULL, 'm'},     {"run", required_argument, NULL, 'r'},
-    {"output", required_argument, NULL, 'o'},      {"limit", required_argument, NULL, 'l'},
-    {"markdown", no_argument, NULL, 'd'},          {"destination", required_argument, NULL, 'D'},
-    {"role", required_argument, NULL, 'R'},        {"url", required_argument, NULL, 'U'},
-    {"table", required_argument, NULL, 'T'},       {"query", required_argument, NULL, 'Q'},
-    {"connector", required_argument, NULL, 'N'},   {"object", required_argument, NULL, 'O'},
-    {"primary-key", required_argument, NULL, 'P'}, {"identify-by", required_argument, NULL, 'I'},
-    {"map", required_argument, NULL, 'M'},         {"set", required_argument, NULL, 'S'},
-    {"connect", no_argument, NULL, 'X'},           {"sync", required_argument, NULL, 'Y'},
-    {"replace", no_argument, NULL, 'Z'},           {NULL, 0, NULL, 0},
+    {"directory", required_argument, NULL, 'C'},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"full", no_argument, NULL, 'f'},
+    {"workers", required_argument, NULL, 'w'},
+    {"key", required_argument, NULL, 'k'},
+    {"message", required_argument, NULL, 'm'},
+    {"run", required_argument, NULL, 'r'},
+    {"output", required_argument, NULL, 'o'},
+    {"limit", required_argument, NULL, 'l'},
+    {"markdown", no_argument, NULL, 'd'},
+    {"destination", required_argument, NULL, 'D'},
+    {"role", required_argument, NULL, 'R'},
+    {"url", required_argument, NULL, 'U'},
+    {"table", required_argument, NULL, 'T'},
+    {"query", required_argument, NULL, 'Q'},
+    {"connector", required_argument, NULL, 'N'},
+    {"object", required_argument, NULL, 'O'},
+    {"primary-key", required_argument, NULL, 'P'},
+    {"identify-by", required_argument, NULL, 'I'},
+    {"map", required_argument, NULL, 'M'},
+    {"set", required_argument, NULL, 'S'},
+    {"connect", no_argument, NULL, 'X'},
+    {"export", required_argument, NULL, 'E'},
+    {"sync", required_argument, NULL, 'Y'},
+    {"replace", no_argument, NULL, 'Z'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool add_to(struct cli_list *list, const char *value)
@@ -259,6 +277,8 @@ static const char **text_of(int letter, struct cli_options *o)
         return &o->primary_key;
     case 'I':
         return &o->identify_by;
+    case 'E':
+        return &o->export_to;
     default:
         return NULL;
     }

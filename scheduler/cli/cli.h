@@ -54,6 +54,7 @@ struct cli_options {
     const char *identify_by;  /* init --identify-by */
     struct cli_list maps;     /* init --map */
     struct cli_list syncs;    /* forget --sync */
+    const char *export_to;    /* errors --export */
     bool connect;             /* check --connect */
     bool replace;             /* state import --replace */
     struct cli_list sets;     /* init --set */
