@@ -45,7 +45,7 @@ struct settings {
     const char *redis;     /* URL, or NULL: a private server */
     const char *redis_ca;  /* file with the authorities for rediss://; NULL: the system's */
     const char *state_dir; /* absolute path */
-    const char *listen;    /* of the API and dashboard (listen.h); NULL: not over TCP */
+    const char *listen;    /* of the API and dashboard (listen.h), or "off" */
     const struct api_token *tokens; /* none: this machine's users may do everything */
     size_t token_count;
     uint64_t window_bytes;       /* ceiling of payloads in Redis, all syncs together */

@@ -78,8 +78,6 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync);
  * all syncs are known. */
 void schedule_read(struct reader *rd, const struct node *node, struct sync *sync);
 void after_link(struct reader *rd);
-/** Says that no sync starts by itself, where one has a schedule. */
-void schedules_note(struct reader *rd);
 
 /** Reads a cron line of five fields or a word such as @daily. Returns NULL, or what is wrong with
  * it. */

@@ -258,18 +258,3 @@ void schedule_read(struct reader *rd, const struct node *node, struct sync *sync
     else
         wrong_type(rd, node, "schedule", "manual or a map: {every: 15m}");
 }
-
-/* One note for the whole project: nothing is wrong, but somebody may wait for a run that does not
- * come. */
-void schedules_note(struct reader *rd)
-{
-    for (size_t i = 0; i < rd->project->sync_count; i++) {
-        enum schedule_kind kind = rd->project->syncs[i].schedule.kind;
-        if (kind == SCHEDULE_MANUAL || kind == SCHEDULE_STREAM)
-            continue;
-        note(rd, node_get(rd->sections[SECTION_SYNCS].entries[i].node, "schedule")->at,
-             "this version starts no sync by itself: let cron or a timer call `sluice run` for the "
-             "syncs with a schedule");
-        return;
-    }
-}

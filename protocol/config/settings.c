@@ -64,13 +64,13 @@ static void check_seal_key(struct reader *rd, const struct entry *of, const char
 }
 
 /* What other machines can reach must ask who it is; half-read tokens are a mistake of their own. */
-static void read_listen(struct reader *rd, const struct entry *of, struct settings *s,
-                        bool has_tokens)
+static void check_listen(struct reader *rd, const struct entry *of, const struct settings *s,
+                         bool has_tokens)
 {
     struct listen_address at;
     if (strcmp(s->listen, "off") == 0)
-        s->listen = NULL;
-    else if (!listen_parse(s->listen, &at))
+        return;
+    if (!listen_parse(s->listen, &at))
         mistake(rd, place_of_value(of, "listen"),
                 "`listen` must be an address and a port, 127.0.0.1:8470, or off");
     else if (!at.loopback && !has_tokens)
@@ -169,7 +169,7 @@ void settings_read(struct reader *rd, const struct entry *settings)
         check_seal_key(rd, settings, f.s.seal_key);
     if (f.tokens)
         tokens_read(rd, f.tokens, &f.s);
-    read_listen(rd, settings, &f.s, f.tokens && (f.tokens->broken || f.tokens->count));
+    check_listen(rd, settings, &f.s, f.tokens && (f.tokens->broken || f.tokens->count));
     rd->project->settings = f.s;
     set_state_dir(rd, settings, f.state_dir);
 }

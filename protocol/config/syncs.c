@@ -164,6 +164,4 @@ void syncs_read(struct reader *rd)
         sync_read(rd, &s->entries[i], &rd->project->syncs[i]);
     if (!rd->failed)
         after_link(rd);
-    if (!rd->failed)
-        schedules_note(rd);
 }

@@ -174,8 +174,6 @@ enum err_code api_start(const struct api_options *options, struct api **ret, str
         api_free(api);
         return rc;
     }
-    log_event(options->log, LOG_INFO, "api_listens", LOG_STR("url", api->url),
-              LOG_STR("socket", api->socket_path));
     *ret = api;
     return ERR_OK;
 }

@@ -155,6 +155,8 @@ bool request_bearer(const char *header, struct slice *ret)
     return true;
 }
 
+#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 bool request_host(const char *header, char *out, size_t out_bytes)
 {
     if (!header)
@@ -174,7 +176,7 @@ bool request_host(const char *header, char *out, size_t out_bytes)
         return false;
     memcpy(out, host, n);
     out[n] = '\0';
-    return true;
+    return out[strspn(out, HOST_LETTERS ":")] == '\0';
 }
 
 bool request_origin_is(const char *origin, const char *host)

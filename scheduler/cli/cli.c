@@ -20,8 +20,11 @@ static const struct command commands[] = {
      "UTQNOPIMS", 0, 1, command_init},
     {"check", "", "validate the project folder",
      "Reads every YAML file of the project and reports all mistakes as file:line:col. Touches no\n"
-     "database and no destination. Exits 0 when the project is right, 78 otherwise.\n",
-     "", 0, 0, command_check},
+     "database and no destination, but with --connect: then sources are connected to, models\n"
+     "described and planned (not run), every mapped column looked for, Redis and the destinations\n"
+     "reached. Exits 0 when all is right, 78 when something has to be mended, 69 when something\n"
+     "cannot be reached.\n",
+     "X", 0, 0, command_check},
     {"run", "[SYNC…]", "run syncs now (all of them when none is named)",
      "Reads each model once, sends what was added, changed or removed since the destination last\n"
      "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps "
@@ -56,6 +59,24 @@ static const struct command commands[] = {
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
      "w", 1, 1, command_approve},
+    {"reject", "RUN", "drop what a held run planned",
+     "Nothing of it is sent; the sync's schedule goes on. Needs a scheduler that runs.\n", "", 1, 1,
+     command_reject},
+    {"cancel", "RUN", "stop a run of the scheduler",
+     "What is in flight is finished; what is not sent is found again by the next run.\n", "", 1, 1,
+     command_cancel},
+    {"pause", "[SYNC…]", "let a sync or a destination rest",
+     "A paused sync is not started by its schedule, and its run under way sends nothing; a paused\n"
+     "destination receives nothing. Holds over restarts. Needs a scheduler that runs.\n",
+     "D", 0, 1000, command_pause},
+    {"resume", "[SYNC…]", "let what was paused go on", "Needs a scheduler that runs.\n", "D", 0,
+     1000, command_resume},
+    {"reload", "", "have the scheduler read the project folder again",
+     "It is taken as a whole, or refused as a whole: then the scheduler goes on as it was.\n", "",
+     0, 0, command_reload},
+    {"token", "NAME", "make a token for the API",
+     "Prints it once, and the line for `settings.tokens` with its SHA-256. Reads no project.\n",
+     "R", 1, 1, command_token},
     {"retry", "[SYNC…]", "send refused records again with the next run",
      "Forgets refusals, so that the next run sends those rows once more: all of the named syncs\n"
      "(of every sync when none is named), or those chosen by --key or --message.\n",
@@ -64,8 +85,23 @@ static const struct command commands[] = {
     {"status", "[SYNC…]", "show each sync, its last run and what waits", "", "", 0, 1000,
      command_status},
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
-     "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
-     command_errors},
+     "Groups equal messages; --key, --message or --run list single records. --export writes all "
+     "of\n"
+     "them, or those that the others choose, to a file.\n",
+     "kmlrE", 0, 1000, command_errors},
+    {"forget", "KEY", "erase a person from state, errors and history",
+     "KEY is a value of the primary key or of identify_by, or a key as `sluice errors` shows it,\n"
+     "such as '{\"id\":42}'. Goes through every sync, or those given by --sync; words of\n"
+     "destinations that name the person go too. The state's file is written anew, so that nothing\n"
+     "stays readable in it. Needs all runs to be over and nothing else at work on the state.\n",
+     "Y", 1, 1, command_forget},
+    {"state", "export|import|backup FILE", "move or keep what the destinations have accepted",
+     "export FILE writes everything as a stream with a digest, import FILE reads it into a state\n"
+     "directory that has no state yet (--replace: over the one that is there), backup DIR copies\n"
+     "the state. Export and backup also work while a scheduler runs. FILE may be - for standard\n"
+     "output or input. A restored state keeps its age: where Redis knows of later work, every row\n"
+     "is sent again.\n",
+     "Z", 2, 2, command_state},
     {"alerts", "test [NAME]", "send a test message by the project's alerts",
      "Sends one by each alert, or by the one that is named, and says what came back. A PagerDuty\n"
      "incident is opened and resolved at once. Exits 0 when all were taken, 2 otherwise.\n",
@@ -78,9 +114,6 @@ static const struct command commands[] = {
     {"version", "", "print the version", "", "", 0, 0, command_version},
 };
 
-/* Described, but carried out by a later version. */
-static const char *const later_commands[] = {"pause", "resume", "cancel"};
-
 static const struct {
     char letter;
     const char *text;
@@ -92,6 +125,8 @@ static const struct {
     {'m', "      --message TEXT   only records whose message contains TEXT\n"},
     {'r', "      --run RUN        only records of this run\n"},
     {'d', "      --markdown       everything about all that are built in, as Markdown\n"},
+    {'D', "      --destination NAME  a destination, instead of a sync or beside it\n"},
+    {'R', "      --role ROLE      viewer (default), operator or admin\n"},
     {'o', "  -o, --output FILE    keep the plan and write its name to FILE\n"},
     {'l', "      --limit N        at most N rows (default 20)\n"},
     {'U',
@@ -105,6 +140,11 @@ static const struct {
      "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
     {'I', "      --identify-by FIELD  destination field that names a record there\n"},
     {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
+    {'E', "      --export FILE    write them to a file that ends in .csv, .ndjson or .jsonl (-: to "
+          "output)\n"},
+    {'X', "      --connect        also look whether everything outside is there\n"},
+    {'Y', "      --sync SYNC      only in this sync; may be repeated\n"},
+    {'Z', "      --replace        import over the state that is there, which is lost\n"},
     {'S',
      "      --set NAME=VALUE  an option of the connector that is no secret; may be repeated\n"},
 };
@@ -179,6 +219,8 @@ static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
     {"limit", required_argument, NULL, 'l'},
     {"markdown", no_argument, NULL, 'd'},
+    {"destination", required_argument, NULL, 'D'},
+    {"role", required_argument, NULL, 'R'},
     {"url", required_argument, NULL, 'U'},
     {"table", required_argument, NULL, 'T'},
     {"query", required_argument, NULL, 'Q'},
@@ -188,6 +230,10 @@ static const struct option long_options[] = {
     {"identify-by", required_argument, NULL, 'I'},
     {"map", required_argument, NULL, 'M'},
     {"set", required_argument, NULL, 'S'},
+    {"connect", no_argument, NULL, 'X'},
+    {"export", required_argument, NULL, 'E'},
+    {"sync", required_argument, NULL, 'Y'},
+    {"replace", no_argument, NULL, 'Z'},
     {NULL, 0, NULL, 0},
 };
 
@@ -213,6 +259,10 @@ static const char **text_of(int letter, struct cli_options *o)
         return &o->run;
     case 'o':
         return &o->output;
+    case 'D':
+        return &o->destination;
+    case 'R':
+        return &o->role;
     case 'U':
         return &o->url;
     case 'T':
@@ -227,6 +277,8 @@ static const char **text_of(int letter, struct cli_options *o)
         return &o->primary_key;
     case 'I':
         return &o->identify_by;
+    case 'E':
+        return &o->export_to;
     default:
         return NULL;
     }
@@ -254,6 +306,12 @@ static bool take_option(int letter, struct cli_options *o)
         return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
     case 'M':
         return add_to(&o->maps, optarg);
+    case 'X':
+        return o->connect = true;
+    case 'Z':
+        return o->replace = true;
+    case 'Y':
+        return add_to(&o->syncs, optarg);
     case 'S':
         return add_to(&o->sets, optarg);
     default:
@@ -339,9 +397,6 @@ int cli_main(int argc, char **argv)
             return run_command(&commands[i], o, argc - 1, argv + 1);
         names[i] = commands[i].name;
     }
-    for (size_t i = 0; i < ARRAY_LEN(later_commands); i++)
-        if (strcmp(argv[1], later_commands[i]) == 0)
-            return usage_error("", "%s is not supported by this version", argv[1]);
     const char *near = nearest_name(argv[1], names, ARRAY_LEN(names));
     return usage_error("", "there is no command %s%s%s%s", argv[1], near ? " (did you mean " : "",
                        near ? near : "", near ? "?)" : "");

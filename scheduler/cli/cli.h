@@ -42,6 +42,8 @@ struct cli_options {
     const char *key;          /* --key */
     const char *message;      /* --message */
     const char *run;          /* --run */
+    const char *destination;  /* --destination */
+    const char *role;         /* token --role */
     bool markdown;            /* connectors --markdown */
     const char *url;          /* init --url: a URL, or the name of a variable */
     const char *table;        /* init --table */
@@ -51,6 +53,10 @@ struct cli_options {
     const char *primary_key;  /* init --primary-key: columns between commas */
     const char *identify_by;  /* init --identify-by */
     struct cli_list maps;     /* init --map */
+    struct cli_list syncs;    /* forget --sync */
+    const char *export_to;    /* errors --export */
+    bool connect;             /* check --connect */
+    bool replace;             /* state import --replace */
     struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
@@ -98,6 +104,8 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
 /** Frees both; the exit status that follows from the runs that ended. Accepts NULL. */
 int cli_session_end(struct cli_session *session, struct engine *engine);
 
+int command_forget(const struct cli_options *opts);
+int command_state(const struct cli_options *opts);
 int command_init(const struct cli_options *opts);
 int command_check(const struct cli_options *opts);
 int command_run(const struct cli_options *opts);
@@ -112,6 +120,12 @@ int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);
 int command_alerts(const struct cli_options *opts);
 int command_connectors(const struct cli_options *opts);
+int command_pause(const struct cli_options *opts);
+int command_resume(const struct cli_options *opts);
+int command_cancel(const struct cli_options *opts);
+int command_reject(const struct cli_options *opts);
+int command_reload(const struct cli_options *opts);
+int command_token(const struct cli_options *opts);
 int command_version(const struct cli_options *opts);
 
 #endif

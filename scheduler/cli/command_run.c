@@ -1,7 +1,9 @@
 /* sluice run, sluice approve: the engine with a progress line and a summary. */
 #include "scheduler/cli/cli.h"
+#include "scheduler/cli/follow.h"
 #include "scheduler/cli/print.h"
 #include "scheduler/cli/progress.h"
+#include "scheduler/cli/remote.h"
 #include "scheduler/run/engine.h"
 
 #include <stdio.h>
@@ -35,10 +37,7 @@ static void on_run(void *ctx, const struct run_record *r, bool recovered)
         print_run_head(stdout);
     s->head = true;
     print_run_row(stdout, r, s->colour);
-    if (c->rejected + c->failed + c->invalid)
-        puts("  sluice errors says why records were rejected, failed or invalid");
-    if (r->status == RUN_HELD)
-        printf("  to send it: sluice approve %s\n", r->id);
+    print_run_advice(r);
     fflush(stdout);
 }
 
@@ -191,6 +190,11 @@ static int carry_out(const struct cli_options *opts, const char *approve)
     int status = cli_load(opts, &project);
     if (!status)
         status = approve ? EXIT_OK : cli_check_names(opts, project);
+    if (!status && remote_is_running(project)) {
+        status = approve ? follow_approval(opts, project) : follow_runs(opts, project);
+        project_free(project);
+        return status;
+    }
     if (!status)
         status = cli_check_rotation(project, opts->workers);
     if (!status) {

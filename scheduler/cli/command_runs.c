@@ -3,10 +3,13 @@
 #include "protocol/base/json.h"
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/print.h"
+#include "scheduler/cli/remote.h"
 #include "scheduler/state/entries.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct listing {
@@ -85,7 +88,57 @@ static enum err_code put_status_json(struct buf *b, const struct sync *sync,
         rc = buf_printf(b, ",\"warnings\":%" PRIu64 ",\"warning\":", last->counts.warnings);
         rc = rc ? rc : json_put_string(b, slice_str(last->warning));
     }
-    return rc ? rc : buf_puts(b, "}\n");
+    return rc;
+}
+
+/* What the scheduler that runs says of the sync; NULL where none does. */
+static const json_t *live_of(const json_t *live, const char *sync)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(json_object_get(live, "syncs"), i,
+                       one) if (strcmp(json_string_value(json_object_get(one, "name")), sync) ==
+                                0) return one;
+    return NULL;
+}
+
+static enum err_code put_live_json(struct buf *b, const json_t *live)
+{
+    static const char *const members[] = {"schedule", "phase",    "run",
+                                          "paused",   "next_at",  "destination_paused",
+                                          "held",     "fresh_at", "waits_for"};
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; live && i < ARRAY_LEN(members) && !rc; i++) {
+        char *text = json_dumps(json_object_get(live, members[i]), JSON_ENCODE_ANY);
+        rc = text ? buf_printf(b, ",\"%s\":%s", members[i], text) : ERR_OK;
+        free(text);
+    }
+    return rc;
+}
+
+static const char *word_of(const json_t *live, const char *name)
+{
+    const char *text = json_string_value(json_object_get(live, name));
+    return text ? text : "";
+}
+
+static void print_live(const json_t *live)
+{
+    if (!live)
+        return;
+    printf("  %s", word_of(live, "phase"));
+    if (*word_of(live, "run"))
+        printf(", run %s", word_of(live, "run"));
+    if (json_is_true(json_object_get(live, "paused")))
+        printf(", paused");
+    if (json_is_true(json_object_get(live, "destination_paused")))
+        printf(", its destination is paused");
+    printf("; %s", word_of(live, "schedule"));
+    if (*word_of(live, "next_at"))
+        printf(", next at %s", word_of(live, "next_at"));
+    puts("");
+    if (*word_of(live, "waits_for"))
+        printf("  waits: %s\n", word_of(live, "waits_for"));
 }
 
 static void print_status(const struct sync *sync, const struct state_counts *c,
@@ -115,7 +168,7 @@ static void print_status(const struct sync *sync, const struct state_counts *c,
 }
 
 static enum err_code show_status(struct state *state, const struct sync *sync, bool json,
-                                 struct err *err)
+                                 const json_t *live, struct err *err)
 {
     struct state_counts counts = {0};
     struct run_record last;
@@ -127,10 +180,13 @@ static enum err_code show_status(struct state *state, const struct sync *sync, b
     rc = state ? state_run_last(state, sync->name, &last, err) : ERR_NOTFOUND;
     if (rc && rc != ERR_NOTFOUND)
         return rc;
-    if (!json)
+    if (!json) {
         print_status(sync, &counts, rc ? NULL : &last);
-    else if (!put_status_json(&b, sync, &counts, rc ? NULL : &last))
+        print_live(live);
+    } else if (!put_status_json(&b, sync, &counts, rc ? NULL : &last) && !put_live_json(&b, live) &&
+               !buf_puts(&b, "}\n")) {
         fwrite(b.p, 1, b.len, stdout);
+    }
     return ERR_OK;
 }
 
@@ -146,12 +202,18 @@ int command_status(const struct cli_options *opts)
         project_free(project);
         return status;
     }
+    json_t *live = NULL;
+    struct err none;
+    if (remote_is_running(project) && remote_get(project, "/api/v1/syncs", &live, &none))
+        fprintf(stderr, "sluice: %s\n", none.text);
     enum err_code rc = open_state(project, &state, &err);
     if (rc == ERR_NOTFOUND)
         rc = ERR_OK;
     for (size_t i = 0; i < project->sync_count && !rc; i++)
         if (cli_is_named(opts, project->syncs[i].name))
-            rc = show_status(state, &project->syncs[i], opts->json, &err);
+            rc = show_status(state, &project->syncs[i], opts->json,
+                             live_of(live, project->syncs[i].name), &err);
+    json_decref(live);
     if (rc)
         status = cli_fail(&err);
     state_close(state);

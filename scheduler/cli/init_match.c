@@ -7,8 +7,8 @@ enum { NAME_BYTES = 128, FIELDS_MAX = 512 };
 
 /* Words for the same thing, without case and separators; the groups are told apart by the first. */
 static const char *const synonyms[] = {
-    "email emailaddress mail emailaddr useremail contactemail customeremail em primaryemail "
-    "sha256email emailsha256 hashedemail",
+    ("email emailaddress mail emailaddr useremail contactemail customeremail em primaryemail "
+     "sha256email emailsha256 hashedemail"),
     "firstname givenname forename fname fn first",
     "lastname surname familyname lname ln last",
     "name fullname displayname",

@@ -138,3 +138,11 @@ void print_run_row(FILE *out, const struct run_record *r, bool colour)
     if (*r->error)
         fprintf(out, "  %s\n", r->error);
 }
+
+void print_run_advice(const struct run_record *r)
+{
+    if (r->counts.rejected + r->counts.failed + r->counts.invalid)
+        puts("  sluice errors says why records were rejected, failed or invalid");
+    if (r->status == RUN_HELD)
+        printf("  to send it: sluice approve %s\n", r->id);
+}

@@ -19,5 +19,7 @@ void print_run_json(const struct run_record *r);
 /** Header and rows of the table that ends `sluice run` and makes up `sluice runs`. */
 void print_run_head(FILE *out);
 void print_run_row(FILE *out, const struct run_record *r, bool colour);
+/** What to do about a run that did not end well, to standard output. */
+void print_run_advice(const struct run_record *r);
 
 #endif

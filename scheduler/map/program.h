@@ -33,7 +33,7 @@ struct map_program {
     struct step_env env;
     const char **column_names;
     size_t column_count;
-    uint8_t *used; /* one per column */
+    uint8_t *used;        /* one per column */
     struct field *fields; /* in the order of their paths */
     struct field_path *paths;
     struct value *values;

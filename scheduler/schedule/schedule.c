@@ -158,6 +158,8 @@ static void carry_over(struct item *item, const struct item *old)
     int64_t now_ms = item->memory.until_ms;
     uint64_t digest = item->memory.digest;
     bool same = digest == old->memory.digest;
+    item->recalled = old->recalled;
+    item->old_run = old->old_run;
     item->blocks = old->blocks;
     item->kept = old->kept;
     item->kept_digest = old->kept_digest;

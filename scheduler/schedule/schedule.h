@@ -84,7 +84,8 @@ enum schedule_status {
     SCHEDULE_RAN_HELD,      /* has not ended: its sync is not due until it has */
 };
 /** now_ms: of its end. At the start these two are told the run's own times, not the clock's: what
- * came due after them is still owed. */
+ * came due after them is still owed. A run that is older than the known one, which then was
+ * accepted and has not begun, is taken for the last, and those after it are not told again. */
 void schedule_ran(struct schedule_table *table, const char *sync, const char *run,
                   enum schedule_status status, int64_t now_ms);
 

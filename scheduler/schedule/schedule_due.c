@@ -75,6 +75,7 @@ size_t schedule_due(struct schedule_table *table, int64_t now_ms, struct schedul
     size_t count = 0;
     for (size_t i = 0; i < table->count; i++) {
         struct item *item = &table->items[i];
+        item->recalled = false;
         item_check_clock(item, now_ms);
         item_advance(item, now_ms, false);
         if (item->memory.due_ms && item_is_free(item))

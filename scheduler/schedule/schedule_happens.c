@@ -59,7 +59,15 @@ static void end(struct schedule_table *table, struct item *item, enum schedule_s
 {
     item->memory.run_state = ITEM_RUN_ENDED;
     item->memory.status = status;
-    tell_others(table, item, status, now_ms);
+    if (!item->old_run)
+        tell_others(table, item, status, now_ms);
+}
+
+static void take_run(struct item *item, const char *run, int64_t now_ms)
+{
+    memcpy(item->memory.run, run, strlen(run) + 1);
+    item->memory.run_ms = now_ms;
+    item->memory.run_state = ITEM_RUN_UNDER_WAY;
 }
 
 void schedule_started(struct schedule_table *table, const char *sync, const char *run,
@@ -74,11 +82,16 @@ void schedule_started(struct schedule_table *table, const char *sync, const char
             m->run_state = ITEM_RUN_UNDER_WAY;
         return;
     }
+    /* The known run was accepted and may never have begun. If it does, that is told as well. */
+    item->old_run = item->recalled && m->run_state != ITEM_RUN_NONE && now_ms < m->run_ms;
+    if (item->old_run) {
+        take_run(item, run, now_ms);
+        return;
+    }
     item_advance(item, now_ms, false);
     if (m->run_state == ITEM_RUN_HELD) /* superseded */
         end(table, item, SCHEDULE_RAN_CANCELLED, now_ms);
-    memcpy(m->run, run, strlen(run) + 1);
-    m->run_state = ITEM_RUN_UNDER_WAY;
+    take_run(item, run, now_ms);
     if (!m->due_ms || m->due_ms > now_ms)
         return;
     m->due_ms = 0;

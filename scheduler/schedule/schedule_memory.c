@@ -1,8 +1,9 @@
 /*
  * What is known of a sync as bytes, and back.
  *
- * Little-endian: version, run's state, its status, flags (1 byte each); digest, until, due, turns
- * (8 bytes each); token taken, token seen (16 each); the run's id with its length (1 byte) before.
+ * Little-endian: version, run's state, its status, flags (1 byte each); digest, until, due, turns,
+ * the run's time (8 bytes each); token taken, token seen (16 each); the run's id with its length (1
+ * byte) before.
  */
 #include "scheduler/schedule/schedule_private.h"
 
@@ -10,10 +11,10 @@
 #include <xxhash.h>
 
 enum {
-    MEMORY_VERSION = 1,
+    MEMORY_VERSION = 2,
     FLAG_TAKEN = 1,
     FLAG_SEEN = 2,
-    FIXED_BYTES = 4 + 4 * 8 + 2 * SCHEDULE_TOKEN_BYTES + 1,
+    FIXED_BYTES = 4 + 5 * 8 + 2 * SCHEDULE_TOKEN_BYTES + 1,
 };
 
 #define TIME_MAX_MS ((int64_t)1 << 50) /* in the year 37,000 */
@@ -45,6 +46,7 @@ static struct slice pack(const struct memory *m, char *out)
     p = put_number(p, (uint64_t)m->until_ms);
     p = put_number(p, (uint64_t)m->due_ms);
     p = put_number(p, m->turns);
+    p = put_number(p, (uint64_t)m->run_ms);
     p = put_token(p, &m->taken);
     p = put_token(p, &m->seen);
     *p++ = (char)n;
@@ -87,11 +89,12 @@ static bool unpack(struct slice packed, struct memory *ret)
     m.until_ms = (int64_t)take_number(&p);
     m.due_ms = (int64_t)take_number(&p);
     m.turns = take_number(&p);
+    m.run_ms = (int64_t)take_number(&p);
     take_token(&p, flags & FLAG_TAKEN, &m.taken);
     take_token(&p, flags & FLAG_SEEN, &m.seen);
     size_t n = (unsigned char)*p++;
     if (n > SCHEDULE_RUN_MAX || packed.n != FIXED_BYTES + n || memchr(p, '\0', n) ||
-        !is_time(m.until_ms) || !is_time(m.due_ms))
+        !is_time(m.until_ms) || !is_time(m.due_ms) || !is_time(m.run_ms))
         return false;
     memcpy(m.run, p, n);
     *ret = m;
@@ -108,12 +111,14 @@ enum err_code schedule_recall(struct schedule_table *table, const char *sync, st
     if (!unpack(packed, &m))
         return err_set(err, ERR_INVALID,
                        "what was kept of the schedule of %s cannot be read: it begins anew", sync);
+    item->recalled = true;
     item->kept = true;
     item->kept_digest = XXH64(packed.p, packed.n, 0);
     if (m.digest != item->memory.digest) {
         /* Another schedule: only the run is the same. */
         item->memory.run_state = m.run_state;
         item->memory.status = m.status;
+        item->memory.run_ms = m.run_ms;
         memcpy(item->memory.run, m.run, sizeof m.run);
         return ERR_OK;
     }

@@ -29,6 +29,7 @@ struct memory {
     enum item_run run_state;
     enum schedule_status status; /* of the run, once it ended */
     char run[SCHEDULE_RUN_MAX + 1];
+    int64_t run_ms;     /* when it was accepted */
     int64_t until_ms;   /* times up to it are decided, ends of predecessors up to it old */
     int64_t due_ms;     /* what made it due; 0: it is not */
     uint64_t turns;     /* AFTER: a bit for each predecessor that has ended as it must */
@@ -41,6 +42,8 @@ struct item {
     struct memory memory;
     bool kept; /* it was given to schedule_keep's caller, with this digest */
     uint64_t kept_digest;
+    bool recalled; /* until the first turn: runs that are told may be older than the known one */
+    bool old_run;  /* the run is such a one: its end was told to others before */
     unsigned blocks;
     struct times times; /* EVERY, CRON */
     int64_t next_ms;    /* the first of them after until_ms; INT64_MAX: none */

@@ -22,8 +22,9 @@ enum err_code control_ask(struct control *c, struct engine_ask *ask, bool by_sch
     enum err_code rc = engine_ask(c->engine, ask, err);
     if (!rc)
         rc = engine_commit(c->engine, err);
-    /* One that waits for the run before it is told when it begins. */
-    if (!rc && (by_schedule || !waits))
+    /* One that waits for the run before it is told when it begins; a plan is no run to schedules.
+     */
+    if (!rc && !ask->plan && (by_schedule || !waits))
         schedule_started(c->table, ask->sync, ask->run, clock_wall_ms());
     return rc;
 }

@@ -25,7 +25,6 @@ void control_complain(const struct control *c, const char *event, const struct e
 
 /* ---- what the engine tells ---- */
 
-/* One that is held only to be looked at stands in no schedule's way. */
 static enum schedule_status schedule_status_of(const struct run_record *r)
 {
     switch ((int)r->status) {
@@ -34,7 +33,7 @@ static enum schedule_status schedule_status_of(const struct run_record *r)
     case RUN_WARNING:
         return SCHEDULE_RAN_WARNING;
     case RUN_HELD:
-        return r->plan ? SCHEDULE_RAN_CANCELLED : SCHEDULE_RAN_HELD;
+        return SCHEDULE_RAN_HELD;
     case RUN_CANCELLED:
     case RUN_SUPERSEDED:
         return SCHEDULE_RAN_CANCELLED;
@@ -43,6 +42,7 @@ static enum schedule_status schedule_status_of(const struct run_record *r)
     }
 }
 
+/* A run that is made only to be looked at sends nothing: to schedules it is none. */
 static void on_run(void *ctx, const struct run_record *r, bool recovered)
 {
     struct control *c = ctx;
@@ -57,7 +57,8 @@ static void on_run(void *ctx, const struct run_record *r, bool recovered)
               LOG_INT("ms", r->duration_ms), LOG_INT("recovered", recovered),
               LOG_STR("reason", r->status == RUN_HELD ? r->reason : r->error));
     control_note_run(c, r);
-    schedule_ran(c->table, r->sync, r->id, schedule_status_of(r), clock_wall_ms());
+    if (!r->plan)
+        schedule_ran(c->table, r->sync, r->id, schedule_status_of(r), clock_wall_ms());
     events_run(c, r, true);
 }
 
@@ -74,7 +75,9 @@ static void on_begun(void *ctx, const struct run_record *r)
         c->syncs[i].held = false;
         c->syncs[i].held_run[0] = '\0';
     }
-    schedule_started(c->table, r->sync, r->id, now);
+    /* As of its read: one that was approved takes in nothing that came due since. */
+    if (!r->plan)
+        schedule_started(c->table, r->sync, r->id, r->started_ms);
 }
 
 static void on_ask_failed(void *ctx, const struct engine_ask *ask, const struct err *err)
@@ -234,6 +237,8 @@ static enum err_code open_table(struct control *c, struct err *err)
         }
         if (rc)
             break;
+        if (last.plan)
+            continue;
         schedule_started(c->table, last.sync, last.id, last.started_ms);
         if (run_status_ended(last.status) || last.status == RUN_HELD)
             schedule_ran(c->table, last.sync, last.id, schedule_status_of(&last),

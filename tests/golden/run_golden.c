@@ -1,10 +1,10 @@
 /*
- * Runs one golden case: drives its batch through the generic driver and the settle plans, as the
- * queue and the slots would, with a clock of its own, and compares every request and every verdict.
+ * Runs golden cases: drives the batch of each through the generic driver and the settle plans, as
+ * the queue and the slots would, with a clock of its own, and compares every request and verdict.
  *
- *   run_golden [--update] CASE-FOLDER
+ *   run_golden [--update] CASE-FOLDER…
  *
- * Exit status: 0 as the case says, 1 otherwise, 2 where the case itself is wrong.
+ * Exit status: 0 as the cases say, 1 otherwise, 2 where a case itself is wrong: it ends there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,24 +369,33 @@ static void close_play(struct play *p)
     free(p->verdicts);
 }
 
-int main(int argc, char **argv)
+/* Gives how many differences there were. */
+static unsigned play_case(const char *folder, bool update)
 {
-    static struct golden g;
-    static struct play p;
+    struct golden g;
     char path[4096];
-    p.update = argc == 3 && strcmp(argv[1], "--update") == 0;
-    if (argc != 2 + p.update) {
-        fprintf(stderr, "usage: run_golden [--update] CASE-FOLDER\n");
-        return 2;
-    }
-    snprintf(path, sizeof path, "%s/case.yaml", argv[argc - 1]);
+    snprintf(path, sizeof path, "%s/case.yaml", folder);
     golden_read(&g, path);
     golden_make(&g);
-    p.g = &g;
+    struct play p = {.g = &g, .update = update};
     open_play(&p);
     play(&p);
-    unsigned differences = p.differences.count;
     close_play(&p);
     golden_done(&g);
-    return differences ? 1 : 0;
+    return p.differences.count;
+}
+
+int main(int argc, char **argv)
+{
+    bool update = argc > 1 && strcmp(argv[1], "--update") == 0;
+    int first = 1 + update;
+    int wrong = 0;
+    if (argc <= first) {
+        fprintf(stderr, "usage: run_golden [--update] CASE-FOLDER…\n");
+        return 2;
+    }
+    for (int i = first; i < argc; i++)
+        wrong += play_case(argv[i], update) > 0;
+    printf("%d cases, %d of them not as they say\n", argc - first, wrong);
+    return wrong ? 1 : 0;
 }

@@ -1,4 +1,5 @@
 import gc
+import hashlib
 import pathlib
 import sys
 
@@ -15,6 +16,8 @@ from harness.vendors import Vendors  # noqa: E402
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also the tests that take long")
+    parser.addoption("--lane", metavar="FOLDER", type=pathlib.Path,
+                     help="share the tests with others that run beside: each claims its next test by a file in this folder")
 
 
 def pytest_configure(config):
@@ -29,6 +32,34 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "long" in item.keywords:
                 item.add_marker(skip)
+
+
+def claimed(session, folder):
+    """The tests that no other lane has claimed, one at a time: lanes end together, whatever their tests take."""
+    for item in session.items:
+        try:
+            (folder / hashlib.sha256(item.nodeid.encode()).hexdigest()).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        yield item
+
+
+def pytest_runtestloop(session):
+    """In a lane, as pytest does it, but for the choice of the tests; the next one is named early since it decides what is torn down."""
+    folder = session.config.getoption("--lane")
+    if not folder or session.testsfailed or session.config.option.collectonly:
+        return None
+    items = claimed(session, folder)
+    item = next(items, None)
+    while item:
+        following = next(items, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        item = following
+    return True
 
 
 @pytest.fixture(scope="session")

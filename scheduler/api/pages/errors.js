@@ -205,7 +205,7 @@ export function record_view(ctx) {
             h("p", null, verdict(r), " ", explain(r)),
             r.refused && h("p", {class: "box error words"}, r.refused.message ?? ""),
             r.refused?.due_at && h("p", null, "Due again ", when(r.refused.due_at), "."),
-            r.refused && h("div", {class: "buttons"}, action("Retry", () => retry(r.sync, {key: r.key}).then(look)))));
+            r.refused && h("div", {class: "buttons"}, action("Retry", () => retry(r.sync, {key: r.key}).then(() => look())))));
         const more = history(r);
         if (more)
             result.append(...more);

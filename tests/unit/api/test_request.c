@@ -110,9 +110,19 @@ static void hosts_and_origins_are_compared(void **state)
     assert_true(request_host("[::1]:80", host, sizeof host));
     assert_string_equal(host, "::1");
     assert_true(request_host("a.b", host, sizeof host));
-    static const char *const bad[] = {
-        "",   ":80",     "a:b",    "[::1",
-        "[]", "a:80:90", "[::1]x", "a-name-that-is-longer-than-there-is-room-for"};
+    static const char *const bad[] = {"",
+                                      ":80",
+                                      "a:b",
+                                      "[::1",
+                                      "[]",
+                                      "a:80:90",
+                                      "[::1]x",
+                                      "a]",
+                                      "a b",
+                                      "a/b",
+                                      "[a]]",
+                                      "ä",
+                                      "a-name-that-is-longer-than-there-is-room-for"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(request_host(bad[i], host, sizeof host));
     assert_false(request_host(NULL, host, sizeof host));

@@ -126,6 +126,36 @@ static void a_run_that_memory_does_not_know_takes_in_what_was_due_before_it(void
     world_done(&w);
 }
 
+/* Memory knows a run that was accepted and is not in the history yet. It begins, or never does. */
+static void an_older_run_that_is_told_again_does_not_count_again(void **state)
+{
+    (void)state;
+    for (int begins = 0; begins < 2; begins++) {
+        struct world w;
+        world_init(&w);
+        const struct sync *s = world_every(&w, "s", HOUR);
+        world_after(&w, "next", s);
+        world_go(&w, T0);
+        world_run(&w, "s", "r1", SCHEDULE_RAN_SUCCESS, T0 + 1, T0 + 2);
+        world_run(&w, "next", "n1", SCHEDULE_RAN_SUCCESS, T0 + 3, T0 + 4);
+        assert_int_equal(world_due(&w, "s", T0 + HOUR), T0 + HOUR);
+        schedule_started(w.table, "s", "r2", T0 + HOUR + 1);
+        world_keep(&w);
+        world_restart(&w, T0 + HOUR + MINUTE);
+        world_run(&w, "s", "r1", SCHEDULE_RAN_SUCCESS, T0 + 1, T0 + 2);
+        world_run(&w, "next", "n1", SCHEDULE_RAN_SUCCESS, T0 + 3, T0 + 4);
+        assert_int_equal(world_due(&w, "next", T0 + HOUR + MINUTE), 0);
+        assert_int_equal(world_due(&w, "s", T0 + HOUR + MINUTE), 0);
+        if (begins) {
+            world_run(&w, "s", "r2", SCHEDULE_RAN_SUCCESS, T0 + HOUR + 2 * MINUTE,
+                      T0 + HOUR + 3 * MINUTE);
+            assert_int_equal(world_due(&w, "next", T0 + HOUR + 4 * MINUTE), T0 + HOUR + 3 * MINUTE);
+        }
+        assert_int_equal(world_due(&w, "s", T0 + 2 * HOUR), T0 + 2 * HOUR);
+        world_done(&w);
+    }
+}
+
 static void paused_syncs_rest_and_catch_up_or_not(void **state)
 {
     (void)state;
@@ -601,6 +631,7 @@ int main(void)
         cmocka_unit_test(times_missed_while_down_make_one_run_or_none),
         cmocka_unit_test(a_time_that_was_due_before_a_crash_is_due_after_it),
         cmocka_unit_test(a_run_that_memory_does_not_know_takes_in_what_was_due_before_it),
+        cmocka_unit_test(an_older_run_that_is_told_again_does_not_count_again),
         cmocka_unit_test(paused_syncs_rest_and_catch_up_or_not),
         cmocka_unit_test(a_held_run_stops_its_schedule_until_it_has_ended),
         cmocka_unit_test(sequences_stop_where_they_are_told_to),
