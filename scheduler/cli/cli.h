@@ -112,6 +112,7 @@ int command_run(const struct cli_options *opts);
 int command_adopt(const struct cli_options *opts);
 int command_approve(const struct cli_options *opts);
 int command_retry(const struct cli_options *opts);
+int command_history(const struct cli_options *opts);
 int command_plan(const struct cli_options *opts);
 int command_apply(const struct cli_options *opts);
 int command_up(const struct cli_options *opts);
