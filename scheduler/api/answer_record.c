@@ -1,11 +1,14 @@
 /* /api/v1/records: what is known of one record at one destination. */
 #include "protocol/base/json.h"
 #include "scheduler/api/record_key.h"
+#include "protocol/wire/ordset.h"
 #include "scheduler/api/routes.h"
+#include "scheduler/batch/batcher.h"
+#include "scheduler/history/history.h"
 #include "scheduler/state/entries.h"
 #include "scheduler/state/key.h"
 
-enum { KEYS_BYTES_MAX = RECORD_KEYS_MAX * KEY_BYTES_MAX };
+enum { SENT_MAX = 100, KEYS_BYTES_MAX = RECORD_KEYS_MAX * KEY_BYTES_MAX };
 
 /* One reading of the key, and what was found of it. */
 struct found {
@@ -14,7 +17,29 @@ struct found {
     bool known;
     struct output *o; /* its history is written here */
     size_t listed;
+    bool shows_fields; /* to whom may see what was sent */
+    size_t sent;
 };
+
+static bool put_sent(void *ctx, const struct history_hit *hit)
+{
+    struct found *f = ctx;
+    char batch[BATCH_PART_ID_BYTES];
+    output_open(f->o, NULL, '{');
+    output_time(f->o, "at", hit->run->started_ms);
+    output_text(f->o, "run", hit->run->id);
+    output_text(f->o, "batch", batch_id(hit->run->id, hit->batch, batch));
+    output_text(f->o, "op", record_op_name(hit->op));
+    output_text(f->o, "verdict", history_verdict_name(hit->verdict));
+    if (hit->message.n)
+        output_slice(f->o, "message", hit->message);
+    else
+        output_null(f->o, "message");
+    output_json(f->o, "fields", f->shows_fields ? hit->fields : (struct slice){0});
+    output_close(f->o, '}');
+    f->listed++;
+    return ++f->sent < SENT_MAX;
+}
 
 static bool list_one(void *ctx, const struct rejected *r)
 {
@@ -40,6 +65,11 @@ static enum err_code look(struct control *c, const struct sync *sync, struct fou
         return rc;
     output_open(f->o, "history", '[');
     rc = state_rejected_of_key(s, sync->name, f->key, list_one, f, err);
+    output_close(f->o, ']');
+    output_open(f->o, "sent", '[');
+    if (!rc)
+        rc = history_find(control_project(c)->settings.state_dir, s, sync->name, f->key, put_sent,
+                          f, err);
     output_close(f->o, ']');
     return rc;
 }
@@ -79,7 +109,7 @@ static bool answer_key(struct api_call *c, const struct sync *sync, struct slice
 {
     struct output o;
     struct err err;
-    struct found f = {.key = key, .o = &o};
+    struct found f = {.key = key, .o = &o, .shows_fields = c->who.role >= ROLE_OPERATOR};
     output_init(&o);
     output_open(&o, NULL, '{');
     output_text(&o, "sync", sync->name);

@@ -51,7 +51,7 @@ static const struct command commands[] = {
     {"up", "", "run syncs as their schedules say, until stopped",
      "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
      "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
-     "w", 0, 0, command_up},
+     "wJ", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -86,6 +86,10 @@ static const struct command commands[] = {
      "of\n"
      "them, or those that the others choose, to a file.\n",
      "kmlrE", 0, 1000, command_errors},
+    {"history", "SYNC KEY", "show what was sent of one record, and what came of it",
+     "KEY is the primary key: 42, abc or {\"id\":42}. Newest first, as far back as\n"
+     "`settings.history` keeps what ended runs sent.\n",
+     "l", 2, 2, command_history},
     {"forget", "KEY", "erase a person from state, errors and history",
      "KEY is a value of the primary key or of identify_by, or a key as `sluice errors` shows it,\n"
      "such as '{\"id\":42}'. Goes through every sync, or those given by --sync; words of\n"

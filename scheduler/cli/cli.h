@@ -42,6 +42,7 @@ struct cli_options {
     const char *key;          /* --key */
     const char *message;      /* --message */
     const char *run;          /* --run */
+    const char *log_format;   /* up --log-format; NULL: the project's */
     const char *destination;  /* --destination */
     const char *role;         /* token --role */
     bool markdown;            /* connectors --markdown */
@@ -116,6 +117,7 @@ int command_run(const struct cli_options *opts);
 int command_adopt(const struct cli_options *opts);
 int command_approve(const struct cli_options *opts);
 int command_retry(const struct cli_options *opts);
+int command_history(const struct cli_options *opts);
 int command_plan(const struct cli_options *opts);
 int command_apply(const struct cli_options *opts);
 int command_up(const struct cli_options *opts);

@@ -33,6 +33,8 @@ static const char *kind_of_value(const struct cli_option *o)
         return "connectors";
     case 'D':
         return "destinations";
+    case 'J':
+        return "=text json";
     case 'R':
         return "=viewer operator admin";
     default:

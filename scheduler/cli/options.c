@@ -18,6 +18,10 @@ const struct cli_option cli_option_table[] = {
      .name = "workers",
      .value = "N",
      .help = "worker processes to start (default: one per processor, at most 4)"},
+    {.letter = 'J',
+     .name = "log-format",
+     .value = "F",
+     .help = "text or json (default: settings.log_format)"},
     {.letter = 'k',
      .name = "key",
      .value = "TEXT",
@@ -153,10 +157,10 @@ static const char **text_of(int letter, struct cli_options *o)
         int letter;
         const char **text;
     } texts[] = {
-        {'C', &o->dir},         {'k', &o->key},         {'m', &o->message},   {'r', &o->run},
-        {'o', &o->output},      {'D', &o->destination}, {'R', &o->role},      {'U', &o->url},
-        {'T', &o->table},       {'Q', &o->query},       {'N', &o->connector}, {'O', &o->object},
-        {'P', &o->primary_key}, {'I', &o->identify_by}, {'E', &o->export_to},
+        {'C', &o->dir},        {'k', &o->key},         {'m', &o->message},     {'r', &o->run},
+        {'J', &o->log_format}, {'o', &o->output},      {'D', &o->destination}, {'R', &o->role},
+        {'U', &o->url},        {'T', &o->table},       {'Q', &o->query},       {'N', &o->connector},
+        {'O', &o->object},     {'P', &o->primary_key}, {'I', &o->identify_by}, {'E', &o->export_to},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (texts[i].letter == letter)
