@@ -112,8 +112,12 @@ def test_held_runs_are_approved_or_rejected(lab, sink):
     held = service.run("s")
     assert held["status"] == "held" and "max_removed" in held["reason"], held
     service.wait(lambda: service.sync("s")["held"], "the sync is held")
+    plan = service.get(f"/api/v1/runs/{held['id']}/plan?samples=2")
+    assert (plan["records"], plan["added"], len(plan["removed"])) == (ROWS - 100, [], 2)
+    assert plan["removed"][0]["op"] == "delete" and json.loads(plan["removed"][0]["key"])["id"] > 100
     assert lab.command("reject", held["id"]).rc == 0
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
+    assert refusal(service.get, f"/api/v1/runs/{held['id']}/plan")[0] == 409
     again = service.run("s")
     assert again["status"] == "held"
     done = lab.command("approve", "--json", again["id"])
