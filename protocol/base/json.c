@@ -99,18 +99,12 @@ enum err_code json_put_string(struct buf *b, struct slice s)
 
 enum err_code json_put_words(struct buf *b, struct slice s)
 {
-    if (utf8_valid(s))
+    if (utf8_valid(s) && !(s.n && memchr(s.p, '\0', s.n)))
         return json_put_string(b, s);
     CLEANUP(buf_done) struct buf whole;
     buf_init(&whole, 3 * s.n);
-    while (s.n) {
-        size_t n = utf8_character(s);
-        enum err_code rc = n ? buf_put(&whole, s.p, n) : buf_puts(&whole, "\xEF\xBF\xBD");
-        if (rc)
-            return rc;
-        s = slice_of(s.p + (n ? n : 1), s.n - (n ? n : 1));
-    }
-    return json_put_string(b, buf_slice(&whole));
+    enum err_code rc = utf8_put(&whole, s);
+    return rc ? rc : json_put_string(b, buf_slice(&whole));
 }
 
 enum err_code json_put_value(struct buf *b, struct value v)

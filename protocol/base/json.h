@@ -25,7 +25,8 @@ char *json_write_string(char *out, struct slice s);
 /** Appends s as a JSON string with its quotes. */
 enum err_code json_put_string(struct buf *b, struct slice s) MUST_CHECK;
 
-/** The same for words of others, which may hold anything: what is not UTF-8 becomes U+FFFD. */
+/** The same for words of others, which may hold anything: what is not UTF-8, and NUL,
+ * becomes U+FFFD. */
 enum err_code json_put_words(struct buf *b, struct slice s) MUST_CHECK;
 
 /** Appends v; ABSENT and BAD are ERR_BUG. */

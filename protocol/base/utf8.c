@@ -70,3 +70,14 @@ struct slice utf8_prefix(struct slice s, size_t max)
         max--;
     return slice_of(s.p, max);
 }
+
+enum err_code utf8_put(struct buf *b, struct slice s)
+{
+    enum err_code rc = ERR_OK;
+    while (s.n && !rc) {
+        size_t n = *s.p ? utf8_character(s) : 0;
+        rc = n ? buf_put(b, s.p, n) : buf_puts(b, "\xEF\xBF\xBD");
+        s = slice_of(s.p + (n ? n : 1), s.n - (n ? n : 1));
+    }
+    return rc;
+}

@@ -26,6 +26,7 @@ static const struct field fields[] = {
     {"tokens", FIELD_NODE, MEMBER(tokens)},
     {"window", FIELD_SIZE, MEMBER(s.window_bytes), .min = 1 << 20, .max = 1ull << 40},
     {"disk_reserve", FIELD_SIZE, MEMBER(s.disk_reserve_bytes), .max = 1ull << 50},
+    {"history", FIELD_SIZE, MEMBER(s.history_bytes), .max = 1ull << 50},
     {"seal_key", FIELD_TEXT, MEMBER(s.seal_key), .may_be_empty = true},
     {"limit_slack", FIELD_DURATION, MEMBER(limit_slack_ms), .max = 60000},
     {"log_format", FIELD_WORD, MEMBER(log_format), .words = log_formats},
@@ -149,7 +150,10 @@ static void set_state_dir(struct reader *rd, const struct entry *of, const char 
 void settings_read(struct reader *rd, const struct entry *settings)
 {
     struct settings_form f = {
-        .s = {.listen = "127.0.0.1:8470", .window_bytes = 64000000, .disk_reserve_bytes = 64000000},
+        .s = {.listen = "127.0.0.1:8470",
+              .window_bytes = 64000000,
+              .disk_reserve_bytes = 64000000,
+              .history_bytes = 128000000},
         .state_dir = default_state_dir,
         .limit_slack_ms = 20,
     };

@@ -27,8 +27,8 @@ void warehouse_log_read(struct reader *rd)
     if (!form_read(rd, &form, &of, &f) || !f.source)
         return;
     const struct entry *source = reader_find(rd, SECTION_SOURCES, f.source);
-    if (strlen(f.schema) > SCHEMA_MAX || has_control(f.schema))
-        mistake(rd, node->at, "`schema` must be a name of at most %d bytes", SCHEMA_MAX);
+    if (strlen(f.schema) > SCHEMA_MAX || has_control(f.schema) || strchr(f.schema, '$'))
+        mistake(rd, node->at, "`schema` must be a name of at most %d bytes, without $", SCHEMA_MAX);
     if (source)
         rd->project->settings.warehouse_log =
             &rd->project->sources[entry_index(rd, SECTION_SOURCES, source)];

@@ -68,6 +68,14 @@ void output_raw(struct output *o, const char *name, const char *json)
         o->failed = buf_puts(&o->buf, json);
 }
 
+void output_json(struct output *o, const char *name, struct slice json)
+{
+    if (!json.n)
+        output_null(o, name);
+    else if (begin(o, name))
+        o->failed = buf_put(&o->buf, json.p, json.n);
+}
+
 void output_count(struct output *o, const char *name, uint64_t n)
 {
     if (begin(o, name))

@@ -40,5 +40,7 @@ void output_null(struct output *o, const char *name);
 void output_time(struct output *o, const char *name, int64_t wall_ms);
 /** json: one value that is valid JSON already. */
 void output_raw(struct output *o, const char *name, const char *json);
+/** The same of bytes without an end; none: null. */
+void output_json(struct output *o, const char *name, struct slice json);
 
 #endif

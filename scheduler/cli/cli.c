@@ -20,8 +20,11 @@ static const struct command commands[] = {
      "UTQNOPIMS", 0, 1, command_init},
     {"check", "", "validate the project folder",
      "Reads every YAML file of the project and reports all mistakes as file:line:col. Touches no\n"
-     "database and no destination. Exits 0 when the project is right, 78 otherwise.\n",
-     "", 0, 0, command_check},
+     "database and no destination, but with --connect: then sources are connected to, models\n"
+     "described and planned (not run), every mapped column looked for, Redis and the destinations\n"
+     "reached. Exits 0 when all is right, 78 when something has to be mended, 69 when something\n"
+     "cannot be reached.\n",
+     "X", 0, 0, command_check},
     {"run", "[SYNC…]", "run syncs now (all of them when none is named)",
      "Reads each model once, sends what was added, changed or removed since the destination last\n"
      "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps "
@@ -82,8 +85,27 @@ static const struct command commands[] = {
     {"status", "[SYNC…]", "show each sync, its last run and what waits", "", "", 0, 1000,
      command_status},
     {"errors", "[SYNC…]", "show rejected, failed and invalid records with their reasons",
-     "Groups equal messages; --key, --message or --run list single records.\n", "kmlr", 0, 1000,
-     command_errors},
+     "Groups equal messages; --key, --message or --run list single records. --export writes all "
+     "of\n"
+     "them, or those that the others choose, to a file.\n",
+     "kmlrE", 0, 1000, command_errors},
+    {"history", "SYNC KEY", "show what was sent of one record, and what came of it",
+     "KEY is the primary key: 42, abc or {\"id\":42}. Newest first, as far back as\n"
+     "`settings.history` keeps what ended runs sent.\n",
+     "l", 2, 2, command_history},
+    {"forget", "KEY", "erase a person from state, errors and history",
+     "KEY is a value of the primary key or of identify_by, or a key as `sluice errors` shows it,\n"
+     "such as '{\"id\":42}'. Goes through every sync, or those given by --sync; words of\n"
+     "destinations that name the person go too. The state's file is written anew, so that nothing\n"
+     "stays readable in it. Needs all runs to be over and nothing else at work on the state.\n",
+     "Y", 1, 1, command_forget},
+    {"state", "export|import|backup FILE", "move or keep what the destinations have accepted",
+     "export FILE writes everything as a stream with a digest, import FILE reads it into a state\n"
+     "directory that has no state yet (--replace: over the one that is there), backup DIR copies\n"
+     "the state. Export and backup also work while a scheduler runs. FILE may be - for standard\n"
+     "output or input. A restored state keeps its age: where Redis knows of later work, every row\n"
+     "is sent again.\n",
+     "Z", 2, 2, command_state},
     {"alerts", "test [NAME]", "send a test message by the project's alerts",
      "Sends one by each alert, or by the one that is named, and says what came back. A PagerDuty\n"
      "incident is opened and resolved at once. Exits 0 when all were taken, 2 otherwise.\n",
@@ -122,6 +144,11 @@ static const struct {
      "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
     {'I', "      --identify-by FIELD  destination field that names a record there\n"},
     {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
+    {'E', "      --export FILE    write them to a file that ends in .csv, .ndjson or .jsonl (-: to "
+          "output)\n"},
+    {'X', "      --connect        also look whether everything outside is there\n"},
+    {'Y', "      --sync SYNC      only in this sync; may be repeated\n"},
+    {'Z', "      --replace        import over the state that is there, which is lost\n"},
     {'S',
      "      --set NAME=VALUE  an option of the connector that is no secret; may be repeated\n"},
 };
@@ -207,6 +234,10 @@ static const struct option long_options[] = {
     {"identify-by", required_argument, NULL, 'I'},
     {"map", required_argument, NULL, 'M'},
     {"set", required_argument, NULL, 'S'},
+    {"connect", no_argument, NULL, 'X'},
+    {"export", required_argument, NULL, 'E'},
+    {"sync", required_argument, NULL, 'Y'},
+    {"replace", no_argument, NULL, 'Z'},
     {NULL, 0, NULL, 0},
 };
 
@@ -250,6 +281,8 @@ static const char **text_of(int letter, struct cli_options *o)
         return &o->primary_key;
     case 'I':
         return &o->identify_by;
+    case 'E':
+        return &o->export_to;
     default:
         return NULL;
     }
@@ -277,6 +310,12 @@ static bool take_option(int letter, struct cli_options *o)
         return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
     case 'M':
         return add_to(&o->maps, optarg);
+    case 'X':
+        return o->connect = true;
+    case 'Z':
+        return o->replace = true;
+    case 'Y':
+        return add_to(&o->syncs, optarg);
     case 'S':
         return add_to(&o->sets, optarg);
     default:

@@ -53,6 +53,10 @@ struct cli_options {
     const char *primary_key;  /* init --primary-key: columns between commas */
     const char *identify_by;  /* init --identify-by */
     struct cli_list maps;     /* init --map */
+    struct cli_list syncs;    /* forget --sync */
+    const char *export_to;    /* errors --export */
+    bool connect;             /* check --connect */
+    bool replace;             /* state import --replace */
     struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
@@ -100,12 +104,15 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
 /** Frees both; the exit status that follows from the runs that ended. Accepts NULL. */
 int cli_session_end(struct cli_session *session, struct engine *engine);
 
+int command_forget(const struct cli_options *opts);
+int command_state(const struct cli_options *opts);
 int command_init(const struct cli_options *opts);
 int command_check(const struct cli_options *opts);
 int command_run(const struct cli_options *opts);
 int command_adopt(const struct cli_options *opts);
 int command_approve(const struct cli_options *opts);
 int command_retry(const struct cli_options *opts);
+int command_history(const struct cli_options *opts);
 int command_plan(const struct cli_options *opts);
 int command_apply(const struct cli_options *opts);
 int command_up(const struct cli_options *opts);

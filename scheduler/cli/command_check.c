@@ -1,5 +1,6 @@
 #include "protocol/base/json.h"
 #include "scheduler/cli/cli.h"
+#include "scheduler/cli/connect.h"
 
 #include <stdio.h>
 
@@ -52,6 +53,44 @@ static void print_summary(const struct project *p)
            p->sync_count == 1 ? "" : "s");
 }
 
+/* ---- --connect ---- */
+
+static void say_json(const char *kind, const char *name, bool ok, const char *text)
+{
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, LINE_BYTES_MAX);
+    if (buf_printf(&b, "{\"kind\":\"%s\",\"name\":", kind) ||
+        json_put_string(&b, slice_str(name)) ||
+        buf_printf(&b, ",\"ok\":%s,\"text\":", ok ? "true" : "false") ||
+        json_put_string(&b, slice_str(text)) || buf_puts(&b, "}\n"))
+        return;
+    fwrite(b.p, 1, b.len, stdout);
+}
+
+/* Whoever cannot be reached may be there later; all else has to be mended. */
+void connect_say(struct connect_report *r, const char *kind, const char *name,
+                 const struct err *err, const char *text)
+{
+    bool away = err && (err->code == ERR_UNREACHABLE || err->code == ERR_TIMEOUT ||
+                        err->code == ERR_REMOTE);
+    r->unreachable |= away;
+    r->wrong |= err && !away;
+    if (r->json)
+        say_json(kind, name, !err, err ? err->text : text);
+    else
+        printf("%-7s %s %s: %s\n", err ? "FAILED" : "ok", kind, name, err ? err->text : text);
+    fflush(stdout);
+}
+
+static int connect_all(const struct cli_options *opts, const struct project *project)
+{
+    struct connect_report r = {.json = opts->json};
+    connect_sources(&r, project);
+    connect_redis(&r, project);
+    connect_destinations(&r, project);
+    return r.wrong ? EXIT_CONFIG_BAD : r.unreachable ? EXIT_UNREACHABLE : EXIT_OK;
+}
+
 int command_check(const struct cli_options *opts)
 {
     struct problem_list problems;
@@ -67,7 +106,8 @@ int command_check(const struct cli_options *opts)
         printf("%zu mistake%s\n", problems.mistakes, problems.mistakes == 1 ? "" : "s");
     else if (!opts->json)
         print_summary(project);
+    int status = rc ? EXIT_CONFIG_BAD : opts->connect ? connect_all(opts, project) : EXIT_OK;
     problem_list_done(&problems);
     project_free(project);
-    return rc ? EXIT_CONFIG_BAD : EXIT_OK;
+    return status;
 }

@@ -1,7 +1,7 @@
 /* sluice errors, sluice retry: records that were refused, failed or never sent. */
 #include "protocol/base/clock.h"
-#include "protocol/base/json.h"
 #include "scheduler/cli/cli.h"
+#include "scheduler/cli/errors_export.h"
 #include "scheduler/cli/print.h"
 #include "scheduler/cli/remote.h"
 #include "scheduler/run/lock.h"
@@ -29,6 +29,7 @@ struct report {
     size_t group_count;
     uint64_t other; /* records whose message found no room among the groups */
     size_t shown;
+    struct errors_export export;
 };
 
 static bool contains(struct slice text, const char *part)
@@ -38,23 +39,9 @@ static bool contains(struct slice text, const char *part)
 
 static void show_json(const struct report *rep, const struct rejected *r)
 {
-    char at[CLOCK_TEXT_BYTES];
     CLEANUP(buf_done) struct buf b;
     buf_init(&b, PRINT_LINE_MAX);
-    enum err_code rc = buf_puts(&b, "{\"sync\":");
-    rc = rc ? rc : json_put_string(&b, slice_str(rep->sync));
-    rc = rc ? rc : buf_printf(&b, ",\"verdict\":\"%s\",\"key\":", rejected_kind_name(r->kind));
-    if (!rc)
-        rc = r->text.n && r->text.p[r->text.n - 1] == '}' ? buf_put(&b, r->text.p, r->text.n)
-                                                          : json_put_string(&b, r->text);
-    rc = rc ? rc : buf_puts(&b, ",\"message\":");
-    rc = rc ? rc : json_put_string(&b, r->message);
-    rc = rc ? rc : buf_puts(&b, ",\"run\":");
-    rc = rc ? rc : json_put_string(&b, r->run);
-    rc = rc ? rc
-            : buf_printf(&b, ",\"time\":\"%s\",\"kills\":%u}\n", clock_text(r->time_ms, at),
-                         r->kills);
-    if (!rc)
+    if (!errors_put_json(&b, rep->sync, r))
         fwrite(b.p, 1, b.len, stdout);
 }
 
@@ -91,6 +78,10 @@ static bool take(void *ctx, const struct rejected *r)
     if (!contains(r->text, o->key) || !contains(r->message, o->message) ||
         (o->run && !slice_eq_str(r->run, o->run)))
         return true;
+    if (o->export_to) {
+        bool wanted = !o->limit_set || rep->shown++ < o->limit;
+        return wanted && errors_export_put(&rep->export, rep->sync, r);
+    }
     if (o->json)
         show_json(rep, r);
     else if (rep->single)
@@ -127,34 +118,61 @@ static enum err_code report_sync(struct state *state, const char *sync, struct r
     rep->group_count = 0;
     rep->other = 0;
     enum err_code rc = state_rejected_list(state, sync, 0, take, rep, err);
-    if (!rc && !rep->opts->json && !rep->single)
+    if (!rc && !rep->opts->json && !rep->single && !rep->opts->export_to)
         print_groups(rep);
     return rc;
+}
+
+static enum err_code report_all(const struct cli_options *opts, const struct project *project,
+                                struct report *rep, struct err *err)
+{
+    struct state *state = NULL;
+    struct state_options so = {.read_only = true};
+    enum err_code rc = state_open(project->settings.state_dir, &so, &state, err);
+    for (size_t i = 0; i < project->sync_count && !rc; i++)
+        if (cli_is_named(opts, project->syncs[i].name))
+            rc = report_sync(state, project->syncs[i].name, rep, err);
+    state_close(state);
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
+static void print_end(const struct report *rep)
+{
+    char n[PRINT_NUMBER_BYTES];
+    if (rep->opts->export_to && rep->export.file != stdout)
+        printf("%s record%s written to %s\n", print_number(rep->export.count, n),
+               rep->export.count == 1 ? "" : "s", rep->opts->export_to);
+    else if (!rep->opts->export_to && !rep->shown)
+        puts("no errors");
 }
 
 int command_errors(const struct cli_options *opts)
 {
     struct project *project = NULL;
-    struct state *state = NULL;
-    struct err err = {0};
-    struct state_options so = {.read_only = true};
+    struct err err = {0}, closing = {0};
     struct report rep = {.opts = opts, .single = opts->key || opts->message || opts->run};
     int status = cli_load(opts, &project);
     if (!status)
         status = cli_check_names(opts, project);
+    if (status) {
+        project_free(project);
+        return status;
+    }
     rep.groups = calloc(GROUPS_MAX, sizeof *rep.groups);
-    enum err_code rc = status       ? ERR_OK
-                       : rep.groups ? state_open(project->settings.state_dir, &so, &state, &err)
-                                    : err_set(&err, ERR_NOMEM, "no memory");
-    for (size_t i = 0; !status && i < project->sync_count && !rc; i++)
-        if (cli_is_named(opts, project->syncs[i].name))
-            rc = report_sync(state, project->syncs[i].name, &rep, &err);
-    if (!status && rc && rc != ERR_NOTFOUND)
+    enum err_code rc = rep.groups ? ERR_OK : err_set(&err, ERR_NOMEM, "no memory");
+    if (!rc && opts->export_to)
+        rc = errors_export_open(&rep.export, opts->export_to, &err);
+    if (!rc)
+        rc = report_all(opts, project, &rep, &err);
+    if (opts->export_to && errors_export_close(&rep.export, rc != ERR_OK, &closing) && !rc) {
+        err = closing;
+        rc = closing.code;
+    }
+    if (rc)
         status = cli_fail(&err);
-    if (!status && !rep.shown && !opts->json)
-        puts("no errors");
+    else if (!opts->json)
+        print_end(&rep);
     free(rep.groups);
-    state_close(state);
     project_free(project);
     return status;
 }

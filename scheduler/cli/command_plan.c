@@ -28,7 +28,8 @@ struct planning {
     size_t count;
     struct progress progress;
     bool draws;
-    json_t *file; /* what -o writes; NULL */
+    json_t *file;        /* what -o writes; NULL */
+    const char *kept_in; /* the state directory itself: history is there */
     bool failed, held;
 };
 
@@ -114,6 +115,8 @@ static enum err_code show(struct planning *p, struct engine *e, const struct run
         return rc;
     size_t samples = p->opts->limit_set ? p->opts->limit : PLAN_SHOWN;
     rc = plan_read(engine_base(e), path, s.sync, samples, &plan, err);
+    if (!rc)
+        rc = plan_look_back(&plan, p->kept_in, engine_state(e), r->sync, err);
     s.worker_program = worker;
     s.project_dir = p->project->dir;
     s.would_hold = strncmp(r->reason, "planned to be looked at", 23) != 0;
@@ -231,6 +234,7 @@ int command_plan(const struct cli_options *opts)
     if (!status)
         status = cli_check_names(opts, p.project);
     if (!status) {
+        p.kept_in = p.project->settings.state_dir;
         progress_init(&p.progress);
         enum err_code rc =
             opts->output ? plan_into_file(&p, &log, &err) : plan_in_copy(&p, &log, &err);

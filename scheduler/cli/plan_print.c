@@ -43,8 +43,12 @@ static void print_samples(const struct plan *p)
             const struct plan_sample *one = &p->samples[class][i];
             printf("  %c %s ", marks[class], record_op_name(one->op));
             print_cut(one->key ? one->key : "(a key too long to be shown)", LINE_SHOWN);
+            if (one->before) {
+                fputs("\n      before ", stdout);
+                print_cut(one->before, LINE_SHOWN);
+            }
             if (one->fields) {
-                putchar(' ');
+                fputs(one->before ? "\n      after  " : " ", stdout);
                 print_cut(one->fields, LINE_SHOWN);
             }
             putchar('\n');
@@ -158,6 +162,7 @@ static enum err_code put_samples(struct buf *b, const struct plan *p)
             const struct plan_sample *one = &p->samples[class][i];
             rc = buf_printf(b, "%s{\"op\":\"%s\"", i ? "," : "", record_op_name(one->op));
             rc = rc ? rc : put_text_or_null(b, "key", one->key);
+            rc = rc ? rc : put_text_or_null(b, "before", one->before);
             rc = rc ? rc : put_text_or_null(b, "fields", one->fields);
             rc = rc ? rc : buf_putc(b, '}');
         }

@@ -2,6 +2,7 @@
 
 #include "protocol/base/json.h"
 #include "scheduler/batch/spool.h"
+#include "scheduler/history/history.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,9 +80,10 @@ static char *fields_text(struct buf *b, const struct batch_head *h, const struct
     return take_text(b, rc, first);
 }
 
-static enum err_code add_sample(struct reading *rd, enum record_class class, const struct record *r,
-                                struct err *err)
+static enum err_code add_sample(struct reading *rd, const struct manifest_entry *e,
+                                const struct record *r, struct err *err)
 {
+    enum record_class class = e->class;
     struct plan *p = rd->plan;
     const struct batch_head *h = batch_reader_head(rd->reader);
     struct plan_sample *all =
@@ -93,7 +95,14 @@ static enum err_code add_sample(struct reading *rd, enum record_class class, con
         .op = r->op,
         .key = key_text(&rd->text, h, r),
         .fields = fields_text(&rd->text, h, r),
+        .state_key = e->key.n ? malloc(e->key.n) : NULL,
+        .state_key_bytes = e->key.n,
     };
+    struct plan_sample *one = &all[p->sample_count[class] - 1];
+    if (!one->state_key && e->key.n)
+        return err_set(err, ERR_NOMEM, "no memory for a plan");
+    if (e->key.n)
+        memcpy(one->state_key, e->key.p, e->key.n);
     return ERR_OK;
 }
 
@@ -120,7 +129,7 @@ static enum err_code sample(struct reading *rd, const struct frame *f, struct er
             break;
         rc = manifest_next(&manifest, &e, err);
         if (!rc && (size_t)e.class < PLAN_CLASSES && rd->plan->sample_count[e.class] < rd->samples)
-            rc = add_sample(rd, e.class, &r, err);
+            rc = add_sample(rd, &e, &r, err);
     }
     return rc;
 }
@@ -226,12 +235,39 @@ enum err_code plan_read(struct event_base *base, const char *path, const struct 
     return rc;
 }
 
+/* ---- before ---- */
+
+static bool take_accepted(void *ctx, const struct history_hit *hit)
+{
+    struct plan_sample *s = ctx;
+    if (hit->verdict != HISTORY_ACCEPTED)
+        return true;
+    if (hit->fields.n)
+        s->before = strndup(hit->fields.p, hit->fields.n);
+    return false;
+}
+
+enum err_code plan_look_back(struct plan *plan, const char *state_dir, struct state *state,
+                             const char *sync, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    for (size_t class = RECORD_CHANGED; class < PLAN_CLASSES; class ++)
+        for (size_t i = 0; i < plan->sample_count[class] && !rc; i++) {
+            struct plan_sample *s = &plan->samples[class][i];
+            rc = history_find(state_dir, state, sync, slice_of(s->state_key, s->state_key_bytes),
+                              take_accepted, s, err);
+        }
+    return rc;
+}
+
 void plan_done(struct plan *plan)
 {
     for (size_t class = 0; class < PLAN_CLASSES; class ++) {
         for (size_t i = 0; i < plan->sample_count[class]; i++) {
             free(plan->samples[class][i].key);
             free(plan->samples[class][i].fields);
+            free(plan->samples[class][i].before);
+            free(plan->samples[class][i].state_key);
         }
         free(plan->samples[class]);
     }

@@ -12,6 +12,7 @@
 #include "scheduler/state/runs.h"
 
 struct event_base;
+struct state;
 
 enum {
     PLAN_SAMPLES_MAX = 100,
@@ -22,8 +23,11 @@ enum {
 
 struct plan_sample {
     enum record_op op;
-    char *key;    /* JSON object */
-    char *fields; /* JSON object; NULL: none are sent, or too long */
+    char *key;       /* JSON object */
+    char *fields;    /* JSON object; NULL: none are sent, or too long */
+    char *before;    /* what was accepted last, as far as history knows; NULL */
+    char *state_key; /* key bytes of state */
+    size_t state_key_bytes;
 };
 
 struct plan {
@@ -42,6 +46,9 @@ struct plan {
  */
 enum err_code plan_read(struct event_base *base, const char *path, const struct sync *sync,
                         size_t samples, struct plan *ret_plan, struct err *err) MUST_CHECK;
+/** Fills in what changed and removed samples had before. */
+enum err_code plan_look_back(struct plan *plan, const char *state_dir, struct state *state,
+                             const char *sync, struct err *err) MUST_CHECK;
 void plan_done(struct plan *plan);
 
 /** "added", "changed", "removed". */

@@ -70,17 +70,18 @@ static void take_run(struct standing *s, const struct run_record *r)
     s->of = c->planned + c->invalid;
 }
 
-static bool is_news(enum run_status status)
+/* What was planned only to be looked at is no news. */
+static bool is_news(const struct run_record *r)
 {
-    return status == RUN_SUCCESS || status == RUN_WARNING || status == RUN_FAILED ||
-           status == RUN_HELD;
+    return r->status == RUN_SUCCESS || r->status == RUN_WARNING || r->status == RUN_FAILED ||
+           (r->status == RUN_HELD && !r->plan);
 }
 
 /* Newest first: the first that tells how the sync stands, and the newest of all for the message. */
 static bool take_last(void *ctx, const struct run_record *r)
 {
     struct standing *s = ctx;
-    if (!is_news(r->status))
+    if (!is_news(r))
         return true;
     char newest[sizeof s->run];
     memcpy(newest, s->run, sizeof newest);
@@ -280,7 +281,7 @@ void alerts_run(struct alerts *a, const struct run_record *r)
         struct standing *s = &a->standings[i];
         if (strcmp(s->sync->name, r->sync) != 0)
             continue;
-        if (is_news(r->status))
+        if (is_news(r))
             take_run(s, r);
         a->looked_ms = 0; /* held and fresh may have changed with it */
     }

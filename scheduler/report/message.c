@@ -314,18 +314,6 @@ static enum err_code put_mail(struct buf *b, const struct alert *a, const struct
     return rc ? rc : put_base64(b, detail, "\r\n");
 }
 
-/* Words of others may hold anything. */
-static enum err_code put_valid(struct buf *b, struct slice s)
-{
-    enum err_code rc = ERR_OK;
-    while (s.n && !rc) {
-        size_t n = utf8_character(s);
-        rc = n ? buf_put(b, s.p, n) : buf_puts(b, "\xEF\xBF\xBD");
-        s = slice_of(s.p + (n ? n : 1), s.n - (n ? n : 1));
-    }
-    return rc;
-}
-
 /* ---- the parcel ---- */
 
 static void sign(struct message *m, const char *secret)
@@ -410,7 +398,7 @@ enum err_code message_make(const struct alert *a, const struct news *n, struct m
     put_title(n, title);
     enum err_code rc = put_detail(&raw, n);
     if (!rc)
-        rc = put_valid(&detail, buf_slice(&raw));
+        rc = utf8_put(&detail, buf_slice(&raw));
     if (!rc)
         rc = put_body(&ret->body, a, n, title, &detail);
     if (rc)

@@ -11,6 +11,7 @@
 #include "scheduler/report/alerts.h"
 #include "scheduler/report/ledger.h"
 #include "scheduler/report/samples.h"
+#include "scheduler/report/warehouse.h"
 
 enum { TICK_MS = 1000 };
 
@@ -25,6 +26,7 @@ struct report {
     struct report_options opts;
     struct event *tick;
     struct alerts *alerts;
+    struct warehouse *warehouse; /* NULL: nothing is to be logged there */
     struct throttled *throttled;
     size_t throttled_count;
 };
@@ -109,6 +111,8 @@ static void on_event(void *ctx, const struct control_event *event)
         complain(r, "run_not_counted", &err);
     if (event->ended || event->record->status == RUN_HELD)
         alerts_run(r->alerts, event->record);
+    if (run_status_ended(event->record->status))
+        warehouse_run(r->warehouse, event->record->sync);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)
@@ -117,6 +121,7 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
     struct report *r = ctx;
     throttled_look(r);
     alerts_turn(r->alerts);
+    warehouse_turn(r->warehouse);
 }
 
 /* ---- life ---- */
@@ -138,6 +143,8 @@ static enum err_code start(struct report *r, struct err *err)
         rc = throttled_follow(r, err);
     if (!rc)
         rc = alerts_new(r->opts.base, r->opts.control, r->opts.log, &r->alerts, err);
+    if (!rc)
+        rc = warehouse_new(r->opts.base, r->opts.control, r->opts.log, &r->warehouse, err);
     r->tick = event_new(r->opts.base, -1, EV_PERSIST, on_tick, r);
     if (!rc && (!r->tick || event_add(r->tick, &every)))
         rc = err_set(err, ERR_NOMEM, "no memory for reports");
@@ -164,6 +171,7 @@ void report_free(struct report *r)
     if (!r)
         return;
     control_unlisten(r->opts.control, on_event, r);
+    warehouse_free(r->warehouse);
     alerts_free(r->alerts);
     throttled_end(r);
     throttled_drop(r);
@@ -185,4 +193,8 @@ void report_reload(struct report *r)
         complain(r, "alerts_not_reloaded", &err);
     else
         r->alerts = alerts;
+    warehouse_free(r->warehouse);
+    r->warehouse = NULL;
+    if (warehouse_new(r->opts.base, r->opts.control, r->opts.log, &r->warehouse, &err))
+        complain(r, "warehouse_log_not_reloaded", &err);
 }

@@ -2,6 +2,7 @@
 #include "scheduler/run/engine_private.h"
 
 #include "scheduler/batch/spool.h"
+#include "scheduler/history/history.h"
 #include "scheduler/run/approval.h"
 #include "scheduler/state/entries.h"
 
@@ -213,7 +214,8 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
         rc = resync_done(e->state, r->sync, err);
     snprintf(path, sizeof path, "%s/%s", e->project->settings.state_dir, r->spool);
     if (!rc)
-        rc = spool_remove(path, err);
+        rc = history_keep(e->project->settings.state_dir, r, path, sync_run_notes(slot->run),
+                          e->project->settings.history_bytes, err);
     if (!rc && slot->quota && quota_is_ready(slot->quota))
         rc = queue_control(quota_queue(slot->quota), quota_epoch(slot->quota), QUEUE_FORGET_SYNC,
                            r->sync, on_forgotten, e, err);

@@ -72,8 +72,9 @@ static void count(struct sync_run *run, enum tally_count what)
     }
 }
 
-static enum err_code fold_entry(struct sync_run *run, const struct manifest_entry *e,
-                                const struct tally_verdict *v, struct err *err)
+static enum err_code fold_entry(struct sync_run *run, uint64_t batch, uint32_t ordinal,
+                                const struct manifest_entry *e, const struct tally_verdict *v,
+                                struct err *err)
 {
     struct tally_record r = {
         .slot = run->recovered ? SLOT_NONE : e->slot,
@@ -84,9 +85,12 @@ static enum err_code fold_entry(struct sync_run *run, const struct manifest_entr
     memcpy(r.hash, e->hash, sizeof r.hash);
     enum tally_count what;
     enum err_code rc = tally_fold(run->tally, &r, v, &what, err);
-    if (!rc)
-        count(run, what);
-    return rc;
+    if (rc)
+        return rc;
+    count(run, what);
+    if (what != TALLY_SUCCEEDED)
+        history_note(&run->notes, batch, ordinal, what, v);
+    return ERR_OK;
 }
 
 /* What a batch's verdicts are: one for all whose bit is set, or one per entry of a result. */
@@ -128,7 +132,7 @@ static enum err_code fold_bits(struct sync_run *run, const struct frame *f,
         if (!bit(run->bits, i))
             continue;
         struct tally_verdict verdict = verdict_of(v, i, &at);
-        rc = fold_entry(run, &e, &verdict, err);
+        rc = fold_entry(run, f->number, i, &e, &verdict, err);
         if (rc)
             return rc;
         fresh--;

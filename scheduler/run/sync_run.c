@@ -46,6 +46,7 @@ enum err_code run_alloc(const struct run_host *host, const struct sync *sync, st
     run->sync = sync;
     run->started_mono_ms = clock_mono_ms();
     buf_init(&run->out.bytes, (size_t)PUBLISH_BYTES + FRAME_BYTES_MAX);
+    history_notes_init(&run->notes);
     run->reader = batch_reader_new();
     run->step = evtimer_new(host->base, on_step, run);
     run->again = evtimer_new(host->base, on_again, run);
@@ -85,6 +86,7 @@ void sync_run_free(struct sync_run *run)
         event_free(run->step);
     sync_run_retire(run);
     run_publish_free(run);
+    history_notes_done(&run->notes);
     free(run->primary_names);
     free(run);
 }
@@ -213,6 +215,11 @@ const struct run_record *sync_run_record(const struct sync_run *run)
     if (run->diff && run->stage != RUN_STAGE_ENDED)
         run_take_counts((struct sync_run *)run);
     return &run->record;
+}
+
+const struct history_notes *sync_run_notes(const struct sync_run *run)
+{
+    return &run->notes;
 }
 
 const struct sync *sync_run_sync(const struct sync_run *run)

@@ -118,6 +118,9 @@ bool sync_run_plans(const struct sync_run *run);
 /** Before every commit: verdicts and counters become durable together. */
 enum err_code sync_run_before_commit(struct sync_run *run, struct err *err) MUST_CHECK;
 
+struct history_notes;
+/** Of its records that were not accepted. */
+const struct history_notes *sync_run_notes(const struct sync_run *run);
 const struct run_record *sync_run_record(const struct sync_run *run);
 const struct sync *sync_run_sync(const struct sync_run *run);
 

@@ -7,6 +7,7 @@
 #include "scheduler/aggregate/tally.h"
 #include "scheduler/batch/batcher.h"
 #include "scheduler/diff/diff.h"
+#include "scheduler/history/history.h"
 #include "scheduler/run/sync_run.h"
 #include "scheduler/state/entries.h"
 
@@ -74,6 +75,7 @@ struct sync_run {
 
     /* folding */
     struct tally *tally;
+    struct history_notes notes;
     struct result_reader *results;
     uint8_t *bits;  /* scratch, BATCH_BITS_BYTES_MAX */
     uint64_t *ords; /* unused bits of the same result */

@@ -279,7 +279,7 @@ static enum err_code open_doors(struct control *c, struct err *err)
         .base = engine_base(c->engine),
         .control = c,
         .log = c->opts.log,
-        .listen = strcmp(s->listen, "off") == 0 ? NULL : s->listen,
+        .listen = s->listen,
         .socket_path = path,
         .metrics = write_metrics,
         .metrics_ctx = c,

@@ -21,7 +21,8 @@ enum err_code state_copy(const char *from, const char *to, struct err *err)
     enum err_code code = state_open(from, &o, &s, err);
     if (code)
         return code;
-    int rc = mdb_env_copy2(s->env, part, 0);
+    /* Any other copy waits for the writer's transaction, and a run under way always has one. */
+    int rc = mdb_env_copy2(s->env, part, MDB_CP_COMPACT);
     if (!rc && rename(part, path) != 0)
         rc = errno;
     if (rc)

@@ -188,6 +188,35 @@ enum err_code state_rejected_expire(struct state_sync *ss, struct slice run, uin
     return ERR_OK;
 }
 
+enum err_code state_rejected_drop(struct state_sync *ss, state_rejected_cb which, void *ctx,
+                                  uint64_t *position, size_t max, uint64_t *ret_count,
+                                  bool *ret_more, struct err *err)
+{
+    *ret_more = false;
+    while (max--) {
+        CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
+        uint8_t at[12];
+        MDB_val k, v;
+        struct rejected r;
+        enum err_code code = store_cursor(ss->state, TABLE_REJECTED, &c, err);
+        if (!code)
+            code = store_seek(ss->state, c, row_key(ss->id, *position, at), 4, &k, &v, err);
+        if (code)
+            return code == ERR_NOTFOUND ? ERR_OK : code;
+        if (k.mv_size != 12 || !unpack_rejected(store_slice(v), &r))
+            return err_set(err, ERR_INVALID, "state: damaged: a rejected record");
+        *position = key_get_u64((const uint8_t *)k.mv_data + 4) + 1;
+        if (!which(ctx, &r))
+            continue;
+        code = drop_record(ss, k, v, err);
+        if (code)
+            return code;
+        ++*ret_count;
+    }
+    *ret_more = true;
+    return ERR_OK;
+}
+
 uint64_t state_rejected_count(const struct state_sync *ss)
 {
     return ss->record.rejected_count;

@@ -57,6 +57,11 @@ typedef bool (*state_rejected_cb)(void *ctx, const struct rejected *r);
 enum err_code state_rejected_list(struct state *s, const char *sync, size_t limit,
                                   state_rejected_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
+/** Forgets those for which `which` is true, duplicates among them; looks at most at max per call.
+ * *position starts at 0 and is moved; *ret_count is added to. */
+enum err_code state_rejected_drop(struct state_sync *ss, state_rejected_cb which, void *ctx,
+                                  uint64_t *position, size_t max, uint64_t *ret_count,
+                                  bool *ret_more, struct err *err) MUST_CHECK;
 /** The same of those with a number below before (0: all). */
 enum err_code state_rejected_list_from(struct state *s, const char *sync, uint64_t before,
                                        size_t limit, state_rejected_cb cb, void *ctx,

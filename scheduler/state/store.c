@@ -18,12 +18,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { STORE_VERSION = 1, STORE_OPEN_BYTES = 256 << 10 };
+enum { STORE_OPEN_BYTES = 256 << 10 };
 
 static const uint64_t map_default_bytes = 16ull << 30;
 static const uint64_t map_least_bytes = 1ull << 20;
 
-static const char *const table_names[TABLE_COUNT] = {
+const char *const store_table_names[TABLE_COUNT] = {
     [TABLE_META] = "meta",         [TABLE_SYNCS] = "syncs",     [TABLE_KEYS] = "keys",
     [TABLE_FREED] = "freed",       [TABLE_SLOTS] = "slots",     [TABLE_REFUSED] = "refused",
     [TABLE_SLOTIDS] = "slotids",   [TABLE_IDENT] = "ident",     [TABLE_REJECTED] = "rejected",
@@ -121,7 +121,7 @@ enum err_code store_get(struct state *s, enum store_table t, struct slice key, s
     if (rc == MDB_NOTFOUND)
         return ERR_NOTFOUND;
     if (rc)
-        return store_error(s, rc, err, table_names[t]);
+        return store_error(s, rc, err, store_table_names[t]);
     *ret = store_slice(v);
     return ERR_OK;
 }
@@ -133,7 +133,7 @@ enum err_code store_put(struct state *s, enum store_table t, struct slice key, s
     if (code)
         return code;
     MDB_val k = store_val(key.p, key.n), v = store_val(value.p, value.n);
-    return store_error(s, mdb_put(s->txn, s->tables[t], &k, &v, 0), err, table_names[t]);
+    return store_error(s, mdb_put(s->txn, s->tables[t], &k, &v, 0), err, store_table_names[t]);
 }
 
 enum err_code store_delete(struct state *s, enum store_table t, struct slice key, struct err *err)
@@ -143,14 +143,14 @@ enum err_code store_delete(struct state *s, enum store_table t, struct slice key
         return code;
     MDB_val k = store_val(key.p, key.n);
     int rc = mdb_del(s->txn, s->tables[t], &k, NULL);
-    return rc == MDB_NOTFOUND ? ERR_OK : store_error(s, rc, err, table_names[t]);
+    return rc == MDB_NOTFOUND ? ERR_OK : store_error(s, rc, err, store_table_names[t]);
 }
 
 enum err_code store_cursor(struct state *s, enum store_table t, MDB_cursor **ret, struct err *err)
 {
     if (UNLIKELY(s->broken))
         return err_set(err, ERR_IO, "state: lost its transaction: open it again");
-    return store_error(s, mdb_cursor_open(s->txn, s->tables[t], ret), err, table_names[t]);
+    return store_error(s, mdb_cursor_open(s->txn, s->tables[t], ret), err, store_table_names[t]);
 }
 
 static bool starts_with(MDB_val key, struct slice prefix)
@@ -263,7 +263,8 @@ static enum err_code open_tables(struct state *s, struct err *err)
     if (rc)
         return store_error(s, rc, err, "opening");
     for (int i = 0; i < TABLE_COUNT && !rc; i++)
-        rc = mdb_dbi_open(s->txn, table_names[i], s->read_only ? 0 : MDB_CREATE, &s->tables[i]);
+        rc = mdb_dbi_open(s->txn, store_table_names[i], s->read_only ? 0 : MDB_CREATE,
+                          &s->tables[i]);
     if (rc) {
         mdb_txn_abort(s->txn);
         s->txn = NULL;
@@ -328,7 +329,7 @@ static enum err_code open_env(struct state *s, struct err *err)
     return store_error(NULL, rc, err, path);
 }
 
-static enum err_code sync_dir(const char *dir, struct err *err)
+enum err_code store_sync_dir(const char *dir, struct err *err)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0) {
@@ -369,7 +370,7 @@ static enum err_code open_state(struct state *s, struct err *err)
         store_leave(s);
         return code;
     }
-    code = sync_dir(s->dir, err);
+    code = store_sync_dir(s->dir, err);
     if (!code)
         code = begin(s, err);
     return code ? code : read_meta(s, err);

@@ -34,6 +34,10 @@ enum store_table {
 
 enum { STORE_KEY_MAX = 511, STORE_PLAIN_KEY_MAX = 400, STORE_HASHED_KEY_BYTES = 17 };
 
+/* The tables' names in LMDB, by enum store_table. */
+extern const char *const store_table_names[TABLE_COUNT];
+enum { STORE_VERSION = 1 };
+
 struct state_sync;
 
 struct state {
@@ -77,6 +81,9 @@ uint64_t store_changed_pages(struct state *s);
 uint64_t store_committed_bytes(struct state *s);
 /** Gives the file its blocks up to need_bytes. Errors: ERR_FULL. */
 enum err_code store_disk_room(struct state *s, uint64_t need_bytes, struct err *err) MUST_CHECK;
+
+/** Makes a rename in dir durable. */
+enum err_code store_sync_dir(const char *dir, struct err *err) MUST_CHECK;
 
 static inline MDB_val store_val(const void *p, size_t n)
 {

@@ -126,6 +126,10 @@ class Connection(asyncio.Protocol):
         if end < 0:
             return
         lines = self.buffer[:end].decode("latin1").split("\r\n")
+        if lines[0].startswith("HEAD "):  # somebody looks whether there is a receiver
+            del self.buffer[:end + 4]
+            self.transport.write(b"HTTP/1.1 405 X\r\nAllow: POST\r\nContent-Length: 0\r\n\r\n")
+            return
         headers = {k.strip().lower(): v.strip() for k, v in (line.split(":", 1) for line in lines[1:])}
         if headers.get("expect", "").lower() == "100-continue" and not self.continued:
             self.continued = True

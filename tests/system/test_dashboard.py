@@ -281,6 +281,20 @@ def test_a_thousand_syncs_are_all_there_and_found(serve, browser):
     assert browser.run("return window.kept === document.querySelector('tr[data-id=sync_0001]')"), "rows that did not change stay"
 
 
+@pytest.mark.long
+def test_a_thousand_runs_at_once_are_followed_to_their_end(serve, browser):
+    """More is told at once than a listener may leave unread: it is dropped, asks again and misses nothing."""
+    service = serve(syncs=[f"sync_{n:04d}" for n in range(1000)], rows=5)
+    browser.expected += ["ERR_INCOMPLETE_CHUNKED_ENCODING"]
+    browser.open(service.url)
+    browser.wait_count("tbody tr", 1000)
+    assert len(service.post("/api/v1/runs")["started"]) == 1000
+    browser.wait(lambda: browser.button("Fine 1,000"), "a thousand syncs that ran")
+    browser.wait(lambda: not browser.button("Running 1,000") and browser.text(".chips").count("Running") == 0, "none that still runs")
+    assert {words.strip() for words in browser.texts("tbody tr td:nth-child(2)")} == {"success"}
+    browser.wait_text("live", "#live")
+
+
 # ---- errors ----
 
 HOSTILE = "no <img src=x onerror=\"document.title='owned'\"> & <b>phone</b>"
@@ -319,7 +333,7 @@ def test_a_group_of_errors_is_looked_at_and_tried_again(lab, serve, browser):
 
 def test_what_happened_to_one_record(lab, serve, browser):
     service = serve(rows=20)
-    _, serve.sink.behave = refusing(7)
+    bad, serve.sink.behave = refusing(7)
     service.run("s")
     browser.open(service.url, "quarantine")
     browser.wait_count("tbody tr", 1)
@@ -331,6 +345,13 @@ def test_what_happened_to_one_record(lab, serve, browser):
     browser.expected += ["api/v1/records"]  # the console tells of every 404
     browser.write("#search", "4711" + Keys.ENTER)
     browser.wait_text("no such record")
+    bad.clear()
+    browser.write("#search", "7" + Keys.ENTER)
+    browser.press("Retry", "[aria-label=Result]")
+    browser.press("Run now", "#toasts")
+    service.wait(lambda: service.sync("s")["last_run"]["status"] == "success", "a run that sends it")
+    browser.write("#search", "7" + Keys.ENTER)
+    browser.wait_text("The destination accepted its latest values", "[aria-label=Result]")
 
 
 # ---- who may ----

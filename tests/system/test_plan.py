@@ -30,7 +30,9 @@ def test_a_plan_counts_shows_samples_and_the_first_request_and_sends_nothing(lab
     assert (plan["added"], plan["changed"], plan["removed"], plan["unchanged"]) == (1, 1, 1, 48)
     assert [s["key"] for s in plan["samples"]["added"]] == [{"id": 1000}]
     assert plan["samples"]["changed"][0]["fields"]["email"] == "changed@x.y"
-    assert plan["samples"]["removed"] == [{"op": "delete", "key": {"id": 3}, "fields": None}]
+    assert plan["samples"]["changed"][0]["before"]["email"] == "u2@example.org"
+    removed, = plan["samples"]["removed"]
+    assert removed["key"] == {"id": 3} and removed["fields"] is None and removed["before"]["id"] == 3
     request = plan["first_requests"][-1]
     assert request["for"] == "records" and request["method"] == "POST"
     assert {r["op"] for r in request["body"]["records"]} <= {"upsert", "delete"}

@@ -213,6 +213,8 @@ function login() {
     }}, h("h1", {tabindex: "-1"}, "Log in"), note("This scheduler asks for a token; its configuration has their names and roles."),
     field("Token", token), problem, h("button", {type: "submit", class: "primary"}, "Log in"));
     document.title = "Log in – Sluice";
+    for (const id of ["ready", "live", "workers", "who", "version"])
+        put(by_id(id));
     main.replaceChildren(form);
     main.removeAttribute("aria-busy");
     token.focus();

@@ -199,16 +199,28 @@ export function record_view(ctx) {
                 [entry.request, entry.status && `answer ${entry.status}`].filter(Boolean).join(", ")))))];
     }
 
+    /** What went out, newest first: with what came back, and the values for whoever may see them. */
+    function sent(r) {
+        const list = r.sent ?? [];
+        if (!list.length)
+            return null;
+        return [h("h2", null, "Sent"), h("ol", {class: "history"}, list.map((entry) => h("li", null,
+            h("p", null, when(entry.at), " ", badge(entry.verdict), " ", entry.op, " in batch ", h("code", null, entry.batch), " of ",
+                run_link(entry.run, "its run")),
+            entry.message && h("p", {class: "words"}, entry.message),
+            entry.fields && h("pre", {class: "words"}, JSON.stringify(entry.fields, null, 1)))))];
+    }
+
     function draw(r) {
         result.replaceChildren(h("section", {class: "box", "aria-label": "Result"},
             h("h2", null, h("code", null, r.key), " in ", sync_link(r.sync)),
             h("p", null, verdict(r), " ", explain(r)),
             r.refused && h("p", {class: "box error words"}, r.refused.message ?? ""),
             r.refused?.due_at && h("p", null, "Due again ", when(r.refused.due_at), "."),
-            r.refused && h("div", {class: "buttons"}, action("Retry", () => retry(r.sync, {key: r.key}).then(look)))));
-        const more = history(r);
-        if (more)
-            result.append(...more);
+            r.refused && h("div", {class: "buttons"}, action("Retry", () => retry(r.sync, {key: r.key}).then(() => look())))));
+        for (const more of [sent(r), history(r)])
+            if (more)
+                result.append(...more);
     }
 
     async function look(signal = ctx.signal) {

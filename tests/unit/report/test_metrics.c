@@ -288,8 +288,12 @@ static void read_readme(struct names *out)
     FILE *f = fopen(SLUICE_REPORT_README, "r");
     char line[4000];
     assert_non_null(f);
+    bool within = false;
     while (fgets(line, sizeof line, f)) {
-        char *end = strncmp(line, "| `sluice_", 10) == 0 ? strchr(line + 1, '|') : NULL;
+        if (strncmp(line, "## ", 3) == 0)
+            within = strcmp(line, "## Metrics\n") == 0;
+        bool row = within && strncmp(line, "| `sluice_", 10) == 0;
+        char *end = row ? strchr(line + 1, '|') : NULL;
         for (char *p = line; end && (p = strstr(p, "`sluice_")) && p < end;) {
             size_t n = strcspn(++p, "`");
             add_name(out, p, n);

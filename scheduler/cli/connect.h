@@ -1,0 +1,28 @@
+/*
+ * `sluice check --connect`: whether everything outside the project is there, one line for each.
+ *
+ * Reads the project, asks servers, changes nothing anywhere: models are described and planned, not
+ * run; destinations are reached, not written to. One thread; waits.
+ */
+#ifndef SLUICE_CLI_CONNECT_H
+#define SLUICE_CLI_CONNECT_H
+
+#include "protocol/base/err.h"
+#include "protocol/config/config.h"
+
+struct connect_report {
+    bool json;
+    bool wrong;       /* something the project or its secrets have to mend */
+    bool unreachable; /* a server was not reached */
+};
+
+/** One line: err NULL is well, text says with what; else what is wrong. */
+void connect_say(struct connect_report *r, const char *kind, const char *name,
+                 const struct err *err, const char *text);
+
+/** Sources, models and the columns that their syncs want. */
+void connect_sources(struct connect_report *r, const struct project *p);
+void connect_redis(struct connect_report *r, const struct project *p);
+void connect_destinations(struct connect_report *r, const struct project *p);
+
+#endif

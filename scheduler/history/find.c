@@ -1,0 +1,244 @@
+/* Looking back. Reads: whole files through a map, newest first; run records. Writes nothing but
+ * what history_forget removes. */
+#include "scheduler/history/history_private.h"
+
+#include "protocol/base/json.h"
+#include "scheduler/state/pack.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *history_verdict_name(enum history_verdict verdict)
+{
+    static const char *const names[] = {
+        [HISTORY_ACCEPTED] = "accepted", [HISTORY_REJECTED] = "rejected",
+        [HISTORY_FAILED] = "failed",     [HISTORY_CANCELLED] = "cancelled",
+        [HISTORY_UNKNOWN] = "unknown",
+    };
+    return (size_t)verdict < ARRAY_LEN(names) ? names[verdict] : "unknown";
+}
+
+struct finding {
+    struct slice key;
+    const struct run_record *run;
+    struct slice notes; /* mapped */
+    struct batch_reader *reader;
+    struct buf text;
+    history_cb cb;
+    void *ctx;
+    bool stopped;
+};
+
+/* ---- files ---- */
+
+static struct slice map_file(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return (struct slice){0};
+    void *p = fstat(fd, &st) || !st.st_size
+                  ? MAP_FAILED
+                  : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    return p == MAP_FAILED ? (struct slice){0} : slice_of(p, (size_t)st.st_size);
+}
+
+static void unmap(struct slice *s)
+{
+    if (s->n)
+        munmap((void *)(uintptr_t)s->p, s->n);
+}
+
+/* ---- one hit ---- */
+
+static enum history_verdict verdict_of_note(enum tally_count what)
+{
+    switch (what) {
+    case TALLY_REJECTED:
+        return HISTORY_REJECTED;
+    case TALLY_FAILED:
+        return HISTORY_FAILED;
+    case TALLY_CANCELLED:
+        return HISTORY_CANCELLED;
+    case TALLY_SUCCEEDED:
+        break;
+    }
+    return HISTORY_UNKNOWN;
+}
+
+static void judge(const struct finding *f, struct history_hit *hit)
+{
+    struct slice rest = f->notes;
+    struct note note;
+    hit->verdict = HISTORY_UNKNOWN;
+    if (rest.n < 2 || rest.p[0] != NOTES_VERSION)
+        return;
+    if (rest.p[1])
+        hit->verdict = HISTORY_ACCEPTED; /* unless a note says otherwise */
+    rest = slice_of(rest.p + 2, rest.n - 2);
+    while (note_next(&rest, &note)) {
+        if (note.batch != hit->batch || note.ordinal != hit->ordinal)
+            continue;
+        hit->verdict = verdict_of_note(note.what);
+        hit->message = note.message;
+        return;
+    }
+}
+
+static enum err_code put_field(struct buf *b, const struct field_path *path, struct value v)
+{
+    char name[1024];
+    size_t n = 0;
+    if (v.kind == VALUE_ABSENT)
+        return ERR_OK;
+    for (size_t i = 0; i < path->count && n < sizeof name; i++)
+        n += (size_t)snprintf(name + n, sizeof name - n, "%s%.*s", i ? "." : "",
+                              (int)path->names[i].n, path->names[i].p);
+    if (n >= sizeof name)
+        n = sizeof name - 1;
+    enum err_code rc = buf_putc(b, b->len ? ',' : '{');
+    rc = rc ? rc : json_put_string(b, slice_of(name, n));
+    rc = rc ? rc : buf_putc(b, ':');
+    return rc ? rc : json_put_value(b, v);
+}
+
+static void read_fields(struct finding *f, const struct frame *frame, struct history_hit *hit)
+{
+    struct err ignored;
+    struct record r = {0};
+    bool more = true;
+    buf_reset(&f->text);
+    if (batch_reader_open(f->reader, frame->payload, &ignored))
+        return;
+    while (more) {
+        if (batch_reader_next(f->reader, &r, &more, &ignored) || !more)
+            return;
+        if (r.ordinal == hit->ordinal)
+            break;
+    }
+    const struct batch_head *h = batch_reader_head(f->reader);
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < h->field_count && r.fields && !rc; i++)
+        rc = put_field(&f->text, &h->fields[i], r.fields[i]);
+    if (!rc && f->text.len)
+        rc = buf_putc(&f->text, '}');
+    if (!rc)
+        hit->fields = buf_slice(&f->text);
+}
+
+static bool find_in_frame(struct finding *f, const struct frame *frame)
+{
+    struct slice rest = frame->manifest;
+    for (uint32_t i = 0; i < frame->records; i++) {
+        struct manifest_entry e;
+        struct err ignored;
+        if (manifest_next(&rest, &e, &ignored))
+            return true;
+        if (!slice_eq(e.key, f->key))
+            continue;
+        struct history_hit hit = {
+            .run = f->run, .batch = frame->number, .ordinal = i, .class = e.class, .op = e.op};
+        judge(f, &hit);
+        read_fields(f, frame, &hit);
+        if (!f->cb(f->ctx, &hit))
+            return false;
+    }
+    return true;
+}
+
+/* ---- one run ---- */
+
+static void find_in_file(struct finding *f, struct slice file)
+{
+    while (file.n >= FRAME_HEADER_BYTES && !f->stopped) {
+        struct frame frame;
+        struct err ignored;
+        size_t n = frame_size(file.p);
+        if (!n || n > file.n || frame_parse(slice_of(file.p, n), &frame, &ignored))
+            return;
+        if (frame.kind == FRAME_BATCH && !find_in_frame(f, &frame))
+            f->stopped = true;
+        file = slice_of(file.p + n, file.n - n);
+    }
+}
+
+static void find_in_run(struct finding *f, const char *state_dir, const char *run)
+{
+    char path[PATH_MAX];
+    if (!history_path(state_dir, run, ".notes", path))
+        return;
+    CLEANUP(unmap) struct slice notes = map_file(path);
+    history_path(state_dir, run, "", path);
+    CLEANUP(unmap) struct slice file = map_file(path);
+    f->notes = notes;
+    find_in_file(f, file);
+}
+
+static enum err_code walk(struct finding *f, const char *state_dir, struct state *state,
+                          const char *sync, struct err *err)
+{
+    struct history_file *files;
+    size_t count;
+    enum err_code rc = history_files(state_dir, &files, &count, err);
+    for (size_t i = 0; i < count && !rc && !f->stopped; i++) {
+        struct run_record run;
+        rc = state_run_get(state, files[i].run, &run, err);
+        if (rc == ERR_NOTFOUND) { /* forgotten: so is what it sent */
+            rc = ERR_OK;
+            continue;
+        }
+        if (rc || (sync && strcmp(run.sync, sync) != 0))
+            continue;
+        f->run = &run;
+        find_in_run(f, state_dir, files[i].run);
+    }
+    free(files);
+    return rc;
+}
+
+enum err_code history_find(const char *state_dir, struct state *state, const char *sync,
+                           struct slice key, history_cb cb, void *ctx, struct err *err)
+{
+    struct finding f = {.key = key, .reader = batch_reader_new(), .cb = cb, .ctx = ctx};
+    buf_init(&f.text, HISTORY_FIELDS_MAX);
+    enum err_code rc = f.reader ? walk(&f, state_dir, state, sync, err)
+                                : err_set(err, ERR_NOMEM, "no memory for the history");
+    batch_reader_free(f.reader);
+    buf_done(&f.text);
+    return rc;
+}
+
+/* ---- forgetting ---- */
+
+struct forgetting {
+    const char *state_dir;
+    char last[STATE_RUN_ID_MAX + 1];
+    uint64_t runs;
+};
+
+/* A mapped file may go: what is mapped stays until it is unmapped. */
+static bool forget_run(void *ctx, const struct history_hit *hit)
+{
+    struct forgetting *f = ctx;
+    if (strcmp(f->last, hit->run->id) == 0)
+        return true;
+    memcpy(f->last, hit->run->id, sizeof f->last);
+    f->runs++;
+    history_drop(f->state_dir, hit->run->id);
+    return true;
+}
+
+enum err_code history_forget(const char *state_dir, struct state *state, const char *sync,
+                             struct slice key, uint64_t *ret_runs, struct err *err)
+{
+    struct forgetting f = {.state_dir = state_dir};
+    enum err_code rc = history_find(state_dir, state, sync, key, forget_run, &f, err);
+    *ret_runs = f.runs;
+    return rc;
+}
