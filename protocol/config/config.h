@@ -52,7 +52,7 @@ struct settings {
     uint64_t disk_reserve_bytes; /* pause when the state directory's disk has less than this free */
     uint32_t limit_slack_ms;
     uint64_t history_bytes; /* what ended runs sent is kept as long as it fits; 0: not at all */
-    const char *seal_key; /* secret; seals what the fleet shares through Redis; NULL: none */
+    const char *seal_key;   /* secret; seals what the fleet shares through Redis; NULL: none */
     enum log_format log_format;
     const char *worker_listen;          /* host:port of a worker's metrics; NULL: none */
     const struct source *warehouse_log; /* runs are logged in tables there; NULL: they are not */

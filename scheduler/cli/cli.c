@@ -54,7 +54,7 @@ static const struct command commands[] = {
     {"up", "", "run syncs as their schedules say, until stopped",
      "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
      "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
-     "w", 0, 0, command_up},
+     "wJ", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -125,6 +125,7 @@ static const struct {
     {'f', "      --full           send every row again; removals are handled as always\n"},
     {'w',
      "      --workers N      worker processes to start (default: one per processor, at most 4)\n"},
+    {'J', "      --log-format F   text or json (default: settings.log_format)\n"},
     {'k', "      --key TEXT       only records whose key contains TEXT, e.g. '\"id\":42'\n"},
     {'m', "      --message TEXT   only records whose message contains TEXT\n"},
     {'r', "      --run RUN        only records of this run\n"},
@@ -217,6 +218,7 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, OPT_HELP},
     {"full", no_argument, NULL, 'f'},
     {"workers", required_argument, NULL, 'w'},
+    {"log-format", required_argument, NULL, 'J'},
     {"key", required_argument, NULL, 'k'},
     {"message", required_argument, NULL, 'm'},
     {"run", required_argument, NULL, 'r'},
@@ -261,6 +263,8 @@ static const char **text_of(int letter, struct cli_options *o)
         return &o->message;
     case 'r':
         return &o->run;
+    case 'J':
+        return &o->log_format;
     case 'o':
         return &o->output;
     case 'D':

@@ -42,6 +42,7 @@ struct cli_options {
     const char *key;          /* --key */
     const char *message;      /* --message */
     const char *run;          /* --run */
+    const char *log_format;   /* up --log-format; NULL: the project's */
     const char *destination;  /* --destination */
     const char *role;         /* token --role */
     bool markdown;            /* connectors --markdown */

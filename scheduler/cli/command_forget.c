@@ -1,6 +1,7 @@
 /* sluice forget: a person goes from state, errors and history. */
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/print.h"
+#include "scheduler/history/history.h"
 #include "scheduler/run/lock.h"
 #include "scheduler/state/forget.h"
 #include "scheduler/state/key.h"
@@ -24,6 +25,7 @@ struct forgetting {
     struct state *state;
     struct forget forget;
     bool words; /* the second pass */
+    uint64_t histories;
 };
 
 static bool is_wanted(const struct forgetting *f, const char *sync)
@@ -146,6 +148,22 @@ static enum err_code forget_all(struct forgetting *f, struct err *err)
     return rc ? rc : state_commit(f->state, err);
 }
 
+/* Runs that sent the person go from the history as a whole. */
+static bool is_sent(void *ctx, const struct history_trace *trace)
+{
+    const struct forgetting *f = ctx;
+    struct slice names[KEY_VALUES_MAX];
+    const struct sync *sync = project_sync(f->project, trace->run->sync);
+    size_t count = sync ? sync->model->primary_key_count : 0;
+    for (size_t i = 0; i < count; i++)
+        names[i] = slice_str(sync->model->primary_key[i]);
+    if (forget_names_person(&f->forget, trace->words))
+        return true;
+    return is_wanted(f, trace->run->sync) &&
+           (forget_is_person(&f->forget, trace->key, names, count) ||
+            forget_is_person(&f->forget, trace->identity, NULL, 0));
+}
+
 static enum err_code carry_out(struct forgetting *f, struct err *err)
 {
     const char *dir = f->project->settings.state_dir;
@@ -165,6 +183,8 @@ static enum err_code carry_out(struct forgetting *f, struct err *err)
         rc = state_open(dir, NULL, &f->state, err);
     if (!rc)
         rc = forget_all(f, err);
+    if (!rc)
+        rc = history_erase(dir, f->state, is_sent, f, &f->histories, err);
     state_close(f->state);
     return rc ? rc : state_rebuild(dir, err);
 }
@@ -172,15 +192,16 @@ static enum err_code carry_out(struct forgetting *f, struct err *err)
 static void print_text(const struct forgetting *f)
 {
     const struct forget_counts *c = &f->forget.counts;
-    char n[4][PRINT_NUMBER_BYTES];
-    if (!(c->entries + c->rejected + c->texts))
+    char n[5][PRINT_NUMBER_BYTES];
+    if (!(f->histories + c->entries + c->rejected + c->texts))
         puts(
             "nothing is known under this key; the file of the state was written anew all the same");
     else
-        printf("forgotten: %s entries with %s identities, %s listed records, %s texts; the file of "
-               "the state was written anew\n",
+        printf("forgotten: %s entries with %s identities, %s listed records, %s texts, the "
+               "history of %s runs; the file of the state was written anew\n",
                print_number(c->entries, n[0]), print_number(c->identities, n[1]),
-               print_number(c->rejected, n[2]), print_number(c->texts, n[3]));
+               print_number(c->rejected, n[2]), print_number(c->texts, n[3]),
+               print_number(f->histories, n[4]));
     puts(
         "still has the person, where it had: the warehouse (a row there is sent again as new by "
         "the "
@@ -192,8 +213,8 @@ static void print_json(const struct forgetting *f)
 {
     const struct forget_counts *c = &f->forget.counts;
     printf("{\"entries\":%" PRIu64 ",\"identities\":%" PRIu64 ",\"records\":%" PRIu64
-           ",\"texts\":%" PRIu64 "}\n",
-           c->entries, c->identities, c->rejected, c->texts);
+           ",\"texts\":%" PRIu64 ",\"histories\":%" PRIu64 "}\n",
+           c->entries, c->identities, c->rejected, c->texts, f->histories);
 }
 
 static int check_arguments(const struct forgetting *f)

@@ -31,7 +31,7 @@ static void on_stopping(void *ctx)
     fflush(stdout);
 }
 
-static int serve(const struct cli_options *opts, const struct log *log, bool own_workers)
+static int serve(const struct cli_options *opts, struct log *log, bool own_workers)
 {
     struct project *project = NULL;
     struct err err = {0};
@@ -42,6 +42,8 @@ static int serve(const struct cli_options *opts, const struct log *log, bool own
         project_free(project);
         return status;
     }
+    if (!opts->log_format)
+        log->format = project->settings.log_format;
     struct service_options o = {
         .project = project,
         .no_workers = !own_workers && project->settings.redis && !opts->workers,
@@ -57,6 +59,10 @@ static int serve(const struct cli_options *opts, const struct log *log, bool own
 int command_up(const struct cli_options *opts)
 {
     struct log log = {.program = "sluice", .level = LOG_INFO, .fd = STDERR_FILENO};
+    if (opts->log_format && !log_format_parse(opts->log_format, &log.format)) {
+        fputs("sluice: --log-format takes text or json\n", stderr);
+        return EXIT_USAGE;
+    }
     return serve(opts, &log, true);
 }
 
@@ -72,16 +78,18 @@ static const char usage[] =
     "Options:\n"
     "  -C, --directory DIR  the project folder (default: the current one)\n"
     "      --workers N      worker processes to start here\n"
+    "      --log-format F   text or json (default: settings.log_format)\n"
     "      --help           this text\n"
     "      --version        print the version\n\n"
     "Exit status: 0 stopped by a signal, 2 it cannot go on, 64 bad usage, 69 it cannot listen,\n"
     "75 the state directory is in use, 78 bad configuration.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_WORKERS };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_WORKERS, OPT_LOG_FORMAT };
 
 static const struct option options[] = {
     {"directory", required_argument, NULL, 'C'},
     {"workers", required_argument, NULL, OPT_WORKERS},
+    {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -110,6 +118,9 @@ static int parse(int argc, char **argv, struct cli_options *o, bool *ret_run)
             if (*end || end == optarg || !o->workers || o->workers > WORKERS_OPTION_MAX)
                 return bad_usage("--workers takes a number from 1 to 64");
             break;
+        case OPT_LOG_FORMAT:
+            o->log_format = optarg;
+            break;
         case OPT_HELP:
             fputs(usage, stdout);
             return EXIT_OK;
@@ -131,5 +142,7 @@ int scheduler_main(int argc, char **argv)
     struct log log = {.program = "sluice-scheduler", .level = LOG_INFO, .fd = STDERR_FILENO};
     bool run;
     int status = parse(argc, argv, &o, &run);
+    if (run && o.log_format && !log_format_parse(o.log_format, &log.format))
+        return bad_usage("--log-format takes text or json");
     return run ? serve(&o, &log, false) : status;
 }

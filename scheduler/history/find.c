@@ -214,31 +214,82 @@ enum err_code history_find(const char *state_dir, struct state *state, const cha
     return rc;
 }
 
-/* ---- forgetting ---- */
+/* ---- erasing ---- */
 
-struct forgetting {
-    const char *state_dir;
-    char last[STATE_RUN_ID_MAX + 1];
-    uint64_t runs;
-};
-
-/* A mapped file may go: what is mapped stays until it is unmapped. */
-static bool forget_run(void *ctx, const struct history_hit *hit)
+static bool any_in_frame(const struct frame *frame, const struct run_record *run,
+                         history_match match, void *ctx)
 {
-    struct forgetting *f = ctx;
-    if (strcmp(f->last, hit->run->id) == 0)
-        return true;
-    memcpy(f->last, hit->run->id, sizeof f->last);
-    f->runs++;
-    history_drop(f->state_dir, hit->run->id);
-    return true;
+    struct slice rest = frame->manifest;
+    for (uint32_t i = 0; i < frame->records; i++) {
+        struct manifest_entry e;
+        struct err ignored;
+        if (manifest_next(&rest, &e, &ignored))
+            return true;
+        struct history_trace trace = {.run = run, .key = e.key, .identity = e.identity};
+        if (match(ctx, &trace))
+            return true;
+    }
+    return false;
 }
 
-enum err_code history_forget(const char *state_dir, struct state *state, const char *sync,
-                             struct slice key, uint64_t *ret_runs, struct err *err)
+static bool any_in_notes(struct slice notes, const struct run_record *run, history_match match,
+                         void *ctx)
 {
-    struct forgetting f = {.state_dir = state_dir};
-    enum err_code rc = history_find(state_dir, state, sync, key, forget_run, &f, err);
-    *ret_runs = f.runs;
+    struct slice rest = notes.n > 2 ? slice_of(notes.p + 2, notes.n - 2) : (struct slice){0};
+    struct note note;
+    while (note_next(&rest, &note)) {
+        struct history_trace trace = {.run = run, .words = note.message};
+        if (match(ctx, &trace))
+            return true;
+    }
+    return false;
+}
+
+static bool any_in_file(struct slice file, const struct run_record *run, history_match match,
+                        void *ctx)
+{
+    while (file.n) {
+        struct frame frame;
+        struct err ignored;
+        size_t n = file.n >= FRAME_HEADER_BYTES ? frame_size(file.p) : 0;
+        if (!n || n > file.n || frame_parse(slice_of(file.p, n), &frame, &ignored))
+            return true; /* what cannot be read may be what is to be erased */
+        if (frame.kind == FRAME_BATCH && any_in_frame(&frame, run, match, ctx))
+            return true;
+        file = slice_of(file.p + n, file.n - n);
+    }
+    return false;
+}
+
+static enum err_code erase_one(const char *state_dir, struct state *state, const char *id,
+                               history_match match, void *ctx, uint64_t *runs, struct err *err)
+{
+    struct run_record run;
+    char path[PATH_MAX];
+    enum err_code rc = state_run_get(state, id, &run, err);
+    if (rc && rc != ERR_NOTFOUND)
+        return rc;
+    if (!history_path(state_dir, id, ".notes", path))
+        return ERR_OK;
+    CLEANUP(unmap) struct slice notes = map_file(path);
+    history_path(state_dir, id, "", path);
+    CLEANUP(unmap) struct slice file = map_file(path);
+    if (!rc && !any_in_file(file, &run, match, ctx) && !any_in_notes(notes, &run, match, ctx))
+        return ERR_OK;
+    history_drop(state_dir, id);
+    (*runs)++;
+    return ERR_OK;
+}
+
+enum err_code history_erase(const char *state_dir, struct state *state, history_match match,
+                            void *ctx, uint64_t *ret_runs, struct err *err)
+{
+    struct history_file *files;
+    size_t count;
+    *ret_runs = 0;
+    enum err_code rc = history_files(state_dir, &files, &count, err);
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = erase_one(state_dir, state, files[i].run, match, ctx, ret_runs, err);
+    free(files);
     return rc;
 }

@@ -71,9 +71,18 @@ enum { HISTORY_FIELDS_MAX = 64 << 10 };
  */
 enum err_code history_find(const char *state_dir, struct state *state, const char *sync,
                            struct slice key, history_cb cb, void *ctx, struct err *err) MUST_CHECK;
-/** Deletes the history of every run in which the record was sent; *ret_runs: how many. sync NULL:
- * of all syncs. */
-enum err_code history_forget(const char *state_dir, struct state *state, const char *sync,
-                             struct slice key, uint64_t *ret_runs, struct err *err) MUST_CHECK;
+/* Something that a run's history says: a record's key and identity (empty where the key names it),
+ * or a destination's words. */
+struct history_trace {
+    const struct run_record *run;
+    struct slice key, identity, words;
+};
+typedef bool (*history_match)(void *ctx, const struct history_trace *trace);
+/**
+ * Deletes the history of every run in which a record was sent that matches, and of those whose
+ * record or file cannot be read to its end; *ret_runs: how many.
+ */
+enum err_code history_erase(const char *state_dir, struct state *state, history_match match,
+                            void *ctx, uint64_t *ret_runs, struct err *err) MUST_CHECK;
 
 #endif

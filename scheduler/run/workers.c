@@ -88,8 +88,10 @@ static NORETURN void become_worker(const struct workers_options *o, uint32_t ind
     int fd = o->log_dir ? open(log, O_WRONLY | O_CREAT | O_APPEND, 0600) : -1;
     if (fd >= 0)
         dup2(fd, STDERR_FILENO);
+    const char *format = o->log && o->log->format == LOG_JSON ? "json" : "text";
     execl(o->program, "sluice-worker", "-C", o->project_dir, "--name", name, "--parent",
-          parent_text, o->redis_url ? "--redis" : (char *)NULL, o->redis_url, (char *)NULL);
+          parent_text, "--log-format", format, o->redis_url ? "--redis" : (char *)NULL,
+          o->redis_url, (char *)NULL);
     _exit(127);
 }
 

@@ -74,7 +74,7 @@ static bool stands_in(struct slice text, const char *name)
     return false;
 }
 
-static bool names_person(const struct forget *f, struct slice text)
+bool forget_names_person(const struct forget *f, struct slice text)
 {
     const char *p = f->texts.p;
     for (size_t i = 0; i < f->text_count; i++, p += strlen(p) + 1)
@@ -94,6 +94,32 @@ static enum err_code learn(struct forget *f, struct slice bytes, struct err *err
     if (key_decode(bytes, &v, 1, &ignored) || v.kind != VALUE_TEXT)
         return ERR_OK;
     return add_text(f, value_slice(v), err);
+}
+
+static bool is_named(const struct forget *f, struct slice text)
+{
+    const char *p = f->texts.p;
+    if (slice_eq_str(text, f->key))
+        return true;
+    for (size_t i = 0; i < f->text_count; i++, p += strlen(p) + 1)
+        if (slice_eq_str(text, p))
+            return true;
+    return false;
+}
+
+bool forget_is_person(const struct forget *f, struct slice bytes, const struct slice *names,
+                      size_t count)
+{
+    struct value v;
+    struct err ignored;
+    CLEANUP(buf_done) struct buf json;
+    buf_init(&json, 16 << 10);
+    if (!bytes.n)
+        return false;
+    if (!key_decode(bytes, &v, 1, &ignored) && is_named(f, value_slice(v)))
+        return true;
+    return count && !key_json(&json, bytes, names, count, &ignored) &&
+           is_named(f, buf_slice(&json));
 }
 
 static enum err_code learn_key(struct forget *f, struct slice key, const struct slice *names,
@@ -261,7 +287,7 @@ enum err_code forget_each_sync(struct state *s, forget_name_cb cb, void *ctx, st
 static bool listed_names(void *ctx, const struct rejected *r)
 {
     const struct forget *f = ctx;
-    return names_person(f, r->text) || names_person(f, r->message);
+    return forget_names_person(f, r->text) || forget_names_person(f, r->message);
 }
 
 /* A refusal whose words name the person keeps its hash and loses its words. */
@@ -285,7 +311,7 @@ static enum err_code next_refusal(struct forget *f, struct state_sync *ss, uint6
     *position = (uint64_t)slot * 4 + (uint64_t)kind + 1;
     struct refusal r;
     code = state_refusal_get(ss, slot, kind, &r, err);
-    if (code || !names_person(f, r.reason))
+    if (code || !forget_names_person(f, r.reason))
         return code;
     f->counts.texts++;
     r.reason = SLICE_LIT("(forgotten)");
@@ -316,8 +342,9 @@ struct ids {
 
 static bool run_names(const struct forget *f, const struct run_record *r)
 {
-    return names_person(f, slice_str(r->reason)) || names_person(f, slice_str(r->error)) ||
-           names_person(f, slice_str(r->warning));
+    return forget_names_person(f, slice_str(r->reason)) ||
+           forget_names_person(f, slice_str(r->error)) ||
+           forget_names_person(f, slice_str(r->warning));
 }
 
 static bool collect_run(void *ctx, const struct run_record *r)
@@ -330,7 +357,7 @@ static bool collect_run(void *ctx, const struct run_record *r)
 
 static void blank(const struct forget *f, char *text)
 {
-    if (names_person(f, slice_str(text)))
+    if (forget_names_person(f, slice_str(text)))
         strcpy(text, "(forgotten)");
 }
 
@@ -350,7 +377,7 @@ static enum err_code forget_run(struct forget *f, struct state *s, const char *i
 static bool collect_memo(void *ctx, const char *name, struct slice value)
 {
     struct ids *ids = ctx;
-    if (names_person(ids->f, value) || names_person(ids->f, slice_str(name)))
+    if (forget_names_person(ids->f, value) || forget_names_person(ids->f, slice_str(name)))
         ids->code = buf_put(&ids->names, name, strlen(name) + 1);
     return !ids->code;
 }

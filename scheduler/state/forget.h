@@ -42,6 +42,12 @@ enum err_code forget_each_sync(struct state *s, forget_name_cb cb, void *ctx,
  */
 enum err_code forget_entries(struct forget *f, struct state_sync *ss, const struct slice *names,
                              size_t count, struct err *err) MUST_CHECK;
+/** These key bytes, or those of an identity, name the person, as far as was learned by now. names:
+ * of the primary key's columns; count 0: not known. */
+bool forget_is_person(const struct forget *f, struct slice bytes, const struct slice *names,
+                      size_t count);
+/** The words name the person. */
+bool forget_names_person(const struct forget *f, struct slice words);
 /** Then: listed records and refusals of the sync whose words name the person. */
 enum err_code forget_words(struct forget *f, struct state_sync *ss, struct err *err) MUST_CHECK;
 /** At last: the words of runs, and memos. */

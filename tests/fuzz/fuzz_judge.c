@@ -86,6 +86,9 @@ static const struct rule rules[] = {
               .step = -1},
      .act = DO_PENDING,
      .wait = {readers, ARRAY_LEN(readers)}},
+    {.when = {.body_matches = "^\\s*<(x|y)*", .session = SESSION_LAST, .step = -1},
+     .act = DO_RESTART,
+     .wait = {readers, ARRAY_LEN(readers)}},
     {.when = {.statuses = throttles, .status_count = 1, .step = -1},
      .act = DO_THROTTLE,
      .wait = {readers, ARRAY_LEN(readers)}},
@@ -102,6 +105,7 @@ static const struct lookup_value values[] = {{NULL, AT(level_any)}};
 static const struct lookup lookup = {.entries = AT(level_e),
                                      .key = AT(level_by),
                                      .id = AT(level_i),
+                                     .key_form = KEY_LOWER,
                                      .values = values,
                                      .value_count = 1,
                                      .updated = AT(level_m)};
@@ -117,7 +121,8 @@ static const struct connector connector = {.signals = signals, .signal_count = A
 #define STEP(v, ...)                                                                               \
     {                                                                                              \
         .answers = &rule_list, .verdicts = v, .captures = captures,                                \
-        .capture_count = ARRAY_LEN(captures), .pages = {.given = true, .next = AT(level_deep)},    \
+        .capture_count = ARRAY_LEN(captures),                                                      \
+        .pages = {.given = true, .next = AT(level_deep), .of = AT(level_any), .until = -1},        \
         __VA_ARGS__                                                                                \
     }
 static const struct step steps[STEPS] = {
@@ -137,7 +142,7 @@ static const struct slice field_name[] = {{"f", 1}};
 static const struct field_path fields[] = {{field_name, 1}};
 static const uint8_t policies[] = {POLICY_SET_IF_EMPTY};
 static const struct batch_head head = {
-    .fields = fields, .field_count = 1, .policies = policies, .newest_field = 0};
+    .fields = fields, .field_count = 1, .policies = policies, .newest_field = 0, .last = true};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -4,43 +4,17 @@ import email
 import email.policy
 import hashlib
 import hmac
-import http.server
 import json
 import socket
-import threading
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from harness.receiver import Receiver
+
 SECRETS = {"CHAT_URL": "http://127.0.0.1:{}/chat-3f9a", "HOOK_URL": "http://127.0.0.1:{}/hook", "HOOK_KEY": "sign-8d2b4a", "PAGER_KEY": "page-77aa",
            "MAIL_PASSWORD": "mail-pw-5c"}
-
-
-class Receiver(http.server.ThreadingHTTPServer):
-    """Takes everything, or answers with `status`."""
-
-    def __init__(self):
-        self.taken, self.status, self.answer = [], 200, b"ok"
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.taken.append((self.path, dict(self.headers), body))
-                self.send_response(receiver.status)
-                self.send_header("Content-Length", str(len(receiver.answer)))
-                self.end_headers()
-                self.wfile.write(receiver.answer)
-
-            def log_message(self, *args):
-                pass
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.daemon_threads = True
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def of(self, path):
-        return [(headers, json.loads(body), body) for p, headers, body in self.taken if p.startswith(path)]
 
 
 class Mailbox:
@@ -56,8 +30,7 @@ class Mailbox:
 def receiver():
     server = Receiver()
     yield server
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 @pytest.fixture

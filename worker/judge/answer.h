@@ -54,8 +54,9 @@ struct judged {
 struct judge_input {
     const struct rendered *request;
     const struct http_answer *answer;
-    const struct batch_head *head; /* policies; names of fields for lookup values */
-    struct slice object;           /* {{object}}, for captures of what is named like it */
+    const struct batch_head
+        *head;           /* policies; names of fields for lookup values; place in the run */
+    struct slice object; /* {{object}}, for captures of what is named like it */
     const struct slice
         *updated;   /* one per record: its own timestamp, for newest_wins; NULL: none */
     int64_t now_ms; /* wall clock */

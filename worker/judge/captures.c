@@ -131,8 +131,8 @@ static struct slice next_number(struct judge *j, const struct pages *pages)
     char text[16];
     double own, last;
     if (!check_number(json_text(j, &pages->next), &own) ||
-        !check_number(json_text(j, &pages->of), &last) || own < 0 || own >= last ||
-        own >= NUMBER_MAX)
+        !check_number(json_text(j, &pages->of), &last) ||
+        !(own >= 0 && own < last && own < NUMBER_MAX)) /* NaN neither */
         return (struct slice){0};
     int n = snprintf(text, sizeof text, "%d", (int)own + 1);
     const char *copy = arena_str(j->arena, slice_of(text, (size_t)n));

@@ -250,6 +250,14 @@ static void the_next_page_is_found(void **state)
         {"{header: Link}", "Link: <http://x/?p=1>; rel=\"prev\"", "", NULL},
         {"{header: Link}", "Link: <<>;rel=next", "", "<"},
         {"{header: Link}", "Link: <", "", NULL},
+        {"{json: /n}, of: /of", NULL, "{\"n\":1,\"of\":3}", "2"},
+        {"{json: /n}, of: /of", NULL, "{\"n\":\"2\",\"of\":\"3\"}", "3"},
+        {"{json: /n}, of: /of", NULL, "{\"n\":3,\"of\":3}", NULL},
+        {"{json: /n}, of: /of", NULL, "{\"n\":1,\"of\":0}", NULL},
+        {"{json: /n}, of: /of", NULL, "{\"n\":1}", NULL},
+        {"{json: /n}, of: /of", NULL, "{\"n\":\"nan\",\"of\":\"inf\"}", NULL},
+        {"{json: /n}, of: /of", NULL, "{\"n\":1e300,\"of\":1e301}", NULL},
+        {"{json: /n}, of: /of", NULL, "{\"n\":-1,\"of\":3}", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         CLEANUP(judging_done) struct judging g;

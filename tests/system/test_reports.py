@@ -1,0 +1,150 @@
+"""What a running scheduler reports: metrics over HTTP, alerts, logs in the warehouse, logs as JSON."""
+import json
+import pathlib
+import re
+
+import pytest
+
+from harness.lab import ROOT
+from harness.metrics import Metrics, documented, fetch
+from harness.receiver import Receiver
+from harness.service import Service
+from harness.sink import refuse, wait_until
+
+SQL = "select id, email, amount from c"
+README = pathlib.Path(ROOT) / "scheduler" / "report" / "README.md"
+LISTEN = {"listen": "127.0.0.1:0"}
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    yield server
+    server.close()
+
+
+def read(service):
+    status, kind, text = fetch(service.url + "/metrics")
+    assert status == 200 and kind.startswith("text/plain; version=0.0.4"), (status, kind, text)
+    return Metrics(text)
+
+
+def project(lab, sink, settings=None, alerts=None, **sync):
+    lab.simple(sink, sql=SQL, settings={**LISTEN, **(settings or {})}, batch_size=10, **sync)
+    lab.write(json.dumps({"alerts": alerts or {}}), "alerts.yaml")
+
+
+def run_ended(service, count=1):
+    service.wait(lambda: len(re.findall(r"\brun_end\b|\brun_held\b", service.running.err())) >= count, f"{count} runs that ended")
+
+
+def test_metrics_tell_of_runs_and_survive_a_restart(lab, sink):
+    lab.customers(60)
+    project(lab, sink, destination={"rate_limits": [{"requests": 1000, "per": "10s"}]}, freshness="1h")
+    sink.behave = lambda q: refuse(422, "no") if 13 in q.ids else None
+    sink.hold(lambda q: 60 in q.ids)
+    service = Service(lab)
+    assert read(service).names() == documented(README, "## Metrics")
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    service.wait(lambda: sink.count_held() == 1 and
+                 read(service).get("sluice_records_total", sync="s", verdict="succeeded") == 49, "verdicts of all but what hangs")
+    now = read(service)
+    assert now.get("sluice_run_under_way", sync="s") == 1 and now.get("sluice_records_total", sync="s", verdict="rejected") == 1
+    service.wait(lambda: read(service).get("sluice_in_flight_batches", quota="hook") == 1, "one batch in flight")
+    now = read(service)
+    assert now.get("sluice_desired_workers") == 1 and now.get("sluice_workers") >= 1
+    assert now.get("sluice_limit_tokens", quota="hook", limit="requests per 10s") == 1000
+    assert now.get("sluice_redis_round_trip_seconds_count") > 10
+    sink.release()
+    run_ended(service)
+    now = read(service)
+    want = {"succeeded": 59, "rejected": 1, "failed": 0, "cancelled": 0}
+    assert {v: now.get("sluice_records_total", sync="s", verdict=v) for v in want} == want
+    assert now.get("sluice_runs_total", sync="s", status="warning") == 1
+    assert now.get("sluice_run_duration_seconds_count", sync="s") == 1
+    assert now.get("sluice_accepted_records", sync="s") == 59 and now.get("sluice_quarantined_records", sync="s") == 1
+    assert 0 <= now.get("sluice_freshness_seconds", sync="s") < 3600 == now.get("sluice_freshness_objective_seconds", sync="s")
+    assert service.stop().rc == 0
+    lab.run()  # beside the service: nobody counts it now
+    service.start()
+    now = read(service)
+    assert now.get("sluice_runs_total", sync="s", status="warning") + now.get("sluice_runs_total", sync="s", status="success") == 2
+    assert now.get("sluice_records_total", sync="s", verdict="succeeded") == 59
+
+
+def test_people_are_told_of_changes_and_of_nothing_twice(lab, sink, receiver):
+    lab.customers(20)
+    project(lab, sink, alerts={"ops": {"type": "webhook", "url": f"http://127.0.0.1:{receiver.server_port}/ops"}}, guard={"max_removed": 3})
+    service = Service(lab)
+
+    def told():
+        return [event["event"] for _, event, _ in receiver.of("/ops")]
+
+    def run(count):
+        service.ask("POST", "/api/v1/syncs/s/run", {})
+        run_ended(service, count)
+
+    def has_run(count):
+        run(count)
+        return service.get("/api/v1/syncs/s")["last_run"]["status"]
+    assert has_run(1) == "success"
+    sink.behave = lambda q: refuse(401, "bad token")
+    lab.sql("update c set amount = 7 where id = 1")
+    assert has_run(2) == "failed"
+    service.wait(lambda: told() == ["failed"], "the failure is told")
+    assert "bad token" in receiver.of("/ops")[0][1]["run"]["error"]
+    service.wait(lambda: "alert_sent" in service.running.err(), "the service knows that it is told")
+    assert has_run(3) == "failed"
+    service.stop()
+    service.start()
+    sink.behave = None
+    assert has_run(1) == "success"
+    service.wait(lambda: told() == ["failed", "recovered"], "the end of it is told, and nothing else was")
+    lab.sql("delete from c where id > 10")
+    assert has_run(2) == "held"
+    service.wait(lambda: told() == ["failed", "recovered", "held"], "the hold is told")
+    service.ask("POST", f"/api/v1/runs/{service.get('/api/v1/syncs/s')['last_run']['id']}/approve", {})
+    service.wait(lambda: told() == ["failed", "recovered", "held", "recovered"], "its end is told")
+    assert str(receiver.server_port) not in service.running.err().replace(service.url, "")
+
+
+def test_runs_are_logged_in_the_warehouse(lab, sink):
+    lab.customers(30)
+    sink.behave = lambda q: refuse(422, "it's no good") if 13 in q.ids else None
+    project(lab, sink, settings={"warehouse_log": {"source": "warehouse"}})
+    lab.run()
+    service = Service(lab)
+
+    def rows(text):
+        try:
+            return lab.sql(text)
+        except Exception as error:  # pylint: disable=broad-except
+            assert "does not exist" in str(error), error
+            return []
+    wait_until(lambda: rows("select sync, status, succeeded, rejected from sluice.sluice_runs") == [("s", "warning", 29, 1)], 60, "the run before")
+    lab.sql("delete from c where id < 3")
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    wait_until(lambda: len(rows("select run from sluice.sluice_runs")) == 2, 60, "the run by the service")
+    last = "(select run from sluice.sluice_runs order by ended_at desc limit 1)"
+    assert lab.sql(f"select class, records from sluice.sluice_changes where run = {last} and records > 0 order by 1") == \
+        [("quarantined", 1), ("removed", 2), ("unchanged", 27)]
+    assert lab.sql("select sync, key, kind from sluice.sluice_rejected") == [("s", '{"id":13}', "rejected")]
+    assert "it's no good" in lab.sql("select message from sluice.sluice_rejected")[0][0]
+
+
+def test_logs_of_the_service_and_its_workers_are_json(lab, sink):
+    lab.customers(30)
+    project(lab, sink, schedule={"every": "1s"}, destination={"bearer": "${TOKEN}"})
+    service = lab.start("--log-format", "json", program="sluice-scheduler", env={"TOKEN": "tok-6f1c9e"})
+
+    def events():
+        return [json.loads(line) for line in service.err().splitlines(keepends=True) if line.endswith("\n")]
+    wait_until(lambda: {"run_end", "worker_started"} <= {e["event"] for e in events()}, 60, "a run that ended")
+    assert {"sluice-scheduler", "sluice-worker"} == {e["program"] for e in events()}
+    end = [e for e in events() if e["event"] == "run_end"][0]
+    assert end["sync"] == "s" and end["planned"] == 30 and end["level"] == "info"
+    assert "tok-6f1c9e" not in service.err() and "example.org" not in service.err()
+    service.process.terminate()
+    assert service.wait().rc == 0
+    for program, args in (("sluice-scheduler", []), ("sluice", ["up"])):
+        assert lab.start(*args, "--log-format", "xml", program=program).wait().rc == 64
