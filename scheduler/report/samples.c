@@ -105,8 +105,6 @@ static void take_quota(struct control *c, const struct destination *d, struct qu
     if (control_quota_look(c, d, &out->view))
         out->view = (struct control_quota_view){.quota = d->quota, .factor = 1};
     out->throttled_ms = throttle_get(control_state(c), d->quota);
-    if (out->view.open && out->view.now.throttled_for_ms > 0)
-        out->throttled_ms += (uint64_t)out->view.now.throttled_for_ms;
 }
 
 static enum err_code take_quotas(struct control *c, struct samples *s, struct err *err)

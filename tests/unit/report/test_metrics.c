@@ -182,7 +182,7 @@ static void syncs_and_quotas_are_told_as_they_are(void **state)
     assert_says(&c, "sluice_limit_used{quota=\"crm\",limit=\"requests per 10s\"} 67");
     assert_says(&c, "sluice_limit_tokens{quota=\"crm\",limit=\"records per 1d\"} 5000");
     assert_says(&c, "sluice_limit_factor{quota=\"crm\"} 0.7");
-    assert_says(&c, "sluice_throttled_seconds_total{quota=\"crm\"} 4.5");
+    assert_says(&c, "sluice_throttled_seconds_total{quota=\"crm\"} 3");
     assert_says(&c, "sluice_quota_paused{quota=\"shared\"} 0");
     assert_says(&c, "sluice_workers 2");
     assert_says(&c, "sluice_ready 1");
