@@ -73,6 +73,25 @@ def test_metrics_tell_of_runs_and_survive_a_restart(lab, sink):
     assert now.get("sluice_records_total", sync="s", verdict="succeeded") == 59
 
 
+def test_counters_never_fall_while_runs_come_and_go(lab, sink):
+    lab.customers(200)
+    project(lab, sink, schedule={"every": "1s"})
+    service = Service(lab)
+    counters, changed, before = re.compile(r"_(total|count|sum|bucket)$"), 0, {}
+
+    def scrape():
+        nonlocal changed, before
+        samples = {key: value for key, value in read(service).samples.items() if counters.search(key[0])}
+        fallen = [(key, before[key], value) for key, value in samples.items() if value < before.get(key, 0)]
+        assert not fallen, fallen
+        if samples[("sluice_rows_total", frozenset({("sync", "s")}))] != before.get(("sluice_rows_total", frozenset({("sync", "s")}))):
+            changed += 1
+            lab.sql(f"update c set amount = amount + 1 where id = {changed}")
+        before = samples
+        return changed >= 8
+    service.wait(scrape, "eight scrapes that saw other numbers")
+
+
 def test_a_backlog_behind_a_limit_asks_for_no_more_workers(lab, sink):
     lab.customers(5000)
     project(lab, sink, destination={"rate_limits": [{"requests": 3, "per": "10m"}], "concurrency": 500})
