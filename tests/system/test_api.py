@@ -37,9 +37,9 @@ def test_a_run_is_asked_for_followed_and_told(lab, sink):
     assert (run["status"], run["balance"], run["trigger"]) == ("success", True, "anyone")
     assert run["counts"]["succeeded"] == ROWS
     assert service.get("/api/v1/runs")["runs"][0] == run
+    service.wait(lambda: service.sync("s")["fresh_at"], "the sync is fresh")
     told = service.sync("s")
     assert (told["phase"], told["last_run"], told["counts"]["accepted"]) == ("idle", run, ROWS)
-    assert told["fresh_at"]
     record = service.get("/api/v1/records?sync=s&key=7")
     assert (record["key"], record["accepted"], record["history"]) == ('{"id":7}', True, [])
     assert service.get("/api/v1/destinations")["destinations"][0]["open"]
