@@ -1,7 +1,9 @@
-/* /api/v1/records: what is known of one record at one destination. */
+/* /api/v1/records: what is known of one record at one destination, and what was sent of it. The
+ * state says how it stands; history is files that may be long, which a child process reads. */
 #include "protocol/base/json.h"
-#include "scheduler/api/record_key.h"
 #include "protocol/wire/ordset.h"
+#include "scheduler/api/aside.h"
+#include "scheduler/api/record_key.h"
 #include "scheduler/api/routes.h"
 #include "scheduler/batch/batcher.h"
 #include "scheduler/history/history.h"
@@ -10,68 +12,56 @@
 
 enum { SENT_MAX = 100, KEYS_BYTES_MAX = RECORD_KEYS_MAX * KEY_BYTES_MAX };
 
-/* One reading of the key, and what was found of it. */
-struct found {
-    struct slice key;
-    struct entry_view entry;
-    bool known;
-    struct output *o; /* its history is written here */
-    size_t listed;
+/* The readings of the key, and how the state has each. */
+struct record_ask {
+    const struct sync *sync;
+    const char *state_dir;
+    struct buf keys;
+    size_t ends[RECORD_KEYS_MAX];
+    size_t count;
+    struct entry_view entries[RECORD_KEYS_MAX];
+    bool known[RECORD_KEYS_MAX];
     bool shows_fields; /* to whom may see what was sent */
-    size_t sent;
+};
+
+/* ---- one reading, in the child ---- */
+
+struct telling {
+    struct output *o;
+    bool shows_fields;
+    size_t listed, sent;
 };
 
 static bool put_sent(void *ctx, const struct history_hit *hit)
 {
-    struct found *f = ctx;
+    struct telling *t = ctx;
     char batch[BATCH_PART_ID_BYTES];
-    output_open(f->o, NULL, '{');
-    output_time(f->o, "at", hit->run->started_ms);
-    output_text(f->o, "run", hit->run->id);
-    output_text(f->o, "batch", batch_id(hit->run->id, hit->batch, batch));
-    output_text(f->o, "op", record_op_name(hit->op));
-    output_text(f->o, "verdict", history_verdict_name(hit->verdict));
+    output_open(t->o, NULL, '{');
+    output_time(t->o, "at", hit->run->started_ms);
+    output_text(t->o, "run", hit->run->id);
+    output_text(t->o, "batch", batch_id(hit->run->id, hit->batch, batch));
+    output_text(t->o, "op", record_op_name(hit->op));
+    output_text(t->o, "verdict", history_verdict_name(hit->verdict));
     if (hit->message.n)
-        output_slice(f->o, "message", hit->message);
+        output_slice(t->o, "message", hit->message);
     else
-        output_null(f->o, "message");
-    output_json(f->o, "fields", f->shows_fields ? hit->fields : (struct slice){0});
-    output_close(f->o, '}');
-    f->listed++;
-    return ++f->sent < SENT_MAX;
+        output_null(t->o, "message");
+    output_json(t->o, "fields", t->shows_fields ? hit->fields : (struct slice){0});
+    output_close(t->o, '}');
+    return ++t->sent < SENT_MAX;
 }
 
-static bool list_one(void *ctx, const struct rejected *r)
+static bool put_refusal(void *ctx, const struct rejected *r)
 {
-    struct found *f = ctx;
-    output_open(f->o, NULL, '{');
-    output_time(f->o, "at", r->time_ms);
-    output_slice(f->o, "run", r->run);
-    output_text(f->o, "kind", rejected_kind_name(r->kind));
-    output_slice(f->o, "message", r->message);
-    output_close(f->o, '}');
-    f->listed++;
+    struct telling *t = ctx;
+    output_open(t->o, NULL, '{');
+    output_time(t->o, "at", r->time_ms);
+    output_slice(t->o, "run", r->run);
+    output_text(t->o, "kind", rejected_kind_name(r->kind));
+    output_slice(t->o, "message", r->message);
+    output_close(t->o, '}');
+    t->listed++;
     return true;
-}
-
-/* Writes "history" into f->o and looks at the entry. */
-static enum err_code look(struct control *c, const struct sync *sync, struct found *f,
-                          struct err *err)
-{
-    struct state *s = control_state(c);
-    enum err_code rc = state_entry_look(s, sync->name, f->key, &f->entry, err);
-    f->known = !rc;
-    if (rc && rc != ERR_NOTFOUND)
-        return rc;
-    output_open(f->o, "history", '[');
-    rc = state_rejected_of_key(s, sync->name, f->key, list_one, f, err);
-    output_close(f->o, ']');
-    output_open(f->o, "sent", '[');
-    if (!rc)
-        rc = history_find(control_project(c)->settings.state_dir, s, sync->name, f->key, put_sent,
-                          f, err);
-    output_close(f->o, ']');
-    return rc;
 }
 
 static enum err_code put_key(struct output *o, const struct sync *sync, struct slice key,
@@ -88,65 +78,99 @@ static enum err_code put_key(struct output *o, const struct sync *sync, struct s
     return rc;
 }
 
-static void put_entry(struct output *o, const struct found *f)
+static void put_entry(struct output *o, const struct entry_view *e)
 {
-    output_flag(o, "accepted", f->entry.flags & ENTRY_ACCEPTED);
-    output_flag(o, "in_doubt", f->entry.flags & ENTRY_DOUBT);
-    output_flag(o, "absent", f->entry.flags & ENTRY_ABSENT);
-    if (!(f->entry.flags & (ENTRY_REFUSED | ENTRY_REMOVAL_REFUSED))) {
+    output_flag(o, "accepted", e->flags & ENTRY_ACCEPTED);
+    output_flag(o, "in_doubt", e->flags & ENTRY_DOUBT);
+    output_flag(o, "absent", e->flags & ENTRY_ABSENT);
+    if (!(e->flags & (ENTRY_REFUSED | ENTRY_REMOVAL_REFUSED))) {
         output_null(o, "refused");
         return;
     }
     output_open(o, "refused", '{');
-    output_text(o, "message", f->entry.refused);
-    output_flag(o, "removal", !(f->entry.flags & ENTRY_REFUSED));
-    output_time(o, "due_at", f->entry.refused_due_ms);
+    output_text(o, "message", e->refused);
+    output_flag(o, "removal", !(e->flags & ENTRY_REFUSED));
+    output_time(o, "due_at", e->refused_due_ms);
     output_close(o, '}');
 }
 
-/* True where an answer was given: the key is known in this reading, or looking failed. */
-static bool answer_key(struct api_call *c, const struct sync *sync, struct slice key)
+/* *ret_found: anything at all is known of the key. */
+static enum err_code put_record(struct output *o, struct state *s, const struct record_ask *ask,
+                                size_t reading, bool *ret_found, struct err *err)
 {
-    struct output o;
-    struct err err;
-    struct found f = {.key = key, .o = &o, .shows_fields = c->who.role >= ROLE_OPERATOR};
-    output_init(&o);
-    output_open(&o, NULL, '{');
-    output_text(&o, "sync", sync->name);
-    enum err_code rc = put_key(&o, sync, key, &err);
-    rc = rc ? rc : look(c->control, sync, &f, &err);
-    put_entry(&o, &f);
-    output_close(&o, '}');
-    if (!rc && (f.known || f.listed)) {
-        call_answer(c, 200, &o);
-        return true;
+    size_t from = reading ? ask->ends[reading - 1] : 0;
+    struct slice key = slice_of(ask->keys.p + from, ask->ends[reading] - from);
+    struct telling t = {.o = o, .shows_fields = ask->shows_fields};
+    output_open(o, NULL, '{');
+    output_text(o, "sync", ask->sync->name);
+    enum err_code rc = put_key(o, ask->sync, key, err);
+    put_entry(o, &ask->entries[reading]);
+    output_open(o, "history", '[');
+    if (!rc)
+        rc = state_rejected_of_key(s, ask->sync->name, key, put_refusal, &t, err);
+    output_close(o, ']');
+    output_open(o, "sent", '[');
+    if (!rc)
+        rc = history_find(ask->state_dir, s, ask->sync->name, key, put_sent, &t, err);
+    output_close(o, ']');
+    output_close(o, '}');
+    *ret_found = ask->known[reading] || t.listed || t.sent;
+    return rc;
+}
+
+static enum err_code read_record(void *ctx, struct output *o, struct err *err)
+{
+    const struct record_ask *ask = ctx;
+    struct state_options options = {.read_only = true};
+    struct state *s = NULL;
+    bool found = false;
+    enum err_code rc = state_open(ask->state_dir, &options, &s, err);
+    for (size_t i = 0; i < ask->count && !rc && !found; i++) {
+        output_done(o);
+        output_init(o);
+        rc = put_record(o, s, ask, i, &found, err);
     }
-    output_done(&o);
-    if (rc)
-        call_fail(c, &err);
+    state_close(s);
+    if (!rc && !found)
+        rc = err_set(err, ERR_NOTFOUND, "%s knows no such record", ask->sync->name);
+    return rc;
+}
+
+/* ---- asking ---- */
+
+/* Entries may be open, and newer than what a child can read. */
+static enum err_code look(struct control *c, struct record_ask *ask, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    size_t from = 0;
+    for (size_t i = 0; i < ask->count && !rc; from = ask->ends[i++]) {
+        struct slice key = slice_of(ask->keys.p + from, ask->ends[i] - from);
+        rc = state_entry_look(control_state(c), ask->sync->name, key, &ask->entries[i], err);
+        ask->known[i] = !rc;
+        rc = rc == ERR_NOTFOUND ? ERR_OK : rc;
+    }
     return rc;
 }
 
 void answer_record(struct api_call *c)
 {
     const char *name = request_query(&c->target, "sync"), *key = request_query(&c->target, "key");
-    CLEANUP(buf_done) struct buf bytes;
-    size_t ends[RECORD_KEYS_MAX], count, from = 0;
+    struct record_ask ask = {.state_dir = control_project(c->control)->settings.state_dir,
+                             .shows_fields = c->who.role >= ROLE_OPERATOR};
     struct err err;
-    buf_init(&bytes, KEYS_BYTES_MAX);
     if (!name || !key) {
         call_refuse(c, 400, "invalid", "say which record: ?sync=NAME&key=KEY");
         return;
     }
-    const struct sync *sync = call_sync(c, name);
-    if (!sync)
+    ask.sync = call_sync(c, name);
+    if (!ask.sync)
         return;
-    if (record_keys(sync->model, key, &bytes, ends, &count, &err)) {
+    buf_init(&ask.keys, KEYS_BYTES_MAX);
+    if (record_keys(ask.sync->model, key, &ask.keys, ask.ends, &ask.count, &err))
         call_invalid(c, &err);
-        return;
-    }
-    for (size_t i = 0; i < count; from = ends[i++])
-        if (answer_key(c, sync, slice_of(bytes.p + from, ends[i] - from)))
-            return;
-    call_refuse(c, 404, "not_found", "%s knows no such record", sync->name);
+    else if (look(c->control, &ask, &err))
+        call_fail(c, &err);
+    else
+        call_aside(c, read_record, &ask);
+    buf_done(&ask.keys);
 }

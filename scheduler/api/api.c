@@ -6,6 +6,7 @@
 
 #include "protocol/config/listen.h"
 #include "scheduler/api/api_private.h"
+#include "scheduler/api/aside.h"
 #include "scheduler/api/serve.h"
 #include "scheduler/api/socket_file.h"
 #include "scheduler/service/control.h"
@@ -168,6 +169,7 @@ enum err_code api_start(const struct api_options *options, struct api **ret, str
     api->tcp.api = api->unix_socket.api = api;
     api->unix_socket.local = true;
     enum err_code rc = streams_new(api, &api->streams, err);
+    rc = rc ? rc : asides_new(options->base, &api->asides, err);
     rc = rc ? rc : open_tcp(api, err);
     rc = rc ? rc : open_socket_file(api, err);
     if (rc) {
@@ -186,6 +188,7 @@ void api_free(struct api *api)
         socket_file_remove(api->socket_path, api->socket_device, api->socket_inode);
     endpoint_close(&api->tcp);
     endpoint_close(&api->unix_socket);
+    asides_free(api->asides);
     streams_free(api->streams);
     free(api->socket_path);
     free(api);

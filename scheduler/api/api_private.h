@@ -10,6 +10,7 @@
 
 enum { API_URL_BYTES = 320 };
 
+struct asides;
 struct evhttp;
 
 /* A place that is listened at. */
@@ -27,6 +28,7 @@ struct api {
     struct auth auth;
     struct rate rate;
     struct streams *streams;
+    struct asides *asides;
     char url[API_URL_BYTES];
     char *socket_path; /* of the file that is ours */
     uint64_t socket_device, socket_inode;

@@ -23,6 +23,7 @@ const struct route routes[] = {
     {POST, "/api/v1/runs", ACCESS_OPERATOR, answer_runs_start},
     {GET, "/api/v1/runs/{id}", ACCESS_VIEWER, answer_run},
     {GET, "/api/v1/runs/{id}/batches", ACCESS_VIEWER, answer_run_batches},
+    {GET, "/api/v1/runs/{id}/plan", ACCESS_OPERATOR, answer_run_plan},
     {POST, "/api/v1/runs/{id}/cancel", ACCESS_OPERATOR, answer_run_cancel},
     {POST, "/api/v1/runs/{id}/approve", ACCESS_OPERATOR, answer_run_approve},
     {POST, "/api/v1/runs/{id}/reject", ACCESS_OPERATOR, answer_run_reject},

@@ -49,6 +49,8 @@ void answer_run_batches(struct api_call *c);
 void answer_run_cancel(struct api_call *c);
 void answer_run_approve(struct api_call *c);
 void answer_run_reject(struct api_call *c);
+/* answer_plan.c */
+void answer_run_plan(struct api_call *c);
 /* answer_errors.c */
 void answer_errors(struct api_call *c);
 void answer_error_records(struct api_call *c);

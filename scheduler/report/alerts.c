@@ -17,8 +17,11 @@ enum {
     BACKOFF_MAX_MS = 300000,
     BACKOFF_SHIFT_MAX = 9,
     LAST_RUNS = 50, /* looked through for the last that succeeded or failed */
+    MANY = 5,       /* chats and mailboxes get one message for more syncs than these */
     ORIGIN_DIGITS = 8,
 };
+
+static const uint32_t NONE = UINT32_MAX;
 
 /* How a sync stands. */
 struct standing {
@@ -35,8 +38,7 @@ struct channel {
     struct alerts *alerts;
     const struct alert *alert;
     bool busy;
-    size_t standing; /* of the message on its way */
-    unsigned after;  /* what is told once it is taken */
+    uint32_t *after; /* per standing: what is told once the message on its way is taken, or NONE */
     enum alert_on what;
     int64_t next_ms; /* monotonic: nothing is sent before */
     unsigned failures;
@@ -192,53 +194,128 @@ static int64_t backoff_ms(const struct channel *ch, int64_t retry_after_ms)
     return retry_after_ms > ms ? retry_after_ms : ms;
 }
 
+/* The first sync of the message on its way, for the log. */
+static const char *sync_of(const struct channel *ch)
+{
+    const struct alerts *a = ch->alerts;
+    for (size_t i = 0; i < a->standing_count; i++)
+        if (ch->after[i] != NONE)
+            return a->standings[i].sync->name;
+    return "";
+}
+
+static void forget_message(struct channel *ch)
+{
+    ch->busy = false;
+    for (size_t i = 0; i < ch->alerts->standing_count; i++)
+        ch->after[i] = NONE;
+}
+
+static void on_taken(struct channel *ch)
+{
+    struct alerts *a = ch->alerts;
+    size_t count = 0;
+    for (size_t i = 0; i < a->standing_count; i++)
+        count += ch->after[i] != NONE;
+    log_event(a->log, LOG_INFO, "alert_sent", LOG_STR("alert", ch->alert->name),
+              LOG_STR("sync", sync_of(ch)), LOG_STR("what", news_name(ch->what)),
+              LOG_INT("syncs", count));
+    for (size_t i = 0; i < a->standing_count; i++)
+        if (ch->after[i] != NONE)
+            remember(a, &a->standings[i], ch->alert->name, ch->after[i]);
+}
+
 static void on_answer(void *ctx, const struct courier_answer *answer)
 {
     struct channel *ch = ctx;
-    struct alerts *a = ch->alerts;
-    struct standing *s = &a->standings[ch->standing];
-    ch->busy = false;
+    int64_t pause_ms = BETWEEN_MS;
     if (!answer->error) {
         ch->failures = 0;
-        ch->next_ms = clock_mono_ms() + BETWEEN_MS;
-        log_event(a->log, LOG_INFO, "alert_sent", LOG_STR("alert", ch->alert->name),
-                  LOG_STR("sync", s->sync->name), LOG_STR("what", news_name(ch->what)));
-        remember(a, s, ch->alert->name, ch->after);
-        return;
+        on_taken(ch);
+    } else {
+        pause_ms = backoff_ms(ch, answer->retry_after_ms);
+        ch->failures++;
+        log_event(ch->alerts->log, LOG_WARN, "alert_not_sent", LOG_STR("alert", ch->alert->name),
+                  LOG_STR("sync", sync_of(ch)), LOG_STR("what", news_name(ch->what)),
+                  LOG_STR("reason", answer->error), LOG_INT("again_ms", pause_ms));
     }
-    int64_t pause_ms = backoff_ms(ch, answer->retry_after_ms);
-    ch->failures++;
     ch->next_ms = clock_mono_ms() + pause_ms;
-    log_event(a->log, LOG_WARN, "alert_not_sent", LOG_STR("alert", ch->alert->name),
-              LOG_STR("sync", s->sync->name), LOG_STR("what", news_name(ch->what)),
-              LOG_STR("reason", answer->error), LOG_INT("again_ms", pause_ms));
+    forget_message(ch);
 }
 
-static void send_news(struct channel *ch, const struct standing *s, unsigned of)
+static void send_news(struct channel *ch, struct news *news, const struct standing *s)
 {
     struct alerts *a = ch->alerts;
     struct run_record run;
     struct message m;
     struct err err;
-    bool known = s->run[0] && !state_run_get(control_state(a->control), s->run, &run, &err);
-    struct news news = {.what = ch->what,
-                        .of = of,
-                        .sync = s->sync->name,
-                        .run = known ? &run : NULL,
-                        .at_ms = clock_wall_ms(),
-                        .fresh_ms = s->fresh_ms,
-                        .objective_ms = s->sync->freshness_ms,
-                        .origin = a->origin};
-    enum err_code rc = message_make(ch->alert, &news, &m, &err);
+    if (s->run[0] && !state_run_get(control_state(a->control), s->run, &run, &err))
+        news->run = &run;
+    news->what = ch->what;
+    news->sync = s->sync->name;
+    news->at_ms = clock_wall_ms();
+    news->fresh_ms = s->fresh_ms;
+    news->objective_ms = s->sync->freshness_ms;
+    news->origin = a->origin;
+    enum err_code rc = message_make(ch->alert, news, &m, &err);
     if (!rc)
         rc = courier_send(a->courier, &m.parcel, on_answer, ch, &err);
     message_done(&m);
-    ch->busy = !rc;
-    if (rc) {
-        ch->next_ms = clock_mono_ms() + BACKOFF_MAX_MS;
-        log_event(a->log, LOG_WARN, "alert_not_sent", LOG_STR("alert", ch->alert->name),
-                  LOG_STR("reason", err.text));
+    ch->busy = true;
+    if (!rc)
+        return;
+    log_event(a->log, LOG_WARN, "alert_not_sent", LOG_STR("alert", ch->alert->name),
+              LOG_STR("reason", err.text));
+    ch->next_ms = clock_mono_ms() + BACKOFF_MAX_MS;
+    forget_message(ch);
+}
+
+/* What is to be told of this sync next; NONE: nothing is. */
+static uint32_t step_of(struct channel *ch, struct standing *s, unsigned *ret_after,
+                        unsigned *ret_of)
+{
+    unsigned told = told_get(&s->told, ch->alert->name), want = wanted(ch->alert, s);
+    if (told == want)
+        return NONE;
+    unsigned what = next_step(ch->alert, told, want, ret_after, ret_of);
+    if (what)
+        return what;
+    remember(ch->alerts, s, ch->alert->name, *ret_after);
+    return NONE;
+}
+
+/* The names of all syncs of which the same is to be told, where they are many; they go together. */
+static size_t gather(struct channel *ch, const char **names)
+{
+    struct alerts *a = ch->alerts;
+    unsigned after, of;
+    size_t count = 0;
+    for (size_t i = 0; i < a->standing_count; i++)
+        if (step_of(ch, &a->standings[i], &after, &of) == ch->what)
+            names[count++] = a->standings[i].sync->name;
+    if (count <= MANY)
+        return 0;
+    for (size_t i = 0; i < a->standing_count; i++)
+        if (step_of(ch, &a->standings[i], &after, &of) == ch->what)
+            ch->after[i] = after;
+    return count;
+}
+
+/* People are told of many at once; programs, of each. */
+static void send_step(struct channel *ch, size_t at, unsigned after, unsigned of)
+{
+    struct alerts *a = ch->alerts;
+    struct news news = {.of = of};
+    const char **names = NULL;
+    ch->after[at] = after;
+    if (ch->alert->type == ALERT_SLACK || ch->alert->type == ALERT_EMAIL)
+        names = calloc(a->standing_count, sizeof *names);
+    if (names) {
+        news.sync_count = gather(ch, names);
+        news.syncs = names;
     }
+    send_news(ch, &news, &a->standings[at]);
+    free(names);
 }
 
 /* Sends the next message, if there is one and it may go now. */
@@ -247,22 +324,15 @@ static void pump(struct channel *ch)
     struct alerts *a = ch->alerts;
     if (ch->busy || clock_mono_ms() < ch->next_ms)
         return;
-    for (size_t i = 0; i < a->standing_count && !ch->busy; i++) {
+    for (size_t i = 0; i < a->standing_count; i++) {
         size_t at = (ch->turn + i) % a->standing_count;
-        struct standing *s = &a->standings[at];
-        unsigned told = told_get(&s->told, ch->alert->name), of;
-        unsigned want = wanted(ch->alert, s);
-        if (told == want)
+        unsigned after, of;
+        uint32_t what = step_of(ch, &a->standings[at], &after, &of);
+        if (what == NONE)
             continue;
-        unsigned what = next_step(ch->alert, told, want, &ch->after, &of);
-        if (!what) {
-            remember(a, s, ch->alert->name, ch->after);
-            continue;
-        }
         ch->what = (enum alert_on)what;
-        ch->standing = at;
         ch->turn = at + 1;
-        send_news(ch, s, of);
+        send_step(ch, at, after, of);
         return;
     }
 }
@@ -309,6 +379,7 @@ static enum err_code stand(struct alerts *a, const struct sync *sync, struct err
     enum err_code rc = told_load(control_state(a->control), sync->name, &s->told, err);
     if (rc)
         return rc;
+    told_keep(&s->told, control_project(a->control));
     if (!s->told.since_ms) {
         s->told.since_ms = clock_wall_ms();
         rc = told_put(control_state(a->control), sync->name, &s->told, err);
@@ -316,6 +387,17 @@ static enum err_code stand(struct alerts *a, const struct sync *sync, struct err
     if (rc)
         return rc;
     return state_run_list(control_state(a->control), sync->name, LAST_RUNS, take_last, s, err);
+}
+
+static enum err_code open_channel(struct alerts *a, const struct alert *alert, struct err *err)
+{
+    struct channel *ch = &a->channels[a->channel_count++];
+    *ch = (struct channel){.alerts = a, .alert = alert};
+    ch->after = calloc(a->standing_count + 1, sizeof *ch->after);
+    if (!ch->after)
+        return err_set(err, ERR_NOMEM, "no memory for alerts");
+    forget_message(ch);
+    return ERR_OK;
 }
 
 static enum err_code start(struct alerts *a, struct event_base *base, struct err *err)
@@ -327,11 +409,11 @@ static enum err_code start(struct alerts *a, struct event_base *base, struct err
     a->channels = calloc(p->alert_count + 1, sizeof *a->channels);
     if (!a->courier || !a->standings || !a->channels)
         return err_set(err, ERR_NOMEM, "no memory for alerts");
-    for (size_t i = 0; i < p->alert_count; i++)
-        a->channels[a->channel_count++] = (struct channel){.alerts = a, .alert = &p->alerts[i]};
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < p->sync_count && p->alert_count && !rc; i++)
         rc = stand(a, &p->syncs[i], err);
+    for (size_t i = 0; i < p->alert_count && !rc; i++)
+        rc = open_channel(a, &p->alerts[i], err);
     return rc;
 }
 
@@ -358,6 +440,8 @@ void alerts_free(struct alerts *a)
     courier_free(a->courier);
     for (size_t i = 0; i < a->standing_count; i++)
         told_done(&a->standings[i].told);
+    for (size_t i = 0; i < a->channel_count; i++)
+        free(a->channels[i].after);
     free(a->standings);
     free(a->channels);
     free(a);

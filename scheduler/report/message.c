@@ -12,7 +12,13 @@
 #include "protocol/base/random.h"
 #include "protocol/base/utf8.h"
 
-enum { BODY_BYTES_MAX = 64 << 10, TITLE_BYTES = 300, TEXT_BYTES_MAX = 8 << 10, WORDS_MAX = 600 };
+enum {
+    BODY_BYTES_MAX = 64 << 10,
+    TITLE_BYTES = 300,
+    TEXT_BYTES_MAX = 8 << 10,
+    WORDS_MAX = 600,
+    NAMES_MAX = 50
+};
 
 const char *news_name(enum alert_on what)
 {
@@ -35,8 +41,22 @@ const char *news_name(enum alert_on what)
 
 /* ---- words for people ---- */
 
+static void put_title_of_many(const struct news *n, char *out)
+{
+    const char *what = n->what == ALERT_ON_WARNING     ? "had records that were not accepted"
+                       : n->what == ALERT_ON_HELD      ? "have a run that waits for approval"
+                       : n->what == ALERT_ON_LATE      ? "are late"
+                       : n->what == ALERT_ON_RECOVERED ? "have recovered"
+                                                       : "failed";
+    snprintf(out, TITLE_BYTES, "Sluice: %zu syncs %s", n->sync_count, what);
+}
+
 static void put_title(const struct news *n, char *out)
 {
+    if (n->sync_count) {
+        put_title_of_many(n, out);
+        return;
+    }
     const struct run_counts none = {0}, *c = n->run ? &n->run->counts : &none;
     const char *sync = n->sync ? n->sync : "";
     if (!n->sync)
@@ -87,10 +107,23 @@ static enum err_code put_late(struct buf *b, const struct news *n)
         clock_text(n->fresh_ms, when), (n->at_ms - n->fresh_ms) / 1000, n->objective_ms / 1000);
 }
 
+static enum err_code put_names(struct buf *b, const struct news *n)
+{
+    enum err_code rc = ERR_OK;
+    size_t shown = n->sync_count < NAMES_MAX ? n->sync_count : NAMES_MAX;
+    for (size_t i = 0; i < shown && !rc; i++)
+        rc = buf_printf(b, "%s\n", n->syncs[i]);
+    if (!rc && shown < n->sync_count)
+        rc = buf_printf(b, "and %zu more\n", n->sync_count - shown);
+    return rc;
+}
+
 static enum err_code put_detail(struct buf *b, const struct news *n)
 {
     const struct run_record *r = n->run;
     enum err_code rc = ERR_OK;
+    if (n->sync_count)
+        return put_names(b, n);
     if (!n->sync)
         return buf_puts(b, "An alert of this project reaches you. Nothing happened.\n");
     if (n->what == ALERT_ON_LATE)

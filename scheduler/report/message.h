@@ -21,6 +21,8 @@ struct news {
     int64_t fresh_ms;             /* late, recovered: 0: never */
     uint64_t objective_ms;        /* late */
     const char *origin;           /* tells installations apart where one receiver has several */
+    const char *const *syncs;     /* where the same happened to several: all of them */
+    size_t sync_count;            /* 0: to `sync` alone */
 };
 
 /* Owns what its parcel borrows, the alert's own texts aside. */

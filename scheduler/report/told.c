@@ -55,6 +55,24 @@ enum err_code told_set(struct told *t, const char *alert, uint32_t bits, struct 
     return ERR_OK;
 }
 
+static bool has_alert(const struct project *p, const char *alert)
+{
+    for (size_t i = 0; i < p->alert_count; i++)
+        if (strcmp(p->alerts[i].name, alert) == 0)
+            return true;
+    return false;
+}
+
+void told_keep(struct told *t, const struct project *p)
+{
+    for (size_t i = t->count; i-- > 0;) {
+        if (has_alert(p, t->by[i].alert))
+            continue;
+        free(t->by[i].alert);
+        t->by[i] = t->by[--t->count];
+    }
+}
+
 enum err_code told_put(struct state *s, const char *sync, const struct told *t, struct err *err)
 {
     char name[TOLD_NAME_BYTES];

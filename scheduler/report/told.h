@@ -5,6 +5,7 @@
 #ifndef SLUICE_REPORT_TOLD_H
 #define SLUICE_REPORT_TOLD_H
 
+#include "protocol/config/config.h"
 #include "scheduler/state/state.h"
 
 enum { TOLD_MAX = 200 };
@@ -27,6 +28,8 @@ enum err_code told_put(struct state *s, const char *sync, const struct told *t,
                        struct err *err) MUST_CHECK;
 void told_done(struct told *t);
 
+/** Forgets alerts that the project does not have. */
+void told_keep(struct told *t, const struct project *p);
 uint32_t told_get(const struct told *t, const char *alert);
 /** 0 forgets it. Errors: ERR_NOMEM, ERR_FULL past TOLD_MAX. */
 enum err_code told_set(struct told *t, const char *alert, uint32_t bits,

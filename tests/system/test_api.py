@@ -105,17 +105,27 @@ def test_a_run_under_way_rests_while_its_destination_is_paused_and_is_cancelled(
     assert_clean(sink)
 
 
+def run_held(service):
+    """A run that is held, and the sync with it."""
+    run = service.run("s")
+    assert run["status"] == "held", run
+    service.wait(lambda: service.sync("s")["held"], "the sync is held")
+    return run
+
+
 def test_held_runs_are_approved_or_rejected(lab, sink):
     service = serve(lab, sink)
     service.run("s")
     lab.sql("delete from c where id > 100")
-    held = service.run("s")
-    assert held["status"] == "held" and "max_removed" in held["reason"], held
-    service.wait(lambda: service.sync("s")["held"], "the sync is held")
+    held = run_held(service)
+    assert "max_removed" in held["reason"], held
+    plan = service.get(f"/api/v1/runs/{held['id']}/plan?samples=2")
+    assert (plan["records"], plan["added"], len(plan["removed"])) == (ROWS - 100, [], 2)
+    assert plan["removed"][0]["op"] == "delete" and json.loads(plan["removed"][0]["key"])["id"] > 100
     assert lab.command("reject", held["id"]).rc == 0
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
-    again = service.run("s")
-    assert again["status"] == "held"
+    assert refusal(service.get, f"/api/v1/runs/{held['id']}/plan")[0] == 409
+    again = run_held(service)
     done = lab.command("approve", "--json", again["id"])
     assert done.rc == 0 and done.last["removed"] == ROWS - 100, done
     lab.assert_same(sink.state)

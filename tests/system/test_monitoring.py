@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from harness.lab import ROOT
-from harness.metrics import NAME, documented, promtool
+from harness.metrics import NAME, documented, has_promtool, promtool
 
 FOLDER = pathlib.Path(ROOT) / "deploy" / "monitoring"
 KNOWN = documented(pathlib.Path(ROOT) / "scheduler" / "report" / "README.md", "## Metrics") | \
@@ -65,12 +65,17 @@ def test_panels_are_whole_and_do_not_overlap():
     assert {v["name"] for v in DASHBOARD["templating"]["list"]} == {"datasource", "sync", "quota"}
 
 
+needs_promtool = pytest.mark.skipif(not has_promtool(), reason="needs promtool, of Debian's package prometheus")
+
+
+@needs_promtool
 @pytest.mark.parametrize("args", [("check", "rules", "sluice.rules.yaml"), ("test", "rules", "sluice.rules.test.yaml"),
                                   ("check", "config", "prometheus.yaml")], ids=lambda a: " ".join(a[:2]))
 def test_promtool_accepts(args):
     promtool(*args[:2], FOLDER / args[2])
 
 
+@needs_promtool
 def test_promtool_can_read_every_expression_of_the_dashboard(tmp_path):
     rules = [{"record": f"panel:{i}", "expr": e.replace("$__rate_interval", "5m").replace("$__interval", "5m")} for i, e in enumerate(expressions())]
     path = tmp_path / "dashboard.yaml"

@@ -26,6 +26,10 @@ static const char head[] = "sources: {w: {type: postgres, url: postgresql://h/d}
                            "syncs:\n"
                            "  a: {model: m, destination: d, mappings: all, freshness: 1h}\n"
                            "  b: {model: m, destination: d, mappings: all}\n"
+                           "  c: {model: m, destination: d, mappings: all}\n"
+                           "  d: {model: m, destination: d, mappings: all}\n"
+                           "  e: {model: m, destination: d, mappings: all}\n"
+                           "  f: {model: m, destination: d, mappings: all}\n"
                            "alerts:\n";
 
 struct lab {
@@ -341,6 +345,33 @@ static void an_incident_is_opened_and_resolved_under_one_key(void **state)
     teardown(&l);
 }
 
+static void many_syncs_share_a_message_for_people_and_not_for_programs(void **state)
+{
+    (void)state;
+    struct lab l;
+    setup(&l, "  t: {type: slack, url: 'http://127.0.0.1:%d'}\n"
+              "  u: {type: webhook, url: 'http://127.0.0.1:%d', syncs: [a, b]}\n");
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%zu", i);
+        run_ends(&l, id, names[i], RUN_FAILED, 0, 0);
+    }
+    message(&l, 3); /* one for all of them, and one for each of two */
+    size_t together = 0, alone = 0;
+    for (size_t i = 0; i < 3; i++) {
+        together +=
+            strstr(l.messages[i], "*Sluice: 6 syncs failed*\\na\\nb\\nc\\nd\\ne\\nf\\n") != NULL;
+        alone += strstr(l.messages[i], "\"event\":\"failed\",\"alert\":\"u\"") != NULL;
+    }
+    assert_int_equal(together, 1);
+    assert_int_equal(alone, 2);
+    assert_silence(&l);
+    run_ends(&l, "r9", "c", RUN_SUCCESS, 5, 0);
+    assert_has(message(&l, 4), "c has recovered");
+    teardown(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +380,7 @@ int main(void)
         cmocka_unit_test(trouble_of_the_receiver_is_waited_for_and_what_has_passed_is_not_told),
         cmocka_unit_test(a_warning_counts_beyond_its_threshold),
         cmocka_unit_test(holds_and_lateness_are_told_when_they_begin),
+        cmocka_unit_test(many_syncs_share_a_message_for_people_and_not_for_programs),
         cmocka_unit_test(an_incident_is_opened_and_resolved_under_one_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
