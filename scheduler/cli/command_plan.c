@@ -234,6 +234,7 @@ int command_plan(const struct cli_options *opts)
     if (!status)
         status = cli_check_names(opts, p.project);
     if (!status) {
+        log.format = p.project->settings.log_format;
         p.kept_in = p.project->settings.state_dir;
         progress_init(&p.progress);
         enum err_code rc =

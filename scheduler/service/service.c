@@ -79,6 +79,7 @@ static void on_begun(void *ctx, const struct run_record *r)
     /* As of its read: one that was approved takes in nothing that came due since. */
     if (!r->plan)
         schedule_started(c->table, r->sync, r->id, r->started_ms);
+    events_run(c, r, false);
 }
 
 static void on_ask_failed(void *ctx, const struct engine_ask *ask, const struct err *err)

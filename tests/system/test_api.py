@@ -30,15 +30,16 @@ def refusal(call, *args, **options):
     return caught.value.code, json.loads(caught.value.read())["error"]
 
 
+@pytest.mark.core
 def test_a_run_is_asked_for_followed_and_told(lab, sink):
     service = serve(lab, sink)
     run = service.run("s")
     assert (run["status"], run["balance"], run["trigger"]) == ("success", True, "anyone")
     assert run["counts"]["succeeded"] == ROWS
     assert service.get("/api/v1/runs")["runs"][0] == run
+    service.wait(lambda: service.sync("s")["fresh_at"], "the sync is fresh")
     told = service.sync("s")
     assert (told["phase"], told["last_run"], told["counts"]["accepted"]) == ("idle", run, ROWS)
-    assert told["fresh_at"]
     record = service.get("/api/v1/records?sync=s&key=7")
     assert (record["key"], record["accepted"], record["history"]) == ('{"id":7}', True, [])
     assert service.get("/api/v1/destinations")["destinations"][0]["open"]
@@ -103,6 +104,29 @@ def test_a_run_under_way_rests_while_its_destination_is_paused_and_is_cancelled(
     assert service.run("s")["status"] == "success"
     lab.assert_same(sink.state)
     assert_clean(sink)
+
+
+def test_rows_are_adopted_beside_a_scheduler(lab, sink):
+    service = serve(lab, sink)
+    done = lab.command("adopt", "s")
+    assert done.rc == 0 and "success" in done.out, done
+    assert service.sync("s")["counts"]["accepted"] == ROWS and not sink.log
+    done = lab.command("run", "s", "--full")
+    assert done.rc == 0 and "SYNC" in done.out, done
+    lab.assert_same(sink.state)
+
+
+def test_who_follows_a_run_is_told_when_the_scheduler_is_gone(lab, sink):
+    service = serve(lab, sink)
+    sink.hold()
+    follower = lab.start("run")
+    wait_until(lambda: sink.count_held() == 2, 60, "two requests that are not answered")
+    service.running.kill_everything()
+    done = follower.wait()
+    assert done.rc == 69 and "no longer followed" in done.err, done
+    sink.release()
+    assert lab.command("run").rc == 0
+    lab.assert_same(sink.state)
 
 
 def run_held(service):

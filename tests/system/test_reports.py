@@ -6,6 +6,7 @@ import re
 import pytest
 
 from harness.lab import ROOT
+from harness.mailbox import Mailbox
 from harness.metrics import Metrics, documented, fetch
 from harness.receiver import Receiver
 from harness.service import Service
@@ -106,6 +107,32 @@ def test_people_are_told_of_changes_and_of_nothing_twice(lab, sink, receiver):
     service.ask("POST", f"/api/v1/runs/{service.get('/api/v1/syncs/s')['last_run']['id']}/approve", {})
     service.wait(lambda: told() == ["failed", "recovered", "held", "recovered"], "its end is told")
     assert str(receiver.server_port) not in service.running.err().replace(service.url, "")
+
+
+def test_a_reload_takes_other_alerts_and_mail_has_every_letter(lab, sink, receiver):
+    box = Mailbox()
+    lab.customers(5)
+    name = "kunden_nach_größe_und_straße_sehr_lang_nach_übersee_über_alles_📦"
+    mail = {"type": "email", "smtp": f"smtp://127.0.0.1:{box.port}", "from": "sluice@example.org", "to": "ana@example.org"}
+    lab.project({"m": {"sql": SQL}}, {"hook": {"url": sink.url}}, {name: {"model": "m", "destination": "hook"}}, LISTEN)
+    sink.behave = lambda q: refuse(401, "ungültig")
+    service = Service(lab)
+    try:
+        service.ask("POST", "/api/v1/runs", {"syncs": [name]})
+        run_ended(service)
+        lab.write(json.dumps({"alerts": {"mail": mail}}), "alerts.yaml")
+        service.ask("POST", "/api/v1/reload", {})
+        service.wait(lambda: len(box.envelopes) == 1, "the new alert tells how the sync stands")
+        (first,) = box.mails()
+        assert first["Subject"] == f"Sluice: {name} failed" and "ungültig" in first.get_content() and not first.defects
+        assert max(len(line) for line in box.envelopes[0].content.decode("ascii").splitlines()) <= 78
+        service.wait(lambda: "alert_sent" in service.running.err(), "the service knows that it is told")
+        sink.behave = None
+        service.ask("POST", "/api/v1/runs", {"syncs": [name]})
+        service.wait(lambda: len(box.envelopes) == 2, "the recovery is told")
+        assert box.mails()[1]["Subject"] == f"Sluice: {name} has recovered"
+    finally:
+        box.close()
 
 
 def test_runs_are_logged_in_the_warehouse(lab, sink):
