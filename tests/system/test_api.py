@@ -30,15 +30,16 @@ def refusal(call, *args, **options):
     return caught.value.code, json.loads(caught.value.read())["error"]
 
 
+@pytest.mark.core
 def test_a_run_is_asked_for_followed_and_told(lab, sink):
     service = serve(lab, sink)
     run = service.run("s")
     assert (run["status"], run["balance"], run["trigger"]) == ("success", True, "anyone")
     assert run["counts"]["succeeded"] == ROWS
     assert service.get("/api/v1/runs")["runs"][0] == run
+    service.wait(lambda: service.sync("s")["fresh_at"], "the sync is fresh")
     told = service.sync("s")
     assert (told["phase"], told["last_run"], told["counts"]["accepted"]) == ("idle", run, ROWS)
-    assert told["fresh_at"]
     record = service.get("/api/v1/records?sync=s&key=7")
     assert (record["key"], record["accepted"], record["history"]) == ('{"id":7}', True, [])
     assert service.get("/api/v1/destinations")["destinations"][0]["open"]
@@ -103,6 +104,29 @@ def test_a_run_under_way_rests_while_its_destination_is_paused_and_is_cancelled(
     assert service.run("s")["status"] == "success"
     lab.assert_same(sink.state)
     assert_clean(sink)
+
+
+def test_rows_are_adopted_beside_a_scheduler(lab, sink):
+    service = serve(lab, sink)
+    done = lab.command("adopt", "s")
+    assert done.rc == 0 and "success" in done.out, done
+    assert service.sync("s")["counts"]["accepted"] == ROWS and not sink.log
+    done = lab.command("run", "s", "--full")
+    assert done.rc == 0 and "SYNC" in done.out, done
+    lab.assert_same(sink.state)
+
+
+def test_who_follows_a_run_is_told_when_the_scheduler_is_gone(lab, sink):
+    service = serve(lab, sink)
+    sink.hold()
+    follower = lab.start("run")
+    wait_until(lambda: sink.count_held() == 2, 60, "two requests that are not answered")
+    service.running.kill_everything()
+    done = follower.wait()
+    assert done.rc == 69 and "no longer followed" in done.err, done
+    sink.release()
+    assert lab.command("run").rc == 0
+    lab.assert_same(sink.state)
 
 
 def run_held(service):
@@ -221,3 +245,19 @@ def test_events_tell_a_run_from_its_beginning_to_its_end(lab, sink):
     told = [one for one in told if one.get("id") == run]
     assert told[0]["status"] in ("reading", "planned") and told[-1]["status"] == "success"
     assert told[-1] == service.get(f"/api/v1/runs/{run}")
+
+
+def test_the_request_of_a_record_is_shown_with_what_came_of_it(lab, sink):
+    sink.behave = lambda q: record_errors((q.ids.index(7), "no such plan", False)) if 7 in q.ids else None
+    service = serve(lab, sink)
+    assert service.run("s")["status"] == "warning"
+    shown = service.get("/api/v1/records/request?sync=s&key=7")
+    assert shown["verdict"] == "rejected" and "no such plan" in shown["message"]
+    request = shown["requests"][-1]
+    assert request["url"] == sink.url and [r["key"]["id"] for r in request["body"]["records"]] == [7]
+    assert request["body"]["batch"] == shown["batch"]
+    assert service.get("/api/v1/records/request?sync=s&key=8")["verdict"] == "accepted"
+    assert refusal(service.get, f"/api/v1/records/request?sync=s&key={ROWS + 1}")[0] == 404
+    assert refusal(service.get, "/api/v1/records/request?sync=s")[0] == 400
+    sent, = service.get("/api/v1/records?sync=s&key=7")["sent"]
+    assert (sent["verdict"], sent["fields"]["id"]) == ("rejected", 7)
