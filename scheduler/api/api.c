@@ -166,6 +166,8 @@ enum err_code api_start(const struct api_options *options, struct api **ret, str
     if (!api)
         return err_set(err, ERR_NOMEM, "api: no memory");
     api->options = *options;
+    if (options->worker_program)
+        api->options.worker_program = api->worker_program = strdup(options->worker_program);
     api->tcp.api = api->unix_socket.api = api;
     api->unix_socket.local = true;
     enum err_code rc = streams_new(api, &api->streams, err);
@@ -190,6 +192,7 @@ void api_free(struct api *api)
     endpoint_close(&api->unix_socket);
     asides_free(api->asides);
     streams_free(api->streams);
+    free(api->worker_program);
     free(api->socket_path);
     free(api);
 }

@@ -26,6 +26,7 @@ struct api_options {
     /** Appends what GET /metrics answers, in Prometheus' text form; NULL: there is no such page. */
     enum err_code (*metrics)(void *ctx, struct buf *out, struct err *err);
     void *metrics_ctx;
+    const char *worker_program; /* renders requests that are shown; copied; NULL: none are */
 };
 
 /**

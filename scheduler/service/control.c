@@ -142,6 +142,8 @@ static enum err_code reject(struct control *c, const struct control_actor *who, 
         rc = state_run_get(c->state, run, &r, err);
     if (rc)
         return rc;
+    if (r.status == RUN_HELD)
+        return ERR_OK; /* told when it has ended */
     control_note_run(c, &r);
     schedule_ran(c->table, r.sync, run, SCHEDULE_RAN_CANCELLED, clock_wall_ms());
     events_run(c, &r, true);

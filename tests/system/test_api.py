@@ -254,3 +254,19 @@ def test_events_tell_a_run_from_its_beginning_to_its_end(lab, sink):
     told = [one for one in told if one.get("id") == run]
     assert told[0]["status"] in ("reading", "planned") and told[-1]["status"] == "success"
     assert told[-1] == service.get(f"/api/v1/runs/{run}")
+
+
+def test_the_request_of_a_record_is_shown_with_what_came_of_it(lab, sink):
+    sink.behave = lambda q: record_errors((q.ids.index(7), "no such plan", False)) if 7 in q.ids else None
+    service = serve(lab, sink)
+    assert service.run("s")["status"] == "warning"
+    shown = service.get("/api/v1/records/request?sync=s&key=7")
+    assert shown["verdict"] == "rejected" and "no such plan" in shown["message"]
+    request = shown["requests"][-1]
+    assert request["url"] == sink.url and [r["key"]["id"] for r in request["body"]["records"]] == [7]
+    assert request["body"]["batch"] == shown["batch"]
+    assert service.get("/api/v1/records/request?sync=s&key=8")["verdict"] == "accepted"
+    assert refusal(service.get, f"/api/v1/records/request?sync=s&key={ROWS + 1}")[0] == 404
+    assert refusal(service.get, "/api/v1/records/request?sync=s")[0] == 400
+    sent, = service.get("/api/v1/records?sync=s&key=7")["sent"]
+    assert (sent["verdict"], sent["fields"]["id"]) == ("rejected", 7)

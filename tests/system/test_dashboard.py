@@ -340,6 +340,9 @@ def test_what_happened_to_one_record(lab, serve, browser):
     browser.press('{"id":7}', "tbody")
     browser.wait_text("refused", "[aria-label=Result]")
     assert HOSTILE in browser.text("[aria-label=Result]") and browser.count("img") == 0
+    browser.press("Request")
+    browser.wait_text(f"POST {serve.sink.url}", ".history")
+    assert '"id": 7' in browser.text(".history") and '"id": 8' not in browser.text(".history")
     browser.write("#search", "8" + Keys.ENTER)
     browser.wait_text("accepted", "[aria-label=Result]")
     browser.expected += ["api/v1/records"]  # the console tells of every 404
