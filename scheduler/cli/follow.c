@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { RETRY_MS = 500 };
+
 struct followed {
     char id[STATE_RUN_ID_MAX + 1];
     char sync[STATE_NAME_MAX + 1];
@@ -176,15 +178,19 @@ static int status_of(const struct follow *f)
     return f->rejects ? EXIT_REJECTS : EXIT_OK;
 }
 
-/* A stream that breaks off is begun anew, as long as there is a scheduler. */
+/* A stream that breaks off, or has no place now, is begun anew, as long as there is a scheduler. */
 static int follow_all(struct follow *f)
 {
+    static const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     struct err err;
-    enum err_code rc = ERR_OK;
     while (f->over < f->count) {
-        rc = remote_events(f->project, on_event, f, &err);
+        enum err_code rc = remote_events(f->project, on_event, f, &err);
         if (rc && !remote_is_running(f->project))
             break;
+        if (rc)
+            look(f, NULL);
+        if (rc && f->over < f->count)
+            nanosleep(&pause, NULL);
     }
     if (f->over == f->count)
         return status_of(f);

@@ -209,6 +209,15 @@ def test_what_strangers_could_reach_needs_tokens(lab, sink):
     assert done.rc == 78 and "settings.tokens" in done.text
 
 
+def test_an_address_that_is_taken_is_said(lab, sink):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        lab.simple(sink, settings={"listen": "127.0.0.1:%d" % other.getsockname()[1]})
+        done = lab.start(program="sluice-scheduler").wait()
+    assert done.rc == 69 and "settings.listen" in done.err and "in use" in done.err, done
+
+
 def test_without_a_scheduler_commands_say_how_to_start_one(lab, sink):
     lab.simple(sink)
     for command in (["pause", "s"], ["resume", "s"], ["cancel", "r"], ["reject", "r"], ["reload"]):

@@ -10,7 +10,7 @@ from harness.mailbox import Mailbox
 from harness.metrics import Metrics, documented, fetch
 from harness.receiver import Receiver
 from harness.service import Service
-from harness.sink import refuse, wait_until
+from harness.sink import Answer, refuse, wait_until
 
 SQL = "select id, email, amount from c"
 README = pathlib.Path(ROOT) / "scheduler" / "report" / "README.md"
@@ -71,6 +71,58 @@ def test_metrics_tell_of_runs_and_survive_a_restart(lab, sink):
     now = read(service)
     assert now.get("sluice_runs_total", sync="s", status="warning") + now.get("sluice_runs_total", sync="s", status="success") == 2
     assert now.get("sluice_records_total", sync="s", verdict="succeeded") == 59
+
+
+def test_counters_never_fall_while_runs_come_and_go(lab, sink):
+    lab.customers(200)
+    project(lab, sink, schedule={"every": "1s"})
+    service = Service(lab)
+    counters, changed, before = re.compile(r"_(total|count|sum|bucket)$"), 0, {}
+
+    def scrape():
+        nonlocal changed, before
+        samples = {key: value for key, value in read(service).samples.items() if counters.search(key[0])}
+        fallen = [(key, before[key], value) for key, value in samples.items() if value < before.get(key, 0)]
+        assert not fallen, fallen
+        if samples[("sluice_rows_total", frozenset({("sync", "s")}))] != before.get(("sluice_rows_total", frozenset({("sync", "s")}))):
+            changed += 1
+            lab.sql(f"update c set amount = amount + 1 where id = {changed}")
+        before = samples
+        return changed >= 8
+    service.wait(scrape, "eight scrapes that saw other numbers")
+
+
+def test_a_backlog_behind_a_limit_asks_for_no_more_workers(lab, sink):
+    lab.customers(5000)
+    project(lab, sink, destination={"rate_limits": [{"requests": 3, "per": "10m"}], "concurrency": 500})
+    service = Service(lab)
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    service.wait(lambda: len(sink.log) == 3 and read(service).get("sluice_in_flight_batches", quota="hook") == 0, "the limit is used up")
+    service.wait(lambda: read(service).get("sluice_queue_batches", quota="hook", state="queued") > 64, "a backlog")
+    now = read(service)
+    assert now.get("sluice_limit_used", quota="hook", limit="requests per 10m") == 3
+    assert now.get("sluice_runnable_batches", quota="hook") == 0 and now.get("sluice_desired_workers") == 1
+
+
+def test_throttled_time_adds_up(lab, sink):
+    lab.customers(40)
+    project(lab, sink)
+    sink.behave = lambda q: Answer(429, headers={"Retry-After": "1"}) if len(sink.log) < 4 else None
+    service = Service(lab)
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    seen = []
+
+    def seconds():
+        seen.append(read(service).get("sluice_throttled_seconds_total", quota="hook"))
+        return seen[-1]
+    service.wait(lambda: seconds() > 0, "throttled time")
+    run_ended(service)
+    service.wait(lambda: read(service).get("sluice_throttled", quota="hook") == 0, "the end of it")
+    total = seconds()
+    assert seen == sorted(seen) and 0.5 < total < 60
+    service.stop()
+    service.start()
+    assert abs(seconds() - total) < 0.001
 
 
 def test_people_are_told_of_changes_and_of_nothing_twice(lab, sink, receiver):
