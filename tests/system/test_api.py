@@ -146,6 +146,7 @@ def test_held_runs_are_approved_or_rejected(lab, sink):
     assert "max_removed" in held["reason"], held
     plan = service.get(f"/api/v1/runs/{held['id']}/plan?samples=2")
     assert (plan["records"], plan["added"], len(plan["removed"])) == (ROWS - 100, [], 2)
+    assert plan["removed"][0]["before"]["id"] == json.loads(plan["removed"][0]["key"])["id"]
     assert plan["removed"][0]["op"] == "delete" and json.loads(plan["removed"][0]["key"])["id"] > 100
     assert lab.command("reject", held["id"]).rc == 0
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
@@ -261,6 +262,7 @@ def test_the_request_of_a_record_is_shown_with_what_came_of_it(lab, sink):
     sink.behave = lambda q: record_errors((q.ids.index(7), "no such plan", False)) if 7 in q.ids else None
     service = serve(lab, sink)
     assert service.run("s")["status"] == "warning"
+    wait_until(lambda: service.get("/api/v1/records?sync=s&key=7")["sent"], 60, "the run's history is kept")
     shown = service.get("/api/v1/records/request?sync=s&key=7")
     assert shown["verdict"] == "rejected" and "no such plan" in shown["message"]
     request = shown["requests"][-1]
