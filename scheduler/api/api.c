@@ -100,8 +100,8 @@ static enum err_code bind_tcp(const struct listen_address *at, int *ret_fd, stru
     freeaddrinfo(list);
     if (*ret_fd >= 0)
         return ERR_OK;
-    err_errno(err, why, "listen: %s port %s cannot be listened at", at->host, port);
-    return err->code = why == EADDRINUSE ? ERR_BUSY : ERR_CONFIG;
+    err_errno(err, why, "settings.listen: %s port %s cannot be listened at", at->host, port);
+    return err->code = ERR_UNREACHABLE;
 }
 
 static void name_url(struct api *api, const struct listen_address *at, int fd)

@@ -31,7 +31,8 @@ struct api_options {
 
 /**
  * Listens at once. options is copied; what it points to stays the caller's. A socket file that
- * nobody answers at is replaced. Errors: ERR_BUSY (address or socket in use), ERR_CONFIG, ERR_IO.
+ * nobody answers at is replaced. Errors: ERR_UNREACHABLE (the address cannot be listened at),
+ * ERR_BUSY (somebody answers at the socket), ERR_CONFIG, ERR_IO.
  */
 enum err_code api_start(const struct api_options *options, struct api **ret,
                         struct err *err) MUST_CHECK;

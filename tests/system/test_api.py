@@ -51,6 +51,7 @@ def test_refused_records_are_grouped_found_and_tried_again(lab, sink):
     sink.behave = lambda q: record_errors(*((i, "no such mailbox", False) for i, r in enumerate(q.records) if r["key"]["id"] % 40 == 0))
     service = serve(lab, sink)
     assert service.run("s")["status"] == "warning"
+    service.wait(lambda: service.sync("s")["fresh_at"], "the run is put away")
     group, = service.get("/api/v1/errors?sync=s")["groups"]
     assert (group["kind"], group["message"], group["count"]) == ("rejected", "no such mailbox", ROWS // 40)
     records = service.get("/api/v1/errors/records?limit=3")
@@ -145,6 +146,7 @@ def test_held_runs_are_approved_or_rejected(lab, sink):
     assert "max_removed" in held["reason"], held
     plan = service.get(f"/api/v1/runs/{held['id']}/plan?samples=2")
     assert (plan["records"], plan["added"], len(plan["removed"])) == (ROWS - 100, [], 2)
+    assert plan["removed"][0]["before"]["id"] == json.loads(plan["removed"][0]["key"])["id"]
     assert plan["removed"][0]["op"] == "delete" and json.loads(plan["removed"][0]["key"])["id"] > 100
     assert lab.command("reject", held["id"]).rc == 0
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
@@ -208,6 +210,15 @@ def test_what_strangers_could_reach_needs_tokens(lab, sink):
     assert done.rc == 78 and "settings.tokens" in done.text
 
 
+def test_an_address_that_is_taken_is_said(lab, sink):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        lab.simple(sink, settings={"listen": "127.0.0.1:%d" % other.getsockname()[1]})
+        done = lab.start(program="sluice-scheduler").wait()
+    assert done.rc == 69 and "settings.listen" in done.err and "in use" in done.err, done
+
+
 def test_without_a_scheduler_commands_say_how_to_start_one(lab, sink):
     lab.simple(sink)
     for command in (["pause", "s"], ["resume", "s"], ["cancel", "r"], ["reject", "r"], ["reload"]):
@@ -251,6 +262,7 @@ def test_the_request_of_a_record_is_shown_with_what_came_of_it(lab, sink):
     sink.behave = lambda q: record_errors((q.ids.index(7), "no such plan", False)) if 7 in q.ids else None
     service = serve(lab, sink)
     assert service.run("s")["status"] == "warning"
+    wait_until(lambda: service.get("/api/v1/records?sync=s&key=7")["sent"], 60, "the run's history is kept")
     shown = service.get("/api/v1/records/request?sync=s&key=7")
     assert shown["verdict"] == "rejected" and "no such plan" in shown["message"]
     request = shown["requests"][-1]

@@ -183,6 +183,8 @@ def test_a_plan_is_looked_at_before_it_is_sent(lab, serve, browser):
     browser.press("Plan", "main")
     browser.wait_text("Planned, to be looked at")
     assert "20 added, 0 changed, 0 removed of 20 rows read" in browser.text(".held") and not serve.sink.log
+    browser.wait_text("To add", "[aria-label='Samples of the plan']")
+    assert '{"id":1}' in browser.text("[aria-label='Samples of the plan']")
     assert not service.sync("s")["held"], "a plan stands in no schedule's way"
     browser.press("Approve", "main")
     browser.press("Approve and send", "dialog")
