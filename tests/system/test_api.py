@@ -51,6 +51,7 @@ def test_refused_records_are_grouped_found_and_tried_again(lab, sink):
     sink.behave = lambda q: record_errors(*((i, "no such mailbox", False) for i, r in enumerate(q.records) if r["key"]["id"] % 40 == 0))
     service = serve(lab, sink)
     assert service.run("s")["status"] == "warning"
+    service.wait(lambda: service.sync("s")["fresh_at"], "the run is put away")
     group, = service.get("/api/v1/errors?sync=s")["groups"]
     assert (group["kind"], group["message"], group["count"]) == ("rejected", "no such mailbox", ROWS // 40)
     records = service.get("/api/v1/errors/records?limit=3")
