@@ -211,6 +211,24 @@ def test_runs_are_logged_in_the_warehouse(lab, sink):
     assert "it's no good" in lab.sql("select message from sluice.sluice_rejected")[0][0]
 
 
+def test_a_kill_loses_no_report_and_doubles_none(lab, sink):
+    lab.customers(30)
+    project(lab, sink, settings={"warehouse_log": {"source": "warehouse"}}, schedule={"every": "1s"})
+    service = Service(lab)
+    for _ in range(2):
+        run_ended(service, 2)
+        service.running.kill_everything()
+        service.start()
+    service.ask("POST", "/api/v1/syncs/s/pause", {})
+    service.wait(lambda: service.get("/api/v1/syncs/s")["phase"] == "idle", "the last run's end")
+    known = [r for r in service.get("/api/v1/runs?limit=1000")["runs"] if r["ended_at"]]
+    wait_until(lambda: lab.sql("select count(*), count(distinct run) from sluice.sluice_runs") == [(len(known), len(known))], 60, "all runs in the warehouse")
+    now = read(service)
+    assert sum(now.get("sluice_runs_total", sync="s", status=s) for s in ("success", "warning", "failed", "cancelled", "superseded")) == len(known)
+    assert now.get("sluice_rows_total", sync="s") == sum(r["counts"]["rows"] for r in known)
+    assert now.get("sluice_records_total", sync="s", verdict="succeeded") == sum(r["counts"]["succeeded"] for r in known) == 30
+
+
 def test_logs_of_the_service_and_its_workers_are_json(lab, sink):
     lab.customers(30)
     project(lab, sink, schedule={"every": "1s"}, destination={"bearer": "${TOKEN}"})
