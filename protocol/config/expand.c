@@ -48,8 +48,41 @@ static struct slice without_newline(struct slice s)
     return s;
 }
 
-static void put_file(struct expansion *x, const char *path)
+static bool is_variable(const char *name)
 {
+    if (!isalpha((unsigned char)*name) && *name != '_')
+        return false;
+    while (isalnum((unsigned char)*name) || *name == '_')
+        name++;
+    return !*name;
+}
+
+/* $NAME/rest: in the folder that the environment names, such as systemd's $CREDENTIALS_DIRECTORY.
+ */
+static const char *file_path(struct expansion *x, const char *path)
+{
+    if (*path != '$')
+        return path;
+    size_t n = strcspn(path, "/");
+    char *name = reader_str(x->rd, slice_of(path + 1, n - 1));
+    const char *folder = name && is_variable(name) ? getenv(name) : NULL;
+    if (folder && *folder && path[n])
+        return reader_printf(x->rd, "%s%s", folder, path + n);
+    x->node->broken = true;
+    if (name && !x->rd->may_be_missing)
+        mistake(
+            x->rd, x->node->at,
+            "${file:%s}: the environment variable %s names no folder: set it, or write the path "
+            "itself",
+            path, name);
+    return NULL;
+}
+
+static void put_file(struct expansion *x, const char *written)
+{
+    const char *path = file_path(x, written);
+    if (!path)
+        return;
     struct buf bytes CLEANUP(buf_done);
     buf_init(&bytes, SECRET_FILE_BYTES);
     struct err err;
@@ -84,15 +117,6 @@ static void put_variable(struct expansion *x, const char *name, const char *fall
                     "the environment variable %s is not set: set it, or write ${%s:-default}", name,
                     name);
     }
-}
-
-static bool is_variable(const char *name)
-{
-    if (!isalpha((unsigned char)*name) && *name != '_')
-        return false;
-    while (isalnum((unsigned char)*name) || *name == '_')
-        name++;
-    return !*name;
 }
 
 /* inside: what stands between ${ and }, a copy that may be cut up. */

@@ -13,6 +13,7 @@ enum { SAMPLES_DEFAULT = 5 };
 struct plan_ask {
     struct run_record run;
     const struct sync *sync; /* NULL: no longer in the project */
+    const char *state_dir;
     char path[PATH_MAX];
     uint64_t samples;
 };
@@ -25,10 +26,8 @@ static void put_samples(struct output *o, const struct plan *p, enum record_clas
         output_open(o, NULL, '{');
         output_text(o, "op", record_op_name(s->op));
         output_text(o, "key", s->key);
-        if (s->fields)
-            output_raw(o, "fields", s->fields);
-        else
-            output_null(o, "fields");
+        output_raw(o, "before", s->before ? s->before : "null");
+        output_raw(o, "fields", s->fields ? s->fields : "null");
         output_close(o, '}');
     }
     output_close(o, ']');
@@ -49,6 +48,17 @@ static void put_plan(struct output *o, const struct plan_ask *ask, const struct 
     output_close(o, '}');
 }
 
+static enum err_code look_back(const struct plan_ask *ask, struct plan *plan, struct err *err)
+{
+    struct state_options options = {.read_only = true};
+    struct state *s = NULL;
+    enum err_code rc = state_open(ask->state_dir, &options, &s, err);
+    if (!rc)
+        rc = plan_look_back(plan, ask->state_dir, s, ask->run.sync, err);
+    state_close(s);
+    return rc;
+}
+
 /* In a child: a spool may be long. */
 static enum err_code read_plan(void *ctx, struct output *o, struct err *err)
 {
@@ -58,6 +68,8 @@ static enum err_code read_plan(void *ctx, struct output *o, struct err *err)
     if (!base)
         return err_set(err, ERR_NOMEM, "no memory");
     enum err_code rc = plan_read(base, ask->path, ask->sync, (size_t)ask->samples, &plan, err);
+    if (!rc)
+        rc = look_back(ask, &plan, err);
     if (!rc)
         put_plan(o, ask, &plan);
     plan_done(&plan);
@@ -83,6 +95,7 @@ void answer_run_plan(struct api_call *c)
         return;
     }
     ask.sync = project_sync(p, ask.run.sync);
+    ask.state_dir = p->settings.state_dir;
     snprintf(ask.path, sizeof ask.path, "%s/%s", p->settings.state_dir, ask.run.spool);
     call_aside(c, read_plan, &ask);
 }

@@ -100,8 +100,8 @@ static enum err_code bind_tcp(const struct listen_address *at, int *ret_fd, stru
     freeaddrinfo(list);
     if (*ret_fd >= 0)
         return ERR_OK;
-    err_errno(err, why, "listen: %s port %s cannot be listened at", at->host, port);
-    return err->code = why == EADDRINUSE ? ERR_BUSY : ERR_CONFIG;
+    err_errno(err, why, "settings.listen: %s port %s cannot be listened at", at->host, port);
+    return err->code = ERR_UNREACHABLE;
 }
 
 static void name_url(struct api *api, const struct listen_address *at, int fd)
@@ -166,6 +166,8 @@ enum err_code api_start(const struct api_options *options, struct api **ret, str
     if (!api)
         return err_set(err, ERR_NOMEM, "api: no memory");
     api->options = *options;
+    if (options->worker_program)
+        api->options.worker_program = api->worker_program = strdup(options->worker_program);
     api->tcp.api = api->unix_socket.api = api;
     api->unix_socket.local = true;
     enum err_code rc = streams_new(api, &api->streams, err);
@@ -190,6 +192,7 @@ void api_free(struct api *api)
     endpoint_close(&api->unix_socket);
     asides_free(api->asides);
     streams_free(api->streams);
+    free(api->worker_program);
     free(api->socket_path);
     free(api);
 }

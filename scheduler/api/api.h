@@ -26,11 +26,13 @@ struct api_options {
     /** Appends what GET /metrics answers, in Prometheus' text form; NULL: there is no such page. */
     enum err_code (*metrics)(void *ctx, struct buf *out, struct err *err);
     void *metrics_ctx;
+    const char *worker_program; /* renders requests that are shown; copied; NULL: none are */
 };
 
 /**
  * Listens at once. options is copied; what it points to stays the caller's. A socket file that
- * nobody answers at is replaced. Errors: ERR_BUSY (address or socket in use), ERR_CONFIG, ERR_IO.
+ * nobody answers at is replaced. Errors: ERR_UNREACHABLE (the address cannot be listened at),
+ * ERR_BUSY (somebody answers at the socket), ERR_CONFIG, ERR_IO.
  */
 enum err_code api_start(const struct api_options *options, struct api **ret,
                         struct err *err) MUST_CHECK;

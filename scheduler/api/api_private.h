@@ -30,6 +30,7 @@ struct api {
     struct streams *streams;
     struct asides *asides;
     char url[API_URL_BYTES];
+    char *worker_program;
     char *socket_path; /* of the file that is ours */
     uint64_t socket_device, socket_inode;
 };

@@ -3,6 +3,7 @@
 #include "scheduler/api/api_private.h"
 
 #include <errno.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NICE = 10, READ_BYTES = 64 << 10 };
+enum { NICE = 10, READ_BYTES = 64 << 10, CLIENT_BYTES = 4096 };
 
 struct job {
     struct asides *all;
@@ -113,6 +114,22 @@ static void answer(struct api_call *c, struct buf *bytes)
     call_answer(c, 200, &o);
 }
 
+/* evhttp reads nothing between a request and its answer, and would not see that the client left.
+ * What comes meanwhile is kept for it, up to a limit. */
+static void watch_client(struct evhttp_connection *connection, bool on)
+{
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
+    bufferevent_data_cb reads, writes;
+    bufferevent_event_cb events;
+    void *arg;
+    bufferevent_setwatermark(bev, EV_READ, 0, on ? CLIENT_BYTES : 0);
+    if (!on)
+        return;
+    bufferevent_getcb(bev, &reads, &writes, &events, &arg);
+    bufferevent_setcb(bev, NULL, writes, events, arg);
+    bufferevent_enable(bev, EV_READ);
+}
+
 static void finish(struct job *j)
 {
     struct api_call c = {.api = j->api, .req = j->req, .method = j->method};
@@ -120,6 +137,7 @@ static void finish(struct job *j)
     int fd = event_get_fd(j->readable);
     j->bytes = (struct buf){0};
     evhttp_connection_set_closecb(j->connection, NULL, NULL);
+    watch_client(j->connection, false);
     job_end(j);
     close(fd);
     answer(&c, &bytes);
@@ -178,6 +196,7 @@ static bool job_start(struct job *j, struct api_call *c, const int pipe_fds[2], 
     j->connection = evhttp_request_get_connection(c->req);
     buf_init(&j->bytes, ASIDE_BYTES_MAX);
     evhttp_connection_set_closecb(j->connection, on_close, j);
+    watch_client(j->connection, true);
     return true;
 }
 

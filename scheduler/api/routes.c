@@ -30,6 +30,7 @@ const struct route routes[] = {
     {GET, "/api/v1/errors", ACCESS_VIEWER, answer_errors},
     {GET, "/api/v1/errors/records", ACCESS_VIEWER, answer_error_records},
     {GET, "/api/v1/records", ACCESS_VIEWER, answer_record},
+    {GET, "/api/v1/records/request", ACCESS_OPERATOR, answer_request},
     {GET, "/api/v1/destinations", ACCESS_VIEWER, answer_destinations},
     {POST, "/api/v1/destinations/{name}/pause", ACCESS_OPERATOR, answer_destination_pause},
     {POST, "/api/v1/destinations/{name}/resume", ACCESS_OPERATOR, answer_destination_resume},

@@ -56,6 +56,8 @@ void answer_errors(struct api_call *c);
 void answer_error_records(struct api_call *c);
 /* answer_record.c */
 void answer_record(struct api_call *c);
+/* answer_request.c */
+void answer_request(struct api_call *c);
 /* answer_destinations.c */
 void answer_destinations(struct api_call *c);
 void answer_destination_pause(struct api_call *c);

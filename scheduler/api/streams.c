@@ -21,7 +21,7 @@ struct streams {
     struct api *api;
     struct event *keep_alive;
     size_t count;
-    struct client clients[STREAMS_MAX];
+    struct client clients[2 * STREAMS_MAX];
 };
 
 /* ---- clients ---- */
@@ -126,6 +126,15 @@ static void on_event(void *ctx, const struct control_event *ev)
 
 /* ---- subscribing ---- */
 
+/* People's streams do not take the places of commands', nor the other way round. */
+static size_t count_of(const struct streams *e, bool local)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < e->count; i++)
+        count += (e->clients[i].who.kind == CALLER_LOCAL) == local;
+    return count;
+}
+
 /* The loop's own timeouts are for requests: a stream is quiet for long, and its client says nothing
  * more. */
 static void set_limits(struct evhttp_connection *connection)
@@ -146,7 +155,7 @@ void answer_events(struct api_call *c)
         call_answer_empty(c, 200);
         return;
     }
-    if (e->count == STREAMS_MAX) {
+    if (count_of(e, c->local) == STREAMS_MAX) {
         evhttp_remove_header(evhttp_request_get_output_headers(c->req), "Content-Type");
         call_header(c, "Retry-After", "10");
         call_refuse(c, 503, "full", "%d event streams are open, more are not allowed", STREAMS_MAX);

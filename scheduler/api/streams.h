@@ -15,7 +15,7 @@ struct api;
 struct streams;
 
 enum {
-    STREAMS_MAX = 50,
+    STREAMS_MAX = 50,               /* over TCP, and as many through the unix socket */
     STREAMS_BUFFER_MAX = 256 << 10, /* bytes not read by a client */
     STREAMS_KEEP_ALIVE_S = 15,
 };

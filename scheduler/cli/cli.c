@@ -1,14 +1,11 @@
 #include "scheduler/cli/cli.h"
+#include "scheduler/cli/options.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { WORKERS_OPTION_MAX = 64, LIMIT_OPTION_MAX = 1000000 };
 
 static const struct command commands[] = {
     {"init", "[DIR]", "write a project folder for a table and a connector",
@@ -115,44 +112,21 @@ static const struct command commands[] = {
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"
      "their keys, fields, modes and maximums, and what a repeat after a crash does.\n",
      "d", 0, 2, command_connectors},
+    {"completion", "bash|zsh|fish", "print what makes a shell complete sluice's command lines",
+     "bash: source <(sluice completion bash), or into "
+     "/usr/share/bash-completion/completions/sluice\n"
+     "zsh:  into a file _sluice in a folder of $fpath\n"
+     "fish: into ~/.config/fish/completions/sluice.fish\n"
+     "Completes commands, options, and the names of syncs, runs, destinations and connectors.\n",
+     "", 1, 1, command_completion},
     {"version", "", "print the version", "", "", 0, 0, command_version},
 };
 
-static const struct {
-    char letter;
-    const char *text;
-} option_help[] = {
-    {'f', "      --full           send every row again; removals are handled as always\n"},
-    {'w',
-     "      --workers N      worker processes to start (default: one per processor, at most 4)\n"},
-    {'J', "      --log-format F   text or json (default: settings.log_format)\n"},
-    {'k', "      --key TEXT       only records whose key contains TEXT, e.g. '\"id\":42'\n"},
-    {'m', "      --message TEXT   only records whose message contains TEXT\n"},
-    {'r', "      --run RUN        only records of this run\n"},
-    {'d', "      --markdown       everything about all that are built in, as Markdown\n"},
-    {'D', "      --destination NAME  a destination, instead of a sync or beside it\n"},
-    {'R', "      --role ROLE      viewer (default), operator or admin\n"},
-    {'o', "  -o, --output FILE    keep the plan and write its name to FILE\n"},
-    {'l', "      --limit N        at most N rows (default 20)\n"},
-    {'U',
-     "      --url URL        the database, postgresql://…, or the name of an environment variable\n"
-     "                       that holds it (default: WAREHOUSE_URL)\n"},
-    {'T', "      --table NAME     the table to sync, schema.table\n"},
-    {'Q', "      --query SQL      the query to sync, instead of a table\n"},
-    {'N', "      --connector NAME where to: see sluice connectors\n"},
-    {'O', "      --object NAME    which of the connector's objects\n"},
-    {'P',
-     "      --primary-key COLUMN[,…]  columns that tell rows apart (default: the table's key)\n"},
-    {'I', "      --identify-by FIELD  destination field that names a record there\n"},
-    {'M', "      --map COLUMN=FIELD  map this column to this field; may be repeated\n"},
-    {'E', "      --export FILE    write them to a file that ends in .csv, .ndjson or .jsonl (-: to "
-          "output)\n"},
-    {'X', "      --connect        also look whether everything outside is there\n"},
-    {'Y', "      --sync SYNC      only in this sync; may be repeated\n"},
-    {'Z', "      --replace        import over the state that is there, which is lost\n"},
-    {'S',
-     "      --set NAME=VALUE  an option of the connector that is no secret; may be repeated\n"},
-};
+const struct command *cli_commands(size_t *ret_count)
+{
+    *ret_count = ARRAY_LEN(commands);
+    return commands;
+}
 
 /* The width to give printf for a column of 11: … is one place wide, but three bytes. */
 static int padded(const char *arguments)
@@ -175,15 +149,10 @@ static void print_usage(FILE *out)
 
 static void print_help(const struct command *c)
 {
-    printf("Usage: sluice %s [OPTION…]%s%s\n\n%c%s.\n%s%s\nOptions:\n"
-           "  -C, --directory DIR  the project folder (default: the current one)\n"
-           "      --json           one JSON object per line on standard output\n"
-           "      --help           this text\n",
-           c->name, *c->arguments ? " " : "", c->arguments, toupper((unsigned char)*c->summary),
+    printf("Usage: sluice %s [OPTION…]%s%s\n\n%c%s.\n%s%s\nOptions:\n", c->name,
+           *c->arguments ? " " : "", c->arguments, toupper((unsigned char)*c->summary),
            c->summary + 1, *c->help ? "\n" : "", c->help);
-    for (size_t i = 0; i < ARRAY_LEN(option_help); i++)
-        if (strchr(c->options, option_help[i].letter))
-            fputs(option_help[i].text, stdout);
+    cli_print_options(c);
 }
 
 /* Prints what is wrong and where help is; returns the exit status. */
@@ -199,164 +168,18 @@ static int usage_error(const char *command, const char *fmt, ...)
     return EXIT_USAGE;
 }
 
-static bool parse_number(const char *text, uint32_t max, uint32_t *ret)
-{
-    char *end;
-    errno = 0;
-    unsigned long n = strtoul(text, &end, 10);
-    if (errno || *end || end == text || *text == '-' || n == 0 || n > max)
-        return false;
-    *ret = (uint32_t)n;
-    return true;
-}
-
-enum { OPT_JSON = 256, OPT_HELP };
-
-static const struct option long_options[] = {
-    {"directory", required_argument, NULL, 'C'},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"help", no_argument, NULL, OPT_HELP},
-    {"full", no_argument, NULL, 'f'},
-    {"workers", required_argument, NULL, 'w'},
-    {"log-format", required_argument, NULL, 'J'},
-    {"key", required_argument, NULL, 'k'},
-    {"message", required_argument, NULL, 'm'},
-    {"run", required_argument, NULL, 'r'},
-    {"output", required_argument, NULL, 'o'},
-    {"limit", required_argument, NULL, 'l'},
-    {"markdown", no_argument, NULL, 'd'},
-    {"destination", required_argument, NULL, 'D'},
-    {"role", required_argument, NULL, 'R'},
-    {"url", required_argument, NULL, 'U'},
-    {"table", required_argument, NULL, 'T'},
-    {"query", required_argument, NULL, 'Q'},
-    {"connector", required_argument, NULL, 'N'},
-    {"object", required_argument, NULL, 'O'},
-    {"primary-key", required_argument, NULL, 'P'},
-    {"identify-by", required_argument, NULL, 'I'},
-    {"map", required_argument, NULL, 'M'},
-    {"set", required_argument, NULL, 'S'},
-    {"connect", no_argument, NULL, 'X'},
-    {"export", required_argument, NULL, 'E'},
-    {"sync", required_argument, NULL, 'Y'},
-    {"replace", no_argument, NULL, 'Z'},
-    {NULL, 0, NULL, 0},
-};
-
-static bool add_to(struct cli_list *list, const char *value)
-{
-    if (list->count == CLI_LIST_MAX)
-        return false;
-    list->items[list->count++] = value;
-    return true;
-}
-
-/* Where the text of an option goes that takes one as it is; NULL: it does not. */
-static const char **text_of(int letter, struct cli_options *o)
-{
-    switch (letter) {
-    case 'C':
-        return &o->dir;
-    case 'k':
-        return &o->key;
-    case 'm':
-        return &o->message;
-    case 'r':
-        return &o->run;
-    case 'J':
-        return &o->log_format;
-    case 'o':
-        return &o->output;
-    case 'D':
-        return &o->destination;
-    case 'R':
-        return &o->role;
-    case 'U':
-        return &o->url;
-    case 'T':
-        return &o->table;
-    case 'Q':
-        return &o->query;
-    case 'N':
-        return &o->connector;
-    case 'O':
-        return &o->object;
-    case 'P':
-        return &o->primary_key;
-    case 'I':
-        return &o->identify_by;
-    case 'E':
-        return &o->export_to;
-    default:
-        return NULL;
-    }
-}
-
-/* Sets one option; returns false when its value is no good. */
-static bool take_option(int letter, struct cli_options *o)
-{
-    const char **text = text_of(letter, o);
-    if (text) {
-        *text = optarg;
-        return true;
-    }
-    switch (letter) {
-    case OPT_JSON:
-        return o->json = true;
-    case 'f':
-        return o->full = true;
-    case 'd':
-        return o->markdown = true;
-    case 'w':
-        return parse_number(optarg, WORKERS_OPTION_MAX, &o->workers);
-    case 'l':
-        o->limit_set = true;
-        return parse_number(optarg, LIMIT_OPTION_MAX, &o->limit);
-    case 'M':
-        return add_to(&o->maps, optarg);
-    case 'X':
-        return o->connect = true;
-    case 'Z':
-        return o->replace = true;
-    case 'Y':
-        return add_to(&o->syncs, optarg);
-    case 'S':
-        return add_to(&o->sets, optarg);
-    default:
-        return false;
-    }
-}
-
-/* The value of the option was refused. */
-static int bad_value(const char *command, int letter, const char *name)
-{
-    if (letter != 'w' && letter != 'l')
-        return usage_error(command, "--%s can be given %d times at most", name, CLI_LIST_MAX);
-    return usage_error(command, "--%s wants a whole number from 1 to %d, not %s", name,
-                       letter == 'w' ? WORKERS_OPTION_MAX : LIMIT_OPTION_MAX, optarg);
-}
-
 static int run_command(const struct command *c, struct cli_options o, int argc, char **argv)
 {
-    int letter;
-    int index = 0;
-    opterr = 0;
-    while ((letter = getopt_long(argc, argv, ":C:o:", long_options, &index)) != -1) {
-        if (letter == OPT_HELP) {
-            print_help(c);
-            return EXIT_OK;
-        }
-        if (letter == '?')
-            return usage_error(c->name, "%s has no option %s", c->name, argv[optind - 1]);
-        if (letter < 256 && letter != 'C' && letter != ':' && !strchr(c->options, letter))
-            return usage_error(c->name, "%s has no option --%s", c->name, long_options[index].name);
-        if (letter == ':')
-            return usage_error(c->name, "%s needs a value", argv[optind - 1]);
-        if (!take_option(letter, &o))
-            return bad_value(c->name, letter, long_options[index].name);
+    char text[512];
+    switch (cli_parse(c, argc, argv, &o, text, sizeof text)) {
+    case CLI_HELP:
+        print_help(c);
+        return EXIT_OK;
+    case CLI_MISTAKE:
+        return usage_error(c->name, "%s", text);
+    case CLI_PARSED:
+        break;
     }
-    o.names = (const char *const *)argv + optind;
-    o.name_count = (size_t)(argc - optind);
     if (o.name_count < c->names_min)
         return usage_error(c->name, "%s needs a %s", c->name, c->arguments);
     if (o.name_count > c->names_max)

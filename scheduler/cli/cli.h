@@ -74,6 +74,9 @@ struct command {
     int (*run)(const struct cli_options *opts);
 };
 
+/** The table of commands, as help lists them. */
+const struct command *cli_commands(size_t *ret_count);
+
 /** Parses the command line and runs the subcommand; returns the exit status. */
 int cli_main(int argc, char **argv);
 
@@ -106,6 +109,7 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
 int cli_session_end(struct cli_session *session, struct engine *engine);
 
 int command_forget(const struct cli_options *opts);
+int command_completion(const struct cli_options *opts);
 int command_state(const struct cli_options *opts);
 int command_init(const struct cli_options *opts);
 int command_check(const struct cli_options *opts);

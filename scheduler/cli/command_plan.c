@@ -4,13 +4,16 @@
  * state that is thrown away; with -o in the state itself, and the file names it by the digest of
  * all it would send. */
 #include "scheduler/cli/cli.h"
+#include "scheduler/cli/follow.h"
 #include "scheduler/cli/plan_print.h"
 #include "scheduler/cli/progress.h"
+#include "scheduler/cli/remote.h"
 #include "scheduler/plan/plan.h"
 #include "scheduler/run/engine.h"
 #include "scheduler/run/workers.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <ftw.h>
 #include <jansson.h>
 #include <limits.h>
@@ -30,6 +33,8 @@ struct planning {
     bool draws;
     json_t *file;        /* what -o writes; NULL */
     const char *kept_in; /* the state directory itself: history is there */
+    struct event_base *base;
+    struct state *state; /* that the plans are in */
     bool failed, held;
 };
 
@@ -98,8 +103,7 @@ static enum err_code note_in_file(struct planning *p, const struct run_record *r
     return ERR_OK;
 }
 
-static enum err_code show(struct planning *p, struct engine *e, const struct run_record *r,
-                          struct err *err)
+static enum err_code show(struct planning *p, const struct run_record *r, struct err *err)
 {
     char path[PATH_MAX], worker[PATH_MAX];
     struct plan plan;
@@ -114,9 +118,9 @@ static enum err_code show(struct planning *p, struct engine *e, const struct run
     if (rc)
         return rc;
     size_t samples = p->opts->limit_set ? p->opts->limit : PLAN_SHOWN;
-    rc = plan_read(engine_base(e), path, s.sync, samples, &plan, err);
+    rc = plan_read(p->base, path, s.sync, samples, &plan, err);
     if (!rc)
-        rc = plan_look_back(&plan, p->kept_in, engine_state(e), r->sync, err);
+        rc = plan_look_back(&plan, p->kept_in, p->state, r->sync, err);
     s.worker_program = worker;
     s.project_dir = p->project->dir;
     s.would_hold = strncmp(r->reason, "planned to be looked at", 23) != 0;
@@ -128,6 +132,14 @@ static enum err_code show(struct planning *p, struct engine *e, const struct run
     else if (!rc)
         rc = plan_show_text(&s, err);
     plan_done(&plan);
+    return rc;
+}
+
+static enum err_code show_all(struct planning *p, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < p->count && !rc; i++)
+        rc = show(p, &p->records[i], err);
     return rc;
 }
 
@@ -180,8 +192,11 @@ static enum err_code make_plans(struct planning *p, const struct log *log, struc
     if (!rc)
         rc = engine_loop(e, err);
     progress_clear(&p->progress);
-    for (size_t i = 0; i < p->count && !rc; i++)
-        rc = show(p, e, &p->records[i], err);
+    if (!rc) {
+        p->base = engine_base(e);
+        p->state = engine_state(e);
+        rc = show_all(p, err);
+    }
     engine_free(e);
     return rc;
 }
@@ -199,12 +214,47 @@ static enum err_code write_file(const struct planning *p, struct err *err)
     return ERR_OK;
 }
 
+/* What was told of them is less than what is kept. */
+static enum err_code read_records(struct planning *p, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < p->count && !rc; i++)
+        rc = state_run_get(p->state, p->records[i].id, &p->records[i], err);
+    return rc;
+}
+
+static void on_planned(void *ctx, const struct run_record *r)
+{
+    on_run(ctx, r, false);
+}
+
+/* The scheduler that runs plans, and keeps what it planned; its files say what. */
+static enum err_code plan_remotely(struct planning *p, struct err *err)
+{
+    struct state_options o = {.read_only = true};
+    if (follow_plans(p->opts, p->project, on_planned, p) != EXIT_OK)
+        return err_set(err, ERR_STOPPED, "no plan was made");
+    enum err_code rc = state_open(p->project->settings.state_dir, &o, &p->state, err);
+    p->base = event_base_new();
+    if (!rc && !p->base)
+        rc = err_set(err, ERR_NOMEM, "no memory for a plan");
+    if (!rc)
+        rc = read_records(p, err);
+    if (!rc)
+        rc = show_all(p, err);
+    state_close(p->state);
+    if (p->base)
+        event_base_free(p->base);
+    return rc;
+}
+
 static enum err_code plan_into_file(struct planning *p, const struct log *log, struct err *err)
 {
     p->file = json_pack("{s:i, s:[]}", "sluice_plan", PLAN_VERSION, "runs");
     if (!p->file)
         return err_set(err, ERR_NOMEM, "no memory for the plan's file");
-    enum err_code rc = make_plans(p, log, err);
+    enum err_code rc =
+        remote_is_running(p->project) ? plan_remotely(p, err) : make_plans(p, log, err);
     if (!rc)
         rc = write_file(p, err);
     if (!rc && !p->opts->json)
@@ -234,6 +284,7 @@ int command_plan(const struct cli_options *opts)
     if (!status)
         status = cli_check_names(opts, p.project);
     if (!status) {
+        log.format = p.project->settings.log_format;
         p.kept_in = p.project->settings.state_dir;
         progress_init(&p.progress);
         enum err_code rc =
@@ -293,21 +344,28 @@ static enum err_code check_planned(const struct project *p, struct event_base *b
     return rc;
 }
 
-static enum err_code apply_runs(const struct cli_options *opts, const struct project *project,
+static enum err_code take_run(json_t *run, const char **ret_id, const char **ret_digest,
+                              struct err *err)
+{
+    *ret_id = json_string_value(json_object_get(run, "run"));
+    *ret_digest = json_string_value(json_object_get(run, "digest"));
+    return *ret_id && *ret_digest && strlen(*ret_id) <= STATE_RUN_ID_MAX
+               ? ERR_OK
+               : err_set(err, ERR_USAGE, "the plan is damaged: plan again");
+}
+
+static enum err_code apply_here(const struct cli_options *opts, const struct project *project,
                                 json_t *runs, int *ret_status, struct err *err)
 {
     struct cli_session *session = NULL;
     struct engine *e = NULL;
     enum err_code rc = cli_session_new(opts, project, &session, &e, err);
     for (size_t i = 0; i < json_array_size(runs) && !rc; i++) {
-        json_t *run = json_array_get(runs, i);
-        const char *id = json_string_value(json_object_get(run, "run"));
-        const char *digest = json_string_value(json_object_get(run, "digest"));
+        const char *id, *digest;
         struct engine_ask a = {.approve = true};
-        if (!id || !digest || strlen(id) > STATE_RUN_ID_MAX) {
-            rc = err_set(err, ERR_USAGE, "the plan is damaged: plan again");
+        rc = take_run(json_array_get(runs, i), &id, &digest, err);
+        if (rc)
             break;
-        }
         snprintf(a.run, sizeof a.run, "%s", id);
         snprintf(a.trigger, sizeof a.trigger, "apply");
         rc = check_planned(project, engine_base(e), engine_state(e), id, digest, err);
@@ -318,6 +376,47 @@ static enum err_code apply_runs(const struct cli_options *opts, const struct pro
         rc = engine_loop(e, err);
     *ret_status = cli_session_end(session, e);
     return rc;
+}
+
+static enum err_code check_all(const struct project *project, json_t *runs, const char **ids,
+                               struct err *err)
+{
+    struct state_options o = {.read_only = true};
+    struct state *state = NULL;
+    struct event_base *base = event_base_new();
+    enum err_code rc = base ? state_open(project->settings.state_dir, &o, &state, err)
+                            : err_set(err, ERR_NOMEM, "no memory for a plan");
+    for (size_t i = 0; i < json_array_size(runs) && !rc; i++) {
+        const char *digest;
+        rc = take_run(json_array_get(runs, i), &ids[i], &digest, err);
+        if (!rc)
+            rc = check_planned(project, base, state, ids[i], digest, err);
+    }
+    state_close(state);
+    if (base)
+        event_base_free(base);
+    return rc;
+}
+
+/* By the scheduler that runs. */
+static enum err_code apply_remotely(const struct cli_options *opts, const struct project *project,
+                                    json_t *runs, int *ret_status, struct err *err)
+{
+    size_t n = json_array_size(runs);
+    const char **ids = calloc(n + 1, sizeof *ids);
+    enum err_code rc =
+        ids ? check_all(project, runs, ids, err) : err_set(err, ERR_NOMEM, "no memory for a plan");
+    if (!rc)
+        *ret_status = follow_approvals(opts, project, ids, n);
+    free(ids);
+    return rc;
+}
+
+static enum err_code apply_runs(const struct cli_options *opts, const struct project *project,
+                                json_t *runs, int *ret_status, struct err *err)
+{
+    return remote_is_running(project) ? apply_remotely(opts, project, runs, ret_status, err)
+                                      : apply_here(opts, project, runs, ret_status, err);
 }
 
 int command_apply(const struct cli_options *opts)

@@ -134,8 +134,10 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
     c->s = (struct session){.json = opts->json,
                             .draws = isatty(STDERR_FILENO) != 0,
                             .colour = isatty(STDOUT_FILENO) != 0};
-    c->log = (struct log){
-        .program = "sluice", .level = c->s.draws ? LOG_WARN : LOG_INFO, .fd = STDERR_FILENO};
+    c->log = (struct log){.program = "sluice",
+                          .level = c->s.draws ? LOG_WARN : LOG_INFO,
+                          .fd = STDERR_FILENO,
+                          .format = project->settings.log_format};
     progress_init(&c->s.progress);
     c->o = (struct engine_options){
         .project = project,

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { RETRY_MS = 500 };
+
 struct followed {
     char id[STATE_RUN_ID_MAX + 1];
     char sync[STATE_NAME_MAX + 1];
@@ -23,6 +25,8 @@ struct follow {
     size_t over;
     bool head; /* the table's head is printed */
     bool held, failed, rejects;
+    void (*on_run)(void *ctx, const struct run_record *r); /* NULL: they are printed */
+    void *ctx;
 };
 
 /* ---- a run as the API tells it ---- */
@@ -88,6 +92,7 @@ static void read_run(const json_t *j, struct run_record *r)
     text_of(j, "reason", r->reason, sizeof r->reason);
     text_of(j, "warning", r->warning, sizeof r->warning);
     text_of(j, "status", status, sizeof status);
+    r->plan = json_is_true(json_object_get(j, "plan"));
     for (int i = RUN_READING; i <= RUN_SUPERSEDED; i++)
         if (strcmp(status, run_status_name((enum run_status)i)) == 0)
             r->status = (enum run_status)i;
@@ -104,6 +109,10 @@ static void show(struct follow *f, const struct run_record *r)
     f->held |= r->status == RUN_HELD;
     f->failed |= r->status == RUN_FAILED || r->status == RUN_CANCELLED;
     f->rejects |= c->rejected + c->failed + c->invalid != 0;
+    if (f->on_run) {
+        f->on_run(f->ctx, r);
+        return;
+    }
     if (f->opts->json) {
         print_run_json(r);
         return;
@@ -176,15 +185,19 @@ static int status_of(const struct follow *f)
     return f->rejects ? EXIT_REJECTS : EXIT_OK;
 }
 
-/* A stream that breaks off is begun anew, as long as there is a scheduler. */
+/* A stream that breaks off, or has no place now, is begun anew, as long as there is a scheduler. */
 static int follow_all(struct follow *f)
 {
+    static const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
     struct err err;
-    enum err_code rc = ERR_OK;
     while (f->over < f->count) {
-        rc = remote_events(f->project, on_event, f, &err);
+        enum err_code rc = remote_events(f->project, on_event, f, &err);
         if (rc && !remote_is_running(f->project))
             break;
+        if (rc)
+            look(f, NULL);
+        if (rc && f->over < f->count)
+            nanosleep(&pause, NULL);
     }
     if (f->over == f->count)
         return status_of(f);
@@ -207,7 +220,7 @@ static bool add_run(struct follow *f, const json_t *started)
 
 /* ---- asking ---- */
 
-static json_t *run_body(const struct cli_options *opts)
+static json_t *run_body(const struct cli_options *opts, bool plan)
 {
     json_t *body = json_object(), *syncs = json_array();
     for (size_t i = 0; i < opts->name_count; i++)
@@ -219,41 +232,77 @@ static json_t *run_body(const struct cli_options *opts)
         json_object_set_new(body, "full", json_true());
     if (opts->adopt)
         json_object_set_new(body, "adopt", json_true());
+    if (plan)
+        json_object_set_new(body, "plan", json_true());
     return body;
+}
+
+static void tell_who(const struct follow *f)
+{
+    if (!f->opts->json)
+        fprintf(stderr, "sluice: the scheduler that runs carries it out\n");
+}
+
+static int ask_and_follow(struct follow *f, bool plan)
+{
+    struct err err;
+    json_t *body = run_body(f->opts, plan), *answer = NULL, *one;
+    size_t i;
+    enum err_code rc = remote_post(f->project, "/api/v1/runs", body, &answer, &err);
+    json_decref(body);
+    if (!rc)
+        json_array_foreach(json_object_get(answer, "started"), i, one) if (!add_run(f, one)) rc =
+            err_set(&err, ERR_NOMEM, "no memory");
+    if (!rc)
+        tell_who(f);
+    int status = rc ? cli_fail(&err) : follow_all(f);
+    json_decref(answer);
+    free(f->runs);
+    return status;
 }
 
 int follow_runs(const struct cli_options *opts, const struct project *project)
 {
     struct follow f = {.opts = opts, .project = project};
-    struct err err;
-    json_t *body = run_body(opts), *answer = NULL, *one;
-    size_t i;
-    enum err_code rc = remote_post(project, "/api/v1/runs", body, &answer, &err);
-    json_decref(body);
-    if (!rc)
-        json_array_foreach(json_object_get(answer, "started"), i, one) if (!add_run(&f, one)) rc =
-            err_set(&err, ERR_NOMEM, "no memory");
-    if (!rc && !opts->json)
-        fprintf(stderr, "sluice: the scheduler that runs carries it out\n");
-    int status = rc ? cli_fail(&err) : follow_all(&f);
+    return ask_and_follow(&f, false);
+}
+
+int follow_plans(const struct cli_options *opts, const struct project *project,
+                 void (*on_run)(void *ctx, const struct run_record *r), void *ctx)
+{
+    struct follow f = {.opts = opts, .project = project, .on_run = on_run, .ctx = ctx};
+    int status = ask_and_follow(&f, true);
+    return status == EXIT_HELD ? EXIT_OK : status; /* which is what a plan is */
+}
+
+static enum err_code approve(struct follow *f, const char *run, struct err *err)
+{
+    char path[REMOTE_PATH_MAX];
+    json_t *answer = NULL;
+    enum err_code rc = remote_post(f->project, remote_path(path, "/api/v1/runs/", run, "/approve"),
+                                   NULL, &answer, err);
+    if (!rc && !add_run(f, answer))
+        rc = err_set(err, ERR_NOMEM, "no memory");
     json_decref(answer);
+    return rc;
+}
+
+int follow_approvals(const struct cli_options *opts, const struct project *project,
+                     const char *const *runs, size_t count)
+{
+    struct follow f = {.opts = opts, .project = project};
+    struct err err;
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = approve(&f, runs[i], &err);
+    if (!rc)
+        tell_who(&f);
+    int status = rc ? cli_fail(&err) : follow_all(&f);
     free(f.runs);
     return status;
 }
 
 int follow_approval(const struct cli_options *opts, const struct project *project)
 {
-    struct follow f = {.opts = opts, .project = project};
-    struct err err;
-    char path[REMOTE_PATH_MAX];
-    json_t *answer = NULL;
-    enum err_code rc =
-        remote_post(project, remote_path(path, "/api/v1/runs/", opts->names[0], "/approve"), NULL,
-                    &answer, &err);
-    if (!rc && !add_run(&f, answer))
-        rc = err_set(&err, ERR_NOMEM, "no memory");
-    int status = rc ? cli_fail(&err) : follow_all(&f);
-    json_decref(answer);
-    free(f.runs);
-    return status;
+    return follow_approvals(opts, project, opts->names, 1);
 }

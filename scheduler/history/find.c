@@ -142,8 +142,12 @@ static bool find_in_frame(struct finding *f, const struct frame *frame)
             return true;
         if (!slice_eq(e.key, f->key))
             continue;
-        struct history_hit hit = {
-            .run = f->run, .batch = frame->number, .ordinal = i, .class = e.class, .op = e.op};
+        struct history_hit hit = {.run = f->run,
+                                  .batch = frame->number,
+                                  .ordinal = i,
+                                  .class = e.class,
+                                  .op = e.op,
+                                  .payload = frame->payload};
         judge(f, &hit);
         read_fields(f, frame, &hit);
         if (!f->cb(f->ctx, &hit))

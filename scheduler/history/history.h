@@ -60,6 +60,7 @@ struct history_hit {
     enum history_verdict verdict;
     struct slice message; /* the destination's words; empty when it was accepted */
     struct slice fields;  /* JSON object of what was sent; empty: none, or too long */
+    struct slice payload; /* the planned batch, sealed */
 };
 /** Borrowed for the call; returns false to stop. */
 typedef bool (*history_cb)(void *ctx, const struct history_hit *hit);

@@ -22,7 +22,7 @@ enum err_code alerts_new(struct event_base *base, struct control *c, const struc
 void alerts_free(struct alerts *a);
 /** A run ended or is held. Accepts NULL, as the next does. */
 void alerts_run(struct alerts *a, const struct run_record *r);
-/** Looks at every sync; about once a second. */
+/** Looks at every sync; twice a second. */
 void alerts_turn(struct alerts *a);
 
 #endif

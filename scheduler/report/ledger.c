@@ -64,6 +64,12 @@ static void add_run(struct ledger *l, const struct run_record *r)
     snprintf(l->last_run, sizeof l->last_run, "%s", r->id);
 }
 
+void ledger_count(struct ledger *l, const struct run_record *r)
+{
+    if (run_status_ended(r->status) && r->ended_ms > l->last_ended_ms)
+        add_run(l, r);
+}
+
 /* ---- packing ---- */
 
 static void pack_histogram(struct pack *k, const struct histogram *h)

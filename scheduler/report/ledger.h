@@ -28,6 +28,9 @@ enum err_code ledger_get(struct state *s, const char *sync, struct ledger *ret,
 enum err_code ledger_add(struct state *s, const struct run_record *r, struct err *err) MUST_CHECK;
 /** Adds the sync's runs that ended after the last one that is in. */
 enum err_code ledger_catch_up(struct state *s, const char *sync, struct err *err) MUST_CHECK;
+/** Adds a run that has ended to the totals at hand, for showing; one that is in them changes
+ * nothing. */
+void ledger_count(struct ledger *l, const struct run_record *r);
 /** Adds what a run under way has counted so far, for showing. */
 void ledger_show(struct ledger *l, const struct run_counts *counts);
 

@@ -13,10 +13,10 @@
 #include "scheduler/report/samples.h"
 #include "scheduler/report/warehouse.h"
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 500 }; /* as often as Redis says how things stand */
 
-/* How long a quota was throttled when it was last looked at; of the project's destinations, in
- * their order. */
+/* For how long a quota had been throttled when it was last looked at; of the project's
+ * destinations, in their order. */
 struct throttled {
     char *quota; /* NULL: another destination stands for the quota */
     int64_t for_ms;
@@ -55,6 +55,14 @@ static bool is_watched(const struct report *r, const char *quota)
     return false;
 }
 
+static int64_t throttled_for(const struct report *r, const struct destination *d)
+{
+    struct control_quota_view view;
+    if (control_quota_look(r->opts.control, d, &view) || !view.open)
+        return 0;
+    return view.now.throttled_for_ms;
+}
+
 static enum err_code throttled_follow(struct report *r, struct err *err)
 {
     const struct project *p = control_project(r->opts.control);
@@ -64,39 +72,32 @@ static enum err_code throttled_follow(struct report *r, struct err *err)
         return err_set(err, ERR_NOMEM, "no memory for reports");
     for (size_t i = 0; i < p->destination_count; i++) {
         bool known = is_watched(r, p->destinations[i].quota);
-        r->throttled[i].quota = known ? NULL : strdup(p->destinations[i].quota);
+        r->throttled[i] = (struct throttled){
+            .quota = known ? NULL : strdup(p->destinations[i].quota),
+            .for_ms = throttled_for(r, &p->destinations[i]), /* that much is in state */
+        };
         r->throttled_count++;
     }
     return ERR_OK;
 }
 
-/* A period is over when it is shorter than it was: its length goes into state. */
+/* Adds what has passed since the last look; a period that is shorter than it was is another one. */
 static void throttled_take(struct report *r, struct throttled *t, int64_t for_ms)
 {
     struct err err;
-    if (t->for_ms > for_ms &&
-        throttle_add(control_state(r->opts.control), t->quota, (uint64_t)t->for_ms, &err))
-        complain(r, "throttled_time_not_kept", &err);
+    int64_t passed_ms = for_ms >= t->for_ms ? for_ms - t->for_ms : for_ms;
     t->for_ms = for_ms;
+    if (passed_ms > 0 &&
+        throttle_add(control_state(r->opts.control), t->quota, (uint64_t)passed_ms, &err))
+        complain(r, "throttled_time_not_kept", &err);
 }
 
 static void throttled_look(struct report *r)
 {
     const struct project *p = control_project(r->opts.control);
-    for (size_t i = 0; i < r->throttled_count && i < p->destination_count; i++) {
-        struct control_quota_view view;
-        if (!r->throttled[i].quota ||
-            control_quota_look(r->opts.control, &p->destinations[i], &view))
-            continue;
-        throttled_take(r, &r->throttled[i], view.open ? view.now.throttled_for_ms : 0);
-    }
-}
-
-static void throttled_end(struct report *r)
-{
-    for (size_t i = 0; i < r->throttled_count; i++)
+    for (size_t i = 0; i < r->throttled_count && i < p->destination_count; i++)
         if (r->throttled[i].quota)
-            throttled_take(r, &r->throttled[i], 0);
+            throttled_take(r, &r->throttled[i], throttled_for(r, &p->destinations[i]));
 }
 
 /* ---- events ---- */
@@ -173,7 +174,6 @@ void report_free(struct report *r)
     control_unlisten(r->opts.control, on_event, r);
     warehouse_free(r->warehouse);
     alerts_free(r->alerts);
-    throttled_end(r);
     throttled_drop(r);
     if (r->tick)
         event_free(r->tick);
@@ -184,7 +184,6 @@ void report_reload(struct report *r)
 {
     struct err err;
     struct alerts *alerts;
-    throttled_end(r);
     if (throttled_follow(r, &err) || catch_up(r, &err))
         complain(r, "report_not_reloaded", &err);
     alerts_free(r->alerts); /* it reads the old project */

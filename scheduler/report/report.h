@@ -1,7 +1,7 @@
 /*
  * What the service reports while it runs: totals for metrics, alerts, and logs in the warehouse.
  *
- * Hears the control's events and looks at it once a second. Nothing here is waited for by a run,
+ * Hears the control's events and looks at it twice a second. Nothing here is waited for by a run,
  * and no trouble of a receiver reaches one. The loop's thread.
  */
 #ifndef SLUICE_REPORT_REPORT_H

@@ -40,8 +40,16 @@ static enum err_code take_sync(struct control *c, const struct sync *sync, struc
                                struct err *err)
 {
     struct err ignored;
+    struct run_record last;
     out->sync = sync;
     enum err_code rc = ledger_get(control_state(c), sync->name, &out->ledger, err);
+    /* What a run has counted stays counted, while it is held and from its end on, not only from
+     * when its end is durable and told: counters never fall. */
+    if (!rc && !state_run_last(control_state(c), sync->name, &last, &ignored)) {
+        ledger_count(&out->ledger, &last);
+        if (last.status == RUN_HELD)
+            ledger_show(&out->ledger, &last.counts);
+    }
     if (!rc)
         rc = control_sync_look(c, sync->name, &out->view, err);
     if (!rc && state_sync_look(control_state(c), sync->name, &out->entries, &ignored))
@@ -105,8 +113,6 @@ static void take_quota(struct control *c, const struct destination *d, struct qu
     if (control_quota_look(c, d, &out->view))
         out->view = (struct control_quota_view){.quota = d->quota, .factor = 1};
     out->throttled_ms = throttle_get(control_state(c), d->quota);
-    if (out->view.open && out->view.now.throttled_for_ms > 0)
-        out->throttled_ms += (uint64_t)out->view.now.throttled_for_ms;
 }
 
 static enum err_code take_quotas(struct control *c, struct samples *s, struct err *err)

@@ -39,7 +39,7 @@ struct samples {
 enum err_code samples_take(struct control *c, struct samples *ret, struct err *err) MUST_CHECK;
 void samples_done(struct samples *s);
 
-/** Seconds that a quota was throttled until now are kept in state under this name. */
+/** The time that a quota was throttled is kept in state under this name; report.c adds to it. */
 enum { THROTTLE_NAME_BYTES = STATE_NAME_MAX + 16 };
 void throttle_name(const char *quota, char out[THROTTLE_NAME_BYTES]);
 /** 0 where nothing is kept. */

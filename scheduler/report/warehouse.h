@@ -26,7 +26,7 @@ enum err_code warehouse_new(struct event_base *base, struct control *c, const st
 void warehouse_free(struct warehouse *w);
 /** A run of the sync ended. */
 void warehouse_run(struct warehouse *w, const char *sync);
-/** About once a second. */
+/** Twice a second. */
 void warehouse_turn(struct warehouse *w);
 
 #endif

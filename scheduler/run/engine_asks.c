@@ -149,8 +149,15 @@ static enum err_code check_approval(struct engine *e, struct engine_ask *ask, st
     if (rc)
         return rc;
     snprintf(ask->sync, sizeof ask->sync, "%s", record.sync);
-    if (record.status == RUN_HELD && !engine_lets_go(e, record.sync))
-        return ERR_OK; /* its plan is not on disk yet: it is checked when it begins */
+    (void)engine_lets_go(e, record.sync);
+    const struct engine_run_slot *slot = engine_run_of(e, record.sync);
+    if (slot && strcmp(sync_run_record(slot->run)->id, ask->run) == 0)
+        return ERR_OK; /* it is being held this moment, and is looked at when it has been */
+    if (slot)
+        return err_set(err, ERR_USAGE,
+                       "run %s cannot be approved: another run of sync %s is under way and takes "
+                       "its place",
+                       ask->run, record.sync);
     return approval_check(e->state, &record, project_sync(e->project, record.sync), err);
 }
 
@@ -387,9 +394,15 @@ enum err_code engine_reject(struct engine *e, const char *run, const char *why, 
     if (r.status != RUN_HELD)
         return err_set(err, ERR_USAGE, "run %s is not held: it is %s", run,
                        run_status_name(r.status));
-    if (!engine_lets_go(e, r.sync) || engine_run_of(e, r.sync) || find(e, r.sync, true))
-        return err_set(err, ERR_USAGE, "sync %s is under way: run %s can no longer be rejected",
-                       r.sync, run);
+    (void)engine_lets_go(e, r.sync);
+    const struct engine_run_slot *slot = engine_run_of(e, r.sync);
+    if (slot && !slot->ended && strcmp(sync_run_record(slot->run)->id, run) == 0) {
+        sync_run_stop(slot->run, RUN_STOP_CANCEL, why); /* it is being held this moment */
+        return ERR_OK;
+    }
+    if (slot || find(e, r.sync, true))
+        return err_set(err, ERR_BUSY, "sync %s is under way: run %s cannot be rejected now", r.sync,
+                       run);
     r.status = RUN_CANCELLED;
     r.counts.cancelled = r.counts.planned; /* none of it was sent */
     r.ended_ms = clock_wall_ms();

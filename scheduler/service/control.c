@@ -143,6 +143,8 @@ static enum err_code reject(struct control *c, const struct control_actor *who, 
         rc = state_run_get(c->state, run, &r, err);
     if (rc)
         return rc;
+    if (r.status == RUN_HELD)
+        return ERR_OK; /* told when it has ended */
     control_note_run(c, &r);
     schedule_ran(c->table, r.sync, run, SCHEDULE_RAN_CANCELLED, clock_wall_ms());
     events_run(c, &r, true);
@@ -159,6 +161,17 @@ enum err_code control_reject(struct control *c, const struct control_actor *who,
 
 /* ---- refusals ---- */
 
+/* Its run has ended, and is put away with the engine's next turn: it still has the entries open. */
+static bool ends_now(const struct control *c, const char *sync)
+{
+    size_t count;
+    const struct engine_view *views = engine_views(c->engine, &count);
+    for (size_t i = 0; i < count; i++)
+        if (views[i].ended && strcmp(views[i].record->sync, sync) == 0)
+            return true;
+    return false;
+}
+
 static enum err_code retry(struct control *c, const char *sync, const struct retry_filter *filter,
                            uint64_t *ret_count, struct err *err)
 {
@@ -172,6 +185,8 @@ static enum err_code retry(struct control *c, const char *sync, const struct ret
     if (!engine_lets_go(c->engine, sync))
         return err_set(err, ERR_BUSY, "run %s of sync %s is under way: retry when it has ended",
                        view.run, sync);
+    if (ends_now(c, sync))
+        return err_set(err, ERR_BUSY, "a run of sync %s ends just now: try again", sync);
     rc = state_sync_open(c->state, sync, &ss, err);
     while (!rc && more) {
         rc = state_retry(ss, filter, &position, RETRY_STEP, ret_count, &more, err);

@@ -6,6 +6,7 @@
 #include "scheduler/api/api.h"
 #include "scheduler/report/metrics.h"
 #include "scheduler/report/report.h"
+#include "scheduler/run/workers.h"
 #include "scheduler/state/limits.h"
 
 #include <event2/event.h>
@@ -78,6 +79,7 @@ static void on_begun(void *ctx, const struct run_record *r)
     /* As of its read: one that was approved takes in nothing that came due since. */
     if (!r->plan)
         schedule_started(c->table, r->sync, r->id, r->started_ms);
+    events_run(c, r, false);
 }
 
 static void on_ask_failed(void *ctx, const struct engine_ask *ask, const struct err *err)
@@ -272,7 +274,7 @@ static enum err_code write_metrics(void *ctx, struct buf *out, struct err *err)
 static enum err_code open_doors(struct control *c, struct err *err)
 {
     const struct settings *s = &c->project->settings;
-    char path[PATH_MAX];
+    char path[PATH_MAX], worker[PATH_MAX];
     struct report_options reports = {engine_base(c->engine), c, c->opts.log};
     if ((size_t)snprintf(path, sizeof path, "%s/control.sock", s->state_dir) >= sizeof path)
         return err_set(err, ERR_CONFIG, "the path of state_dir is too long");
@@ -284,8 +286,11 @@ static enum err_code open_doors(struct control *c, struct err *err)
         .socket_path = path,
         .metrics = write_metrics,
         .metrics_ctx = c,
+        .worker_program = worker,
     };
-    enum err_code rc = report_start(&reports, &c->report, err);
+    enum err_code rc = sibling_program("sluice-worker", worker, err);
+    if (!rc)
+        rc = report_start(&reports, &c->report, err);
     if (!rc)
         rc = api_start(&doors, &c->api, err);
     if (rc)

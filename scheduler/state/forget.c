@@ -258,28 +258,37 @@ enum err_code forget_entries(struct forget *f, struct state_sync *ss, const stru
                       : forget_value(f, ss, names, count, err);
 }
 
+/* Moves name, "n" and the sync's, to the next; ERR_NOTFOUND behind the last. */
+static enum err_code next_name(struct state *s, char *name, size_t size, struct err *err)
+{
+    CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
+    MDB_val k, v;
+    size_t n = strlen(name);
+    enum err_code code = store_cursor(s, TABLE_SYNCS, &c, err);
+    if (!code)
+        code = store_seek(s, c, slice_of(name, n), 1, &k, &v, err);
+    if (!code && n > 1 && slice_eq(store_slice(k), slice_of(name, n)))
+        code = store_step(s, c, MDB_NEXT, SLICE_LIT("n"), &k, &v, err);
+    if (code)
+        return code;
+    if (k.mv_size >= size)
+        return err_set(err, ERR_INVALID, "state: damaged: a sync's name");
+    memcpy(name, k.mv_data, k.mv_size);
+    name[k.mv_size] = '\0';
+    return ERR_OK;
+}
+
+/* No cursor is open while the callback may commit: LMDB would close it. */
 enum err_code forget_each_sync(struct state *s, forget_name_cb cb, void *ctx, struct err *err)
 {
     char name[STATE_NAME_MAX + 2] = "n";
-    for (;;) {
-        CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
-        MDB_val k, v;
-        size_t n = strlen(name);
-        enum err_code code = store_cursor(s, TABLE_SYNCS, &c, err);
+    enum err_code code = ERR_OK;
+    while (!code) {
+        code = next_name(s, name, sizeof name, err);
         if (!code)
-            code = store_seek(s, c, slice_of(name, n), 1, &k, &v, err);
-        if (!code && n > 1 && slice_eq(store_slice(k), slice_of(name, n)))
-            code = store_step(s, c, MDB_NEXT, SLICE_LIT("n"), &k, &v, err);
-        if (code)
-            return code == ERR_NOTFOUND ? ERR_OK : code;
-        if (k.mv_size >= sizeof name)
-            return err_set(err, ERR_INVALID, "state: damaged: a sync's name");
-        memcpy(name, k.mv_data, k.mv_size);
-        name[k.mv_size] = '\0';
-        code = cb(ctx, name + 1, err);
-        if (code)
-            return code;
+            code = cb(ctx, name + 1, err);
     }
+    return code == ERR_NOTFOUND ? ERR_OK : code;
 }
 
 /* ---- words ---- */

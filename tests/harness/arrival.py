@@ -11,9 +11,11 @@ class StampedSocket(socket.socket):
     """A TCP socket that knows, on the clock of time.monotonic(), when the newest bytes it gave came in."""
     arrived = None
 
-    def listen_here(self):
+    def listen_here(self, port=0):
+        if port:
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self.bind(("127.0.0.1", 0))
+        self.bind(("127.0.0.1", port))
         self.setblocking(False)
         return self
 

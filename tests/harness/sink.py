@@ -180,8 +180,8 @@ class Connection(asyncio.Protocol):
 class Sink:
     """behave(request) gives an Answer or None (accept); delay_s is a number or a function of the request."""
 
-    def __init__(self, behave=None, delay_s=0.0):
-        self.behave, self.delay_s = behave, delay_s
+    def __init__(self, behave=None, delay_s=0.0, port=0):
+        self.behave, self.delay_s, self._port = behave, delay_s, port
         self.tables = collections.defaultdict(dict)  # sync -> key -> fields
         self.events = collections.defaultdict(list)  # sync -> appended (key, fields)
         self.log = []
@@ -254,7 +254,7 @@ class Sink:
     def _serve(self, started):
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(
-            self._loop.create_server(lambda: Connection(self), sock=StampedSocket().listen_here(), backlog=512))
+            self._loop.create_server(lambda: Connection(self), sock=StampedSocket().listen_here(self._port), backlog=512))
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         self._loop.run_forever()

@@ -1,29 +1,18 @@
 """`sluice alerts test`: what reaches chats, hooks, pagers and mailboxes."""
 import base64
-import email
-import email.policy
 import hashlib
 import hmac
 import json
-import socket
+import ssl
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from harness.mailbox import Mailbox, free_port
 from harness.receiver import Receiver
+from harness.redis import certificates
 
 SECRETS = {"CHAT_URL": "http://127.0.0.1:{}/chat-3f9a", "HOOK_URL": "http://127.0.0.1:{}/hook", "HOOK_KEY": "sign-8d2b4a", "PAGER_KEY": "page-77aa",
            "MAIL_PASSWORD": "mail-pw-5c"}
-
-
-class Mailbox:
-    def __init__(self):
-        self.mails = []
-
-    async def handle_DATA(self, server, session, envelope):
-        self.mails.append((session.authenticated, envelope))
-        return "250 taken"
 
 
 @pytest.fixture
@@ -35,21 +24,9 @@ def receiver():
 
 @pytest.fixture
 def mailbox():
-    box = Mailbox()
-
-    def check(server, session, envelope, mechanism, data):
-        right = isinstance(data, LoginPassword) and data.login == b"sluice" and data.password == b"mail-pw-5c"
-        return AuthResult(success=right, handled=False)
-    box.controller = Controller(box, hostname="127.0.0.1", port=free_port(), authenticator=check, auth_require_tls=False)
-    box.controller.start()
+    box = Mailbox(password="mail-pw-5c")
     yield box
-    box.controller.stop()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    box.close()
 
 
 def project(lab, sink, alerts):
@@ -71,7 +48,7 @@ def test_a_test_message_reaches_every_receiver(lab, sink, receiver, mailbox):
         "chat": {"type": "slack", "url": "${CHAT_URL}"},
         "hook": {"type": "webhook", "url": "${HOOK_URL}", "sign": {"secret": "${HOOK_KEY}"}},
         "pager": {"type": "pagerduty", "url": f"http://127.0.0.1:{receiver.server_port}/pager", "routing_key": "${PAGER_KEY}"},
-        "mail": {"type": "email", "smtp": f"smtp://127.0.0.1:{mailbox.controller.port}", "user": "sluice", "password": "${MAIL_PASSWORD}",
+        "mail": {"type": "email", "smtp": f"smtp://127.0.0.1:{mailbox.port}", "user": "sluice", "password": "${MAIL_PASSWORD}",
                  "from": "sluice@example.org", "to": ["ana@example.org", "ben@example.org"]}})
     done = lab.command("alerts", "test", env=environment(receiver))
     assert done.rc == 0, done
@@ -84,9 +61,8 @@ def test_a_test_message_reaches_every_receiver(lab, sink, receiver, mailbox):
     events = [event for _, event, _ in receiver.of("/pager")]
     assert [e["event_action"] for e in events] == ["trigger", "resolve"] and len({e["dedup_key"] for e in events}) == 1
     assert events[0]["routing_key"] == "page-77aa" and events[0]["payload"]["severity"] == "info"
-    ((authenticated, envelope),) = mailbox.mails
-    assert authenticated and envelope.mail_from == "sluice@example.org" and envelope.rcpt_tos == ["ana@example.org", "ben@example.org"]
-    mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    (envelope,), (mail,) = mailbox.envelopes, mailbox.mails()
+    assert mailbox.authenticated == [True] and envelope.mail_from == "sluice@example.org" and envelope.rcpt_tos == ["ana@example.org", "ben@example.org"]
     assert mail["Subject"] == "Sluice: this is a test" and mail["To"] == "ana@example.org, ben@example.org"
     assert mail["From"].addresses[0].addr_spec == "sluice@example.org" and mail["Message-ID"] and mail["Date"].datetime.year >= 2026
     assert "reaches you" in mail.get_content() and not mail.defects
@@ -94,7 +70,7 @@ def test_a_test_message_reaches_every_receiver(lab, sink, receiver, mailbox):
 
 
 def test_what_came_back_is_said(lab, sink, receiver, mailbox):
-    port = mailbox.controller.port
+    port = mailbox.port
     mail = {"type": "email", "smtp": f"smtp://127.0.0.1:{port}", "from": "sluice@example.org", "to": "ana@example.org"}
     project(lab, sink, {
         "chat": {"type": "slack", "url": "${CHAT_URL}"},
@@ -111,10 +87,25 @@ def test_what_came_back_is_said(lab, sink, receiver, mailbox):
     assert not by_name["gone"]["sent"] and "onnect" in by_name["gone"]["error"]
     assert not by_name["mail"]["sent"] and by_name["mail"]["status"] == 535
     assert not by_name["far"]["sent"], "a password must not go in the clear to another machine"
-    assert not mailbox.mails
+    assert not mailbox.envelopes
     receiver.status = 200
     only = lab.command("alerts", "test", "chat", env=environment(receiver))
     assert only.rc == 0 and len(only.out.splitlines()) == 1 and "sent: no_service" in only.out
+
+
+def test_a_password_goes_over_starttls_to_a_server_that_is_known(lab, sink, tmp_path):
+    authority, certificate, key = certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    box = Mailbox(password="mail-pw-5c", tls=context)
+    mail = {"type": "email", "smtp": f"smtp://localhost:{box.port}", "user": "sluice", "password": "${MAIL_PASSWORD}",
+            "from": "sluice@example.org", "to": "ana@example.org"}
+    project(lab, sink, {"known": {**mail, "ca_file": str(authority)}, "unknown": mail})
+    done = lab.command("alerts", "test", "--json", env={"MAIL_PASSWORD": "mail-pw-5c"})
+    box.close()
+    by_name = {line["alert"]: line for line in done.lines}
+    assert done.rc == 2 and by_name["known"]["sent"] and not by_name["unknown"]["sent"], done
+    assert "certificate" in by_name["unknown"]["error"] and len(box.envelopes) == 1 and box.authenticated == [True]
 
 
 def test_what_cannot_be_tested_is_said(lab, sink):

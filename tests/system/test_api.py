@@ -30,15 +30,16 @@ def refusal(call, *args, **options):
     return caught.value.code, json.loads(caught.value.read())["error"]
 
 
+@pytest.mark.core
 def test_a_run_is_asked_for_followed_and_told(lab, sink):
     service = serve(lab, sink)
     run = service.run("s")
     assert (run["status"], run["balance"], run["trigger"]) == ("success", True, "anyone")
     assert run["counts"]["succeeded"] == ROWS
     assert service.get("/api/v1/runs")["runs"][0] == run
+    service.wait(lambda: service.sync("s")["fresh_at"], "the sync is fresh")
     told = service.sync("s")
     assert (told["phase"], told["last_run"], told["counts"]["accepted"]) == ("idle", run, ROWS)
-    assert told["fresh_at"]
     record = service.get("/api/v1/records?sync=s&key=7")
     assert (record["key"], record["accepted"], record["history"]) == ('{"id":7}', True, [])
     assert service.get("/api/v1/destinations")["destinations"][0]["open"]
@@ -50,6 +51,7 @@ def test_refused_records_are_grouped_found_and_tried_again(lab, sink):
     sink.behave = lambda q: record_errors(*((i, "no such mailbox", False) for i, r in enumerate(q.records) if r["key"]["id"] % 40 == 0))
     service = serve(lab, sink)
     assert service.run("s")["status"] == "warning"
+    service.wait(lambda: service.sync("s")["fresh_at"], "the run is put away")
     group, = service.get("/api/v1/errors?sync=s")["groups"]
     assert (group["kind"], group["message"], group["count"]) == ("rejected", "no such mailbox", ROWS // 40)
     records = service.get("/api/v1/errors/records?limit=3")
@@ -105,6 +107,29 @@ def test_a_run_under_way_rests_while_its_destination_is_paused_and_is_cancelled(
     assert_clean(sink)
 
 
+def test_rows_are_adopted_beside_a_scheduler(lab, sink):
+    service = serve(lab, sink)
+    done = lab.command("adopt", "s")
+    assert done.rc == 0 and "success" in done.out, done
+    assert service.sync("s")["counts"]["accepted"] == ROWS and not sink.log
+    done = lab.command("run", "s", "--full")
+    assert done.rc == 0 and "SYNC" in done.out, done
+    lab.assert_same(sink.state)
+
+
+def test_who_follows_a_run_is_told_when_the_scheduler_is_gone(lab, sink):
+    service = serve(lab, sink)
+    sink.hold()
+    follower = lab.start("run")
+    wait_until(lambda: sink.count_held() == 2, 60, "two requests that are not answered")
+    service.running.kill_everything()
+    done = follower.wait()
+    assert done.rc == 69 and "no longer followed" in done.err, done
+    sink.release()
+    assert lab.command("run").rc == 0
+    lab.assert_same(sink.state)
+
+
 def run_held(service):
     """A run that is held, and the sync with it."""
     run = service.run("s")
@@ -121,6 +146,7 @@ def test_held_runs_are_approved_or_rejected(lab, sink):
     assert "max_removed" in held["reason"], held
     plan = service.get(f"/api/v1/runs/{held['id']}/plan?samples=2")
     assert (plan["records"], plan["added"], len(plan["removed"])) == (ROWS - 100, [], 2)
+    assert plan["removed"][0]["before"]["id"] == json.loads(plan["removed"][0]["key"])["id"]
     assert plan["removed"][0]["op"] == "delete" and json.loads(plan["removed"][0]["key"])["id"] > 100
     assert lab.command("reject", held["id"]).rc == 0
     assert service.get(f"/api/v1/runs/{held['id']}")["status"] == "cancelled"
@@ -184,6 +210,15 @@ def test_what_strangers_could_reach_needs_tokens(lab, sink):
     assert done.rc == 78 and "settings.tokens" in done.text
 
 
+def test_an_address_that_is_taken_is_said(lab, sink):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        lab.simple(sink, settings={"listen": "127.0.0.1:%d" % other.getsockname()[1]})
+        done = lab.start(program="sluice-scheduler").wait()
+    assert done.rc == 69 and "settings.listen" in done.err and "in use" in done.err, done
+
+
 def test_without_a_scheduler_commands_say_how_to_start_one(lab, sink):
     lab.simple(sink)
     for command in (["pause", "s"], ["resume", "s"], ["cancel", "r"], ["reject", "r"], ["reload"]):
@@ -221,3 +256,20 @@ def test_events_tell_a_run_from_its_beginning_to_its_end(lab, sink):
     told = [one for one in told if one.get("id") == run]
     assert told[0]["status"] in ("reading", "planned") and told[-1]["status"] == "success"
     assert told[-1] == service.get(f"/api/v1/runs/{run}")
+
+
+def test_the_request_of_a_record_is_shown_with_what_came_of_it(lab, sink):
+    sink.behave = lambda q: record_errors((q.ids.index(7), "no such plan", False)) if 7 in q.ids else None
+    service = serve(lab, sink)
+    assert service.run("s")["status"] == "warning"
+    wait_until(lambda: service.get("/api/v1/records?sync=s&key=7")["sent"], 60, "the run's history is kept")
+    shown = service.get("/api/v1/records/request?sync=s&key=7")
+    assert shown["verdict"] == "rejected" and "no such plan" in shown["message"]
+    request = shown["requests"][-1]
+    assert request["url"] == sink.url and [r["key"]["id"] for r in request["body"]["records"]] == [7]
+    assert request["body"]["batch"] == shown["batch"]
+    assert service.get("/api/v1/records/request?sync=s&key=8")["verdict"] == "accepted"
+    assert refusal(service.get, f"/api/v1/records/request?sync=s&key={ROWS + 1}")[0] == 404
+    assert refusal(service.get, "/api/v1/records/request?sync=s")[0] == 400
+    sent, = service.get("/api/v1/records?sync=s&key=7")["sent"]
+    assert (sent["verdict"], sent["fields"]["id"]) == ("rejected", 7)

@@ -151,3 +151,21 @@ def test_bad_usage(lab, sink, args):
     project(lab, sink)
     lab.good_run()
     assert lab.command("forget", *args).rc == 64
+
+
+def test_the_history_of_runs_that_sent_the_person_goes(lab, sink):
+    people(lab, 20)
+    project(lab, sink)
+    lab.good_run()
+    lab.sql("update c set name = 'changed' where id = 3")
+    kept = lab.good_run().last["run"]
+    assert len(lab.command("history", "s", "3", "--json").lines) == 2 and lab.command("history", "s", "7", "--json").lines
+    assert b"person7@example.org" in state_bytes(lab)
+    done = lab.command("forget", "7", "--json")
+    assert done.rc == 0 and done.lines[0]["histories"] == 1, done
+    assert b"person7@example.org" not in state_bytes(lab) and b'"id":7,' not in state_bytes(lab)
+    assert [h["run"] for h in lab.command("history", "s", "3", "--json").lines] == [kept], "runs without the person keep theirs"
+    lab.sql("delete from c where id = 9")
+    lab.good_run()
+    assert lab.command("forget", '{"id":9}', "--json").lines[0]["histories"] == 1, "also of those that state no longer knows"
+    assert not lab.command("history", "s", "9", "--json").lines

@@ -10,6 +10,7 @@ import pytest
 from harness.sink import wait_until
 
 SECRET = "s3cret-word"
+TOKEN = "pat-na1-0f1e2d3c4b5a"
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def written(lab, directory="shop"):
 
 
 def test_the_folder_it_writes_for_hubspot_is_right_and_syncs(people, vendors):
-    hub = vendors.add("hubspot", token="pat-1")
+    hub = vendors.add("hubspot", token=TOKEN)
     done = init(people, "--table", "people", "--connector", "hubspot", "--object", "contacts", "--set", f"base_url={hub.url}")
     assert done.rc == 0, done.text
     text = written(people)
@@ -40,8 +41,11 @@ def test_the_folder_it_writes_for_hubspot_is_right_and_syncs(people, vendors):
     assert ".sluice/" in (people.project_dir / "shop/.gitignore").read_text()
     assert "sluice plan" in done.out and "sluice run" in done.out and "HUBSPOT_TOKEN" in done.out
 
-    env = {"WAREHOUSE_URL": people.warehouse_url, "HUBSPOT_TOKEN": "pat-1"}
-    assert people.command("-C", "shop", "check", env=env).rc == 0
+    env = {"WAREHOUSE_URL": people.warehouse_url, "HUBSPOT_TOKEN": TOKEN}
+    assert people.command("-C", "shop", "check", "--connect", env=env).rc == 0
+    plan = people.command("-C", "shop", "plan", env=env)
+    assert plan.rc == 0 and "u1@example.org" in plan.out and TOKEN not in plan.text, plan
+    assert vendors.objects("hubspot", "contacts") == {}
     run = people.run("-C", "shop", env=env)
     assert run.rc == 0 and run.counts("planned", "succeeded") == (30, 30)
     assert vendors.objects("hubspot", "contacts")["u7@example.org"] == {

@@ -183,6 +183,8 @@ def test_a_plan_is_looked_at_before_it_is_sent(lab, serve, browser):
     browser.press("Plan", "main")
     browser.wait_text("Planned, to be looked at")
     assert "20 added, 0 changed, 0 removed of 20 rows read" in browser.text(".held") and not serve.sink.log
+    browser.wait_text("To add", "[aria-label='Samples of the plan']")
+    assert '{"id":1}' in browser.text("[aria-label='Samples of the plan']")
     assert not service.sync("s")["held"], "a plan stands in no schedule's way"
     browser.press("Approve", "main")
     browser.press("Approve and send", "dialog")
@@ -340,6 +342,9 @@ def test_what_happened_to_one_record(lab, serve, browser):
     browser.press('{"id":7}', "tbody")
     browser.wait_text("refused", "[aria-label=Result]")
     assert HOSTILE in browser.text("[aria-label=Result]") and browser.count("img") == 0
+    browser.press("Request")
+    browser.wait_text(f"POST {serve.sink.url}", ".history")
+    assert '"id": 7' in browser.text(".history") and '"id": 8' not in browser.text(".history")
     browser.write("#search", "8" + Keys.ENTER)
     browser.wait_text("accepted", "[aria-label=Result]")
     browser.expected += ["api/v1/records"]  # the console tells of every 404

@@ -152,6 +152,7 @@ def test_a_target_changed_back_needs_no_approval(lab, sinks):
 
 def test_too_many_rejections_stop_the_run_once_enough_verdicts_are_in(lab, sink):
     sink.behave = lambda q: record_errors(*[(n, "no", False) for n, i in enumerate(q.ids) if i % 2])
+    sink.delay_s = 0.02
     lab.customers(5000)
     lab.simple(sink, sql=SQL, batch_size=50, guard={"max_rejected": "5%"}, destination={"concurrency": 1})
     done = lab.run()

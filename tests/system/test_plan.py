@@ -105,3 +105,25 @@ def test_apply_refuses_what_is_no_plan(lab, sink, tmp_path, text, words):
     (tmp_path / "p.json").write_text(text)
     done = lab.command("apply", str(tmp_path / "p.json"))
     assert done.rc == 64 and words in done.err, done
+
+
+def test_plan_and_apply_beside_a_scheduler(lab, sink, tmp_path):
+    mark = synced(lab, sink, 50, mode="mirror", settings={"listen": "127.0.0.1:0"})
+    service = lab.start_service()
+    assert "1 to add, 1 to change, 1 to remove" in lab.command("plan").out
+    file = str(tmp_path / "p.json")
+    done = lab.command("plan", "-o", file)
+    assert done.rc == 0 and "1 to add, 1 to change, 1 to remove" in done.out, done
+    assert len(sink.log) == mark
+    lab.sql("update c set email = 'later@x.y' where id = 4")
+    done = lab.command("apply", file, "--json")
+    assert done.rc == 0 and done.last["status"] == "success" and done.last["planned"] == 3, done
+    assert lab.run().counts("changed") == (1,)
+    lab.assert_same(sink.state, SQL)
+    done = lab.command("apply", file)
+    assert done.rc == 64 and "plan again" in done.err, done
+    lab.simple(sink, sql="select id, nothing from c", settings={"listen": "127.0.0.1:0"})
+    assert lab.command("reload").rc == 0
+    assert lab.command("plan", "-o", file).rc == 2
+    service.process.terminate()
+    assert service.wait().rc == 0

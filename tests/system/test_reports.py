@@ -6,10 +6,11 @@ import re
 import pytest
 
 from harness.lab import ROOT
+from harness.mailbox import Mailbox
 from harness.metrics import Metrics, documented, fetch
 from harness.receiver import Receiver
 from harness.service import Service
-from harness.sink import refuse, wait_until
+from harness.sink import Answer, refuse, wait_until
 
 SQL = "select id, email, amount from c"
 README = pathlib.Path(ROOT) / "scheduler" / "report" / "README.md"
@@ -72,6 +73,58 @@ def test_metrics_tell_of_runs_and_survive_a_restart(lab, sink):
     assert now.get("sluice_records_total", sync="s", verdict="succeeded") == 59
 
 
+def test_counters_never_fall_while_runs_come_and_go(lab, sink):
+    lab.customers(200)
+    project(lab, sink, schedule={"every": "1s"})
+    service = Service(lab)
+    counters, changed, before = re.compile(r"_(total|count|sum|bucket)$"), 0, {}
+
+    def scrape():
+        nonlocal changed, before
+        samples = {key: value for key, value in read(service).samples.items() if counters.search(key[0])}
+        fallen = [(key, before[key], value) for key, value in samples.items() if value < before.get(key, 0)]
+        assert not fallen, fallen
+        if samples[("sluice_rows_total", frozenset({("sync", "s")}))] != before.get(("sluice_rows_total", frozenset({("sync", "s")}))):
+            changed += 1
+            lab.sql(f"update c set amount = amount + 1 where id = {changed}")
+        before = samples
+        return changed >= 8
+    service.wait(scrape, "eight scrapes that saw other numbers")
+
+
+def test_a_backlog_behind_a_limit_asks_for_no_more_workers(lab, sink):
+    lab.customers(5000)
+    project(lab, sink, destination={"rate_limits": [{"requests": 3, "per": "10m"}], "concurrency": 500})
+    service = Service(lab)
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    service.wait(lambda: len(sink.log) == 3 and read(service).get("sluice_in_flight_batches", quota="hook") == 0, "the limit is used up")
+    service.wait(lambda: read(service).get("sluice_queue_batches", quota="hook", state="queued") > 64, "a backlog")
+    now = read(service)
+    assert now.get("sluice_limit_used", quota="hook", limit="requests per 10m") == 3
+    assert now.get("sluice_runnable_batches", quota="hook") == 0 and now.get("sluice_desired_workers") == 1
+
+
+def test_throttled_time_adds_up(lab, sink):
+    lab.customers(40)
+    project(lab, sink)
+    sink.behave = lambda q: Answer(429, headers={"Retry-After": "1"}) if len(sink.log) < 4 else None
+    service = Service(lab)
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    seen = []
+
+    def seconds():
+        seen.append(read(service).get("sluice_throttled_seconds_total", quota="hook"))
+        return seen[-1]
+    service.wait(lambda: seconds() > 0, "throttled time")
+    run_ended(service)
+    service.wait(lambda: read(service).get("sluice_throttled", quota="hook") == 0, "the end of it")
+    total = seconds()
+    assert seen == sorted(seen) and 0.5 < total < 60
+    service.stop()
+    service.start()
+    assert abs(seconds() - total) < 0.001
+
+
 def test_people_are_told_of_changes_and_of_nothing_twice(lab, sink, receiver):
     lab.customers(20)
     project(lab, sink, alerts={"ops": {"type": "webhook", "url": f"http://127.0.0.1:{receiver.server_port}/ops"}}, guard={"max_removed": 3})
@@ -108,6 +161,32 @@ def test_people_are_told_of_changes_and_of_nothing_twice(lab, sink, receiver):
     assert str(receiver.server_port) not in service.running.err().replace(service.url, "")
 
 
+def test_a_reload_takes_other_alerts_and_mail_has_every_letter(lab, sink, receiver):
+    box = Mailbox()
+    lab.customers(5)
+    name = "kunden_nach_größe_und_straße_sehr_lang_nach_übersee_über_alles_📦"
+    mail = {"type": "email", "smtp": f"smtp://127.0.0.1:{box.port}", "from": "sluice@example.org", "to": "ana@example.org"}
+    lab.project({"m": {"sql": SQL}}, {"hook": {"url": sink.url}}, {name: {"model": "m", "destination": "hook"}}, LISTEN)
+    sink.behave = lambda q: refuse(401, "ungültig")
+    service = Service(lab)
+    try:
+        service.ask("POST", "/api/v1/runs", {"syncs": [name]})
+        run_ended(service)
+        lab.write(json.dumps({"alerts": {"mail": mail}}), "alerts.yaml")
+        service.ask("POST", "/api/v1/reload", {})
+        service.wait(lambda: len(box.envelopes) == 1, "the new alert tells how the sync stands")
+        (first,) = box.mails()
+        assert first["Subject"] == f"Sluice: {name} failed" and "ungültig" in first.get_content() and not first.defects
+        assert max(len(line) for line in box.envelopes[0].content.decode("ascii").splitlines()) <= 78
+        service.wait(lambda: "alert_sent" in service.running.err(), "the service knows that it is told")
+        sink.behave = None
+        service.ask("POST", "/api/v1/runs", {"syncs": [name]})
+        service.wait(lambda: len(box.envelopes) == 2, "the recovery is told")
+        assert box.mails()[1]["Subject"] == f"Sluice: {name} has recovered"
+    finally:
+        box.close()
+
+
 def test_runs_are_logged_in_the_warehouse(lab, sink):
     lab.customers(30)
     sink.behave = lambda q: refuse(422, "it's no good") if 13 in q.ids else None
@@ -130,6 +209,24 @@ def test_runs_are_logged_in_the_warehouse(lab, sink):
         [("quarantined", 1), ("removed", 2), ("unchanged", 27)]
     assert lab.sql("select sync, key, kind from sluice.sluice_rejected") == [("s", '{"id":13}', "rejected")]
     assert "it's no good" in lab.sql("select message from sluice.sluice_rejected")[0][0]
+
+
+def test_a_kill_loses_no_report_and_doubles_none(lab, sink):
+    lab.customers(30)
+    project(lab, sink, settings={"warehouse_log": {"source": "warehouse"}}, schedule={"every": "1s"})
+    service = Service(lab)
+    for _ in range(2):
+        run_ended(service, 2)
+        service.running.kill_everything()
+        service.start()
+    service.ask("POST", "/api/v1/syncs/s/pause", {})
+    service.wait(lambda: service.get("/api/v1/syncs/s")["phase"] == "idle", "the last run's end")
+    known = [r for r in service.get("/api/v1/runs?limit=1000")["runs"] if r["ended_at"]]
+    wait_until(lambda: lab.sql("select count(*), count(distinct run) from sluice.sluice_runs") == [(len(known), len(known))], 60, "all runs in the warehouse")
+    now = read(service)
+    assert sum(now.get("sluice_runs_total", sync="s", status=s) for s in ("success", "warning", "failed", "cancelled", "superseded")) == len(known)
+    assert now.get("sluice_rows_total", sync="s") == sum(r["counts"]["rows"] for r in known)
+    assert now.get("sluice_records_total", sync="s", verdict="succeeded") == sum(r["counts"]["succeeded"] for r in known) == 30
 
 
 def test_logs_of_the_service_and_its_workers_are_json(lab, sink):

@@ -208,7 +208,31 @@ export function record_view(ctx) {
             h("p", null, when(entry.at), " ", badge(entry.verdict), " ", entry.op, " in batch ", h("code", null, entry.batch), " of ",
                 run_link(entry.run, "its run")),
             entry.message && h("p", {class: "words"}, entry.message),
-            entry.fields && h("pre", {class: "words"}, JSON.stringify(entry.fields, null, 1)))))];
+            entry.fields && h("pre", {class: "words"}, JSON.stringify(entry.fields, null, 1)),
+            request_button(r, entry))))];
+    }
+
+    /** The request as the worker makes it of this record alone, in the place of the button. */
+    function request_button(r, entry) {
+        const place = h("div", {class: "buttons"});
+        const show = action("Request", async () => {
+            try {
+                const told = await get(path(["records", "request"], {sync: r.sync, key: r.key, run: entry.run}), ctx.signal);
+                place.replaceChildren(...told.requests.map(request_text));
+            } catch (error) {
+                if (error.name !== "AbortError")
+                    place.replaceChildren(note(error.message));
+            }
+        });
+        if (show)
+            place.append(show);
+        return place;
+    }
+
+    function request_text(request) {
+        const head = Object.entries(request.headers ?? {}).map(([name, value]) => `${name}: ${value}`);
+        const body = typeof request.body === "string" ? request.body : request.body && JSON.stringify(request.body, null, 1);
+        return h("pre", {class: "words"}, [`${request.method} ${request.url}`, ...head, "", body ?? ""].join("\n"));
     }
 
     function draw(r) {

@@ -74,6 +74,23 @@ function held_part(run) {
         !may("operator") && h("p", {class: "small"}, "An operator can approve or reject it."));
 }
 
+const SIGNS = [["added", "To add"], ["changed", "To change"], ["removed", "To remove"]];
+
+function sample(one) {
+    const text = (values) => h("pre", {class: "words"}, JSON.stringify(values, null, 1));
+    return h("li", null, h("p", null, h("code", null, one.key ?? "a key too long to be shown"), " ", one.op),
+        one.before && h("div", null, h("p", {class: "small"}, "before"), text(one.before)),
+        one.fields && h("div", null, one.before && h("p", {class: "small"}, "after"), text(one.fields)));
+}
+
+/** Some of each kind of change, for whoever may see rows. */
+async function plan_part(run, signal) {
+    const plan = await get(path(["runs", run.id, "plan"]), signal);
+    const kinds = SIGNS.filter(([kind]) => plan[kind].length);
+    return kinds.length ? h("section", {"aria-label": "Samples of the plan"}, kinds.map(([kind, title]) => [
+        h("h3", null, title), h("ol", {class: "history"}, plan[kind].map(sample))])) : null;
+}
+
 function summary(run) {
     return facts([
         ["Status", run_badge(run)],
@@ -109,11 +126,12 @@ export function run_view(ctx) {
     const id = ctx.args[0];
     const rates = {rows: new Rate(), verdicts: new Rate()};
     const parts = {crumbs: h("p", {class: "crumbs"}), title: h("h1", {tabindex: "-1"}, "Run"), live: h("div"),
-        controls: h("div", {class: "buttons"}), errors: h("div"), facts: h("div"), funnel: h("div"), batches: h("div")};
+        controls: h("div", {class: "buttons"}), errors: h("div"), plan: h("div"), facts: h("div"), funnel: h("div"), batches: h("div")};
     const node = h("div", null, Object.values(parts));
     let controls_for = "";
     let told = -1;
     let last = null;
+    let planned = "";
 
     function show_controls(run) {
         const state = ENDED.has(run.status) ? "ended" : run.status === "held" ? "held" : run.phase === "stopping" ? "stopping" : "going";
@@ -151,10 +169,24 @@ export function run_view(ctx) {
         put(parts.title, `Run of ${run.sync}`);
         show_controls(run);
         put(parts.live, ENDED.has(run.status) ? null : run.status === "held" ? held_part(run) : progress_part(run, rates));
+        show_plan(run);
         put(parts.errors, errors_part(run));
         put(parts.facts, summary(run));
         put(parts.funnel, funnel(run));
         tell(run);
+    }
+
+    /** Asked for once; gone with the hold. */
+    function show_plan(run) {
+        if (run.status !== "held" || !may("operator")) {
+            put(parts.plan, null);
+            planned = "";
+        } else if (planned !== run.id) {
+            planned = run.id;
+            plan_part(run, ctx.signal).then((part) => planned === run.id && put(parts.plan, part), () => {
+                planned = "";
+            });
+        }
     }
 
     async function load(signal) {

@@ -1,56 +1,12 @@
-#include "double.h"
+/* What tests do with the double, and what it shows. */
+#include "double_private.h"
 
 #include "protocol/base/clock.h"
 #include "scheduler/state/key.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <cmocka.h>
-
-enum { RUNS_MAX = 32, PAUSED_MAX = 16, LISTENERS_MAX = 4, AUDIT_MAX = 64 };
-
-struct under_way {
-    struct run_record record;
-    enum control_phase phase;
-};
-
-struct audit_line {
-    int64_t time_ms;
-    char actor[100], action[32], target[250], outcome[ERR_TEXT_BYTES];
-};
-
-struct control {
-    struct folder *folder;
-    struct state *state;
-    int64_t started_ms;
-    const char *why_not_ready;
-    char reload_error[ERR_TEXT_BYTES];
-    struct under_way runs[RUNS_MAX];
-    struct control_run_view views[RUNS_MAX];
-    size_t run_count;
-    unsigned next_run;
-    char paused[PAUSED_MAX][256]; /* "sync:name", "destination:name"; empty: free */
-    struct {
-        control_event_cb cb;
-        void *ctx;
-    } listeners[LISTENERS_MAX];
-    size_t listener_count;
-    struct audit_line audit[AUDIT_MAX];
-    size_t audit_count;
-    uint64_t used[16];
-};
-
-#define must(call)                                                                                 \
-    do {                                                                                           \
-        struct err err;                                                                            \
-        if (call)                                                                                  \
-            fail_msg("%s", err.text);                                                              \
-    } while (0)
 
 /* ---- for tests ---- */
 
@@ -95,7 +51,7 @@ void double_tell(struct control *c, enum control_event_kind kind, const char *na
         c->listeners[i].cb(c->listeners[i].ctx, &event);
 }
 
-static struct under_way *find(struct control *c, const char *run)
+struct under_way *double_find(struct control *c, const char *run)
 {
     for (size_t i = 0; i < c->run_count; i++)
         if (strcmp(c->runs[i].record.id, run) == 0)
@@ -103,7 +59,7 @@ static struct under_way *find(struct control *c, const char *run)
     return NULL;
 }
 
-static struct under_way *of_sync(struct control *c, const char *sync, bool queued)
+struct under_way *double_of_sync(struct control *c, const char *sync, bool queued)
 {
     for (size_t i = 0; i < c->run_count; i++)
         if (strcmp(c->runs[i].record.sync, sync) == 0 &&
@@ -123,7 +79,7 @@ void double_put_run(struct control *c, const struct run_record *r, enum control_
 
 void double_end_run(struct control *c, const char *run, enum run_status status)
 {
-    struct under_way *at = find(c, run);
+    struct under_way *at = double_find(c, run);
     assert_non_null(at);
     struct run_record r = at->record;
     *at = c->runs[--c->run_count];
@@ -184,7 +140,7 @@ void double_accept(struct control *c, const char *sync, unsigned id)
     put_entry(c, sync, id, ENTRY_ACCEPTED, NULL);
 }
 
-static void note(struct control *c, const struct control_actor *who, const char *action,
+void double_note(struct control *c, const struct control_actor *who, const char *action,
                  const char *target, const char *outcome)
 {
     assert_true(c->audit_count < AUDIT_MAX);
@@ -235,7 +191,7 @@ const char *control_phase_name(enum control_phase phase)
     return names[phase];
 }
 
-static char *pause_of(struct control *c, const char *kind, const char *name)
+char *double_pause_of(struct control *c, const char *kind, const char *name)
 {
     char text[256];
     snprintf(text, sizeof text, "%s:%s", kind, name);
@@ -254,13 +210,13 @@ enum err_code control_sync_look(const struct control *c, const char *sync,
     if (!s)
         return err_set(err, ERR_NOTFOUND, "there is no sync %s", sync);
     *ret = (struct control_sync_view){.sync = s};
-    struct under_way *at = of_sync(own, sync, false);
-    at = at ? at : of_sync(own, sync, true);
+    struct under_way *at = double_of_sync(own, sync, false);
+    at = at ? at : double_of_sync(own, sync, true);
     if (at) {
         ret->phase = at->phase;
         strcpy(ret->run, at->record.id);
     }
-    ret->paused = pause_of(own, "sync", sync);
+    ret->paused = double_pause_of(own, "sync", sync);
     ret->destination_paused = control_destination_paused(c, s->destination->name);
     ret->held = !state_run_last(c->state, sync, &last, NULL) && last.status == RUN_HELD;
     ret->next_ms = ret->paused ? 0 : c->started_ms + 60000;
@@ -280,14 +236,14 @@ const struct control_run_view *control_runs(struct control *c, size_t *ret_count
 
 enum control_phase control_run_phase(struct control *c, const char *run)
 {
-    struct under_way *at = find(c, run);
+    struct under_way *at = double_find(c, run);
     return at ? at->phase : CONTROL_IDLE;
 }
 
 enum err_code control_run_get(struct control *c, const char *run, struct run_record *ret,
                               struct err *err)
 {
-    struct under_way *at = find(c, run);
+    struct under_way *at = double_find(c, run);
     if (!at)
         return state_run_get(c->state, run, ret, err);
     *ret = at->record;
@@ -308,213 +264,5 @@ enum err_code control_quota_look(const struct control *c, const struct destinati
 
 bool control_destination_paused(const struct control *c, const char *destination)
 {
-    return pause_of((struct control *)(uintptr_t)c, "destination", destination);
-}
-
-/* ---- actions ---- */
-
-static struct under_way *begin(struct control *c, const char *sync, const char *trigger,
-                               bool queued)
-{
-    struct run_record r = {.status = RUN_READING, .started_ms = clock_wall_ms()};
-    snprintf(r.id, sizeof r.id, "run-%u", ++c->next_run);
-    snprintf(r.sync, sizeof r.sync, "%s", sync);
-    snprintf(r.trigger, sizeof r.trigger, "%.60s", trigger);
-    double_put_run(c, &r, queued ? CONTROL_QUEUED : CONTROL_READING);
-    return &c->runs[c->run_count - 1];
-}
-
-static void start(struct control *c, const struct control_actor *who, const char *sync,
-                  struct control_started *ret)
-{
-    bool busy = of_sync(c, sync, false);
-    struct under_way *at = busy ? of_sync(c, sync, true) : NULL;
-    if (!at)
-        at = begin(c, sync, who->name, busy);
-    snprintf(ret->sync, sizeof ret->sync, "%s", sync);
-    snprintf(ret->run, sizeof ret->run, "%s", at->record.id);
-    ret->queued = busy;
-    note(c, who, "run", sync, "ok");
-}
-
-enum err_code control_run(struct control *c, const struct control_actor *who,
-                          const struct control_run_request *request,
-                          struct control_started **ret_started, size_t *ret_count, struct err *err)
-{
-    const struct project *p = control_project(c);
-    if (c->why_not_ready)
-        return err_set(err, ERR_UNREACHABLE, "%s", c->why_not_ready);
-    size_t count = request->sync_count ? request->sync_count : p->sync_count;
-    *ret_started = calloc(count, sizeof **ret_started);
-    *ret_count = count;
-    for (size_t i = 0; i < count; i++)
-        start(c, who, request->sync_count ? request->syncs[i] : p->syncs[i].name,
-              &(*ret_started)[i]);
-    return ERR_OK;
-}
-
-enum err_code control_cancel(struct control *c, const struct control_actor *who, const char *run,
-                             struct err *err)
-{
-    struct run_record r;
-    enum err_code rc = control_run_get(c, run, &r, err);
-    if (!rc && !find(c, run))
-        rc = err_set(err, ERR_USAGE, "%s has ended", run);
-    if (!rc)
-        double_end_run(c, run, RUN_CANCELLED);
-    note(c, who, "cancel", run, rc ? err->text : "ok");
-    return rc;
-}
-
-static enum err_code decide(struct control *c, const struct control_actor *who, const char *run,
-                            const char *action, enum run_status status, struct err *err)
-{
-    struct run_record r;
-    enum err_code rc = state_run_get(c->state, run, &r, err);
-    if (!rc && r.status != RUN_HELD)
-        rc = err_set(err, ERR_USAGE, "%s is not held", run);
-    note(c, who, action, run, rc ? err->text : "ok");
-    if (rc)
-        return rc;
-    r.status = status;
-    r.ended_ms = run_status_ended(status) ? clock_wall_ms() : 0;
-    double_put_run(c, &r, CONTROL_SENDING);
-    return ERR_OK;
-}
-
-enum err_code control_approve(struct control *c, const struct control_actor *who, const char *run,
-                              struct err *err)
-{
-    return decide(c, who, run, "approve", RUN_PLANNED, err);
-}
-
-enum err_code control_reject(struct control *c, const struct control_actor *who, const char *run,
-                             struct err *err)
-{
-    return decide(c, who, run, "reject", RUN_CANCELLED, err);
-}
-
-enum err_code control_retry(struct control *c, const struct control_actor *who, const char *sync,
-                            const struct retry_filter *filter, uint64_t *ret_count, struct err *err)
-{
-    struct state_sync *ss;
-    uint64_t position = 0;
-    bool more = true;
-    if (of_sync(c, sync, false))
-        return err_set(err, ERR_BUSY, "a run of %s is under way", sync);
-    enum err_code rc = state_sync_open(c->state, sync, &ss, err);
-    *ret_count = 0;
-    while (!rc && more)
-        rc = state_retry(ss, filter, &position, 1000, ret_count, &more, err);
-    state_sync_close(ss);
-    note(c, who, "retry", sync, rc ? err->text : "ok");
-    return rc ? rc : state_commit(c->state, err);
-}
-
-static void set_paused(struct control *c, const char *kind, const char *name, bool paused)
-{
-    char *at = pause_of(c, kind, name);
-    if (at)
-        *at = '\0';
-    for (size_t i = 0; paused; i++) {
-        assert_true(i < PAUSED_MAX);
-        if (*c->paused[i])
-            continue;
-        snprintf(c->paused[i], sizeof c->paused[i], "%s:%s", kind, name);
-        break;
-    }
-}
-
-enum err_code control_pause_sync(struct control *c, const struct control_actor *who,
-                                 const char *sync, bool paused, struct err *err)
-{
-    (void)err;
-    set_paused(c, "sync", sync, paused);
-    note(c, who, paused ? "pause" : "resume", sync, "ok");
-    double_tell(c, CONTROL_EVENT_SYNC, sync, NULL);
-    return ERR_OK;
-}
-
-enum err_code control_pause_destination(struct control *c, const struct control_actor *who,
-                                        const char *destination, bool paused, struct err *err)
-{
-    (void)err;
-    set_paused(c, "destination", destination, paused);
-    note(c, who, paused ? "pause" : "resume", destination, "ok");
-    double_tell(c, CONTROL_EVENT_DESTINATION, destination, NULL);
-    return ERR_OK;
-}
-
-static char *say_problems(const struct problem_list *list)
-{
-    char *text = calloc(1, 1 << 16);
-    size_t n = 0;
-    for (size_t i = 0; i < list->count; i++)
-        n += (size_t)snprintf(text + n, (1 << 16) - n, "%s:%u:%u: %s\n", list->items[i].place.file,
-                              list->items[i].place.line, list->items[i].place.col,
-                              list->items[i].text);
-    return text;
-}
-
-enum err_code control_reload(struct control *c, const struct control_actor *who,
-                             char **ret_problems, struct err *err)
-{
-    struct project *old = c->folder->project;
-    problem_list_done(&c->folder->problems);
-    problem_list_init(&c->folder->problems);
-    c->folder->project = NULL;
-    folder_load(c->folder);
-    bool good = c->folder->project;
-    if (good) {
-        project_free(old);
-    } else {
-        c->folder->project = old;
-        *ret_problems = say_problems(&c->folder->problems);
-        snprintf(c->reload_error, sizeof c->reload_error, "%s", *ret_problems);
-    }
-    if (good)
-        c->reload_error[0] = '\0';
-    note(c, who, "reload", "", good ? "ok" : c->reload_error);
-    double_tell(c, CONTROL_EVENT_RELOAD, "", NULL);
-    return good ? ERR_OK : err_set(err, ERR_CONFIG, "the configuration has mistakes");
-}
-
-/* ---- events, audit ---- */
-
-enum err_code control_listen(struct control *c, control_event_cb cb, void *ctx, struct err *err)
-{
-    if (c->listener_count == LISTENERS_MAX)
-        return err_set(err, ERR_FULL, "too many listeners");
-    c->listeners[c->listener_count].cb = cb;
-    c->listeners[c->listener_count++].ctx = ctx;
-    return ERR_OK;
-}
-
-void control_unlisten(struct control *c, control_event_cb cb, void *ctx)
-{
-    for (size_t i = 0; i < c->listener_count; i++)
-        if (c->listeners[i].cb == cb && c->listeners[i].ctx == ctx) {
-            c->listeners[i] = c->listeners[--c->listener_count];
-            return;
-        }
-}
-
-static struct slice words(const char *text, size_t max)
-{
-    return slice_of(text, strnlen(text, max));
-}
-
-enum err_code control_audit_list(struct control *c, size_t limit, control_audit_cb cb, void *ctx,
-                                 struct err *err)
-{
-    (void)err;
-    for (size_t i = c->audit_count; i-- > 0 && limit-- > 0;) {
-        const struct audit_line *a = &c->audit[i];
-        const struct control_audit entry = {
-            a->time_ms, words(a->actor, sizeof a->actor), words(a->action, sizeof a->action),
-            words(a->target, sizeof a->target), words(a->outcome, sizeof a->outcome)};
-        if (!cb(ctx, &entry))
-            break;
-    }
-    return ERR_OK;
+    return double_pause_of((struct control *)(uintptr_t)c, "destination", destination);
 }

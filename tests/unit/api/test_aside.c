@@ -164,6 +164,23 @@ static void others_are_served_while_children_work_and_none_is_left(void **state)
     evhttp_free(e.http);
 }
 
+static void what_is_sent_before_the_answer_is_answered_after_it(void **state)
+{
+    struct lab *lab = *state;
+    char text[9000];
+    put_held(lab, "held", "gone");
+    int n = snprintf(text, sizeof text,
+                     "GET /api/v1/runs/held/plan HTTP/1.1\r\nHost: x\r\n" AS_OPERATOR "\r\n"
+                     "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: %06000d\r\n\r\n",
+                     7);
+    int fd = lab_connect(lab);
+    lab_send(lab, fd, text, (size_t)n);
+    char *both = lab_read(lab, fd, "\r\n\r\nok\n");
+    assert_non_null(strstr(both, "HTTP/1.1 404 "));
+    free(both);
+    close(fd);
+}
+
 static void a_child_that_is_killed_is_told_as_too_slow(void **state)
 {
     struct lab *lab = *state;
@@ -204,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_lab(what_the_child_cannot_find_is_not_found),
         with_lab(others_are_served_while_children_work_and_none_is_left),
+        with_lab(what_is_sent_before_the_answer_is_answered_after_it),
         with_lab(a_child_that_is_killed_is_told_as_too_slow),
         with_lab(ending_the_api_ends_its_children),
     };

@@ -3,8 +3,10 @@
 
 #include "protocol/base/clock.h"
 #include "scheduler/api/api_private.h"
+#include "scheduler/api/socket_file.h"
 #include "scheduler/api/streams.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -118,6 +120,19 @@ static void who_does_not_read_is_dropped(void **state)
     close(good);
 }
 
+static void commands_have_places_of_their_own(struct lab *lab)
+{
+    static const char request[] = "GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n";
+    int fd;
+    struct err err;
+    assert_int_equal(socket_file_connect(lab->socket_path, &fd, &err), ERR_OK);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    lab_send(lab, fd, request, sizeof request - 1);
+    expect(lab, fd, "retry: 2000");
+    close(fd);
+    wait_clients(lab, STREAMS_MAX);
+}
+
 static void there_is_an_end_to_how_many_listen(void **state)
 {
     struct lab *lab = *state;
@@ -127,6 +142,7 @@ static void there_is_an_end_to_how_many_listen(void **state)
     const struct answer *a = ask(lab, "GET", "/api/v1/events", AS_OPERATOR, NULL);
     assert_int_equal(a->status, 503);
     assert_string_equal(at(a->json, "error/code"), "full");
+    commands_have_places_of_their_own(lab);
     close(fds[0]);
     wait_clients(lab, STREAMS_MAX - 1);
     fds[0] = subscribe(lab, AS_OPERATOR);

@@ -345,6 +345,29 @@ static void an_incident_is_opened_and_resolved_under_one_key(void **state)
     teardown(&l);
 }
 
+static void a_sync_that_never_was_up_to_date_is_late_since_it_was_first_seen(void **state)
+{
+    (void)state;
+    struct lab l;
+    struct err err;
+    struct told told;
+    setup(&l, "  t: {type: webhook, url: 'http://127.0.0.1:%d'}\n");
+    fake_view(&l.control, "a")->fresh_ms = 0;
+    run_ends(&l, "r1", "a", RUN_CANCELLED, 0, 0);
+    assert_silence(&l); /* first seen a moment ago */
+    alerts_free(l.alerts);
+    assert_int_equal(told_load(l.control.state, "a", &told, &err), ERR_OK);
+    assert_true(told.since_ms > clock_wall_ms() - 60000);
+    told.since_ms -= 3700 * 1000;
+    assert_int_equal(told_put(l.control.state, "a", &told, &err), ERR_OK);
+    told_done(&told);
+    begin(&l);
+    const char *text = message(&l, 1);
+    assert_has(text, "\"event\":\"late\"");
+    assert_has(text, "\"fresh_at\":null");
+    teardown(&l);
+}
+
 static void many_syncs_share_a_message_for_people_and_not_for_programs(void **state)
 {
     (void)state;
@@ -380,6 +403,7 @@ int main(void)
         cmocka_unit_test(trouble_of_the_receiver_is_waited_for_and_what_has_passed_is_not_told),
         cmocka_unit_test(a_warning_counts_beyond_its_threshold),
         cmocka_unit_test(holds_and_lateness_are_told_when_they_begin),
+        cmocka_unit_test(a_sync_that_never_was_up_to_date_is_late_since_it_was_first_seen),
         cmocka_unit_test(many_syncs_share_a_message_for_people_and_not_for_programs),
         cmocka_unit_test(an_incident_is_opened_and_resolved_under_one_key),
     };

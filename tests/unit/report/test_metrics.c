@@ -145,8 +145,33 @@ static void a_run_under_way_counts_until_the_ledger_has_it(void **state)
     c.records[0].status = RUN_SUCCESS;
     c.records[0].ended_ms = 91000;
     fake_run_put(&c, &c.records[0]);
+    c.run_count = 0; /* it has ended, and nobody is told yet */
+    assert_says(&c, "sluice_records_total{sync=\"a\",verdict=\"succeeded\"} 40");
     assert_int_equal(ledger_add(c.state, &c.records[0], &err), ERR_OK);
     assert_says(&c, "sluice_records_total{sync=\"a\",verdict=\"succeeded\"} 40");
+    assert_says(&c, "sluice_runs_total{sync=\"a\",status=\"success\"} 1");
+    fake_control_done(&c);
+}
+
+static void a_held_run_stays_counted(void **state)
+{
+    (void)state;
+    struct control c;
+    struct err err;
+    setup(&c);
+    c.records[0] = fake_run("r1", "a", RUN_HELD, 90000, 5);
+    c.records[0].counts.rows = 40;
+    c.run_count = 1;
+    fake_run_put(&c, &c.records[0]);
+    assert_says(&c, "sluice_rows_total{sync=\"a\"} 40");
+    c.records[0].status = RUN_PLANNED; /* approved */
+    fake_run_put(&c, &c.records[0]);
+    assert_says(&c, "sluice_rows_total{sync=\"a\"} 40");
+    c.records[0].status = RUN_SUCCESS;
+    c.records[0].ended_ms = 91000;
+    fake_run_put(&c, &c.records[0]);
+    assert_int_equal(ledger_add(c.state, &c.records[0], &err), ERR_OK);
+    assert_says(&c, "sluice_rows_total{sync=\"a\"} 40");
     fake_control_done(&c);
 }
 
@@ -182,7 +207,7 @@ static void syncs_and_quotas_are_told_as_they_are(void **state)
     assert_says(&c, "sluice_limit_used{quota=\"crm\",limit=\"requests per 10s\"} 67");
     assert_says(&c, "sluice_limit_tokens{quota=\"crm\",limit=\"records per 1d\"} 5000");
     assert_says(&c, "sluice_limit_factor{quota=\"crm\"} 0.7");
-    assert_says(&c, "sluice_throttled_seconds_total{quota=\"crm\"} 4.5");
+    assert_says(&c, "sluice_throttled_seconds_total{quota=\"crm\"} 3");
     assert_says(&c, "sluice_quota_paused{quota=\"shared\"} 0");
     assert_says(&c, "sluice_workers 2");
     assert_says(&c, "sluice_ready 1");
@@ -350,6 +375,7 @@ int main(void)
         cmocka_unit_test(ended_runs_are_counted_once_and_survive_a_restart),
         cmocka_unit_test(runs_that_ended_unseen_are_caught_up_with),
         cmocka_unit_test(a_run_under_way_counts_until_the_ledger_has_it),
+        cmocka_unit_test(a_held_run_stays_counted),
         cmocka_unit_test(syncs_and_quotas_are_told_as_they_are),
         cmocka_unit_test(a_backlog_behind_a_limit_is_worth_no_worker),
         cmocka_unit_test(desired_workers_are_the_sum_over_quotas),
