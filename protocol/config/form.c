@@ -66,7 +66,8 @@ void form_unknown(struct reader *rd, const char *what, const struct pair *pair,
                   const char *const *known)
 {
     const char *otherwise = reader_printf(rd, "remove it; known keys: %s", listed(rd, known));
-    mistake(rd, pair->at, "unknown key %s in a %s: %s", shown_text(rd, pair->key), what,
+    mistake(rd, pair->at, "unknown key %s in %s %s: %s", shown_text(rd, pair->key),
+            strchr("aeiou", *what) ? "an" : "a", what,
             did_you_mean(rd, pair->key, known, words_count(known), otherwise));
 }
 

@@ -88,6 +88,19 @@ void sync_resolve(struct reader *rd, const struct entry *of, struct sync *s)
                 listed(rd, names));
 }
 
+/* What the connector as a whole can do without, and this object cannot. */
+static void check_needs(struct reader *rd, const struct entry *of, const struct sync *s)
+{
+    const struct destination *d = s->destination;
+    for (size_t i = 0; d->options && i < s->target->need_count; i++) {
+        uint32_t option = s->target->needs[i];
+        if (!d->options[option] || !*d->options[option])
+            mistake(rd, place_of(of, "object"),
+                    "%s needs `%s` of its destination, and %s has none: add it there",
+                    name_of(rd, s), d->connector->options[option].name, shown_text(rd, d->name));
+    }
+}
+
 /* ---- modes ---- */
 
 static void check_mode(struct reader *rd, const struct entry *of, const struct sync *s)
@@ -401,6 +414,7 @@ void sync_target(struct reader *rd, const struct entry *of, struct sync *s)
     if (!s->target)
         return;
     set_sizes(rd, of, s);
+    check_needs(rd, of, s);
     check_mode(rd, of, s);
     check_key(rd, of, s);
     check_fields(rd, of, s);

@@ -8,7 +8,7 @@ const char *const object_words[] = {
     "conflicts",     "repeat",      "max_records", "max_bytes", "max_item_bytes", "max_values",
     "batch_records", "batch_bytes", "group_by",    "order_by",  "unique_by",      "one_lane",
     "lane_by",       "hold",        "session",     "fields_as", "null",           "ensure",
-    "requests",      NULL,
+    "requests",      "needs",       NULL,
 };
 const char *const mode_words[7] = {"upsert", "insert", "update", "append", "full", "mirror", NULL};
 const char *const removed_words[4] = {"ignore", "delete", "clear", NULL};
@@ -23,12 +23,13 @@ struct object_form {
     int repeat;
     int fields_as;
     const struct node *keys, *fields, *any_of, *modes, *remove, *conflicts, *lane_by, *null;
-    const struct node *ensure, *requests, *one_lane, *group_by, *order_by, *unique_by;
+    const struct node *ensure, *requests, *one_lane, *group_by, *order_by, *unique_by, *needs;
 };
 
 #define MEMBER(m) .offset = offsetof(struct object_form, m)
 static const struct field fields[] = {
     {"about", FIELD_TEXT, MEMBER(o.about)},
+    {"needs", FIELD_NODE, MEMBER(needs)},
     {"keys", FIELD_NODE, MEMBER(keys)},
     {"fields", FIELD_NODE, MEMBER(fields)},
     {"any_of", FIELD_NODE, MEMBER(any_of)},
@@ -229,6 +230,28 @@ static void read_any_of(struct scope *s, const struct node *node, struct object 
         field_check(s, o->any_of[i], node->at, node->substituted);
 }
 
+/* Of options that are always there nothing needs to be said. */
+static void read_needs(struct scope *s, const struct node *node, struct object *o)
+{
+    const char *const *names = NULL;
+    size_t count = 0;
+    if (!texts_of(s, node, "needs", &names, &count))
+        return;
+    uint32_t *needs = reader_alloc(s->rd, (count + 1) * sizeof *needs);
+    for (size_t i = 0; needs && i < count; i++) {
+        int32_t option = option_find(s->c, names[i]);
+        if (option < 0)
+            mistake(s->rd, node->at,
+                    "`needs` names \"%s\", and there is no such option: correct it", names[i]);
+        else if (s->c->options[option].required || s->c->options[option].preset)
+            mistake(s->rd, node->at, "the option %s is never missing: remove it from `needs`",
+                    names[i]);
+        else
+            needs[o->need_count++] = (uint32_t)option;
+    }
+    o->needs = needs;
+}
+
 /* ---- the whole ---- */
 
 static void read_sizes(struct scope *s, const struct node *map, struct object *o)
@@ -256,6 +279,8 @@ static void read_parts(struct scope *s, const struct object_form *f, struct obje
 {
     if (f->any_of)
         read_any_of(s, f->any_of, o);
+    if (f->needs)
+        read_needs(s, f->needs, o);
     if (f->modes) {
         static const enum sync_mode modes[] = {MODE_UPSERT, MODE_INSERT, MODE_UPDATE,
                                                MODE_APPEND, MODE_FULL,   MODE_MIRROR};

@@ -41,6 +41,8 @@ struct object {
     size_t field_count;
     const char *const *any_of;
     size_t any_of_count;
+    const uint32_t *needs; /* options that a destination must have for it */
+    size_t need_count;
     uint32_t modes;    /* bit per sync_mode */
     uint32_t removals; /* bit per on_removed; ignore is always among them */
     enum object_conflict set_if_empty, create_only, newest_wins, merge_arrays;

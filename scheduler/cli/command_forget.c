@@ -207,6 +207,9 @@ static void print_text(const struct forgetting *f)
         "the "
         "next run),\nthe destinations (Sluice no longer knows of it there and will not remove it), "
         "backups and exports of the state");
+    if (f->project->settings.warehouse_log)
+        printf("and the table sluice_rejected of `settings.warehouse_log`, in the source %s\n",
+               f->project->settings.warehouse_log->name);
 }
 
 static void print_json(const struct forgetting *f)

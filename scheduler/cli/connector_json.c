@@ -148,6 +148,17 @@ static enum err_code put_conflicts(struct buf *b, const struct object *o)
     return rc;
 }
 
+static enum err_code put_needs(struct buf *b, const struct connector *c, const struct object *o)
+{
+    enum err_code rc = buf_puts(b, ",\"needs\":[");
+    for (size_t i = 0; i < o->need_count; i++) {
+        PUT(rc, buf_puts(b, i ? "," : ""));
+        PUT(rc, json_put_string(b, slice_str(c->options[o->needs[i]].name)));
+    }
+    PUT(rc, buf_puts(b, "]"));
+    return rc;
+}
+
 static enum err_code put_rest(struct buf *b, const struct object *o)
 {
     static const char *const repeats[] = {"safe", "keyed", "double"};
@@ -171,7 +182,8 @@ static enum err_code put_rest(struct buf *b, const struct object *o)
     return rc;
 }
 
-static enum err_code put_object(struct buf *b, const struct object *o, bool whole)
+static enum err_code put_object(struct buf *b, const struct connector *c, const struct object *o,
+                                bool whole)
 {
     enum err_code rc = put_text(b, "{", "name", o->name);
     PUT(rc, put_bits(b, "modes", o->modes, connector_mode_words, ARRAY_LEN(connector_mode_words)));
@@ -179,6 +191,8 @@ static enum err_code put_object(struct buf *b, const struct object *o, bool whol
                      ARRAY_LEN(connector_removal_words)));
     if (whole)
         PUT(rc, put_rest(b, o));
+    if (whole)
+        PUT(rc, put_needs(b, c, o));
     PUT(rc, buf_puts(b, "}"));
     return rc;
 }
@@ -213,7 +227,7 @@ enum err_code connector_put_json(struct buf *b, const struct connector *c, bool 
     PUT(rc, buf_puts(b, ",\"objects\":["));
     for (size_t i = 0; i < c->object_count; i++) {
         PUT(rc, buf_puts(b, i ? "," : ""));
-        PUT(rc, put_object(b, &c->objects[i], whole));
+        PUT(rc, put_object(b, c, &c->objects[i], whole));
     }
     PUT(rc, buf_puts(b, "]}"));
     return rc;

@@ -259,6 +259,18 @@ static enum err_code put_any_of(struct buf *b, const struct object *o)
     return rc;
 }
 
+static enum err_code put_needs(struct buf *b, const struct connector *c, const struct object *o)
+{
+    enum err_code rc = ERR_OK;
+    if (!o->need_count)
+        return rc;
+    PUT(rc, buf_puts(b, "| needs | "));
+    for (size_t i = 0; i < o->need_count; i++)
+        PUT(rc, buf_printf(b, "%s`%s`", i ? ", " : "", c->options[o->needs[i]].name));
+    PUT(rc, buf_puts(b, " of the destination |\n"));
+    return rc;
+}
+
 static enum err_code put_conflicts(struct buf *b, const struct object *o)
 {
     const struct {
@@ -342,7 +354,7 @@ static enum err_code put_sharing(struct buf *b, const struct object *o)
     return rc;
 }
 
-static enum err_code put_object(struct buf *b, const struct object *o)
+static enum err_code put_object(struct buf *b, const struct connector *c, const struct object *o)
 {
     enum err_code rc = strcmp(o->name, "*") == 0 ? buf_puts(b, "### any object\n\n")
                                                  : buf_printf(b, "### `%s`\n\n", o->name);
@@ -352,6 +364,7 @@ static enum err_code put_object(struct buf *b, const struct object *o)
     PUT(rc, put_fields(b, "keys", o->keys, o->key_count));
     PUT(rc, put_fields(b, "fields", o->fields, o->field_count));
     PUT(rc, put_any_of(b, o));
+    PUT(rc, put_needs(b, c, o));
     PUT(rc, buf_puts(b, "| modes | "));
     PUT(rc, put_bits(b, o->modes, connector_mode_words, ARRAY_LEN(connector_mode_words)));
     PUT(rc, buf_puts(b, " |\n| removal | "));
@@ -384,6 +397,6 @@ enum err_code connector_put_markdown(struct buf *b, const struct connector *c)
     PUT(rc, put_auths(b, c));
     PUT(rc, put_limits(b, c));
     for (size_t i = 0; i < c->object_count; i++)
-        PUT(rc, put_object(b, &c->objects[i]));
+        PUT(rc, put_object(b, c, &c->objects[i]));
     return rc;
 }

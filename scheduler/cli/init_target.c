@@ -133,14 +133,25 @@ static bool is_own_endpoint(const struct connector *c)
     return false;
 }
 
-/* Required, given, or what the first way of authentication goes by. Maps such as a webhook's
- * `basic` are for those who ask for them. */
+/* There is no way in without one of its options. */
+static bool must_choose_auth(const struct connector *c)
+{
+    size_t n = 0;
+    while (n < c->auth_count && c->auths[n].when_count)
+        n++;
+    return c->auth_count && n == c->auth_count && !is_own_endpoint(c);
+}
+
+/* Required, needed by the object, given, or what the first way of authentication goes by. Maps such
+ * as a webhook's `basic` are for those who ask for them. */
 static bool is_wanted(const struct init *in, uint32_t index)
 {
     const struct connector *c = in->plan.connector;
     const struct option *o = &c->options[index];
     bool wanted = o->required && !o->preset;
-    if (c->auth_count && !is_own_endpoint(c))
+    for (size_t i = 0; in->plan.object && i < in->plan.object->need_count; i++)
+        wanted |= in->plan.object->needs[i] == index;
+    if (must_choose_auth(c))
         for (size_t i = 0; i < c->auths[0].when_count; i++)
             wanted |= c->auths[0].when[i] == index;
     return (wanted && !strchr(o->name, '.')) || set_value(in, o->name);

@@ -226,15 +226,26 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
     return rc;
 }
 
-static void tell(struct engine *e, struct engine_run_slot *slot)
+/* Those that ended since the last turn, once they are durable: one commit for all of them. */
+static void tell_ended(struct engine *e)
 {
     struct err err;
+    bool any = false;
+    for (size_t i = 0; i < e->run_count; i++)
+        any |= e->runs[i].ended && !e->runs[i].told;
+    if (!any)
+        return;
     if (engine_commit(e, &err)) {
         log_event(e->opts.log, LOG_WARN, "commit_failed", LOG_STR("reason", err.text));
         return; /* told once it is durable */
     }
-    slot->told = true;
-    e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), slot->recovered);
+    for (size_t i = 0; i < e->run_count; i++) {
+        struct engine_run_slot *slot = &e->runs[i];
+        if (!slot->ended || slot->told)
+            continue;
+        slot->told = true;
+        e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), slot->recovered);
+    }
 }
 
 bool engine_lets_go(struct engine *e, const char *sync)
@@ -308,13 +319,10 @@ void engine_runs_turn(struct engine *e)
     struct err err;
     enum err_code rc = ERR_OK;
     free_done_reads(e);
-    for (size_t i = 0; i < e->run_count && !rc; i++) {
-        struct engine_run_slot *slot = &e->runs[i];
-        if (slot->ended && !slot->told)
-            tell(e, slot);
-        if (slot->told && !slot->cleaned)
-            rc = clean(e, slot, &err);
-    }
+    tell_ended(e);
+    for (size_t i = 0; i < e->run_count && !rc; i++)
+        if (e->runs[i].told && !e->runs[i].cleaned)
+            rc = clean(e, &e->runs[i], &err);
     free_cleaned(e);
     if (!rc && e->phase == PHASE_RUN && !e->stopping)
         rc = engine_asks_begin(e, &err);

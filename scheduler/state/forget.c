@@ -383,19 +383,32 @@ static enum err_code forget_run(struct forget *f, struct state *s, const char *i
     return state_run_put(s, &r, err);
 }
 
+/* Of the memos only these hold words. Others name syncs, columns and destinations, and what depends
+ * on them would change. */
+static const char audit_prefix[] = "audit:", resync_prefix[] = "resync:";
+
+static bool has_prefix(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
 static bool collect_memo(void *ctx, const char *name, struct slice value)
 {
     struct ids *ids = ctx;
-    if (forget_names_person(ids->f, value) || forget_names_person(ids->f, slice_str(name)))
+    bool words = has_prefix(name, audit_prefix) || has_prefix(name, resync_prefix);
+    if (words && forget_names_person(ids->f, value))
         ids->code = buf_put(&ids->names, name, strlen(name) + 1);
     return !ids->code;
 }
 
+/* That a resync is wanted stays; why is lost. */
 static enum err_code forget_memo(struct forget *f, struct state *s, const char *name,
                                  struct err *err)
 {
     f->counts.texts++;
-    return state_misc_put(s, name, (struct slice){0}, err);
+    return state_misc_put(
+        s, name, has_prefix(name, resync_prefix) ? SLICE_LIT("(forgotten)") : (struct slice){0},
+        err);
 }
 
 typedef enum err_code (*forget_one)(struct forget *, struct state *, const char *, struct err *);

@@ -169,3 +169,14 @@ def test_the_history_of_runs_that_sent_the_person_goes(lab, sink):
     lab.good_run()
     assert lab.command("forget", '{"id":9}', "--json").lines[0]["histories"] == 1, "also of those that state no longer knows"
     assert not lab.command("history", "s", "9", "--json").lines
+
+
+def test_the_warehouse_s_own_log_is_named_where_there_is_one(lab, sink):
+    people(lab, 5)
+    lab.sql("create schema log")
+    project(lab, sink)
+    lab.good_run()
+    assert "sluice_rejected" not in lab.command("forget", "3").out
+    project(lab, sink, settings={"warehouse_log": {"source": "warehouse", "schema": "log"}})
+    done = lab.command("forget", "4")
+    assert done.rc == 0 and "sluice_rejected" in done.out and "the source warehouse" in done.out, done

@@ -127,6 +127,23 @@ def test_check_refuses_what_the_connector_cannot_do(lab, old, new, words):
     assert lab.command("check").rc == 0
 
 
+@pytest.mark.parametrize("destination, object_name, key, words", [
+    ("{type: meta, access_token: t}", "audience/Lookers", "EMAIL", "meta audience/* needs `ad_account` of its destination"),
+    ("{type: linkedin, access_token: t}", "segment/Lookers", "SHA256_EMAIL", "linkedin segment/* needs `ad_account`"),
+    ("{type: mixpanel, service_account: a, service_secret: s, project_id: 1}", "users", "distinct_id", "mixpanel users needs `token`"),
+    ('{type: zendesk, base_url: "https://x.zendesk.com"}', "users", "external_id", "no credentials: add `oauth_token`, or `email` and `token`"),
+])
+def test_check_names_options_that_the_object_needs(lab, destination, object_name, key, words):
+    lab.write(f"""
+sources: {{w: {{type: postgres, url: "postgresql://h/d"}}}}
+models: {{m: {{source: w, primary_key: id, sql: "select 1 as id"}}}}
+destinations: {{d: {destination}}}
+syncs: {{s: {{model: m, destination: d, object: {object_name}, identify_by: {key}, mappings: [{{from: id, to: {key}}}]}}}}
+""")
+    done = lab.command("check")
+    assert done.rc == 78 and words in done.text and "1 mistake" in done.text, done.text
+
+
 def test_fields_of_mappings_all_are_judged_when_the_run_starts(lab):
     lab.write(project(lab).replace("[email, name]", "all").replace("as name", "as nickname"))
     assert lab.command("check").rc == 0

@@ -4,9 +4,11 @@ data/state-before.tar.gz was written by the version before. To make one of this 
 
     KEEP_STATE=FILE SLUICE_BIN=FOLDER python3 -m pytest -k writes_a_state tests/system/test_upgrade.py
 """
+import fcntl
 import os
 import pathlib
 import tarfile
+import tempfile
 
 import pytest
 
@@ -33,8 +35,8 @@ def project(lab, sink, **more):
 
 
 @pytest.mark.skipif("KEEP_STATE" not in os.environ, reason="writes what the next version is tested with")
-def test_writes_a_state_in_the_middle_of_a_run(lab, sinks):
-    sink = sinks(behave, delay_s=0.05, port=PORT)
+def test_writes_a_state_in_the_middle_of_a_run(port, lab, sinks):
+    sink = sinks(behave, delay_s=0.05, port=port)
     lab.customers(ROWS)
     project(lab, sink)
     assert lab.run("finished").rc == 1
@@ -49,8 +51,16 @@ def test_writes_a_state_in_the_middle_of_a_run(lab, sinks):
 
 
 @pytest.fixture
-def taken_over(lab, sinks):
-    sink = sinks(behave, port=PORT)
+def port():
+    """The one port, for one test of all that run at the same time."""
+    with open(pathlib.Path(tempfile.gettempdir()) / f"sluice-test-{PORT}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield PORT
+
+
+@pytest.fixture
+def taken_over(port, lab, sinks):
+    sink = sinks(behave, port=port)
     lab.customers(ROWS)
     lab.state_dir.mkdir(mode=0o700)
     with tarfile.open(STATE) as tar:

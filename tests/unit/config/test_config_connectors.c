@@ -198,6 +198,29 @@ static void what_an_object_cannot_do_is_refused(void **state)
         {0}});
 }
 
+static void options_that_an_object_needs_must_be_there(void **state)
+{
+    (void)state;
+#define ADS                                                                                        \
+    "connectors: {ads: {options: {account: number, secret: {secret: true}}, objects: {\"all\": "   \
+    "{max_records: 1, requests: {upsert: {url: \"https://h/\"}}}, \"named/*\": {needs: [account, " \
+    "secret], max_records: 1, requests: {upsert: {url: \"https://h/{{options.account}}\"}}}}}}\n"
+#define OF_ADS "syncs: {s: {model: m, destination: d, mappings: all, object: "
+    check_cases((const struct connector_case[]){
+        {SOURCE MODEL ADS "destinations: {d: {type: ads, secret: s}}\n" OF_ADS "named/x}}\n",
+         "5:62",
+         "ads named/* needs `account` of its destination, and \"d\" has none: add it there"},
+        {SOURCE MODEL ADS "destinations: {d: {type: ads, account: 5}}\n" OF_ADS "named/x}}\n",
+         "5:62", "ads named/* needs `secret` of its destination"},
+        {0}});
+    struct folder f;
+    load_good(&f, SOURCE MODEL ADS "destinations: {d: {type: ads}}\n" OF_ADS "all}}\n");
+    folder_done(&f);
+    load_good(&f, SOURCE MODEL ADS "destinations: {d: {type: ads, account: 5, secret: s}}\n" OF_ADS
+                                   "named/x}}\n");
+    folder_done(&f);
+}
+
 static void what_requests_are_about_must_be_there(void **state)
 {
     (void)state;
@@ -514,6 +537,7 @@ int main(void)
         cmocka_unit_test(options_that_are_wrong_are_named),
         cmocka_unit_test(objects_that_are_not_there_are_named),
         cmocka_unit_test(what_an_object_cannot_do_is_refused),
+        cmocka_unit_test(options_that_an_object_needs_must_be_there),
         cmocka_unit_test(what_requests_are_about_must_be_there),
         cmocka_unit_test(fields_that_do_not_fit_are_refused),
         cmocka_unit_test(a_look_up_tells_64_fields_with_a_policy_apart),

@@ -224,6 +224,41 @@ static void names_are_found_as_words_and_not_inside_of_others(void **state)
     state_sync_close(ss);
 }
 
+static bool has_memo(struct place *p, const char *name, const char *value)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    enum err_code code = state_misc_get(p->s, name, &b, NULL);
+    bool has = !code && slice_eq_str(buf_slice(&b), value);
+    buf_done(&b);
+    return has;
+}
+
+static void what_memos_decide_stays_and_their_words_go(void **state)
+{
+    struct place *p = *state;
+    struct forget f;
+    struct state_sync *ss;
+    fill(p);
+    must(state_misc_put(p->s, "audit:1", SLICE_LIT("retry ada"), &err));
+    must(state_misc_put(p->s, "audit:2", SLICE_LIT("retry bob"), &err));
+    must(state_misc_put(p->s, "resync:people", SLICE_LIT("no answer for ada"), &err));
+    must(state_misc_put(p->s, "pause:sync:ada", SLICE_LIT("-"), &err));
+    must(state_misc_put(p->s, "columns:people", SLICE_LIT("ada text"), &err));
+    must(state_sync_open(p->s, "people", &ss, &err));
+    forget_init(&f, "ada");
+    must(forget_entries(&f, ss, &SLICE_LIT("name"), 1, &err));
+    must(forget_rest(&f, p->s, &err));
+    assert_int_equal(f.counts.texts, 2);
+    assert_false(has_memo(p, "audit:1", "retry ada"));
+    assert_true(has_memo(p, "audit:2", "retry bob"));
+    assert_true(has_memo(p, "resync:people", "(forgotten)"));
+    assert_true(has_memo(p, "pause:sync:ada", "-"));
+    assert_true(has_memo(p, "columns:people", "ada text"));
+    forget_done(&f);
+    state_sync_close(ss);
+}
+
 static void a_copy_has_no_run_under_way(void **state)
 {
     struct place *p = *state, copy = {0};
@@ -272,6 +307,8 @@ int main(void)
             place_teardown),
         cmocka_unit_test_setup_teardown(names_are_found_as_words_and_not_inside_of_others,
                                         place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(what_memos_decide_stays_and_their_words_go, place_setup,
+                                        place_teardown),
         cmocka_unit_test_setup_teardown(a_copy_has_no_run_under_way, place_setup, place_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
