@@ -253,8 +253,7 @@ bool engine_lets_go(struct engine *e, const char *sync)
     struct engine_run_slot *slot = engine_run_of(e, sync);
     if (!slot || !slot->ended)
         return !slot;
-    if (!slot->told)
-        tell(e, slot);
+    tell_ended(e);
     sync_run_retire(slot->run);
     slot->cleaned = slot->told && sync_run_record(slot->run)->status == RUN_HELD;
     return true;
