@@ -53,10 +53,10 @@ static bool names_object(const struct template *t)
     return false;
 }
 
-/* An address that is made with the object's name cannot do without one. */
-static bool needs_name(const struct object *o)
+/* An address that is made with the object's name cannot do without one, nor can a table. */
+static bool needs_name(const struct connector *c, const struct object *o)
 {
-    bool needs = strchr(o->name, '*') && strcmp(o->name, "*") != 0;
+    bool needs = strcmp(c->driver, "http") != 0 || strcmp(o->name, "*") != 0;
     for (size_t i = 0; i < o->request_count && !needs; i++)
         for (size_t j = 0; j < o->requests[i].step_count && !needs; j++)
             needs = names_object(&o->requests[i].steps[j].url);
@@ -69,7 +69,7 @@ void sync_resolve(struct reader *rd, const struct entry *of, struct sync *s)
     if (!c || c->object_count == 0)
         return;
     s->target = connector_object(c, s->object, &s->star);
-    if (s->target && !s->object && needs_name(s->target))
+    if (s->target && !s->object && needs_name(c, s->target))
         s->target = NULL;
     const char **names = reader_alloc(rd, (c->object_count + 1) * sizeof *names);
     if (s->target || !names)
@@ -77,7 +77,11 @@ void sync_resolve(struct reader *rd, const struct entry *of, struct sync *s)
     for (size_t i = 0; i < c->object_count; i++)
         names[i] = c->objects[i].name;
     const struct pair *object = node_get(of->node, "object");
-    if (!object)
+    if (!object && c->object_count == 1 && strcmp(names[0], "*") == 0)
+        mistake(rd, of->at, "the sync %s has no `object`: write its name at %s%s%s",
+                shown_text(rd, of->name), c->name, c->objects[0].about ? ", for " : "",
+                c->objects[0].about ? c->objects[0].about : "");
+    else if (!object)
         mistake(rd, of->at, "the sync %s has no `object`: write which of %s has (%s)",
                 shown_text(rd, of->name), c->name, listed(rd, names));
     else
@@ -147,6 +151,36 @@ static void check_key(struct reader *rd, const struct entry *of, const struct sy
                 name_of(rd, s), shown_text(rd, s->model->primary_key[i]), keys);
         return;
     }
+}
+
+/* A key field by which the API finds records to write, but none to delete. */
+static const char *key_that_keeps(const struct sync *s)
+{
+    const struct object_field *f = s->identify_by ? object_key(s->target, s->identify_by) : NULL;
+    if (f && f->keeps)
+        return s->identify_by;
+    for (size_t i = 0; !s->identify_by && s->model && i < s->model->primary_key_count; i++) {
+        f = object_key(s->target, s->model->primary_key[i]);
+        if (f && f->keeps)
+            return s->model->primary_key[i];
+    }
+    return NULL;
+}
+
+static void check_removal_key(struct reader *rd, const struct entry *of, const struct sync *s)
+{
+    const struct object *o = s->target;
+    const char *field = s->on_removed == REMOVED_DELETE ? key_that_keeps(s) : NULL;
+    if (!field)
+        return;
+    const char **others = reader_alloc(rd, (o->key_count + 1) * sizeof *others);
+    for (size_t i = 0, n = 0; others && i < o->key_count; i++)
+        if (!o->keys[i].keeps)
+            others[n++] = o->keys[i].name;
+    mistake(rd, place_of(of, node_get(of->node, "on_removed") ? "on_removed" : "mode"),
+            "%s cannot delete records that are named by %s: name them by another of its keys "
+            "(`identify_by`: %s), or delete none",
+            name_of(rd, s), shown_text(rd, field), others ? listed(rd, others) : "");
 }
 
 /* ---- fields ---- */
@@ -417,6 +451,7 @@ void sync_target(struct reader *rd, const struct entry *of, struct sync *s)
     check_needs(rd, of, s);
     check_mode(rd, of, s);
     check_key(rd, of, s);
+    check_removal_key(rd, of, s);
     check_fields(rd, of, s);
     check_groups(rd, of, s);
     for (size_t i = 0; i < s->mapping_count; i++)

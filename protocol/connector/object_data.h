@@ -28,7 +28,7 @@ struct object_field {
     bool required;
     const char *recipe; /* NULL: none */
     const char *as;     /* keys: its name in the API; NULL: the same */
-    bool keeps;         /* keys: `remove: false`: not for removals */
+    bool keeps;         /* keys: `remove: false`: not to delete by */
     const char *about;
 };
 

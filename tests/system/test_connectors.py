@@ -128,20 +128,39 @@ def test_check_refuses_what_the_connector_cannot_do(lab, old, new, words):
 
 
 @pytest.mark.parametrize("destination, object_name, key, words", [
+    ("{type: postgres, url: \"postgresql://h/e\"}", None, "id", "no `object`: write its name at postgres, for rows of a table"),
     ("{type: meta, access_token: t}", "audience/Lookers", "EMAIL", "meta audience/* needs `ad_account` of its destination"),
     ("{type: linkedin, access_token: t}", "segment/Lookers", "SHA256_EMAIL", "linkedin segment/* needs `ad_account`"),
     ("{type: mixpanel, service_account: a, service_secret: s, project_id: 1}", "users", "distinct_id", "mixpanel users needs `token`"),
     ('{type: zendesk, base_url: "https://x.zendesk.com"}', "users", "external_id", "no credentials: add `oauth_token`, or `email` and `token`"),
 ])
-def test_check_names_options_that_the_object_needs(lab, destination, object_name, key, words):
+def test_check_names_what_the_object_needs(lab, destination, object_name, key, words):
     lab.write(f"""
 sources: {{w: {{type: postgres, url: "postgresql://h/d"}}}}
 models: {{m: {{source: w, primary_key: id, sql: "select 1 as id"}}}}
 destinations: {{d: {destination}}}
-syncs: {{s: {{model: m, destination: d, object: {object_name}, identify_by: {key}, mappings: [{{from: id, to: {key}}}]}}}}
+syncs: {{s: {{model: m, destination: d, {f"object: {object_name}, " if object_name else ""}identify_by: {key}, mappings: [{{from: id, to: {key}}}]}}}}
 """)
     done = lab.command("check")
     assert done.rc == 78 and words in done.text and "1 mistake" in done.text, done.text
+
+
+@pytest.mark.parametrize("destination, others", [
+    ('{type: braze, base_url: "https://rest.iad-01.braze.com", token: t}', "external_id, braze_id"),
+    ('{type: zendesk, base_url: "https://x.zendesk.com", oauth_token: t}', "external_id"),
+])
+def test_people_whom_only_an_address_names_cannot_be_deleted_everywhere(lab, destination, others):
+    def check(mode):
+        lab.write(f"""
+sources: {{w: {{type: postgres, url: "postgresql://h/d"}}}}
+models: {{m: {{source: w, primary_key: id, sql: "select 1 as id, 'a' as email"}}}}
+destinations: {{d: {destination}}}
+syncs: {{s: {{model: m, destination: d, object: users, mode: {mode}, identify_by: email, mappings: [email]}}}}
+""")
+        return lab.command("check")
+    refused = check("mirror")
+    assert refused.rc == 78 and 'named by "email"' in refused.text and f"(`identify_by`: {others})" in refused.text, refused.text
+    assert check("upsert").rc == 0
 
 
 def test_fields_of_mappings_all_are_judged_when_the_run_starts(lab):
