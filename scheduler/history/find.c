@@ -76,7 +76,9 @@ static void judge(const struct finding *f, struct history_hit *hit)
 {
     struct slice rest = f->notes;
     struct note note;
-    hit->verdict = HISTORY_UNKNOWN;
+    const struct run_counts *n = &f->run->counts;
+    bool all = run_status_ended(f->run->status) && !(n->rejected + n->failed + n->cancelled);
+    hit->verdict = !rest.n && all ? HISTORY_ACCEPTED : HISTORY_UNKNOWN;
     if (rest.n < 2 || rest.p[0] != NOTES_VERSION)
         return;
     if (rest.p[1])

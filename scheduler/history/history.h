@@ -32,13 +32,15 @@ void history_note(struct history_notes *n, uint64_t batch, uint32_t ordinal, enu
 /* ---- when it has ended ---- */
 
 /**
- * Makes the run's spool (a path) its history, or removes it where there is nothing in it or no room
- * (max_bytes; 0: no history), and removes what no longer fits. notes may be NULL. Fine where the
- * spool is gone already.
+ * Makes the run's spool (a path) its history, or removes it where there is nothing in it or it is
+ * larger than max_bytes (0: no history). notes may be NULL. Fine where the spool is gone already.
  */
 enum err_code history_keep(const char *state_dir, const struct run_record *run, const char *spool,
                            const struct history_notes *notes, uint64_t max_bytes,
                            struct err *err) MUST_CHECK;
+
+/** Removes the oldest that do not fit into max_bytes. Looks at every file: now and then. */
+enum err_code history_prune(const char *state_dir, uint64_t max_bytes, struct err *err) MUST_CHECK;
 
 /* ---- looking back ---- */
 

@@ -368,6 +368,8 @@ void engine_free(struct engine *e)
         return;
     if (e->state && e->base && !e->failed && engine_commit(e, &err))
         log_event(e->opts.log, LOG_ERROR, "last_commit_failed", LOG_STR("reason", err.text));
+    if (e->state && !e->failed)
+        engine_prune_history(e, 0);
     workers_free(e->workers);
     redis_free(e->redis); /* its callbacks still find their runs */
     engine_runs_free(e);

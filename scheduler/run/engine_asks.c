@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_VERSION = 1, ASK_BYTES = 512, ASKS_MAX = 100000, ASKS_AGAIN_MS = 1000 };
+enum { ASK_VERSION = 1, ASK_BYTES = 512, BEGIN_MS = 30, ASKS_MAX = 100000, ASKS_AGAIN_MS = 1000 };
 static const char ask_prefix[] = "ask:";
 
 void engine_run_id(char out[STATE_RUN_ID_MAX + 1])
@@ -329,15 +329,20 @@ static enum err_code begin_next(struct engine *e, size_t *i, bool *begun, struct
     return rc;
 }
 
-/* Commits before and after, so that a full disk is met while nothing was begun. */
+/* Commits before and after, so that a full disk is met while nothing was begun. Many at once take
+ * several turns, so that the loop serves others meanwhile; reads wait for the last of them. */
 enum err_code engine_asks_begin(struct engine *e, struct err *err)
 {
     bool begun = false;
+    int64_t since = clock_mono_ms();
     enum err_code rc = ERR_OK;
+    e->beginning = false;
     if (clock_mono_ms() < e->asks_pause_ms)
         return ERR_OK;
-    for (size_t i = 0; i < e->ask_count && is_room(e) && !rc;)
+    for (size_t i = 0; i < e->ask_count && is_room(e) && !rc && !e->beginning;) {
         rc = begin_next(e, &i, &begun, err);
+        e->beginning = begun && i < e->ask_count && clock_mono_ms() - since > BEGIN_MS;
+    }
     if (rc)
         return rc;
     return begun ? engine_commit(e, err) : ERR_OK;

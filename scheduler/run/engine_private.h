@@ -89,7 +89,10 @@ struct engine {
     size_t runs_max;            /* under way at a time */
     const struct project **old; /* which runs or quotas may still use */
     size_t old_count;
-    bool sweeps; /* entries that were dropped may be left */
+    bool history_grew;  /* since it was pruned */
+    int64_t history_ms; /* when that was */
+    bool beginning;     /* more asks may begin than one turn takes */
+    bool sweeps;        /* entries that were dropped may be left */
 };
 
 /** Ends the engine with an error. */
@@ -155,6 +158,8 @@ void engine_runs_turn(struct engine *e);
 void engine_runs_stop(struct engine *e, enum run_stop how, const char *why);
 /** Stops those that still read or plan. */
 void engine_runs_stop_reads(struct engine *e, const char *why);
+/** History that grew is cut to its size, at most so often. */
+void engine_prune_history(struct engine *e, int64_t every_ms);
 void engine_runs_free(struct engine *e);
 /** Starts as many reads as the sources allow. */
 enum err_code engine_start_reads(struct engine *e, struct err *err) MUST_CHECK;

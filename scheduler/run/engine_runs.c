@@ -1,6 +1,7 @@
 /* The engine's runs: which there are, when they begin, what happens when they end. */
 #include "scheduler/run/engine_private.h"
 
+#include "protocol/base/clock.h"
 #include "scheduler/batch/spool.h"
 #include "scheduler/history/history.h"
 #include "scheduler/run/approval.h"
@@ -11,7 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SWEEP_KEYS = 5000, DROP_BATCHES = 1000, WINDOW_LEAST_BYTES = 1 << 20 };
+enum {
+    CLEAN_MS = 30,
+    PRUNE_EVERY_MS = 5000,
+    SWEEP_KEYS = 5000,
+    DROP_BATCHES = 1000,
+    WINDOW_LEAST_BYTES = 1 << 20
+};
 
 /* ---- what the runs ask of the engine ---- */
 
@@ -220,7 +227,7 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
         rc = queue_control(quota_queue(slot->quota), quota_epoch(slot->quota), QUEUE_FORGET_SYNC,
                            r->sync, on_forgotten, e, err);
     slot->cleaned = !rc;
-    e->sweeps = true;
+    e->sweeps = e->history_grew = true;
     if (slot->cleaned)
         sync_run_retire(slot->run);
     return rc;
@@ -313,19 +320,41 @@ static enum err_code move_on(struct engine *e, struct err *err)
     return ERR_OK;
 }
 
+/* Many that end at once take several turns. */
+static enum err_code clean_ended(struct engine *e, struct err *err)
+{
+    int64_t since = clock_mono_ms();
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < e->run_count && !rc && clock_mono_ms() - since <= CLEAN_MS; i++)
+        if (e->runs[i].told && !e->runs[i].cleaned)
+            rc = clean(e, &e->runs[i], err);
+    return rc;
+}
+
+void engine_prune_history(struct engine *e, int64_t every_ms)
+{
+    struct err err;
+    const struct settings *s = &e->project->settings;
+    int64_t now = clock_mono_ms();
+    if (!e->history_grew || now - e->history_ms < every_ms)
+        return;
+    e->history_grew = false;
+    e->history_ms = now;
+    if (history_prune(s->state_dir, s->history_bytes, &err))
+        log_event(e->opts.log, LOG_WARN, "history_not_pruned", LOG_STR("reason", err.text));
+}
+
 void engine_runs_turn(struct engine *e)
 {
     struct err err;
-    enum err_code rc = ERR_OK;
     free_done_reads(e);
     tell_ended(e);
-    for (size_t i = 0; i < e->run_count && !rc; i++)
-        if (e->runs[i].told && !e->runs[i].cleaned)
-            rc = clean(e, &e->runs[i], &err);
+    enum err_code rc = clean_ended(e, &err);
+    engine_prune_history(e, PRUNE_EVERY_MS);
     free_cleaned(e);
     if (!rc && e->phase == PHASE_RUN && !e->stopping)
         rc = engine_asks_begin(e, &err);
-    if (!rc && e->phase == PHASE_RUN)
+    if (!rc && e->phase == PHASE_RUN && !e->beginning)
         rc = engine_start_reads(e, &err);
     if (!rc && all_ended(e))
         rc = move_on(e, &err);

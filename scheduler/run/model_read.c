@@ -23,6 +23,20 @@ static size_t still_reading(const struct model_read *r)
     return n;
 }
 
+static void keep_columns(struct model_read *r)
+{
+    struct err err;
+    enum err_code rc = ERR_OK;
+    size_t i = 0;
+    while (i < r->count && !sync_run_reads(r->runs[i]))
+        i++;
+    if (i < r->count)
+        rc = sync_run_columns_kept(r->runs[i], &err);
+    for (; rc && i < r->count; i++)
+        if (sync_run_reads(r->runs[i]))
+            sync_run_stop(r->runs[i], RUN_STOP_FAIL, err.text);
+}
+
 static enum err_code on_columns(void *ctx, const struct column *columns, size_t count,
                                 struct err *err)
 {
@@ -32,6 +46,7 @@ static enum err_code on_columns(void *ctx, const struct column *columns, size_t 
         if (sync_run_reads(r->runs[i]) && sync_run_columns(r->runs[i], columns, count, &own))
             sync_run_stop(r->runs[i], RUN_STOP_FAIL, own.text);
     }
+    keep_columns(r);
     return still_reading(r)
                ? ERR_OK
                : err_set(err, ERR_STOPPED, "no sync wants the rows of model %s", r->model->name);

@@ -165,10 +165,12 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
     run->record.waits = run->waits =
         run->record.plan || *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
     rc = run_fold_ready(run, map_has_identity(run->map), &mapping, err);
-    if (!rc)
-        rc = run_save(run, err);
-    /* Mapping and target are on disk before anything is published: recovery goes by them. */
-    return rc ? rc : run->host->commit(run->host->ctx, err);
+    return rc ? rc : run_save(run, err);
+}
+
+enum err_code sync_run_columns_kept(struct sync_run *run, struct err *err)
+{
+    return run->host->commit(run->host->ctx, err);
 }
 
 void run_take_counts(struct sync_run *run)

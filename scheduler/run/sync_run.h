@@ -81,6 +81,11 @@ void sync_run_free(struct sync_run *run);
 /* ---- rows ---- */
 enum err_code sync_run_columns(struct sync_run *run, const struct column *columns, size_t count,
                                struct err *err) MUST_CHECK;
+/**
+ * Behind the columns of all runs of a read, before its first row: mapping and target are on disk
+ * before anything is published, since recovery goes by them. One commit is for all of them.
+ */
+enum err_code sync_run_columns_kept(struct sync_run *run, struct err *err) MUST_CHECK;
 enum err_code sync_run_row(struct sync_run *run, const struct row *row, struct err *err) MUST_CHECK;
 /** err is NULL when the query ran to its end. */
 void sync_run_read_end(struct sync_run *run, const struct err *err);

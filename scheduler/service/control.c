@@ -20,8 +20,6 @@ enum err_code control_ask(struct control *c, struct engine_ask *ask, bool by_sch
     for (size_t i = 0; i < count; i++)
         waits |= !views[i].ended && strcmp(views[i].record->sync, ask->sync) == 0;
     enum err_code rc = engine_ask(c->engine, ask, err);
-    if (!rc)
-        rc = engine_commit(c->engine, err);
     /* One that waits for the run before it is told when it begins; a plan is no run to schedules.
      */
     if (!rc && !ask->plan && (by_schedule || !waits))
@@ -82,6 +80,8 @@ enum err_code control_run(struct control *c, const struct control_actor *who,
         rc = run_one(c, who, request, sync, &started[i], err);
         audit_write(c, who, words_of(request), sync, rc ? err : NULL);
     }
+    if (!rc)
+        rc = engine_commit(c->engine, err); /* one for all */
     if (rc) {
         free(started);
         return rc;

@@ -189,6 +189,8 @@ static enum err_code take(struct control *c, struct project *now, struct err *er
     report_reload(c->report); /* while the one before is still there */
     engine_set_project(c->engine, now);
     restart_changed(c);
+    if (!rc)
+        rc = engine_commit(c->engine, err);
     events_tell(c, &(struct control_event){.kind = CONTROL_EVENT_RELOAD, .name = ""});
     return rc;
 }

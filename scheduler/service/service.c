@@ -130,6 +130,9 @@ static void start_due(struct control *c)
     size_t n = schedule_due(c->table, clock_wall_ms(), due, STARTS_MAX);
     for (size_t i = 0; i < n; i++)
         start(c, &due[i]);
+    struct err err;
+    if (n && engine_commit(c->engine, &err)) /* they are asked for; the next commit keeps them */
+        control_complain(c, "commit_failed", &err);
 }
 
 static void tell_ready(struct control *c)

@@ -84,7 +84,8 @@ enum err_code control_no_sync(const struct control *c, const char *sync, struct 
 enum control_phase control_phase_of(const struct engine_view *v);
 
 /* control.c */
-/** Asks the engine for a run, and tells the table when its own start was taken. */
+/** Asks the engine for a run, and tells the table when its own start was taken. The caller commits
+ * before anybody hears of it. */
 enum err_code control_ask(struct control *c, struct engine_ask *ask, bool by_schedule,
                           struct err *err) MUST_CHECK;
 
