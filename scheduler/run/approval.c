@@ -173,10 +173,30 @@ enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wan
     return is_marked(state, "resync", sync, ret_wanted, err);
 }
 
-enum err_code resync_done(struct state *state, const char *sync, struct err *err)
+static void begun_mark(const char *run, char out[MARK_NAME_BYTES])
 {
-    char name[MARK_NAME_BYTES];
-    return state_misc_put(state, mark_name("resync", sync, name), (struct slice){0}, err);
+    snprintf(out, MARK_NAME_BYTES, "run:%s", run);
+}
+
+enum err_code resync_begun(struct state *state, const char *sync, const char *run, struct err *err)
+{
+    char name[MARK_NAME_BYTES], begun[MARK_NAME_BYTES];
+    begun_mark(run, begun);
+    return state_misc_put(state, mark_name("resync", sync, name), slice_str(begun), err);
+}
+
+enum err_code resync_done(struct state *state, const char *sync, const char *run, struct err *err)
+{
+    char name[MARK_NAME_BYTES], begun[MARK_NAME_BYTES];
+    CLEANUP(buf_done) struct buf mark;
+    buf_init(&mark, RUN_TEXT_MAX);
+    enum err_code rc = state_misc_get(state, mark_name("resync", sync, name), &mark, err);
+    begun_mark(run, begun);
+    if (rc)
+        return rc == ERR_NOTFOUND ? ERR_OK : rc;
+    return slice_eq_str(buf_slice(&mark), begun)
+               ? state_misc_put(state, name, (struct slice){0}, err)
+               : ERR_OK;
 }
 
 enum err_code first_run_over(struct state *state, const char *sync, struct err *err)

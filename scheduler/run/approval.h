@@ -23,7 +23,12 @@ enum err_code resync_mark(struct state *state, const char *sync, const char *why
                           struct err *err) MUST_CHECK;
 enum err_code resync_wanted(struct state *state, const char *sync, bool *ret_wanted,
                             struct err *err) MUST_CHECK;
-enum err_code resync_done(struct state *state, const char *sync, struct err *err) MUST_CHECK;
+/** The run, which sends every row, has begun: its good end is what lifts the mark. */
+enum err_code resync_begun(struct state *state, const char *sync, const char *run,
+                           struct err *err) MUST_CHECK;
+/** Lifts a mark that run began under; one that came later, or that another began under, stays. */
+enum err_code resync_done(struct state *state, const char *sync, const char *run,
+                          struct err *err) MUST_CHECK;
 
 /** A read of the sync reached its end: first_run says nothing about it any more. */
 enum err_code first_run_over(struct state *state, const char *sync, struct err *err) MUST_CHECK;

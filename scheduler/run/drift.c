@@ -96,6 +96,11 @@ enum err_code drift_look(struct state *state, const struct sync *sync,
         return rc;
     if (!rc)
         compare_all(sync, map, columns, count, buf_slice(&known), why, why_bytes);
+    if (!*why) /* what an earlier run was held for says nothing about this one */
+        rc = state_misc_put(state, memory_name("columns-held", sync->name, name), (struct slice){0},
+                            err);
+    if (rc && rc != ERR_NOTFOUND)
+        return rc;
     if (!map)
         return ERR_OK;
     if (put_columns(&now, map, columns, count))

@@ -334,6 +334,9 @@ static enum err_code add_events(struct engine *e, struct err *err)
 static enum err_code engine_open(struct engine *e, struct err *err)
 {
     const struct settings *s = &e->project->settings;
+    e->project_dir = strdup(e->project->dir);
+    if (!e->project_dir)
+        return err_set(err, ERR_NOMEM, "no memory");
     enum err_code rc = sibling_program("sluice-worker", e->worker_program, err);
     if (!rc)
         rc = state_lock_take(&e->lock, s->state_dir, err);
@@ -382,6 +385,7 @@ void engine_free(struct engine *e)
     state_lock_release(&e->lock);
     free(e->views);
     free(e->asks);
+    free(e->project_dir);
     free(e);
 }
 
@@ -395,6 +399,7 @@ enum err_code engine_new(const struct engine_options *opts, struct engine **ret_
     e->project = opts->project;
     e->lock = (struct state_lock){-1, -1};
     e->started_ms = e->committed_ms = clock_mono_ms();
+    e->runs_max = engine_runs_that_fit();
     e->sweeps = true; /* a crash may have left some */
     enum err_code rc = engine_open(e, err);
     if (rc) {

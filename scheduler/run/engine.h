@@ -104,8 +104,9 @@ uint32_t engine_workers_alive(const struct engine *e);
 /** A new id for a run. */
 void engine_run_id(char out[STATE_RUN_ID_MAX + 1]);
 /**
- * Asks for a run. ask->run is filled in where it is empty. Where a run of the same kind waits
- * already for the same sync, it is that one, and *ask becomes it. In an engine that stays it is in
+ * Asks for a run. ask->run is filled in where it is empty. Where a run of the same kind (one that
+ * sends, adopts, is planned only) waits already for the same sync, it is that one, and *ask becomes
+ * it; others follow one another in the order they were asked for. In an engine that stays it is in
  * state with the next commit. Errors: ERR_USAGE (no such sync; a held run that cannot be approved),
  * ERR_FULL, ERR_NOMEM.
  */
@@ -126,6 +127,8 @@ const struct engine_view *engine_views(struct engine *e, size_t *ret_count);
 /** Under way, or asked for. ERR_NOTFOUND. */
 enum err_code engine_cancel(struct engine *e, const char *run, const char *why,
                             struct err *err) MUST_CHECK;
+/** Nothing of the engine uses the sync's entries; false: a run of it is under way. */
+bool engine_lets_go(struct engine *e, const char *sync);
 /** A held run ends as cancelled. ERR_USAGE with the reason, ERR_NOTFOUND. */
 enum err_code engine_reject(struct engine *e, const char *run, const char *why,
                             struct err *err) MUST_CHECK;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_VERSION = 1, ASK_BYTES = 512, ASKS_MAX = 100000 };
+enum { ASK_VERSION = 1, ASK_BYTES = 512, ASKS_MAX = 100000, ASKS_AGAIN_MS = 1000 };
 static const char ask_prefix[] = "ask:";
 
 void engine_run_id(char out[STATE_RUN_ID_MAX + 1])
@@ -59,7 +59,7 @@ static enum err_code push(struct engine *e, const struct engine_ask *ask, struct
     struct engine_ask *asks =
         e->ask_count < ASKS_MAX ? realloc(e->asks, (e->ask_count + 1) * sizeof *asks) : NULL;
     if (!asks)
-        return err_set(err, ERR_NOMEM, "no memory for what is asked for");
+        return err_set(err, ERR_FULL, "no room for more that is asked for");
     e->asks = asks;
     e->asks[e->ask_count++] = *ask;
     return ERR_OK;
@@ -108,6 +108,30 @@ enum err_code engine_asks_load(struct engine *e, struct err *err)
 
 /* ---- asking ---- */
 
+/* Each has a file, a thread and a connection of its own: the rest waits until some have ended. */
+static bool is_room(const struct engine *e)
+{
+    size_t under_way = 0;
+    for (size_t i = 0; i < e->run_count; i++)
+        under_way += !e->runs[i].cleaned;
+    return under_way < e->runs_max;
+}
+
+/* Whoever adopts or only plans wants nothing to be sent: such an ask never becomes another's. */
+static bool same_kind(const struct engine_ask *a, const struct engine_ask *b)
+{
+    return a->approve == b->approve && a->adopt == b->adopt && a->plan == b->plan &&
+           (!a->approve || strcmp(a->run, b->run) == 0);
+}
+
+static struct engine_ask *find_same(const struct engine *e, const struct engine_ask *ask)
+{
+    for (size_t i = 0; i < e->ask_count; i++)
+        if (same_kind(&e->asks[i], ask) && strcmp(e->asks[i].sync, ask->sync) == 0)
+            return &e->asks[i];
+    return NULL;
+}
+
 static struct engine_ask *find(const struct engine *e, const char *sync, bool approve)
 {
     for (size_t i = 0; i < e->ask_count; i++)
@@ -125,6 +149,7 @@ static enum err_code check_approval(struct engine *e, struct engine_ask *ask, st
     if (rc)
         return rc;
     snprintf(ask->sync, sizeof ask->sync, "%s", record.sync);
+    (void)engine_lets_go(e, record.sync);
     const struct engine_run_slot *slot = engine_run_of(e, record.sync);
     if (slot && strcmp(sync_run_record(slot->run)->id, ask->run) == 0)
         return ERR_OK; /* it is being held this moment, and is looked at when it has been */
@@ -145,11 +170,9 @@ enum err_code engine_ask(struct engine *e, struct engine_ask *ask, struct err *e
         rc = project_no_sync(e->project, ask->sync, err);
     if (rc)
         return rc;
-    struct engine_ask *same = find(e, ask->sync, ask->approve);
+    struct engine_ask *same = find_same(e, ask);
     if (same) {
         same->full |= ask->full;
-        same->adopt &= ask->adopt; /* who wants to send waits for more than who does not */
-        same->plan &= ask->plan;
         *ask = *same;
         return keep(e, same, err);
     }
@@ -157,9 +180,12 @@ enum err_code engine_ask(struct engine *e, struct engine_ask *ask, struct err *e
         engine_run_id(ask->run);
     if (!ask->scheduled_ms)
         ask->scheduled_ms = clock_wall_ms();
+    rc = push(e, ask, err);
+    if (rc)
+        return rc;
     rc = keep(e, ask, err);
-    if (!rc)
-        rc = push(e, ask, err);
+    if (rc)
+        e->ask_count--;
     engine_hurry(e);
     return rc;
 }
@@ -191,6 +217,8 @@ const char *engine_asked_why(const struct engine *e, const struct engine_ask *as
         return why;
     if (engine_run_of(e, ask->sync))
         return "the run before it has not ended";
+    if (!is_room(e))
+        return "as many runs are under way as may be open files";
     return "its destination's limits are being restored in Redis";
 }
 
@@ -212,6 +240,8 @@ static enum err_code make_run(struct engine *e, const struct engine_ask *ask,
         return rc ? rc : sync_run_approve(&e->run_host, &record, sync, ret, err);
     }
     rc = resync_wanted(e->state, sync->name, &lost, err);
+    if (!rc && lost)
+        rc = resync_begun(e->state, sync->name, ask->run, err);
     struct run_start start = {
         .id = ask->run,
         .trigger = ask->trigger,
@@ -253,13 +283,22 @@ static bool may_begin(struct engine *e, const struct engine_ask *ask, const stru
     return !e->opts.stays || engine_quota_is_settled(e, sync->destination);
 }
 
-/* What is wrong with the ask is told of it; what would meet every ask ends the engine. */
+/* What is wrong with the ask is told of it. What may pass, as a lack of room, lets an engine that
+ * stays wait with everything that is asked for; any other is ended. */
 static enum err_code begin_one(struct engine *e, const struct engine_ask *ask,
-                               const struct sync *sync, struct err *err)
+                               const struct sync *sync, bool *ret_later, struct err *err)
 {
     struct err own;
     enum err_code rc = begin(e, ask, sync, &own);
-    if (rc == ERR_USAGE && e->opts.on_ask_failed) {
+    *ret_later = rc && e->opts.stays && err_class(rc) == ERR_CLASS_RETRY;
+    if (*ret_later) {
+        log_event(e->opts.log, LOG_WARN, "run_begins_later", LOG_STR("run", ask->run),
+                  LOG_STR("sync", ask->sync), LOG_STR("reason", own.text));
+        e->asks_pause_ms = clock_mono_ms() + ASKS_AGAIN_MS;
+        return ERR_OK;
+    }
+    bool of_it = rc == ERR_USAGE || (rc && e->opts.stays && err_class(rc) != ERR_CLASS_BUG);
+    if (of_it && e->opts.on_ask_failed) {
         e->opts.on_ask_failed(e->opts.ctx, ask, &own);
         return unkeep(e, ask, err);
     }
@@ -267,28 +306,40 @@ static enum err_code begin_one(struct engine *e, const struct engine_ask *ask,
     return rc;
 }
 
+static enum err_code begin_next(struct engine *e, size_t *i, bool *begun, struct err *err)
+{
+    struct engine_ask ask = e->asks[*i];
+    const struct sync *sync = project_sync(e->project, ask.sync);
+    enum err_code rc = sync ? engine_quota_add(e, sync->destination, err) : ERR_OK;
+    if (!rc && (!sync || !may_begin(e, &ask, sync))) {
+        ++*i;
+        return ERR_OK;
+    }
+    if (!rc && !*begun)
+        rc = engine_commit(e, err);
+    if (rc)
+        return rc;
+    bool later;
+    *begun = true;
+    rc = begin_one(e, &ask, sync, &later, err);
+    if (later)
+        *i = e->ask_count;
+    else
+        drop(e, *i);
+    return rc;
+}
+
 /* Commits before and after, so that a full disk is met while nothing was begun. */
 enum err_code engine_asks_begin(struct engine *e, struct err *err)
 {
     bool begun = false;
-    for (size_t i = 0; i < e->ask_count;) {
-        struct engine_ask ask = e->asks[i];
-        const struct sync *sync = project_sync(e->project, ask.sync);
-        enum err_code rc = sync ? engine_quota_add(e, sync->destination, err) : ERR_OK;
-        if (!rc && (!sync || !may_begin(e, &ask, sync))) {
-            i++;
-            continue;
-        }
-        if (!rc && !begun)
-            rc = engine_commit(e, err);
-        if (rc)
-            return rc;
-        begun = true;
-        drop(e, i);
-        rc = begin_one(e, &ask, sync, err);
-        if (rc)
-            return rc;
-    }
+    enum err_code rc = ERR_OK;
+    if (clock_mono_ms() < e->asks_pause_ms)
+        return ERR_OK;
+    for (size_t i = 0; i < e->ask_count && is_room(e) && !rc;)
+        rc = begin_next(e, &i, &begun, err);
+    if (rc)
+        return rc;
     return begun ? engine_commit(e, err) : ERR_OK;
 }
 
@@ -343,6 +394,7 @@ enum err_code engine_reject(struct engine *e, const char *run, const char *why, 
     if (r.status != RUN_HELD)
         return err_set(err, ERR_USAGE, "run %s is not held: it is %s", run,
                        run_status_name(r.status));
+    (void)engine_lets_go(e, r.sync);
     const struct engine_run_slot *slot = engine_run_of(e, r.sync);
     if (slot && !slot->ended && strcmp(sync_run_record(slot->run)->id, run) == 0) {
         sync_run_stop(slot->run, RUN_STOP_CANCEL, why); /* it is being held this moment */

@@ -1,4 +1,5 @@
-/* What the engine begins with: runs that an earlier process left, and what of theirs lies about. */
+/* What the engine begins with: runs that an earlier process left, and what of theirs lies about;
+ * and how many may be under way. */
 #include "scheduler/run/engine_private.h"
 
 #include "scheduler/batch/spool.h"
@@ -8,8 +9,30 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
-enum { DROP_BATCHES = 1000 };
+enum {
+    DROP_BATCHES = 1000,
+    FILES_MAX = 65536,
+    FILES_OF_OTHERS = 512, /* of the API, mostly */
+    FILES_OF_RUN = 4,
+    RUNS_LEAST = 16,
+    RUNS_MOST = 1000,
+};
+
+/* Nothing here uses select(2), for which the lower limit is there. */
+size_t engine_runs_that_fit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return RUNS_LEAST;
+    limit.rlim_cur = limit.rlim_max < FILES_MAX ? limit.rlim_max : FILES_MAX;
+    if (setrlimit(RLIMIT_NOFILE, &limit) && getrlimit(RLIMIT_NOFILE, &limit))
+        return RUNS_LEAST;
+    size_t files = (size_t)limit.rlim_cur;
+    size_t runs = files > FILES_OF_OTHERS ? (files - FILES_OF_OTHERS) / FILES_OF_RUN : 0;
+    return runs < RUNS_LEAST ? RUNS_LEAST : runs < RUNS_MOST ? runs : RUNS_MOST;
+}
 
 struct unfinished {
     struct run_record *items;

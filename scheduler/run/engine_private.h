@@ -54,6 +54,8 @@ struct engine {
     bool workers_killed;      /* with a lost epoch: other quotas still need them */
     int64_t workers_pause_ms; /* no start before this moment; 0: any time */
     char worker_program[4096];
+    char *project_dir; /* workers are started in it, whatever becomes of the project they began with
+                        */
     char worker_prefix[64];
     enum engine_phase phase;
     struct err error; /* why the engine as a whole cannot go on */
@@ -83,6 +85,8 @@ struct engine {
     size_t read_count;
     struct engine_ask *asks; /* in the order they came */
     size_t ask_count;
+    int64_t asks_pause_ms;      /* nothing begins before this moment */
+    size_t runs_max;            /* under way at a time */
     const struct project **old; /* which runs or quotas may still use */
     size_t old_count;
     bool sweeps; /* entries that were dropped may be left */
@@ -106,6 +110,9 @@ bool engine_local_workers_gone(void *ctx);
 bool engine_has_other_workers(void *ctx);
 
 /* engine_load.c */
+/** How many runs may be under way, as to the files that may be open; raises that as far as it may.
+ */
+size_t engine_runs_that_fit(void);
 /** Recovers what an earlier process left, and opens the quotas of what is asked for. */
 enum err_code engine_runs_load(struct engine *e, struct err *err) MUST_CHECK;
 

@@ -211,7 +211,7 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
         rc = approval_forget(e->state, r->id, err);
     bool whole = r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING);
     if (!rc && whole)
-        rc = resync_done(e->state, r->sync, err);
+        rc = resync_done(e->state, r->sync, r->id, err);
     snprintf(path, sizeof path, "%s/%s", e->project->settings.state_dir, r->spool);
     if (!rc)
         rc = history_keep(e->project->settings.state_dir, r, path, sync_run_notes(slot->run),
@@ -246,6 +246,17 @@ static void tell_ended(struct engine *e)
         slot->told = true;
         e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), slot->recovered);
     }
+}
+
+bool engine_lets_go(struct engine *e, const char *sync)
+{
+    struct engine_run_slot *slot = engine_run_of(e, sync);
+    if (!slot || !slot->ended)
+        return !slot;
+    tell_ended(e);
+    sync_run_retire(slot->run);
+    slot->cleaned = slot->told && sync_run_record(slot->run)->status == RUN_HELD;
+    return true;
 }
 
 static bool all_ended(const struct engine *e)

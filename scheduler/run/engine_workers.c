@@ -38,7 +38,7 @@ static enum err_code start(struct engine *e, struct err *err)
 {
     struct workers_options o = {
         .program = e->worker_program,
-        .project_dir = e->project->dir,
+        .project_dir = e->project_dir,
         .log_dir = e->opts.stays ? NULL : e->project->settings.state_dir,
         .redis_url = e->private_redis ? private_redis_url(e->private_redis) : NULL,
         .name_prefix = e->worker_prefix,

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { CANCEL_POLL_MS = 50 };
 
@@ -150,9 +151,7 @@ enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
 {
     struct sync_run *run = NULL;
     char path[PATH_MAX];
-    enum err_code rc = supersede(host->state, sync->name, host->project->settings.state_dir, err);
-    if (!rc)
-        rc = run_alloc(host, sync, &run, err);
+    enum err_code rc = run_alloc(host, sync, &run, err);
     if (rc)
         return rc;
     run->full = start->full || start->state_lost;
@@ -160,10 +159,14 @@ enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
     run->adopt = start->adopt;
     begin_record(run, start);
     run_spool_path(run, path);
-    rc = run_save(run, err);
+    /* Of a begin that failed there is nothing in state. */
+    rc = spool_create(host->base, path, run_on_spool, run, &run->spool, err);
     if (!rc)
-        rc = spool_create(host->base, path, run_on_spool, run, &run->spool, err);
+        rc = supersede(host->state, sync->name, host->project->settings.state_dir, err);
+    if (!rc)
+        rc = run_save(run, err);
     if (rc) {
+        unlink(path);
         sync_run_free(run);
         return rc;
     }

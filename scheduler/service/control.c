@@ -97,7 +97,8 @@ static enum err_code cancel(struct control *c, const struct control_actor *who, 
     char why[WHY_BYTES];
     struct run_record r;
     snprintf(why, sizeof why, "cancelled by %.100s", who->name);
-    bool queued = engine_asked_run(c->engine, run) != NULL;
+    const struct engine_ask *ask = engine_asked_run(c->engine, run);
+    bool queued = ask, approval = ask && ask->approve; /* without which the run is held still */
     enum err_code rc = control_run_get(c, run, &r, err);
     if (rc)
         return rc;
@@ -105,7 +106,7 @@ static enum err_code cancel(struct control *c, const struct control_actor *who, 
         return err_set(err, ERR_USAGE, "run %s is not under way: it is %s", run,
                        run_status_name(r.status));
     rc = engine_cancel(c->engine, run, why, err);
-    if (!rc && queued)
+    if (!rc && queued && !approval)
         schedule_ran(c->table, r.sync, run, SCHEDULE_RAN_CANCELLED, clock_wall_ms());
     return rc ? rc : engine_commit(c->engine, err);
 }
@@ -181,7 +182,7 @@ static enum err_code retry(struct control *c, const char *sync, const struct ret
     enum err_code rc = control_sync_look(c, sync, &view, err);
     if (rc)
         return rc;
-    if (view.phase != CONTROL_IDLE && view.phase != CONTROL_QUEUED)
+    if (!engine_lets_go(c->engine, sync))
         return err_set(err, ERR_BUSY, "run %s of sync %s is under way: retry when it has ended",
                        view.run, sync);
     if (ends_now(c, sync))

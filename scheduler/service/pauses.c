@@ -3,6 +3,7 @@
  * anything is published to it. A crash here: the next start tells it again. */
 #include "scheduler/service/service_private.h"
 
+#include "protocol/base/clock.h"
 #include "scheduler/state/limits.h"
 
 #include <stdio.h>
@@ -53,20 +54,29 @@ enum err_code pauses_load(struct control *c, struct err *err)
 
 /* ---- telling Redis ---- */
 
+enum { TELL_AGAIN_MS = 1000 };
+
+static void not_told(struct control *c, const struct err *err)
+{
+    control_complain(c, "pause_not_told", err);
+    c->tell_again_ms = clock_mono_ms() + TELL_AGAIN_MS;
+}
+
 static void on_told(void *ctx, int64_t number, const struct err *err)
 {
     (void)number;
     if (err)
-        control_complain(ctx, "pause_not_told", err); /* a lost epoch is told when it is back */
+        not_told(ctx, err);
 }
 
 static void tell(struct control *c, struct quota *q, enum queue_control what, const char *name)
 {
     struct err err;
     if (queue_control(quota_queue(q), quota_epoch(q), what, name, on_told, c, &err))
-        control_complain(c, "pause_not_told", &err);
+        not_told(c, &err);
 }
 
+/* A new epoch knows of none. */
 void pauses_apply(struct control *c, struct quota *q)
 {
     for (size_t i = 0; i < c->project->destination_count; i++) {
@@ -81,17 +91,45 @@ void pauses_apply(struct control *c, struct quota *q)
     }
 }
 
+static void wake(struct control *c, struct quota *q)
+{
+    struct err err;
+    if (queue_wake(quota_queue(q), &err))
+        control_complain(c, "wake_failed", &err);
+}
+
+/* Nobody knows which of them Redis heard: all are told again. */
+void pauses_turn(struct control *c)
+{
+    if (!c->tell_again_ms || clock_mono_ms() < c->tell_again_ms)
+        return;
+    c->tell_again_ms = 0;
+    for (size_t i = 0; i < c->project->sync_count; i++) {
+        const struct sync *s = &c->project->syncs[i];
+        struct quota *q = engine_quota_of(c->engine, s->destination);
+        if (q && quota_is_ready(q))
+            tell(c, q, c->syncs[i].paused ? QUEUE_PAUSE_SYNC : QUEUE_RESUME_SYNC, s->name);
+    }
+    for (size_t i = 0; i < c->project->destination_count; i++) {
+        const struct destination *d = &c->project->destinations[i];
+        struct quota *q = engine_quota_of(c->engine, d);
+        if (!q || !quota_is_ready(q))
+            continue;
+        tell(c, q, c->destinations[i].paused ? QUEUE_PAUSE_DESTINATION : QUEUE_RESUME_DESTINATION,
+             d->name);
+        wake(c, q);
+    }
+}
+
 static void tell_and_wake(struct control *c, const struct destination *d, enum queue_control what,
                           const char *name)
 {
     struct quota *q = engine_quota_of(c->engine, d);
-    struct err err;
     if (!q || !quota_is_ready(q))
         return; /* told when it is */
     tell(c, q, what, name);
-    if ((what == QUEUE_RESUME_SYNC || what == QUEUE_RESUME_DESTINATION) &&
-        queue_wake(quota_queue(q), &err))
-        control_complain(c, "wake_failed", &err);
+    if (what == QUEUE_RESUME_SYNC || what == QUEUE_RESUME_DESTINATION)
+        wake(c, q);
 }
 
 /* ---- asking ---- */

@@ -152,6 +152,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     if (engine_is_stopping(c->engine))
         return;
     tell_ready(c);
+    pauses_turn(c);
     start_due(c);
     schedule_watch_turn(c->watch, clock_wall_ms());
     if (schedule_keep(c->table, keep_memory, c, &err))

@@ -66,6 +66,7 @@ struct control {
     char *reload_error; /* NULL: the last reload was fine */
     uint64_t audit_next;
     int64_t started_ms;
+    int64_t tell_again_ms; /* when Redis is told of all pauses again; 0: it knows them */
     const char *why_waits; /* as it was logged last */
     bool failed;
     struct err error;
@@ -92,6 +93,8 @@ enum err_code control_ask(struct control *c, struct engine_ask *ask, bool by_sch
 enum err_code pauses_load(struct control *c, struct err *err) MUST_CHECK;
 /** Tells a quota that has just been opened. */
 void pauses_apply(struct control *c, struct quota *q);
+/** Once a turn: what Redis may not have heard is told again. */
+void pauses_turn(struct control *c);
 
 /* reload.c */
 /** Allocates and fills what stands beside the project's syncs and destinations. */

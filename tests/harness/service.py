@@ -13,14 +13,15 @@ PAUSE_S = 0.05
 class Service:
     """Starts it in the lab's project, whose settings must say listen: 127.0.0.1:PORT (0: any); ends with the lab."""
 
-    def __init__(self, lab, token=None):
-        self.lab, self.token, self.url = lab, token, None
+    def __init__(self, lab, token=None, *args):
+        self.lab, self.token, self.url, self.args = lab, token, None, args
         self.start()
 
-    def start(self):
-        self.running = self.lab.start(program="sluice-scheduler")
+    def start(self, ready=True):
+        self.running = self.lab.start(*self.args, program="sluice-scheduler")
         self.url = self.wait(self.listens, "a scheduler that listens")
-        self.wait(self.is_ready, "a scheduler that is ready")
+        if ready:
+            self.wait(self.is_ready, "a scheduler that is ready")
 
     def listens(self):
         self.must_run()
