@@ -39,7 +39,7 @@ static enum err_code read_input(struct buf *in, struct err *err)
 
 static struct slice starred(struct preview *p, struct slice text)
 {
-    return redact_secrets(&p->rendered.arena, p->target->destination, text);
+    return redact_shown(&p->rendered.arena, p->target->destination, text);
 }
 
 static enum err_code put_member(struct preview *p, const char *name, struct slice value)

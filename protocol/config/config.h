@@ -373,6 +373,10 @@ enum err_code project_load_worker(const char *dir, struct project **ret_project,
  */
 enum err_code project_load_connectors(const char *dir, struct project **ret_project,
                                       struct problem_list *problems, struct err *err) MUST_CHECK;
+/** Only the settings, as far as they can be read: for commands that speak to a scheduler that runs
+ * and must not stand still for mistakes in the folder. */
+enum err_code project_load_settings(const char *dir, struct project **ret_project,
+                                    struct problem_list *problems, struct err *err) MUST_CHECK;
 void project_free(struct project *project);
 
 const struct sync *project_sync(const struct project *project, const char *name);

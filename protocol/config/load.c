@@ -374,6 +374,30 @@ static void load_connectors(struct reader *rd)
     problem_list_done(&others);
 }
 
+/* As far as they can be read: defaults stand in the place of what cannot. */
+static void load_settings(struct reader *rd)
+{
+    struct problem_list *problems = rd->problems, others;
+    struct document_list docs = {0};
+    problem_list_init(&others);
+    rd->problems = &others;
+    parse_files(rd, &docs);
+    if (!rd->failed)
+        read_settings(rd, &docs);
+    rd->problems = problems;
+    problem_list_done(&others);
+}
+
+static void load_parts(struct reader *rd)
+{
+    if (rd->only_settings)
+        load_settings(rd);
+    else if (rd->only_connectors)
+        load_connectors(rd);
+    else
+        load(rd);
+}
+
 static enum err_code load_into(struct reader *rd, const char *dir, struct err *err)
 {
     enum err_code rc = ERR_OK;
@@ -383,7 +407,7 @@ static enum err_code load_into(struct reader *rd, const char *dir, struct err *e
         rd->project->dir = "";
     if (rc)
         return rc;
-    (rd->only_connectors ? load_connectors : load)(rd);
+    load_parts(rd);
     size_t mistakes = rd->problems->mistakes;
     if (rd->failed)
         return err_set(err, rd->failed, "out of memory while reading the configuration in %s", dir);
@@ -427,5 +451,12 @@ enum err_code project_load_connectors(const char *dir, struct project **ret_proj
                                       struct problem_list *problems, struct err *err)
 {
     struct reader rd = {.problems = problems, .only_connectors = true};
+    return load_as(&rd, dir, ret_project, err);
+}
+
+enum err_code project_load_settings(const char *dir, struct project **ret_project,
+                                    struct problem_list *problems, struct err *err)
+{
+    struct reader rd = {.problems = problems, .only_settings = true};
     return load_as(&rd, dir, ret_project, err);
 }

@@ -311,6 +311,11 @@ int cli_load(const struct cli_options *opts, struct project **ret_project)
     return load_with(project_load, opts, ret_project);
 }
 
+int cli_load_settings(const struct cli_options *opts, struct project **ret_project)
+{
+    return load_with(project_load_settings, opts, ret_project);
+}
+
 int cli_load_connectors(const struct cli_options *opts, struct project **ret_project)
 {
     return load_with(project_load_connectors, opts, ret_project);

@@ -85,6 +85,8 @@ int cli_main(int argc, char **argv);
 int cli_load(const struct cli_options *opts, struct project **ret_project);
 /** The same for connectors alone, in a project folder or outside of one. */
 int cli_load_connectors(const struct cli_options *opts, struct project **ret_project);
+/** Only the settings, whatever else the folder holds. */
+int cli_load_settings(const struct cli_options *opts, struct project **ret_project);
 /** EXIT_OK when the project has every sync named on the command line; else says which one not. */
 int cli_check_names(const struct cli_options *opts, const struct project *project);
 /** The command line names this sync, or none at all. */

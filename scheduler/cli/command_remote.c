@@ -13,6 +13,18 @@ static void print_json(const json_t *answer)
     free(text);
 }
 
+/* Whoever runs has a project that is right, whatever the folder holds by now; where nobody does,
+ * the folder's own mistakes come first. */
+static int load(const struct cli_options *opts, struct project **ret_project)
+{
+    int status = cli_load_settings(opts, ret_project);
+    if (status || remote_is_running(*ret_project))
+        return status;
+    project_free(*ret_project);
+    *ret_project = NULL;
+    return cli_load(opts, ret_project);
+}
+
 /* Posts nothing to before + name + rest, and prints what came of it: said is for people. */
 static int tell(const struct cli_options *opts, const struct project *project, const char *path,
                 const char *name, const char *said)
@@ -36,9 +48,7 @@ static int set_paused(const struct cli_options *opts, const char *action, const 
         fprintf(stderr, "sluice: %s needs the name of a sync, or --destination NAME\n", action);
         return EXIT_USAGE;
     }
-    int status = cli_load(opts, &project);
-    if (!status)
-        status = cli_check_names(opts, project);
+    int status = load(opts, &project);
     snprintf(rest, sizeof rest, "/%s", action);
     for (size_t i = 0; i < opts->name_count && !status; i++)
         status = tell(opts, project, remote_path(path, "/api/v1/syncs/", opts->names[i], rest),
@@ -65,7 +75,7 @@ static int tell_run(const struct cli_options *opts, const char *rest, const char
 {
     struct project *project = NULL;
     char path[REMOTE_PATH_MAX];
-    int status = cli_load(opts, &project);
+    int status = load(opts, &project);
     if (!status)
         status = tell(opts, project, remote_path(path, "/api/v1/runs/", opts->names[0], rest),
                       opts->names[0], said);
@@ -90,7 +100,7 @@ int command_reload(const struct cli_options *opts)
     struct err err;
     json_t *answer = NULL, *problem;
     size_t i;
-    int status = cli_load(opts, &project); /* says each mistake itself, and where the socket is */
+    int status = load(opts, &project);
     if (status)
         return status;
     enum err_code rc = remote_post(project, "/api/v1/reload", NULL, &answer, &err);

@@ -2,7 +2,7 @@
  * what history_forget removes. */
 #include "scheduler/history/history_private.h"
 
-#include "protocol/base/json.h"
+#include "protocol/wire/record_json.h"
 #include "scheduler/state/pack.h"
 
 #include <fcntl.h>
@@ -91,23 +91,6 @@ static void judge(const struct finding *f, struct history_hit *hit)
     }
 }
 
-static enum err_code put_field(struct buf *b, const struct field_path *path, struct value v)
-{
-    char name[1024];
-    size_t n = 0;
-    if (v.kind == VALUE_ABSENT)
-        return ERR_OK;
-    for (size_t i = 0; i < path->count && n < sizeof name; i++)
-        n += (size_t)snprintf(name + n, sizeof name - n, "%s%.*s", i ? "." : "",
-                              (int)path->names[i].n, path->names[i].p);
-    if (n >= sizeof name)
-        n = sizeof name - 1;
-    enum err_code rc = buf_putc(b, b->len ? ',' : '{');
-    rc = rc ? rc : json_put_string(b, slice_of(name, n));
-    rc = rc ? rc : buf_putc(b, ':');
-    return rc ? rc : json_put_value(b, v);
-}
-
 static void read_fields(struct finding *f, const struct frame *frame, struct history_hit *hit)
 {
     struct err ignored;
@@ -122,13 +105,7 @@ static void read_fields(struct finding *f, const struct frame *frame, struct his
         if (r.ordinal == hit->ordinal)
             break;
     }
-    const struct batch_head *h = batch_reader_head(f->reader);
-    enum err_code rc = ERR_OK;
-    for (size_t i = 0; i < h->field_count && r.fields && !rc; i++)
-        rc = put_field(&f->text, &h->fields[i], r.fields[i]);
-    if (!rc && f->text.len)
-        rc = buf_putc(&f->text, '}');
-    if (!rc)
+    if (!record_fields_json(&f->text, batch_reader_head(f->reader), &r))
         hit->fields = buf_slice(&f->text);
 }
 

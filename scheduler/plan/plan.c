@@ -1,6 +1,6 @@
 #include "scheduler/plan/plan.h"
 
-#include "protocol/base/json.h"
+#include "protocol/wire/record_json.h"
 #include "scheduler/batch/spool.h"
 #include "scheduler/history/history.h"
 
@@ -31,53 +31,22 @@ const char *plan_class_name(enum record_class class)
 
 /* ---- samples ---- */
 
-static enum err_code put_member(struct buf *b, bool *first, const struct slice *names, size_t count,
-                                struct value v)
+/* NULL where there is none, or it is too long. */
+static char *text_of(struct buf *b, enum err_code rc)
 {
-    char joined[1024];
-    size_t n = 0;
-    if (v.kind == VALUE_ABSENT)
-        return ERR_OK;
-    for (size_t i = 0; i < count && n < sizeof joined; i++) /* levels of a path, with dots */
-        n += (size_t)snprintf(joined + n, sizeof joined - n, "%s%.*s", i ? "." : "",
-                              (int)names[i].n, names[i].p);
-    if (n >= sizeof joined)
-        n = sizeof joined - 1;
-    enum err_code rc = buf_putc(b, *first ? '{' : ',');
-    *first = false;
-    rc = rc ? rc : json_put_string(b, slice_of(joined, n));
-    rc = rc ? rc : buf_putc(b, ':');
-    return rc ? rc : json_put_value(b, v);
-}
-
-/* NULL where it is too long. */
-static char *take_text(struct buf *b, enum err_code rc, bool first)
-{
-    if (!rc)
-        rc = buf_puts(b, first ? "{}" : "}");
-    return rc ? NULL : strndup(b->p, b->len);
+    return rc || !b->len ? NULL : strndup(b->p, b->len);
 }
 
 static char *key_text(struct buf *b, const struct batch_head *h, const struct record *r)
 {
-    bool first = true;
-    enum err_code rc = ERR_OK;
     buf_reset(b);
-    for (size_t i = 0; i < h->key_count && !rc; i++)
-        rc = put_member(b, &first, &h->key_names[i], 1, r->keys[i]);
-    return take_text(b, rc, first);
+    return text_of(b, record_key_json(b, h, r));
 }
 
 static char *fields_text(struct buf *b, const struct batch_head *h, const struct record *r)
 {
-    bool first = true;
-    enum err_code rc = ERR_OK;
     buf_reset(b);
-    if (!r->fields)
-        return NULL;
-    for (size_t i = 0; i < h->field_count && !rc; i++)
-        rc = put_member(b, &first, h->fields[i].names, h->fields[i].count, r->fields[i]);
-    return take_text(b, rc, first);
+    return text_of(b, record_fields_json(b, h, r));
 }
 
 static enum err_code add_sample(struct reading *rd, const struct manifest_entry *e,

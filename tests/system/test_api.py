@@ -168,6 +168,10 @@ def test_a_reload_is_refused_with_the_place_of_each_mistake(lab, sink):
     assert service.get("/api/v1/status")["reload_error"]
     done = lab.command("reload")
     assert done.rc == 78 and "miror" in done.err
+    assert lab.command("pause", "s").rc == 0 and service.sync("s")["paused"], "mistakes in the folder stop no pause"
+    done = lab.command("pause", "nothing")
+    assert done.rc == 64 and "no sync nothing" in done.err, done
+    assert lab.command("resume", "s").rc == 0
     lab.write(good)
     assert lab.command("reload").rc == 0
     assert service.get("/api/v1/status")["reload_error"] is None

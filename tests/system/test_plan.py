@@ -127,3 +127,12 @@ def test_plan_and_apply_beside_a_scheduler(lab, sink, tmp_path):
     assert lab.command("plan", "-o", file).rc == 2
     service.process.terminate()
     assert service.wait().rc == 0
+
+
+@pytest.mark.parametrize("secret", ["pat-1", "x", "a-much-longer-secret-0123456789"])
+def test_no_secret_is_shown(lab, sink, secret):
+    lab.customers(3)
+    lab.simple(sink, sql=SQL, destination={"bearer": "${HOOK_TOKEN}"})
+    done = lab.command("plan", env={"HOOK_TOKEN": secret})
+    assert done.rc == 0 and "Authorization: Bearer *" in done.out, done
+    assert f"Bearer {secret}" not in done.out and (len(secret) == 1 or secret not in done.out)

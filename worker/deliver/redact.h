@@ -15,6 +15,11 @@
 struct slice redact_secrets(struct arena *a, const struct destination *d,
                             struct slice body) MUST_CHECK;
 
+/** The same of what people are shown of a request of ours: also secrets as short as a word, where
+ * they are one. */
+struct slice redact_shown(struct arena *a, const struct destination *d,
+                          struct slice text) MUST_CHECK;
+
 /** The same with these texts; p NULL: none. */
 struct slice redact_texts(struct arena *a, const struct slice *texts, size_t count,
                           struct slice body) MUST_CHECK;

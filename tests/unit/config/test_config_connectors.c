@@ -221,6 +221,24 @@ static void options_that_an_object_needs_must_be_there(void **state)
     folder_done(&f);
 }
 
+static void recipes_that_there_are_not_are_named_where_they_stand(void **state)
+{
+    (void)state;
+    check_cases((const struct connector_case[]){
+        {"connectors: {p: {objects: {o: {keys: {id: {recipe: plane_email}}, max_records: 1, "
+         "requests: "
+         "{upsert: {url: \"https://h/\"}}}}}}\n",
+         "1:52", "no recipe \"plane_email\" for the field \"id\": did you mean \"plain_email\"?"},
+        {"connectors: {p: {objects: {o: {fields: {a: {}, b: {recipe: qqqqqqqqqqqqqqqqqqq}}, "
+         "max_records: 1, requests: {upsert: {url: \"https://h/\"}}}}}}\n",
+         "1:60", "for the field \"b\": correct or remove it"},
+        {"destinations: {d: {type: http, fields: {a: {recipe: meta_emial}}, max_records: 1, "
+         "requests: "
+         "{upsert: {url: \"https://h/\"}}}}\n",
+         "1:53", "did you mean \"meta_email\"?"},
+        {0}});
+}
+
 static void keys_that_cannot_delete_are_refused_for_removals(void **state)
 {
     (void)state;
@@ -566,6 +584,7 @@ int main(void)
         cmocka_unit_test(objects_that_are_not_there_are_named),
         cmocka_unit_test(what_an_object_cannot_do_is_refused),
         cmocka_unit_test(options_that_an_object_needs_must_be_there),
+        cmocka_unit_test(recipes_that_there_are_not_are_named_where_they_stand),
         cmocka_unit_test(keys_that_cannot_delete_are_refused_for_removals),
         cmocka_unit_test(what_requests_are_about_must_be_there),
         cmocka_unit_test(fields_that_do_not_fit_are_refused),
