@@ -15,7 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_VERSION = 1, ASK_BYTES = 512, ASKS_MAX = 100000, ASKS_AGAIN_MS = 1000 };
+enum {
+    ASK_VERSION = 1,
+    ASK_BYTES = 512,
+    ASKS_MAX = 100000,
+    ASKS_AGAIN_MS = 1000,
+    ASKS_LOOKED_PER_MS = 10
+};
 static const char ask_prefix[] = "ask:";
 
 void engine_run_id(char out[STATE_RUN_ID_MAX + 1])
@@ -338,9 +344,11 @@ enum err_code engine_asks_begin(struct engine *e, struct err *err)
         return ERR_OK;
     for (size_t i = 0; i < e->ask_count && is_room(e) && !rc;)
         rc = begin_next(e, &i, &begun, err);
-    if (rc)
-        return rc;
-    return begun ? engine_commit(e, err) : ERR_OK;
+    if (rc || begun)
+        return rc ? rc : engine_commit(e, err);
+    if (e->asks_pause_ms <= clock_mono_ms()) /* looking at thousands takes its time */
+        e->asks_pause_ms = clock_mono_ms() + (int64_t)(e->ask_count / ASKS_LOOKED_PER_MS);
+    return ERR_OK;
 }
 
 void engine_asks_check(struct engine *e)
