@@ -92,6 +92,26 @@ static void who_wrote_the_connector_is_told_which_request_lacks(void **state)
         {0}});
 }
 
+static void accounts_of_digits_take_nothing_else(void **state)
+{
+    (void)state;
+    check_cases((const struct own_case[]){
+        {"destinations: {d: {type: google, account: 123-456-7890, client_id: a, client_secret: b, "
+         "refresh_token: c}}\n",
+         "1:43",
+         "`account` is made of digits only (number of the Google Ads account, without dashes)"},
+        {"destinations: {d: {type: meta, access_token: t, ad_account: act_11}}\n", "1:61",
+         "`ad_account` is made of digits only"},
+        {0}});
+    struct folder f;
+    load_good(&f,
+              SOURCE "destinations: {a: {type: meta, access_token: t, ad_account: 0011}, b: {type: "
+                     "meta, access_token: t, ad_account: \"11\"}}\n");
+    assert_string_equal(destination_option(project_destination(f.project, "a"), "ad_account"),
+                        "0011");
+    folder_done(&f);
+}
+
 static void recipes_that_there_are_not_are_named_where_they_stand(void **state)
 {
     (void)state;
@@ -143,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_that_an_object_needs_must_be_there),
         cmocka_unit_test(who_wrote_the_connector_is_told_which_request_lacks),
+        cmocka_unit_test(accounts_of_digits_take_nothing_else),
         cmocka_unit_test(recipes_that_there_are_not_are_named_where_they_stand),
         cmocka_unit_test(keys_that_cannot_delete_are_refused_for_removals),
     };
