@@ -24,11 +24,13 @@ void connectors_read(struct reader *rd)
     for (size_t i = 0; p->connectors && i < s->count && !rd->failed; i++) {
         const struct entry *e = &s->entries[i];
         p->connector_count = i + 1;
-        if (is_builtin(e->name))
+        if (is_builtin(e->name)) {
             mistake(rd, e->at, "the connector %s is built in: give this one another name",
                     shown_text(rd, e->name));
-        else
-            p->connectors[i] = connector_read(rd, e->name, e->node, e->at);
+            continue;
+        }
+        p->connectors[i] = connector_read(rd, e->name, e->node, e->at);
+        connector_check_recipes(rd, p->connectors[i]);
     }
 }
 
@@ -93,5 +95,7 @@ const struct connector *connector_of(struct reader *rd, const struct entry *of,
     if (strcmp(names[which], inline_type) != 0)
         return named(rd, names[which], ret_definition);
     *ret_definition = of->node;
-    return connector_read_inline(rd, inline_type, of->node, of->at);
+    const struct connector *c = connector_read_inline(rd, inline_type, of->node, of->at);
+    connector_check_recipes(rd, c);
+    return c;
 }

@@ -16,11 +16,29 @@ static const struct transform *transforms_of(struct reader *rd, const struct obj
                                              const char *field, size_t *ret_count)
 {
     const char *name = recipe_of(o, field);
-    const struct transform *recipe = name ? recipe_transforms(rd, name, ret_count) : NULL;
-    if (name && !recipe && !rd->failed)
-        mistake(rd, o->place, "the field %s names the recipe %s, which there is not",
-                shown_text(rd, field), shown_text(rd, name));
-    return recipe;
+    return name ? recipe_transforms(rd, name, ret_count) : NULL;
+}
+
+static void check_recipes(struct reader *rd, const struct object_field *fields, size_t count)
+{
+    for (size_t i = 0; i < count && !rd->failed; i++) {
+        size_t ignored, known;
+        const struct object_field *f = &fields[i];
+        if (!f->recipe || recipe_transforms(rd, f->recipe, &ignored))
+            continue;
+        const char *const *names = recipe_names(rd, &known);
+        mistake(rd, f->recipe_at, "there is no recipe %s for the field %s: %s",
+                shown_text(rd, f->recipe), shown_text(rd, f->name),
+                did_you_mean(rd, f->recipe, names, known, "correct or remove it"));
+    }
+}
+
+void connector_check_recipes(struct reader *rd, const struct connector *c)
+{
+    for (size_t i = 0; c && i < c->object_count; i++) {
+        check_recipes(rd, c->objects[i].keys, c->objects[i].key_count);
+        check_recipes(rd, c->objects[i].fields, c->objects[i].field_count);
+    }
 }
 
 static bool hashes(const struct transform *t)

@@ -64,6 +64,8 @@ bool mapping_is_to(const struct mapping *mapping, const char *field);
 void sync_resolve(struct reader *rd, const struct entry *of, struct sync *sync);
 /** What follows from the target, and what it cannot do. Everything else of the sync is there. */
 void sync_target(struct reader *rd, const struct entry *of, struct sync *sync);
+/** Reports recipes that there are not; c may be NULL. */
+void connector_check_recipes(struct reader *rd, const struct connector *c);
 /** The object's recipe for the field, behind the mapping's own transforms. */
 void mapping_add_recipe(struct reader *rd, const struct object *o, struct mapping *mapping);
 /** All recipes of the target, for `mappings: all`. */

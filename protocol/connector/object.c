@@ -88,6 +88,8 @@ static void read_field(struct scope *s, const struct pair *pair, bool key, struc
     *out = f.f;
     out->type = (enum field_type)f.type;
     out->keeps = !f.removes;
+    if (out->recipe)
+        out->recipe_at = node_get(pair->value, "recipe")->value->at;
     if (out->required && strcmp(out->name, "*") == 0)
         mistake(s->rd, pair->at, "\"*\" stands for any field and cannot be required");
 }

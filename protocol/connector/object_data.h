@@ -27,6 +27,7 @@ struct object_field {
     enum field_type type;
     bool required;
     const char *recipe; /* NULL: none */
+    struct config_place recipe_at;
     const char *as;     /* keys: its name in the API; NULL: the same */
     bool keeps;         /* keys: `remove: false`: not to delete by */
     const char *about;

@@ -25,6 +25,7 @@ enum {
     PRIVATE_REDIS_READY_MS = 10000,
     DRAIN_MS = 5000,
     REDIS_GRACE_MS = 2000,
+    TELL_FULL_MS = 10000,
 };
 
 void engine_fail(struct engine *e, const struct err *err)
@@ -135,6 +136,15 @@ static void watch_redis(struct engine *e)
     engine_fail(e, &err);
 }
 
+void engine_tell_full(struct engine *e, const struct err *err)
+{
+    int64_t now = clock_mono_ms();
+    if (e->full_told_ms && now - e->full_told_ms < TELL_FULL_MS)
+        return;
+    e->full_told_ms = now;
+    log_event(e->opts.log, LOG_WARN, "disk_full", LOG_STR("reason", err->text));
+}
+
 static void commit_in_time(struct engine *e)
 {
     struct err err;
@@ -142,7 +152,7 @@ static void commit_in_time(struct engine *e)
         return;
     enum err_code rc = engine_commit(e, &err);
     if (rc == ERR_FULL)
-        log_event(e->opts.log, LOG_WARN, "disk_full", LOG_STR("reason", err.text));
+        engine_tell_full(e, &err);
     else if (rc)
         engine_fail(e, &err);
 }

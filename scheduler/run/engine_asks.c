@@ -15,7 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ASK_VERSION = 1, ASK_BYTES = 512, BEGIN_MS = 30, ASKS_MAX = 100000, ASKS_AGAIN_MS = 1000 };
+enum {
+    ASK_VERSION = 1,
+    ASK_BYTES = 512,
+    ASKS_MAX = 100000,
+    ASKS_AGAIN_MS = 1000,
+    ASKS_LOOKED_PER_MS = 10,
+    BEGIN_MS = 30
+};
 static const char ask_prefix[] = "ask:";
 
 void engine_run_id(char out[STATE_RUN_ID_MAX + 1])
@@ -343,9 +350,11 @@ enum err_code engine_asks_begin(struct engine *e, struct err *err)
         rc = begin_next(e, &i, &begun, err);
         e->beginning = begun && i < e->ask_count && clock_mono_ms() - since > BEGIN_MS;
     }
-    if (rc)
-        return rc;
-    return begun ? engine_commit(e, err) : ERR_OK;
+    if (rc || begun)
+        return rc ? rc : engine_commit(e, err);
+    if (e->asks_pause_ms <= clock_mono_ms()) /* looking at thousands takes its time */
+        e->asks_pause_ms = clock_mono_ms() + (int64_t)(e->ask_count / ASKS_LOOKED_PER_MS);
+    return ERR_OK;
 }
 
 void engine_asks_check(struct engine *e)

@@ -68,6 +68,7 @@ struct engine {
     bool slow;              /* nothing is under way: the tick is a slow one */
     int64_t redis_away_ms;  /* since when; 0: connected */
     struct err redis_error; /* why, as it was last seen */
+    int64_t full_told_ms;
     int64_t started_ms, committed_ms;
     int64_t drained_ms; /* leaving: when the last worker had gone */
     struct event *tick, *sigint, *sigterm;
@@ -97,6 +98,8 @@ struct engine {
 
 /** Ends the engine with an error. */
 void engine_fail(struct engine *e, const struct err *err);
+/** Says that the disk is full, but not at every turn. */
+void engine_tell_full(struct engine *e, const struct err *err);
 /** Everything has ended: shuts quotas, drains workers, leaves the loop. */
 void engine_all_ended(struct engine *e);
 /** Gives up the permits and waits for workers to go. */

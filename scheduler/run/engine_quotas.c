@@ -196,6 +196,13 @@ void engine_quotas_turn(struct engine *e)
 
 /* ---- what quotas tell ---- */
 
+/* Those that a lost epoch took with it, once no quota is on its way back any more. */
+static void restart_killed(struct engine *e)
+{
+    if (e->workers_killed && engine_quotas_all_ready(e))
+        engine_need_workers(e);
+}
+
 static void on_ready(void *ctx, struct quota *q)
 {
     struct engine *e = ctx;
@@ -204,8 +211,7 @@ static void on_ready(void *ctx, struct quota *q)
     if (e->opts.on_quota_ready)
         e->opts.on_quota_ready(e->opts.ctx, q);
     bool all = engine_quotas_all_ready(e);
-    if (all && e->workers_killed)
-        engine_need_workers(e);
+    restart_killed(e);
     if (e->opts.stays) {
         engine_runs_go(e, q);
         return;
@@ -224,6 +230,7 @@ static void on_broken(void *ctx, struct quota *q, const struct err *err)
     if (s)
         s->broken_ms = clock_mono_ms();
     engine_on_quota_broken(e, q, err);
+    restart_killed(e);
 }
 
 /* Workers are killed, so that no request of the lost epoch is still under way when its batches go

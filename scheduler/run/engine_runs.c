@@ -16,6 +16,7 @@ enum {
     CLEAN_MS = 30,
     PRUNE_EVERY_MS = 5000,
     SWEEP_KEYS = 5000,
+    SWEEP_KEYS_BESIDE = 500,
     DROP_BATCHES = 1000,
     WINDOW_LEAST_BYTES = 1 << 20
 };
@@ -242,10 +243,11 @@ static void tell_ended(struct engine *e)
         any |= e->runs[i].ended && !e->runs[i].told;
     if (!any)
         return;
-    if (engine_commit(e, &err)) {
-        log_event(e->opts.log, LOG_WARN, "commit_failed", LOG_STR("reason", err.text));
+    enum err_code rc = engine_commit(e, &err);
+    if (rc == ERR_FULL)
+        engine_tell_full(e, &err); /* any other error ends the engine with the next commit */
+    if (rc)
         return; /* told once it is durable */
-    }
     for (size_t i = 0; i < e->run_count; i++) {
         struct engine_run_slot *slot = &e->runs[i];
         if (!slot->ended || slot->told)
@@ -300,13 +302,14 @@ static void free_cleaned(struct engine *e)
 
 static enum err_code sweep(struct engine *e, bool *ret_more, struct err *err)
 {
+    size_t most = e->run_count ? SWEEP_KEYS_BESIDE : SWEEP_KEYS;
     *ret_more = false;
-    enum err_code rc = e->sweeps ? state_sweep(e->state, SWEEP_KEYS, ret_more, err) : ERR_OK;
+    enum err_code rc = e->sweeps ? state_sweep(e->state, most, ret_more, err) : ERR_OK;
     e->sweeps = rc || *ret_more;
     return rc;
 }
 
-/* What comes once all have ended. */
+/* What is left over goes; then comes what comes once all have ended. */
 static enum err_code move_on(struct engine *e, struct err *err)
 {
     bool more;
@@ -356,7 +359,8 @@ void engine_runs_turn(struct engine *e)
         rc = engine_asks_begin(e, &err);
     if (!rc && e->phase == PHASE_RUN && !e->beginning)
         rc = engine_start_reads(e, &err);
-    if (!rc && all_ended(e))
+    /* In an engine that stays there may always be one under way. */
+    if (!rc && (e->opts.stays || all_ended(e)))
         rc = move_on(e, &err);
     if (e->workers_pause_ms && e->run_count)
         engine_need_workers(e);

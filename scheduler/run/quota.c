@@ -219,6 +219,18 @@ static void finish_shut(struct quota *q, const struct queue_stats *stats)
     done(q->shut_ctx);
 }
 
+static enum err_code renew(struct quota *q, struct err *err);
+
+/* The one that came may have been on its way already: then tokens are charged still. */
+static void after_last_permit(struct quota *q, const struct queue_stats *stats,
+                              const struct err *err)
+{
+    struct err own;
+    if (!q->permit_ends && !err && !renew(q, &own))
+        return;
+    finish_shut(q, q->permit_ends ? stats : NULL);
+}
+
 static void on_permit(void *ctx, const struct queue_stats *stats, const struct err *err)
 {
     struct quota *q = ctx;
@@ -226,7 +238,7 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
     if (q->stage != STAGE_READY)
         return;
     if (q->shut_done) {
-        finish_shut(q, stats);
+        after_last_permit(q, stats, err);
         return;
     }
     if (err && err->code == ERR_STALE) {
@@ -258,7 +270,8 @@ static enum err_code renew(struct quota *q, struct err *err)
     if (rc)
         return rc;
     q->permit_busy = true;
-    rc = queue_permit(q->queue, q->epoch, q->shut_done ? 1 : PERMIT_MS,
+    q->permit_ends = q->shut_done != NULL;
+    rc = queue_permit(q->queue, q->epoch, q->permit_ends ? 1 : PERMIT_MS,
                       state_commit_number(q->host->state), q->windows.grant, q->windows.limit_count,
                       on_permit, q, err);
     if (rc)

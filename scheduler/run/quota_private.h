@@ -52,6 +52,7 @@ struct quota {
     uint64_t limit_used[WINDOWS_LIMITS_MAX];
     size_t limit_used_count;
     bool permit_busy;
+    bool permit_ends; /* the one on its way gives it up */
     struct err error; /* why it is broken */
     void (*shut_done)(void *ctx);
     void *shut_ctx;

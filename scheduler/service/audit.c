@@ -11,7 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { AUDIT_MAX = 10000, AUDIT_NAME_BYTES = 40, AUDIT_TEXT_MAX = 1024, AUDIT_BYTES = 2048 };
+enum {
+    AUDIT_MAX = 10000,
+    AUDIT_NAME_BYTES = 40,
+    AUDIT_TEXT_MAX = 1024,
+    AUDIT_TARGET_MAX = 512, /* whoever asks may have named anything */
+    AUDIT_BYTES = 2048,
+};
 static const char audit_prefix[] = "audit:";
 
 static void audit_name(uint64_t number, char out[AUDIT_NAME_BYTES])
@@ -39,18 +45,20 @@ void audit_write(struct control *c, const struct control_actor *who, const char 
 {
     uint8_t bytes[AUDIT_BYTES];
     char name[AUDIT_NAME_BYTES], actor[160], outcome[AUDIT_TEXT_MAX];
+    char named[AUDIT_TARGET_MAX];
     struct pack k = {.p = bytes, .cap = sizeof bytes};
     struct err failed;
     snprintf(actor, sizeof actor, "%.100s (%.20s)", who->name, who->role);
     snprintf(outcome, sizeof outcome, "%.*s", AUDIT_TEXT_MAX - 1, err ? err->text : "ok");
+    snprintf(named, sizeof named, "%.*s", AUDIT_TARGET_MAX - 1, target);
     pack_u64(&k, (uint64_t)clock_wall_ms());
     pack_str(&k, actor);
     pack_str(&k, action);
-    pack_str(&k, target);
+    pack_str(&k, named);
     pack_str(&k, outcome);
     ensure(!k.full);
     log_event(c->opts.log, LOG_INFO, "asked", LOG_STR("by", actor), LOG_STR("action", action),
-              LOG_STR("target", target), LOG_STR("outcome", outcome));
+              LOG_STR("target", named), LOG_STR("outcome", outcome));
     audit_name(c->audit_next, name);
     enum err_code rc = state_misc_put(c->state, name, slice_of(bytes, k.n), &failed);
     if (!rc && c->audit_next > AUDIT_MAX) {

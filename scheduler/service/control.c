@@ -11,19 +11,32 @@ enum { RETRY_STEP = 10000, WHY_BYTES = 200 };
 
 /* ---- runs ---- */
 
-enum err_code control_ask(struct control *c, struct engine_ask *ask, bool by_schedule,
-                          struct err *err)
+static bool is_under_way(const struct control *c, const char *sync)
 {
-    bool waits = false;
     size_t count;
     const struct engine_view *views = engine_views(c->engine, &count);
     for (size_t i = 0; i < count; i++)
-        waits |= !views[i].ended && strcmp(views[i].record->sync, ask->sync) == 0;
-    enum err_code rc = engine_ask(c->engine, ask, err);
+        if (!views[i].ended && strcmp(views[i].record->sync, sync) == 0)
+            return true;
+    return false;
+}
+
+void control_tell_asked(struct control *c, const struct engine_ask *ask, bool by_schedule)
+{
     /* One that waits for the run before it is told when it begins; a plan is no run to schedules.
      */
-    if (!rc && !ask->plan && (by_schedule || !waits))
+    if (!ask->plan && (by_schedule || !is_under_way(c, ask->sync)))
         schedule_started(c->table, ask->sync, ask->run, clock_wall_ms());
+}
+
+enum err_code control_ask(struct control *c, struct engine_ask *ask, bool by_schedule,
+                          struct err *err)
+{
+    enum err_code rc = engine_ask(c->engine, ask, err);
+    if (!rc)
+        rc = engine_commit(c->engine, err);
+    if (!rc)
+        control_tell_asked(c, ask, by_schedule);
     return rc;
 }
 
@@ -37,13 +50,33 @@ static enum err_code run_one(struct control *c, const struct control_actor *who,
     struct control_sync_view view;
     enum err_code rc = control_sync_look(c, sync, &view, err);
     if (!rc)
-        rc = control_ask(c, &ask, false, err);
+        rc = engine_ask(c->engine, &ask, err);
     if (rc)
         return rc;
     *ret = (struct control_started){.queued = view.phase != CONTROL_IDLE};
     memcpy(ret->sync, ask.sync, sizeof ret->sync);
     memcpy(ret->run, ask.run, sizeof ret->run);
     return ERR_OK;
+}
+
+/* One commit, however many they are. */
+static enum err_code run_all(struct control *c, const struct control_actor *who,
+                             const struct control_run_request *request,
+                             struct control_started *started, size_t count, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < count && !rc; i++) {
+        const char *sync = request->sync_count ? request->syncs[i] : c->project->syncs[i].name;
+        rc = run_one(c, who, request, sync, &started[i], err);
+    }
+    if (!rc)
+        rc = engine_commit(c->engine, err);
+    for (size_t i = 0; i < count && !rc; i++) {
+        const struct engine_ask *ask = engine_asked_run(c->engine, started[i].run);
+        if (ask)
+            control_tell_asked(c, ask, false);
+    }
+    return rc;
 }
 
 static enum err_code check_syncs(const struct control *c, const struct control_run_request *request,
@@ -75,13 +108,15 @@ enum err_code control_run(struct control *c, const struct control_actor *who,
     if (!started)
         return err_set(err, ERR_NOMEM, "no memory");
     enum err_code rc = check_syncs(c, request, err);
-    for (size_t i = 0; i < n && !rc; i++) {
-        const char *sync = request->sync_count ? request->syncs[i] : c->project->syncs[i].name;
-        rc = run_one(c, who, request, sync, &started[i], err);
-        audit_write(c, who, words_of(request), sync, rc ? err : NULL);
+    if (rc) {
+        free(started);
+        return rc;
     }
-    if (!rc)
-        rc = engine_commit(c->engine, err); /* one for all */
+    rc = run_all(c, who, request, started, n, err);
+    for (size_t i = 0; i < n; i++)
+        audit_write(c, who, words_of(request),
+                    request->sync_count ? request->syncs[i] : c->project->syncs[i].name,
+                    rc ? err : NULL);
     if (rc) {
         free(started);
         return rc;

@@ -114,25 +114,32 @@ static enum err_code keep_memory(void *ctx, const char *sync, struct slice packe
     return state_misc_put(c->state, name, packed, err);
 }
 
-static void start(struct control *c, const struct schedule_start *due)
+static bool ask_for(struct control *c, const struct schedule_start *due, struct engine_ask *ret)
 {
-    struct engine_ask ask = {.scheduled_ms = due->scheduled_ms};
     struct err err;
-    snprintf(ask.sync, sizeof ask.sync, "%s", due->sync->name);
-    snprintf(ask.trigger, sizeof ask.trigger, "schedule");
-    if (control_ask(c, &ask, true, &err))
-        control_complain(c, "run_not_asked_for", &err);
+    *ret = (struct engine_ask){.scheduled_ms = due->scheduled_ms};
+    snprintf(ret->sync, sizeof ret->sync, "%s", due->sync->name);
+    snprintf(ret->trigger, sizeof ret->trigger, "schedule");
+    if (!engine_ask(c->engine, ret, &err))
+        return true;
+    control_complain(c, "run_not_asked_for", &err);
+    return false;
 }
 
 static void start_due(struct control *c)
 {
     struct schedule_start due[STARTS_MAX];
-    size_t n = schedule_due(c->table, clock_wall_ms(), due, STARTS_MAX);
-    for (size_t i = 0; i < n; i++)
-        start(c, &due[i]);
+    struct engine_ask asks[STARTS_MAX];
     struct err err;
-    if (n && engine_commit(c->engine, &err)) /* they are asked for; the next commit keeps them */
-        control_complain(c, "commit_failed", &err);
+    size_t n = schedule_due(c->table, clock_wall_ms(), due, STARTS_MAX), count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += ask_for(c, &due[i], &asks[count]);
+    if (count && engine_commit(c->engine, &err)) {
+        control_complain(c, "run_not_asked_for", &err); /* asked for again at the next turn */
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        control_tell_asked(c, &asks[i], true);
 }
 
 static void tell_ready(struct control *c)

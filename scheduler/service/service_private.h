@@ -88,6 +88,8 @@ enum control_phase control_phase_of(const struct engine_view *v);
  * before anybody hears of it. */
 enum err_code control_ask(struct control *c, struct engine_ask *ask, bool by_schedule,
                           struct err *err) MUST_CHECK;
+/** What control_ask does once it is durable, for those who ask for many. */
+void control_tell_asked(struct control *c, const struct engine_ask *ask, bool by_schedule);
 
 /* pauses.c */
 /** Fills in what is paused, from state. */

@@ -51,6 +51,46 @@ def test_the_newest_record_wins(lab, vendors):
     vendors.assert_clean()
 
 
+FIELDS = {"key": "Ext__c", "firstname": "FirstName", "company": "Company__c", "score": "Score__c", "updated": "Updated__c"}
+
+
+def salesforce(lab, vendors, policies, **sync):
+    sf = vendors.add("salesforce", client_id="app", client_secret="s3c")
+    lab.sql(TABLE)
+    lab.project({"m": {"sql": "select 'k''' || id as key, firstname, company, score, updated from c", "primary_key": "key"}},
+                {"crm": {"type": "salesforce", "login_url": sf.url, "client_id": "app", "client_secret": "s3c"}},
+                {"s": {"model": "m", "destination": "crm", "object": "Contact", "mode": "upsert", "identify_by": "Ext__c",
+                       "mappings": [{"from": column, "to": name, **({"on_conflict": policies[column]} if column in policies else {})}
+                                    for column, name in FIELDS.items()], **sync}})
+    return sf
+
+
+def contacts(vendors, name):
+    return {int(key[2:]): fields.get(name) for key, fields in vendors.objects("salesforce", "Contact").items()}
+
+
+def test_salesforce_keeps_what_is_there(lab, vendors):
+    sf = salesforce(lab, vendors, {"firstname": "set_if_empty", "company": "create_only"})
+    sf.put("Contact", "k'1", {"Ext__c": "k'1", "FirstName": "typed", "Company__c": "theirs", "Score__c": 0})
+    sf.put("Contact", "k'2", {"Ext__c": "k'2", "FirstName": None, "Score__c": 0})
+    assert lab.good_run().counts("planned", "succeeded") == (5, 5)
+    assert contacts(vendors, "FirstName") == {1: "typed", 2: "F2", 3: "F3", 4: "F4", 5: "F5"}
+    company = contacts(vendors, "Company__c")
+    assert company[1] == "theirs" and not company[2] and company[3] == "C3"
+    assert contacts(vendors, "Score__c") == {n: n for n in range(1, 6)}
+    assert sf.calls("query")
+    vendors.assert_clean()
+
+
+def test_the_newest_record_wins_at_salesforce_whose_times_have_no_colon(lab, vendors):
+    sf = salesforce(lab, vendors, {}, newest_wins="Updated__c")
+    sf.put("Contact", "k'1", {"Ext__c": "k'1", "Score__c": 100, "Updated__c": "2030-01-01T00:00:00.000+0000"})
+    sf.put("Contact", "k'2", {"Ext__c": "k'2", "Score__c": 100, "Updated__c": "2020-01-01T00:00:00.000+0000"})
+    assert lab.good_run().counts("planned", "succeeded") == (5, 5)
+    assert contacts(vendors, "Score__c") == {1: 100, 2: 2, 3: 3, 4: 4, 5: 5}
+    vendors.assert_clean()
+
+
 def test_a_sync_without_policies_does_not_look_up(lab, vendors):
     hub = hubspot(lab, vendors, mappings=["email", "firstname"])
     lab.good_run()

@@ -1,8 +1,11 @@
 """The scheduler as a service when much happens at once, or at a bad moment."""
 import os
 import pathlib
+import random
 import shutil
 import signal
+import time
+import urllib.error
 
 import pytest
 from harness.lab import assert_clean
@@ -259,4 +262,72 @@ def test_an_approval_that_is_taken_back_leaves_the_run_held(lab, sink, redis_ser
     assert service.find_run(held)["status"] == "held"
     service.post(f"/api/v1/runs/{held}/approve")
     service.wait_run(held, lambda r: r["status"] == "success")
+    assert service.stop().rc == 0
+
+
+def test_names_of_any_length_are_refused(lab, sink):
+    lab.customers(1)
+    lab.simple(sink, sql=SQL, settings=OFF)
+    service = Service(lab)
+    for path in ("runs/{}/cancel", "runs/{}/approve", "runs/{}/reject", "syncs/{}/pause", "syncs/{}/run", "destinations/{}/pause"):
+        for length in (200, 2000, 6000):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                service.post("/api/v1/" + path.format("x" * length))
+            assert 400 <= refused.value.code < 500, (path, length, refused.value.code)
+    service.must_run()
+    assert service.stop().rc == 0
+
+
+def resident_kib(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
+
+SOAK_S = int(os.environ.get("SLUICE_SOAK_S", "300"))
+
+
+@pytest.mark.long
+def test_fifty_syncs_for_a_while(lab, sinks):
+    """Rows change all the time while workers and Redis are killed and the project is reloaded: in the end everything is there,
+    and the scheduler is no larger than after its first minute."""
+    chance = random.Random(7)
+    table = [sinks() for _ in range(5)]
+    lab.customers(5000)
+    schedules = [{"every": "1s"}, {"every": "2s"}, {"every": "5s"}, {"cron": "* * * * *"}, {"after": "s0"}]
+    syncs = {f"s{n}": {"model": f"m{n}", "destination": f"h{n % 5}", "schedule": schedules[n // 5 % 5], "guard": {"max_removed": "off", "allow_empty": True}}
+             for n in range(50)}
+    models = {f"m{n}": {"sql": SQL + f" where id % 50 = {n}"} for n in range(50)}
+
+    def write(limit):
+        lab.project(models, {f"h{n}": {"url": sink.url, "rate_limits": [{"requests": limit, "per": "1s"}]} for n, sink in enumerate(table)},
+                    syncs, OFF)
+    write(200)
+    service = Service(lab)
+    begin, sizes, mishaps = time.monotonic(), {}, 0
+
+    def mishap():
+        what = chance.choice(["worker", "worker", "redis", "reload"])
+        if what == "reload":
+            write(chance.randrange(100, 300))
+            service.running.process.send_signal(signal.SIGHUP)
+        elif victims := (service.running.redis() if what == "redis" else service.running.workers()):
+            os.kill(chance.choice(victims), signal.SIGKILL)
+    while (passed := time.monotonic() - begin) < SOAK_S:
+        service.must_run()
+        first = chance.randrange(1, 6000)
+        lab.sql(f"update c set amount = amount + 1 where id between {first} and {first + 50}")
+        lab.sql(f"delete from c where id between {first + 60} and {first + 65}")
+        lab.sql(f"insert into c select g, 'n' || g, 'n', {int(passed)}, true from generate_series({first + 70}, {first + 80}) g on conflict do nothing")
+        if passed // 12 > mishaps:
+            mishaps += 1
+            mishap()
+        sizes[int(passed)] = resident_kib(service.running.pid)
+    rows = [lab.model_rows(SQL + f" where id % 5 = {n}") for n in range(5)]
+    service.wait(lambda: all(sink.state == rows[n] for n, sink in enumerate(table)), "everything is there")
+    minute, end = max(v for k, v in sizes.items() if k <= 60), sizes[max(sizes)]
+    print(f"resident: {min(sizes.values())} KiB at least, {minute} KiB in the first minute, {end} KiB at the end; runs "
+          f"{service.running.err().count(' run_end ')}, mishaps {mishaps}")
+    assert end < minute * 1.3 + 4096, sizes
+    for sink in table:
+        assert_clean(sink)
     assert service.stop().rc == 0
