@@ -104,6 +104,17 @@ static const char *text_value(struct reader *rd, const struct connector *c, cons
     return text_of(rd, v, s->key);
 }
 
+static const char *digits_value(struct reader *rd, const struct connector *c, const struct spot *s)
+{
+    const char *text = text_value(rd, c, s);
+    if (!text || text[strspn(text, "0123456789")] == '\0')
+        return text;
+    mistake(rd, s->pair->value->at, "`%s` is made of digits only%s%s%s", s->key,
+            s->option->about ? " (" : "", s->option->about ? s->option->about : "",
+            s->option->about ? ")" : "");
+    return NULL;
+}
+
 static const char *word_value(struct reader *rd, const struct spot *s)
 {
     const struct option *o = s->option;
@@ -128,6 +139,8 @@ static const char *value_of_kind(struct reader *rd, const struct connector *c, c
     switch (s->option->kind) {
     case OPTION_TEXT:
         return text_value(rd, c, s);
+    case OPTION_DIGITS:
+        return digits_value(rd, c, s);
     case OPTION_NUMBER:
         if (node_is_core(v, CORE_INT) || node_is_core(v, CORE_FLOAT))
             return v->text;

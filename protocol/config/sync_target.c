@@ -107,14 +107,24 @@ static void check_needs(struct reader *rd, const struct entry *of, const struct 
 
 /* ---- modes ---- */
 
+/* Who wrote the connector can help himself: what a removal lacks is a request. */
+static const char *or_request(const struct sync *s)
+{
+    bool clears = s->on_removed == REMOVED_CLEAR;
+    if (s->destination->connector->builtin || s->on_removed == REMOVED_IGNORE ||
+        s->target->request_of[clears ? OP_CLEAR : OP_DELETE] >= 0)
+        return "";
+    return clears ? ", or add a request for clear to it" : ", or add a request for delete to it";
+}
+
 static void check_mode(struct reader *rd, const struct entry *of, const struct sync *s)
 {
     const struct object *o = s->target;
     if (!(o->modes & 1u << s->mode)) {
         const char *can = set_words(rd, o->modes, mode_words, ARRAY_LEN(mode_words));
-        mistake(rd, place_of(of, "mode"), "%s cannot do mode %s: %s `mode` it takes (%s)",
+        mistake(rd, place_of(of, "mode"), "%s cannot do mode %s: %s `mode` it takes (%s)%s",
                 name_of(rd, s), mode_words[s->mode],
-                node_get(of->node, "mode") ? "write a" : "add a", can);
+                node_get(of->node, "mode") ? "write a" : "add a", can, or_request(s));
         return;
     }
     if (s->on_removed == REMOVED_IGNORE || o->removals & 1u << s->on_removed)
@@ -122,8 +132,8 @@ static void check_mode(struct reader *rd, const struct entry *of, const struct s
     const char *can =
         set_words(rd, o->removals | 1u << REMOVED_IGNORE, removal_words, ARRAY_LEN(removal_words));
     mistake(rd, place_of(of, "on_removed"),
-            "%s cannot do `on_removed: %s`: write what it takes (%s)", name_of(rd, s),
-            removal_words[s->on_removed], can);
+            "%s cannot do `on_removed: %s`: write what it takes (%s)%s", name_of(rd, s),
+            removal_words[s->on_removed], can, or_request(s));
 }
 
 /* ---- keys ---- */

@@ -22,7 +22,7 @@ enum {
     CONNECTOR_GROUPS_MAX = 8, /* limit groups; 1 is main */
 };
 
-enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_BOOL, OPTION_MAP };
+enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_BOOL, OPTION_MAP, OPTION_DIGITS };
 
 struct option {
     const char *name; /* "a.b": key b of the destination's map a */

@@ -1,7 +1,7 @@
 /* Options: what a destination of this connector may be told. */
 #include "protocol/connector/parts.h"
 
-static const char *const kind_words[] = {"text", "number", "bool", "map", NULL};
+static const char *const kind_words[] = {"text", "number", "bool", "map", "digits", NULL};
 
 /* Keys of every destination. */
 static const char *const common[] = {

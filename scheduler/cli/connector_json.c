@@ -44,7 +44,7 @@ static const char *bool_text(bool value)
 
 static enum err_code put_option(struct buf *b, const struct option *o)
 {
-    static const char *const kinds[] = {"text", "number", "bool", "map"};
+    static const char *const kinds[] = {"text", "number", "bool", "map", "digits"};
     enum err_code rc = put_text(b, "{", "name", o->name);
     PUT(rc, put_text(b, ",", "kind", kinds[o->kind]));
     PUT(rc, buf_printf(b, ",\"secret\":%s,\"required\":%s", bool_text(o->secret),

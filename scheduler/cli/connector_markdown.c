@@ -74,7 +74,7 @@ static enum err_code put_bits(struct buf *b, uint32_t bits, const char *const *w
 
 static enum err_code put_option(struct buf *b, const struct option *o)
 {
-    static const char *const kinds[] = {"text", "number", "true or false", "map"};
+    static const char *const kinds[] = {"text", "number", "true or false", "map", "digits"};
     enum err_code rc = buf_printf(b, "| `%s` | ", o->name);
     if (o->one_of_count)
         for (size_t i = 0; i < o->one_of_count; i++)

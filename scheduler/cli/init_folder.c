@@ -74,6 +74,7 @@ static const char *trial_value(const struct option *o)
 {
     switch (o->kind) {
     case OPTION_NUMBER:
+    case OPTION_DIGITS:
         return "1";
     case OPTION_BOOL:
         return "true";

@@ -1,7 +1,7 @@
 """Warehouse to HubSpot: the CRM's objects equal the model, through throttling, failures, refusals and tokens that end."""
 import pytest
 
-from harness.vendors import Cut, Silent, Throttle, html
+from harness.vendors import Cut, Shuffled, Silent, Throttle, html
 
 pytestmark = pytest.mark.vendors
 
@@ -32,7 +32,7 @@ def test_contacts_equal_the_model_through_trouble(lab, vendors, hub):
     lab.sql("update c set name = 'Zoë \"Z\" O''Neil 🚀', amount = 9007199254740993 where id = 3")
     lab.sql("update c set amount = null where id = 4")
     project(lab, hub)
-    for fault in (Throttle(retry_after=1), html(502), Cut(applied=True), Silent(), html(524, applied=True)):
+    for fault in (Throttle(retry_after=1), html(502), Cut(applied=True), Silent(), html(524, applied=True), Shuffled()):
         hub.fail(fault, op="upsert")
     hub.refuse("u7@example.org")
     hub.poison("u50@example.org")

@@ -1,7 +1,7 @@
 """Warehouse to Mailchimp: an audience equals the model, and nobody who unsubscribed is subscribed again unasked."""
 import pytest
 
-from harness.vendors import Cut, Throttle, html
+from harness.vendors import Cut, Slow, Throttle, html
 
 pytestmark = pytest.mark.vendors
 
@@ -48,6 +48,18 @@ def test_the_audience_equals_the_model_through_trouble(lab, vendors, mailchimp):
     assert lab.good_run().counts("changed", "removed") == (1, 51)
     assert merged(mailchimp.objects("list:abc")) == model(lab)
     assert set(mailchimp.objects("archived:abc")) == {f"u{n}@example.org" for n in range(100, 151)}
+    vendors.assert_clean()
+
+
+def test_an_answer_that_comes_too_late_is_asked_for_again(lab, vendors, mailchimp):
+    lab.customers(600)
+    lab.project({"m": {"sql": "select id, email, name, amount from c"}},
+                {"mc": {"type": "mailchimp", "token": "key-us6", "base_url": mailchimp.url, **QUICK, "timeout": "2s"}},
+                {"s": {"model": "m", "destination": "mc", "object": "list/abc", "identify_by": "email_address", "mappings": MAPPINGS + STATUS}})
+    mailchimp.fail(Slow(4), op="members")
+    assert lab.good_run().counts("planned", "succeeded") == (600, 600)
+    assert len(mailchimp.calls("members")) == 3, "two batches, of which one was sent again"
+    assert merged(mailchimp.objects("list:abc")) == model(lab)
     vendors.assert_clean()
 
 

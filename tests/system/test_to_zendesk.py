@@ -37,7 +37,7 @@ def test_users_equal_the_model_through_trouble(lab, vendors, zendesk):
     lab.sql("update c set name = 'Zoë \"Z\" O''Neil 🚀', amount = 9007199254740993 where id = 3")
     lab.sql("update c set amount = null where id = 4; update c set email = 'none' where id = 9")
     project(lab, zendesk)
-    for fault in (Throttle(retry_after=1), html(502), Cut(applied=True)):
+    for fault in (Throttle(retry_after=1, as_date=True), html(502), Cut(applied=True)):
         zendesk.fail(fault, op="upsert")
     zendesk.fail(html(502), op="poll")
     zendesk.refuse("u-7")

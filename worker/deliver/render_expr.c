@@ -70,6 +70,7 @@ static void compile_option(const struct scope *s, uint32_t index, struct expr *e
         kind = json_check(value) ? VALUE_JSON : VALUE_TEXT;
         break;
     case OPTION_TEXT:
+    case OPTION_DIGITS: /* an account: leading zeros count */
         break;
     }
     set_constant(e, value.n ? kind : VALUE_ABSENT, value);

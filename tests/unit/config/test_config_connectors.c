@@ -198,75 +198,6 @@ static void what_an_object_cannot_do_is_refused(void **state)
         {0}});
 }
 
-static void options_that_an_object_needs_must_be_there(void **state)
-{
-    (void)state;
-#define ADS                                                                                        \
-    "connectors: {ads: {options: {account: number, secret: {secret: true}}, objects: {\"all\": "   \
-    "{max_records: 1, requests: {upsert: {url: \"https://h/\"}}}, \"named/*\": {needs: [account, " \
-    "secret], max_records: 1, requests: {upsert: {url: \"https://h/{{options.account}}\"}}}}}}\n"
-#define OF_ADS "syncs: {s: {model: m, destination: d, mappings: all, object: "
-    check_cases((const struct connector_case[]){
-        {SOURCE MODEL ADS "destinations: {d: {type: ads, secret: s}}\n" OF_ADS "named/x}}\n",
-         "5:62",
-         "ads named/* needs `account` of its destination, and \"d\" has none: add it there"},
-        {SOURCE MODEL ADS "destinations: {d: {type: ads, account: 5}}\n" OF_ADS "named/x}}\n",
-         "5:62", "ads named/* needs `secret` of its destination"},
-        {0}});
-    struct folder f;
-    load_good(&f, SOURCE MODEL ADS "destinations: {d: {type: ads}}\n" OF_ADS "all}}\n");
-    folder_done(&f);
-    load_good(&f, SOURCE MODEL ADS "destinations: {d: {type: ads, account: 5, secret: s}}\n" OF_ADS
-                                   "named/x}}\n");
-    folder_done(&f);
-}
-
-static void recipes_that_there_are_not_are_named_where_they_stand(void **state)
-{
-    (void)state;
-    check_cases((const struct connector_case[]){
-        {"connectors: {p: {objects: {o: {keys: {id: {recipe: plane_email}}, max_records: 1, "
-         "requests: "
-         "{upsert: {url: \"https://h/\"}}}}}}\n",
-         "1:52", "no recipe \"plane_email\" for the field \"id\": did you mean \"plain_email\"?"},
-        {"connectors: {p: {objects: {o: {fields: {a: {}, b: {recipe: qqqqqqqqqqqqqqqqqqq}}, "
-         "max_records: 1, requests: {upsert: {url: \"https://h/\"}}}}}}\n",
-         "1:60", "for the field \"b\": correct or remove it"},
-        {"destinations: {d: {type: http, fields: {a: {recipe: meta_emial}}, max_records: 1, "
-         "requests: "
-         "{upsert: {url: \"https://h/\"}}}}\n",
-         "1:53", "did you mean \"meta_email\"?"},
-        {0}});
-}
-
-static void keys_that_cannot_delete_are_refused_for_removals(void **state)
-{
-    (void)state;
-#define PEOPLE                                                                                     \
-    "connectors: {p: {objects: {people: {keys: {id: {}, email: {remove: false}}, max_records: 1, " \
-    "requests: {upsert: {url: \"https://h/\"}, clear: upsert, delete: {url: "                      \
-    "\"https://h/\"}}}}}}\n"                                                                       \
-    "destinations: {d: {type: p}}\n"
-#define OF_PEOPLE "syncs: {s: {destination: d, object: people, mappings: all, "
-    check_cases((const struct connector_case[]){
-        {SOURCE MODEL PEOPLE OF_PEOPLE "model: m, mode: mirror}}\n", "5:76",
-         "p people cannot delete records that are named by \"email\": name them by another of its "
-         "keys (`identify_by`: id), or delete none"},
-        {SOURCE MODEL PEOPLE OF_PEOPLE "model: n, identify_by: email, on_removed: delete}}\n",
-         "5:102", "p people cannot delete records that are named by \"email\""},
-        {0}});
-    static const char *const good[] = {"model: m", "model: m, on_removed: clear",
-                                       "model: n, mode: mirror",
-                                       "model: m, identify_by: id, mode: mirror"};
-    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-        struct folder f;
-        char text[1024];
-        snprintf(text, sizeof text, "%s%s}}\n", SOURCE MODEL PEOPLE OF_PEOPLE, good[i]);
-        load_good(&f, text);
-        folder_done(&f);
-    }
-}
-
 static void what_requests_are_about_must_be_there(void **state)
 {
     (void)state;
@@ -583,9 +514,6 @@ int main(void)
         cmocka_unit_test(options_that_are_wrong_are_named),
         cmocka_unit_test(objects_that_are_not_there_are_named),
         cmocka_unit_test(what_an_object_cannot_do_is_refused),
-        cmocka_unit_test(options_that_an_object_needs_must_be_there),
-        cmocka_unit_test(recipes_that_there_are_not_are_named_where_they_stand),
-        cmocka_unit_test(keys_that_cannot_delete_are_refused_for_removals),
         cmocka_unit_test(what_requests_are_about_must_be_there),
         cmocka_unit_test(fields_that_do_not_fit_are_refused),
         cmocka_unit_test(a_look_up_tells_64_fields_with_a_policy_apart),
