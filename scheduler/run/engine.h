@@ -30,6 +30,7 @@ struct engine_view {
     const struct run_record *record;
     const struct quota_summary *quota; /* NULL: not open yet */
     const struct sync *sync;           /* NULL: recovered, and no longer in the project */
+    bool full, adopt;                  /* as it was asked for */
     bool reading;
     bool stopping;
     bool ended;
@@ -143,8 +144,8 @@ void engine_set_project(struct engine *e, const struct project *project);
 /** Commits now. */
 enum err_code engine_commit(struct engine *e, struct err *err) MUST_CHECK;
 /**
- * Ends the loop in good order: no more reads, requests in flight end and are folded, the rest is
- * left to the next start.
+ * Ends the loop in good order: no more reads (what read is asked for again, for the next start),
+ * requests in flight end and are folded, the rest is left to the next start.
  */
 void engine_leave(struct engine *e);
 

@@ -6,9 +6,27 @@
 #include "protocol/base/clock.h"
 
 #include <event2/event.h>
+#include <stdio.h>
 
 /* A request may take its whole timeout (30 s by default) before its worker can go. */
 enum { LEAVE_MS = 60000 };
+
+/* A run that is to come once a day would otherwise be missed for being read at a bad moment. */
+static void ask_again(struct engine *e, const struct engine_run_slot *slot)
+{
+    const struct run_record *r = sync_run_record(slot->run);
+    struct engine_ask ask = {
+        .scheduled_ms = r->scheduled_ms,
+        .full = sync_run_is_full(slot->run),
+        .adopt = sync_run_adopts(slot->run),
+        .plan = r->plan,
+    };
+    struct err err;
+    snprintf(ask.sync, sizeof ask.sync, "%s", r->sync);
+    snprintf(ask.trigger, sizeof ask.trigger, "%s", r->trigger);
+    if (engine_ask(e, &ask, &err))
+        log_event(e->opts.log, LOG_WARN, "run_not_asked_for", LOG_STR("reason", err.text));
+}
 
 void engine_leave(struct engine *e)
 {
@@ -17,6 +35,10 @@ void engine_leave(struct engine *e)
     e->stopping = true;
     if (e->opts.on_stopping)
         e->opts.on_stopping(e->opts.ctx);
+    for (size_t i = 0; i < e->run_count; i++)
+        if (!e->runs[i].ended && sync_run_plans(e->runs[i].run) &&
+            !sync_run_stopping(e->runs[i].run))
+            ask_again(e, &e->runs[i]);
     engine_runs_stop_reads(e, "the scheduler was stopped while the warehouse was being read");
     if (e->workers)
         workers_drain(e->workers);

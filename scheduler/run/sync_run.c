@@ -198,6 +198,16 @@ bool sync_run_reads(const struct sync_run *run)
     return run->stage == RUN_STAGE_READING;
 }
 
+bool sync_run_is_full(const struct sync_run *run)
+{
+    return run->full;
+}
+
+bool sync_run_adopts(const struct sync_run *run)
+{
+    return run->adopt;
+}
+
 bool sync_run_stopping(const struct sync_run *run)
 {
     return run->stopping;

@@ -117,6 +117,9 @@ enum run_stop {
  */
 void sync_run_stop(struct sync_run *run, enum run_stop how, const char *why);
 bool sync_run_ended(const struct sync_run *run);
+/** As it was asked for. */
+bool sync_run_is_full(const struct sync_run *run);
+bool sync_run_adopts(const struct sync_run *run);
 bool sync_run_stopping(const struct sync_run *run);
 /** It still reads or plans: what it has so far is not all. */
 bool sync_run_plans(const struct sync_run *run);

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { QUICK_DEATH_MS = 2000, RESTART_PAUSE_MS = 200 };
+enum { QUICK_DEATH_MS = 2000, RESTART_PAUSE_MS = 200, IN_A_ROW_MS = 60000 };
 
 struct worker_slot {
     pid_t pid; /* 0: none */
@@ -27,6 +27,7 @@ struct workers {
     struct event *child; /* SIGCHLD */
     struct event *restart;
     uint32_t quick_deaths;
+    int64_t died_ms; /* the last one */
     bool draining;
 };
 
@@ -119,7 +120,11 @@ static void schedule_restart(struct workers *w)
 
 static void note_death(struct workers *w, struct worker_slot *slot, int status)
 {
-    bool quick = clock_mono_ms() - slot->started_ms < QUICK_DEATH_MS;
+    int64_t now = clock_mono_ms();
+    bool quick = now - slot->started_ms < QUICK_DEATH_MS;
+    if (now - w->died_ms > IN_A_ROW_MS)
+        w->quick_deaths = 0;
+    w->died_ms = now;
     /* A batch that kills its workers takes many with it before it stands alone: that is no broken
      * start. */
     uint32_t weight = WIFSIGNALED(status) ? 1 : WORKERS_KILLED_MAX / WORKERS_START_FAILURES;

@@ -169,7 +169,12 @@ static void restart_changed(struct control *c)
         if (engine_cancel(c->engine, views[i].record->id,
                           "its destination was changed by a reload: the sync runs again", &err))
             control_complain(c, "run_not_cancelled", &err);
-        struct engine_ask ask = {.scheduled_ms = views[i].record->scheduled_ms};
+        struct engine_ask ask = {
+            .scheduled_ms = views[i].record->scheduled_ms,
+            .full = views[i].full,
+            .adopt = views[i].adopt,
+            .plan = views[i].record->plan,
+        };
         memcpy(ask.sync, views[i].record->sync, sizeof ask.sync);
         snprintf(ask.trigger, sizeof ask.trigger, "reload");
         if (is && control_ask(c, &ask, false, &err))

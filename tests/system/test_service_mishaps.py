@@ -278,9 +278,31 @@ def test_names_of_any_length_are_refused(lab, sink):
     assert service.stop().rc == 0
 
 
+SLOW = SQL + " where (select true from pg_sleep(%s))"
+
+
+@pytest.mark.parametrize("how", ["reload", "restart"])
+def test_a_read_that_is_broken_off_is_taken_up_as_it_was_asked_for(lab, sink, how):
+    lab.customers(20)
+    lab.simple(sink, sql=SLOW % 600, settings=OFF, mode="upsert")
+    service = Service(lab)
+    first = service.post("/api/v1/syncs/s/run", adopt=True)["run"]
+    service.wait(lambda: service.sync("s")["phase"] == "reading", "it reads")
+    lab.simple(sink, sql=SLOW % 0, settings=OFF, mode="upsert", destination={"rate_limits": [{"requests": 10, "per": "1s"}]})
+    if how == "reload":
+        reload(service)
+    else:
+        assert service.stop().rc == 0
+        service.start()
+    service.wait(lambda: runs_of(service)[0]["status"] == "success", "it has run")
+    assert [r["id"] for r in runs_of(service)][1:] == [first] and runs_of(service)[1]["status"] == "cancelled"
+    assert service.run("s")["counts"]["planned"] == 0 and not sink.log, "it was adopted, not sent"
+    assert service.stop().rc == 0
+
+
 def resident_kib(pid):
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+    return int(next(line for line in status.splitlines() if line.startswith("RssAnon")).split()[1])
 
 
 SOAK_S = int(os.environ.get("SLUICE_SOAK_S", "300"))
@@ -322,8 +344,9 @@ def test_fifty_syncs_for_a_while(lab, sinks):
             mishaps += 1
             mishap()
         sizes[int(passed)] = resident_kib(service.running.pid)
-    rows = [lab.model_rows(SQL + f" where id % 5 = {n}") for n in range(5)]
-    service.wait(lambda: all(sink.state == rows[n] for n, sink in enumerate(table)), "everything is there")
+    rows = {f"s{n}": lab.model_rows(SQL + f" where id % 50 = {n}") for n in range(50)}
+    service.wait(lambda: all(sink.tables.get(f"s{n}", {}) == rows[f"s{n}"] for i, sink in enumerate(table) for n in range(i, 50, 5)),
+                 "everything is there")
     minute, end = max(v for k, v in sizes.items() if k <= 60), sizes[max(sizes)]
     print(f"resident: {min(sizes.values())} KiB at least, {minute} KiB in the first minute, {end} KiB at the end; runs "
           f"{service.running.err().count(' run_end ')}, mishaps {mishaps}")
