@@ -28,8 +28,8 @@ struct object_field {
     bool required;
     const char *recipe; /* NULL: none */
     struct config_place recipe_at;
-    const char *as;     /* keys: its name in the API; NULL: the same */
-    bool keeps;         /* keys: `remove: false`: not to delete by */
+    const char *as; /* keys: its name in the API; NULL: the same */
+    bool keeps;     /* keys: `remove: false`: not to delete by */
     const char *about;
 };
 
