@@ -364,7 +364,8 @@ void engine_runs_turn(struct engine *e)
         rc = move_on(e, &err);
     if (e->workers_pause_ms && e->run_count)
         engine_need_workers(e);
-    if (rc && rc != ERR_FULL)
+    /* A full disk, Redis away for a moment: the next turn tries again. */
+    if (rc && err_class(rc) != ERR_CLASS_RETRY)
         engine_fail(e, &err);
 }
 
