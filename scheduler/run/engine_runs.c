@@ -365,7 +365,8 @@ void engine_runs_turn(struct engine *e)
     if (e->workers_pause_ms && e->run_count)
         engine_need_workers(e);
     /* A full disk, Redis away for a moment: the next turn tries again. */
-    if (rc && err_class(rc) != ERR_CLASS_RETRY)
+    bool passes = rc == ERR_FULL || rc == ERR_UNREACHABLE || rc == ERR_TIMEOUT;
+    if (rc && !passes)
         engine_fail(e, &err);
 }
 
