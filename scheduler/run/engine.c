@@ -441,33 +441,6 @@ enum err_code engine_loop(struct engine *e, struct err *err)
     return ERR_OK;
 }
 
-/* Before anything is touched. */
-static enum err_code check_names(const struct project *p, const struct engine_ask *asks,
-                                 size_t count, struct err *err)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!asks[i].approve && !project_sync(p, asks[i].sync))
-            return project_no_sync(p, asks[i].sync, err);
-    return ERR_OK;
-}
-
-enum err_code engine_run(const struct engine_options *opts, const struct engine_ask *asks,
-                         size_t count, struct err *err)
-{
-    struct engine *e = NULL;
-    enum err_code rc = check_names(opts->project, asks, count, err);
-    if (!rc)
-        rc = engine_new(opts, &e, err);
-    for (size_t i = 0; i < count && !rc; i++) {
-        struct engine_ask ask = asks[i];
-        rc = engine_ask(e, &ask, err);
-    }
-    if (!rc)
-        rc = engine_loop(e, err);
-    engine_free(e);
-    return rc;
-}
-
 struct event_base *engine_base(const struct engine *e)
 {
     return e->base;
@@ -476,11 +449,6 @@ struct event_base *engine_base(const struct engine *e)
 struct state *engine_state(const struct engine *e)
 {
     return e->state;
-}
-
-const char *engine_worker_prefix(const struct engine *e)
-{
-    return e->worker_prefix;
 }
 
 bool engine_is_stopping(const struct engine *e)

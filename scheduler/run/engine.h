@@ -88,13 +88,8 @@ enum err_code engine_loop(struct engine *e, struct err *err) MUST_CHECK;
 /** Commits what is left and closes. Accepts NULL. */
 void engine_free(struct engine *e);
 
-/** The three above in one: what is asked for, and nothing else. ERR_USAGE: no such sync or run. */
-enum err_code engine_run(const struct engine_options *opts, const struct engine_ask *asks,
-                         size_t count, struct err *err) MUST_CHECK;
-
 struct event_base *engine_base(const struct engine *e);
 struct state *engine_state(const struct engine *e);
-const char *engine_worker_prefix(const struct engine *e);
 /** Redis was reached and what a crash left is known. Otherwise *ret_why says what it waits for. */
 bool engine_is_ready(const struct engine *e, const char **ret_why);
 bool engine_is_stopping(const struct engine *e);
@@ -112,8 +107,6 @@ void engine_run_id(char out[STATE_RUN_ID_MAX + 1]);
  * ERR_FULL, ERR_NOMEM.
  */
 enum err_code engine_ask(struct engine *e, struct engine_ask *ask, struct err *err) MUST_CHECK;
-/** Those that wait, in order; an array of the engine's. */
-const struct engine_ask *engine_asks(const struct engine *e, size_t *ret_count);
 /** The run that waits for the sync; NULL. */
 const struct engine_ask *engine_asked(const struct engine *e, const char *sync);
 /** The ask that waits under this id; NULL. */

@@ -197,12 +197,6 @@ enum err_code engine_ask(struct engine *e, struct engine_ask *ask, struct err *e
     return rc;
 }
 
-const struct engine_ask *engine_asks(const struct engine *e, size_t *ret_count)
-{
-    *ret_count = e->ask_count;
-    return e->asks;
-}
-
 const struct engine_ask *engine_asked(const struct engine *e, const char *sync)
 {
     const struct engine_ask *ask = find(e, sync, true);

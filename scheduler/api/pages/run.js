@@ -131,7 +131,7 @@ export function run_view(ctx) {
     let controls_for = "";
     let told = -1;
     let last = null;
-    let planned = "";
+    let planned = false;
 
     function show_controls(run) {
         const state = ENDED.has(run.status) ? "ended" : run.status === "held" ? "held" : run.phase === "stopping" ? "stopping" : "going";
@@ -176,16 +176,13 @@ export function run_view(ctx) {
         tell(run);
     }
 
-    /** Asked for once; gone with the hold. */
+    /** Asked for once; gone with the hold, which does not come back. */
     function show_plan(run) {
-        if (run.status !== "held" || !may("operator")) {
+        if (run.status !== "held" || run.phase !== "idle" || !may("operator")) {
             put(parts.plan, null);
-            planned = "";
-        } else if (planned !== run.id) {
-            planned = run.id;
-            plan_part(run, ctx.signal).then((part) => planned === run.id && put(parts.plan, part), () => {
-                planned = "";
-            });
+        } else if (!planned) {
+            planned = true;
+            plan_part(run, ctx.signal).then((part) => last?.status === "held" && put(parts.plan, part), () => {});
         }
     }
 
