@@ -125,7 +125,8 @@ static int parse(int argc, char **argv, struct cli_options *o, bool *ret_run)
             fputs(usage, stdout);
             return EXIT_OK;
         case OPT_VERSION:
-            return command_version(o);
+            printf("sluice-scheduler %s\n", SLUICE_VERSION);
+            return EXIT_OK;
         default:
             return bad_usage("there is no such option, or it lacks its value");
         }

@@ -256,6 +256,8 @@ def test_usage(lab, sink):
     lab.simple(sink, settings=OFF)
     done = lab.start("--help", program="sluice-scheduler").wait()
     assert done.rc == 0 and "Usage: sluice-scheduler" in done.out
+    done = lab.start("--version", program="sluice-scheduler").wait()
+    assert done.rc == 0 and done.out.startswith("sluice-scheduler "), done
     for wrong in (["--nothing"], ["x"], ["--workers", "0"], ["--workers", "many"]):
         assert lab.start(*wrong, program="sluice-scheduler").wait().rc == 64
     lab.write("syncs: 3\n")
