@@ -1,37 +1,11 @@
 #include "protocol/base/clock.h"
 #include "scheduler/api/views.h"
 
-/* What sluice promises of every ended run: README, "What a run counts". */
-static bool balances(const struct run_counts *c)
-{
-    uint64_t rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined;
-    uint64_t planned = c->added + c->changed + c->removed;
-    uint64_t verdicts = c->succeeded + c->rejected + c->failed + c->cancelled;
-    return c->rows == rows && c->planned == planned && planned == verdicts;
-}
-
 static void put_counts(struct output *o, const struct run_counts *c)
 {
-    const struct {
-        const char *name;
-        uint64_t n;
-    } counts[] = {
-        {"rows", c->rows},
-        {"added", c->added},
-        {"changed", c->changed},
-        {"removed", c->removed},
-        {"unchanged", c->unchanged},
-        {"invalid", c->invalid},
-        {"quarantined", c->quarantined},
-        {"planned", c->planned},
-        {"succeeded", c->succeeded},
-        {"rejected", c->rejected},
-        {"failed", c->failed},
-        {"cancelled", c->cancelled},
-    };
     output_open(o, "counts", '{');
-    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
-        output_count(o, counts[i].name, counts[i].n);
+    for (size_t i = 0; i < RUN_COUNTS_TOLD; i++)
+        output_count(o, run_count_name(i), run_count(c, i));
     output_close(o, '}');
     output_count(o, "requests", c->requests);
     output_count(o, "retries", c->retries);
@@ -49,6 +23,7 @@ static double seconds_of(const struct run_record *r)
 
 void view_run(struct output *o, const char *name, struct control *c, const struct run_record *r)
 {
+    struct run_sums sums;
     bool ended = run_status_ended(r->status);
     output_open(o, name, '{');
     output_text(o, "id", r->id);
@@ -67,7 +42,7 @@ void view_run(struct output *o, const char *name, struct control *c, const struc
     put_counts(o, &r->counts);
     output_count(o, "batches", r->batches);
     if (ended)
-        output_flag(o, "balance", balances(&r->counts));
+        output_flag(o, "balance", run_counts_balance(&r->counts, &sums));
     else
         output_null(o, "balance");
     output_close(o, '}');

@@ -58,25 +58,8 @@ static void read_counts(const json_t *j, struct run_record *r)
 {
     const json_t *counts = json_object_get(j, "counts");
     struct run_counts *c = &r->counts;
-    const struct {
-        const char *name;
-        uint64_t *to;
-    } members[] = {
-        {"rows", &c->rows},
-        {"added", &c->added},
-        {"changed", &c->changed},
-        {"removed", &c->removed},
-        {"unchanged", &c->unchanged},
-        {"invalid", &c->invalid},
-        {"quarantined", &c->quarantined},
-        {"planned", &c->planned},
-        {"succeeded", &c->succeeded},
-        {"rejected", &c->rejected},
-        {"failed", &c->failed},
-        {"cancelled", &c->cancelled},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        *members[i].to = count_of(counts, members[i].name);
+    for (size_t i = 0; i < RUN_COUNTS_TOLD; i++)
+        *run_count_at(c, i) = count_of(counts, run_count_name(i));
     c->requests = count_of(j, "requests");
     c->retries = count_of(j, "retries");
     c->bytes = count_of(j, "bytes");

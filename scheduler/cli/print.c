@@ -46,18 +46,8 @@ static enum err_code put_run(struct buf *b, const struct run_record *r)
     rc = rc ? rc : json_put_string(b, slice_str(r->sync));
     rc = rc ? rc
             : buf_printf(b, ",\"run\":\"%s\",\"status\":\"%s\"", r->id, run_status_name(r->status));
-    rc = rc ? rc
-            : buf_printf(b,
-                         ",\"rows\":%" PRIu64 ",\"added\":%" PRIu64 ",\"changed\":%" PRIu64
-                         ",\"removed\":%" PRIu64 ",\"unchanged\":%" PRIu64 ",\"invalid\":%" PRIu64
-                         ",\"quarantined\":%" PRIu64,
-                         c->rows, c->added, c->changed, c->removed, c->unchanged, c->invalid,
-                         c->quarantined);
-    rc = rc ? rc
-            : buf_printf(b,
-                         ",\"planned\":%" PRIu64 ",\"succeeded\":%" PRIu64 ",\"rejected\":%" PRIu64
-                         ",\"failed\":%" PRIu64 ",\"cancelled\":%" PRIu64,
-                         c->planned, c->succeeded, c->rejected, c->failed, c->cancelled);
+    for (size_t i = 0; i < RUN_COUNTS_TOLD && !rc; i++)
+        rc = buf_printf(b, ",\"%s\":%" PRIu64, run_count_name(i), run_count(c, i));
     rc = rc ? rc
             : buf_printf(b,
                          ",\"requests\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"bytes\":%" PRIu64

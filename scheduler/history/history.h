@@ -2,9 +2,9 @@
  * History: what was sent of each record, kept after its run has ended.
  *
  * A run's spool becomes its history, as `history/RUN` in the state directory; beside it `RUN.notes`
- * has every verdict but "accepted". The newest runs are kept that fit into settings.history_bytes.
- * Nothing depends on it: it may be deleted at any time. Reading looks through whole files, newest
- * first, and stops when it has enough.
+ * has every verdict but "accepted"; without notes all were. The newest runs are kept that fit into
+ * settings.history_bytes. Nothing depends on it: it may be deleted at any time. Reading looks
+ * through whole files, newest first, and stops when it has enough.
  */
 #ifndef SLUICE_HISTORY_HISTORY_H
 #define SLUICE_HISTORY_HISTORY_H

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include <curl/curl.h>
-#include <event2/event.h>
 
 #include "protocol/base/buf.h"
+#include "protocol/transfer/curl_loop.h"
 
 enum { CONNECT_TIMEOUT_MS = 10000, PARCEL_BYTES_MAX = 1 << 20, ERROR_BYTES = 300 };
 
@@ -26,9 +26,7 @@ struct errand {
 };
 
 struct courier {
-    struct event_base *base;
-    CURLM *multi;
-    struct event *timer;
+    struct curl_loop *loop;
     struct errand *errands;
 };
 
@@ -71,7 +69,7 @@ static void errand_drop(struct errand *e)
     while (*at != e)
         at = &(*at)->next;
     *at = e->next;
-    curl_multi_remove_handle(e->courier->multi, e->easy);
+    curl_multi_remove_handle(curl_loop_multi(e->courier->loop), e->easy);
     errand_free(e);
 }
 
@@ -95,68 +93,13 @@ static void answer(struct errand *e, CURLcode code)
     e->cb(e->ctx, &a);
 }
 
-static void harvest(struct courier *c)
+static void on_done(void *ctx, CURL *easy, CURLcode code)
 {
-    int left;
-    const CURLMsg *message;
-    while ((message = curl_multi_info_read(c->multi, &left))) {
-        struct errand *e;
-        CURLcode code = message->data.result;
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &e);
-        answer(e, code);
-        errand_drop(e);
-    }
-}
-
-/* ---- libevent ---- */
-
-static void on_socket(evutil_socket_t fd, short what, void *ctx)
-{
-    struct courier *c = ctx;
-    int running;
-    int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-    curl_multi_socket_action(c->multi, fd, mask, &running);
-    harvest(c);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd, (void)what;
-    struct courier *c = ctx;
-    int running;
-    curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    harvest(c);
-}
-
-static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
-{
-    (void)easy;
-    struct courier *c = ctx;
-    struct event *ev = socket_ctx;
-    if (ev)
-        event_free(ev);
-    ev = NULL;
-    if (what != CURL_POLL_REMOVE) {
-        int events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
-                     (what & CURL_POLL_OUT ? EV_WRITE : 0);
-        ev = event_new(c->base, fd, (short)events, on_socket, c);
-        if (!ev || event_add(ev, NULL))
-            return -1;
-    }
-    curl_multi_assign(c->multi, fd, ev);
-    return 0;
-}
-
-static int set_timer(CURLM *multi, long timeout_ms, void *ctx)
-{
-    (void)multi;
-    struct courier *c = ctx;
-    if (timeout_ms < 0)
-        return event_del(c->timer);
-    struct timeval tv = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
-    return event_add(c->timer, &tv);
+    struct errand *e;
+    (void)ctx;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &e);
+    answer(e, code);
+    errand_drop(e);
 }
 
 /* ---- life ---- */
@@ -166,18 +109,11 @@ struct courier *courier_new(struct event_base *base)
     struct courier *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    c->base = base;
-    c->timer = evtimer_new(base, on_timer, c);
-    c->multi = curl_multi_init();
-    if (!c->timer || !c->multi) {
+    c->loop = curl_loop_new(base, on_done, c);
+    if (!c->loop) {
         courier_free(c);
         return NULL;
     }
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
     return c;
 }
 
@@ -187,12 +123,8 @@ void courier_free(struct courier *c)
         return;
     while (c->errands)
         errand_drop(c->errands);
-    if (c->multi)
-        curl_multi_cleanup(c->multi);
-    if (c->timer)
-        event_free(c->timer);
+    curl_loop_free(c->loop);
     free(c);
-    curl_global_cleanup();
 }
 
 /* ---- sending ---- */
@@ -267,7 +199,7 @@ enum err_code courier_send(struct courier *c, const struct parcel *p, courier_cb
     buf_init(&e->body, PARCEL_BYTES_MAX);
     buf_init(&e->words, COURIER_WORDS_MAX);
     e->easy = curl_easy_init();
-    if (!e->easy || !set_parcel(e, p) || curl_multi_add_handle(c->multi, e->easy)) {
+    if (!e->easy || !set_parcel(e, p) || curl_multi_add_handle(curl_loop_multi(c->loop), e->easy)) {
         errand_free(e);
         return err_set(err, ERR_NOMEM, "no memory for a message");
     }

@@ -161,24 +161,6 @@ static enum err_code put_run(struct buf *b, const struct run_record *r)
 {
     if (!r)
         return buf_puts(b, ",\"run\":null");
-    const struct run_counts *c = &r->counts;
-    const struct {
-        const char *key;
-        uint64_t n;
-    } counts[] = {
-        {"rows", c->rows},
-        {"added", c->added},
-        {"changed", c->changed},
-        {"removed", c->removed},
-        {"unchanged", c->unchanged},
-        {"invalid", c->invalid},
-        {"quarantined", c->quarantined},
-        {"planned", c->planned},
-        {"succeeded", c->succeeded},
-        {"rejected", c->rejected},
-        {"failed", c->failed},
-        {"cancelled", c->cancelled},
-    };
     enum err_code rc = put_field(b, ",\"run\":{", "id", r->id);
     if (!rc)
         rc = put_field(b, ",", "status", run_status_name(r->status));
@@ -186,8 +168,8 @@ static enum err_code put_run(struct buf *b, const struct run_record *r)
         rc = put_time(b, "started_at", r->started_ms);
     if (!rc)
         rc = put_time(b, "ended_at", r->ended_ms);
-    for (size_t i = 0; i < ARRAY_LEN(counts) && !rc; i++)
-        rc = buf_printf(b, ",\"%s\":%" PRIu64, counts[i].key, counts[i].n);
+    for (size_t i = 0; i < RUN_COUNTS_TOLD && !rc; i++)
+        rc = buf_printf(b, ",\"%s\":%" PRIu64, run_count_name(i), run_count(&r->counts, i));
     if (!rc)
         rc = put_field(b, ",", "error", r->error);
     if (!rc)

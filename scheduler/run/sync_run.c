@@ -352,10 +352,8 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 static void balance(struct sync_run *run)
 {
     struct run_counts *c = &run->record.counts;
-    uint64_t rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined;
-    uint64_t planned = c->added + c->changed + c->removed;
-    uint64_t verdicts = c->succeeded + c->rejected + c->failed + c->cancelled;
-    if (c->rows == rows && c->planned == planned && planned == verdicts)
+    struct run_sums sums;
+    if (run_counts_balance(c, &sums))
         return;
     run->record.status = RUN_FAILED;
     snprintf(run->record.error, sizeof run->record.error,
@@ -364,7 +362,7 @@ static void balance(struct sync_run *run)
              "quarantined); planned %" PRIu64 " against %" PRIu64
              " (added + changed + removed) and %" PRIu64
              " (succeeded + rejected + failed + cancelled)",
-             c->rows, rows, c->planned, planned, verdicts);
+             c->rows, sums.rows, c->planned, sums.planned, sums.verdicts);
     log_event(run->host->log, LOG_ERROR, "run_unbalanced", LOG_STR("run", run->record.id),
               LOG_STR("sync", run->record.sync), LOG_STR("reason", run->record.error));
 }

@@ -51,3 +51,24 @@ enum err_code state_refusal_delete(struct state_sync *ss, uint32_t slot, enum re
     uint8_t key[9];
     return store_delete(ss->state, TABLE_REFUSED, refusal_key(ss, slot, kind, key), err);
 }
+
+enum err_code sync_refusal_next(struct state_sync *ss, uint64_t *position, uint32_t *ret_slot,
+                                enum refusal_kind *ret_kind, struct refusal *ret, struct err *err)
+{
+    CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
+    uint8_t from[9];
+    struct slice at =
+        refusal_key(ss, (uint32_t)(*position / 4), (enum refusal_kind)(*position % 4), from);
+    MDB_val k, v;
+    enum err_code code = store_cursor(ss->state, TABLE_REFUSED, &c, err);
+    if (!code)
+        code = store_seek(ss->state, c, at, 4, &k, &v, err);
+    if (code)
+        return code;
+    if (k.mv_size != 9 || ((uint8_t *)k.mv_data)[8] > REFUSAL_IDENTITY)
+        return err_set(err, ERR_INVALID, "state: damaged: a refusal");
+    *ret_slot = key_get_u32((uint8_t *)k.mv_data + 4);
+    *ret_kind = (enum refusal_kind)((uint8_t *)k.mv_data)[8];
+    *position = (uint64_t)*ret_slot * 4 + (uint64_t)*ret_kind + 1;
+    return state_refusal_get(ss, *ret_slot, *ret_kind, ret, err);
+}

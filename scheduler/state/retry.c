@@ -125,23 +125,10 @@ static enum err_code retry_keys(struct state_sync *ss, const struct retry_filter
 static enum err_code retry_next(struct state_sync *ss, const struct retry_filter *f,
                                 uint64_t *position, uint64_t *ret_count, struct err *err)
 {
-    CLEANUP(store_cursor_close) MDB_cursor *c = NULL;
-    uint8_t from[9];
-    size_t n = sync_slot_key(ss, (uint32_t)(*position / 4), from);
-    from[n] = (uint8_t)(*position % 4);
-    MDB_val k, v;
-    enum err_code code = store_cursor(ss->state, TABLE_REFUSED, &c, err);
-    if (!code)
-        code = store_seek(ss->state, c, slice_of(from, n + 1), 4, &k, &v, err);
-    if (code)
-        return code;
-    if (k.mv_size != 9 || ((uint8_t *)k.mv_data)[8] > REFUSAL_IDENTITY)
-        return err_set(err, ERR_INVALID, "state: damaged: a refusal");
-    uint32_t slot = key_get_u32((uint8_t *)k.mv_data + 4);
-    enum refusal_kind kind = (enum refusal_kind)((uint8_t *)k.mv_data)[8];
-    *position = (uint64_t)slot * 4 + (uint64_t)kind + 1;
+    uint32_t slot;
+    enum refusal_kind kind;
     struct refusal r;
-    code = state_refusal_get(ss, slot, kind, &r, err);
+    enum err_code code = sync_refusal_next(ss, position, &slot, &kind, &r, err);
     if (code || !reason_matches(r.reason, f->message))
         return code;
     ++*ret_count;

@@ -33,6 +33,21 @@ struct run_counts {
     uint64_t warnings; /* answers that accepted their records, but did not like all of them */
 };
 
+/* The counts that a balance is made of, by name, in the order in which they are told: rows, added,
+ * changed, removed, unchanged, invalid, quarantined, planned, succeeded, rejected, failed,
+ * cancelled. */
+enum { RUN_COUNTS_TOLD = 12 };
+const char *run_count_name(size_t i);
+uint64_t run_count(const struct run_counts *c, size_t i);
+uint64_t *run_count_at(struct run_counts *c, size_t i);
+
+/* What the rows, the planned records and the verdicts of a run add up to. */
+struct run_sums {
+    uint64_t rows, planned, verdicts;
+};
+/** Every row and every planned record is in exactly one count: DESIGN's conservation. */
+bool run_counts_balance(const struct run_counts *c, struct run_sums *ret);
+
 struct run_record {
     char id[STATE_RUN_ID_MAX + 1];
     char sync[STATE_NAME_MAX + 1];

@@ -85,6 +85,13 @@ enum err_code sync_record_read(struct state *s, uint32_t id, struct sync_record 
                                struct err *err) MUST_CHECK;
 /** Key of (sync id, slot[, kind]) in out (9 bytes); returns its length. */
 size_t sync_slot_key(const struct state_sync *ss, uint32_t slot, uint8_t *out);
+/**
+ * The refusal at or behind *position (slot * 4 + kind, from 0 on), which is moved behind it; its
+ * words are borrowed until the next write. ERR_NOTFOUND at the end.
+ */
+enum err_code sync_refusal_next(struct state_sync *ss, uint64_t *position, uint32_t *ret_slot,
+                                enum refusal_kind *ret_kind, struct refusal *ret,
+                                struct err *err) MUST_CHECK;
 /** Removes all identities of the slot. */
 enum err_code sync_identities_drop(struct state_sync *ss, uint32_t slot,
                                    struct err *err) MUST_CHECK;

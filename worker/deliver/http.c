@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include <curl/curl.h>
-#include <event2/event.h>
 
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
+#include "protocol/transfer/curl_loop.h"
 #include "worker/deliver/sigv4.h"
 
 enum {
@@ -39,9 +39,8 @@ struct transfer {
 };
 
 struct http {
-    struct event_base *base;
-    CURLM *multi;
-    struct event *timer;
+    struct curl_loop *loop;
+    CURLM *multi; /* the loop's */
     struct transfer *all;
     struct transfer *idle;
     const curl_version_info_data *version;
@@ -200,72 +199,16 @@ static void transfer_release(struct transfer *t)
     h->idle = t;
 }
 
-static void harvest(struct http *h)
-{
-    int left;
-    const CURLMsg *message;
-    while ((message = curl_multi_info_read(h->multi, &left))) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        struct transfer *t;
-        CURLcode code = message->data.result;
-        CURL *easy = message->easy_handle;
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
-        curl_multi_remove_handle(h->multi, easy);
-        struct http_answer answer;
-        read_answer(t, code, &answer);
-        t->cb(t->ctx, &answer);
-        transfer_release(t);
-    }
-}
-
-/* ---- libevent ---- */
-
-static void on_socket_event(evutil_socket_t fd, short what, void *ctx)
+static void on_done(void *ctx, CURL *easy, CURLcode code)
 {
     struct http *h = ctx;
-    int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-    int running;
-    curl_multi_socket_action(h->multi, fd, mask, &running);
-    harvest(h);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd, (void)what;
-    struct http *h = ctx;
-    int running;
-    curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    harvest(h);
-}
-
-static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *socket_ctx)
-{
-    (void)easy;
-    struct http *h = ctx;
-    struct event *ev = socket_ctx;
-    if (ev)
-        event_free(ev);
-    ev = NULL;
-    if (what != CURL_POLL_REMOVE) {
-        int events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) |
-                     (what & CURL_POLL_OUT ? EV_WRITE : 0);
-        ev = event_new(h->base, fd, (short)events, on_socket_event, h);
-        if (!ev || event_add(ev, NULL))
-            return -1;
-    }
-    curl_multi_assign(h->multi, fd, ev);
-    return 0;
-}
-
-static int set_timer(CURLM *multi, long timeout_ms, void *ctx)
-{
-    (void)multi;
-    struct http *h = ctx;
-    if (timeout_ms < 0)
-        return event_del(h->timer);
-    struct timeval tv = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
-    return event_add(h->timer, &tv);
+    struct transfer *t;
+    struct http_answer answer;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t);
+    curl_multi_remove_handle(h->multi, easy);
+    read_answer(t, code, &answer);
+    t->cb(t->ctx, &answer);
+    transfer_release(t);
 }
 
 struct http *http_new(struct event_base *base, size_t connections)
@@ -273,19 +216,13 @@ struct http *http_new(struct event_base *base, size_t connections)
     struct http *h = calloc(1, sizeof *h);
     if (!h)
         return NULL;
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    h->base = base;
     h->version = curl_version_info(CURLVERSION_NOW);
-    h->timer = evtimer_new(base, on_timer, h);
-    h->multi = curl_multi_init();
-    if (!h->timer || !h->multi) {
+    h->loop = curl_loop_new(base, on_done, h);
+    if (!h->loop) {
         http_free(h);
         return NULL;
     }
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+    h->multi = curl_loop_multi(h->loop);
     curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)connections);
     curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     return h;
@@ -310,12 +247,8 @@ void http_free(struct http *h)
         h->all = t->next_all;
         transfer_free(t);
     }
-    if (h->multi)
-        curl_multi_cleanup(h->multi);
-    if (h->timer)
-        event_free(h->timer);
+    curl_loop_free(h->loop);
     free(h);
-    curl_global_cleanup();
 }
 
 /* ---- sending ---- */
