@@ -3,6 +3,7 @@
 #include "scheduler/cli/print.h"
 #include "scheduler/cli/remote.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,10 +221,30 @@ static json_t *run_body(const struct cli_options *opts, bool plan)
     return body;
 }
 
+/* What an interrupt says: put together before it can come, for a handler may only write. */
+static char parting[400];
+
+static void on_interrupt(int sig)
+{
+    ssize_t written = write(STDERR_FILENO, parting, strlen(parting));
+    (void)written;
+    raise(sig); /* with its own action again: who waits sees what ended this program */
+}
+
+/* An interrupt ends the following alone; the scheduler goes on. */
 static void tell_who(const struct follow *f)
 {
-    if (!f->opts->json)
-        fprintf(stderr, "sluice: the scheduler that runs carries it out\n");
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    if (f->opts->json || !f->count)
+        return;
+    fprintf(stderr,
+            "sluice: a scheduler is running and carries it out; Ctrl-C stops watching, not it\n");
+    snprintf(parting, sizeof parting,
+             "\nsluice: no longer watching; the scheduler goes on: sluice status shows it, sluice "
+             "cancel %s stops it\n",
+             f->count == 1 ? f->runs[0].id : "RUN");
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 static int ask_and_follow(struct follow *f, bool plan)

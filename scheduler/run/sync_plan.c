@@ -54,10 +54,13 @@ static enum err_code open_entries(struct sync_run *run, struct err *err)
     run->entries = NULL;
     run->record.fresh = true;
     run->accepted_before = 0;
+    char doubt[64] = "";
+    if (counts.doubt) /* some of which may be accepted too */
+        snprintf(doubt, sizeof doubt, " and %llu in doubt", (unsigned long long)counts.doubt);
     snprintf(run->hold, sizeof run->hold,
              "the target changed (account, object, identify_by or primary key) while %llu records "
-             "are accepted at the old one; approval sends every row to the new one",
-             (unsigned long long)(counts.accepted + counts.doubt));
+             "are accepted%s at the old one; approval sends every row to the new one",
+             (unsigned long long)counts.accepted, doubt);
     rc = state_sync_open_fresh(state, run->sync->name, &run->entries, err);
     return rc ? rc : state_sync_set_target(run->entries, target, err);
 }

@@ -1,6 +1,7 @@
 """The API of a scheduler that does real work, and the commands that speak to it."""
 import hashlib
 import json
+import signal
 import socket
 import stat
 import urllib.error
@@ -127,6 +128,20 @@ def test_who_follows_a_run_is_told_when_the_scheduler_is_gone(lab, sink):
     assert done.rc == 69 and "no longer followed" in done.err, done
     sink.release()
     assert lab.command("run").rc == 0
+    lab.assert_same(sink.state)
+
+
+def test_an_interrupt_ends_the_watching_and_not_the_run(lab, sink):
+    service = serve(lab, sink)
+    sink.hold()
+    follower = lab.start("run")
+    wait_until(lambda: sink.count_held() == 2 and "Ctrl-C" in follower.err(), 60, "a run that is watched")
+    run, = [r["id"] for r in service.get("/api/v1/runs")["runs"]]
+    follower.process.send_signal(signal.SIGINT)
+    done = follower.wait()
+    assert done.rc == -signal.SIGINT and f"sluice cancel {run} stops it" in done.err, done
+    sink.release()
+    service.wait_run(run, lambda r: r["status"] == "success")
     lab.assert_same(sink.state)
 
 

@@ -1,7 +1,7 @@
 """Guards hold a run before it does harm; approve lets exactly that run go."""
 import pytest
 
-from harness.sink import record_errors
+from harness.sink import record_errors, wait_until
 
 pytestmark = pytest.mark.core
 
@@ -141,6 +141,21 @@ def test_a_changed_target_is_held_and_approval_sends_all_rows_as_added(lab, sink
     assert lab.good_run().counts("unchanged", "planned") == (50, 0)
 
 
+def test_what_is_in_doubt_is_not_counted_twice_where_the_target_changed(lab, sinks):
+    first, second = sinks(), sinks()
+    synced(lab, first, 50, mode="upsert")
+    lab.sql("update c set amount = amount + 1")
+    first.hold()
+    running = lab.start_run()
+    wait_until(lambda: first.count_held() > 0, 60, "a request that is not answered")
+    running.kill_everything()
+    first.release()
+    lab.simple(second, sql=SQL, mode="upsert")
+    done = lab.run()
+    reason = done.runs[-1]["reason"]
+    assert done.rc == 3 and "while 50 records are accepted and 50 in doubt at the old one" in reason, done
+
+
 def test_a_target_changed_back_needs_no_approval(lab, sinks):
     first, second = sinks(), sinks()
     synced(lab, first, 50)
@@ -159,6 +174,11 @@ def test_too_many_rejections_stop_the_run_once_enough_verdicts_are_in(lab, sink)
     assert done.rc == 2 and done.last["status"] == "failed", done
     assert done.last["rejected"] >= 100 and done.last["cancelled"] > 0
     assert len(sink.log) < 60, "it stops soon after the 200th verdict"
+    sink.behave = None
+    mark = len(sink.log)
+    again = lab.good_run()
+    assert again.counts("planned", "quarantined", "unchanged") == (done.last["cancelled"], done.last["rejected"], done.last["succeeded"])
+    assert len(sink.sent_since(mark)) == done.last["cancelled"], "the rest was kept"
 
 
 def test_fewer_rejections_than_the_guard_let_the_run_end(lab, sink):

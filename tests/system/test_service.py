@@ -181,7 +181,6 @@ def test_a_reload_takes_new_syncs_and_refuses_mistakes_as_a_whole(lab, sinks):
     wait_until(lambda: same(lab, two), 60, "the new sync runs")
     lab.project({"m": {"sql": SQL}}, {"b": hooks["b"]}, {"t": {"model": "m", "destination": "b"}}, OFF)
     reload(lab, service, "reloaded")
-    wait_until(lambda: not events(service, "x"), 5, "")
     stop(service)
 
 

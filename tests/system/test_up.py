@@ -1,0 +1,42 @@
+"""`sluice up`: scheduler, workers and private Redis in one command, as a person starts and ends it."""
+import signal
+
+from harness.mailbox import free_port
+from harness.sink import wait_until
+
+SQL = "select id, email, amount from c"
+OFF = {"listen": "127.0.0.1:0"}
+
+
+def test_it_says_where_it_is_and_ends_with_an_interrupt(lab, sink):
+    lab.customers(100)
+    lab.simple(sink, sql=SQL, settings=OFF, batch_size=10, destination={"concurrency": 1}, schedule={"every": "1s"})
+    sink.hold(lambda q: len(sink.log) >= 3)
+    up = lab.start("up")
+    wait_until(lambda: sink.count_held() > 0, 60, "a run in its middle")
+    assert "sluice is up: 1 sync, 1 of them by schedule" in up.out() and "dashboard and API: http://127.0.0.1:" in up.out()
+    up.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "finishing what is in flight" in up.out(), 60, "it says what it waits for")
+    sink.release()
+    done = up.wait()
+    assert done.rc == 0 and not (lab.state_dir / "control.sock").exists(), done
+    assert 0 < len(sink.sent_since(0)) < 100
+    lab.run()
+    lab.assert_same(sink.state, SQL)
+    assert len(sink.sent_since(0)) == 100, "each record once"
+
+
+def test_a_destination_that_is_away_is_told_and_found_again(lab, sinks):
+    port = free_port()
+    lab.customers(30)
+    lab.project({"m": {"sql": SQL}}, {"hook": {"url": f"http://127.0.0.1:{port}/"}},
+                {"s": {"model": "m", "destination": "hook", "schedule": {"every": "1s"}}}, OFF)
+    up = lab.start("up")
+    wait_until(lambda: "status=warning rows=30 planned=30 succeeded=0" in up.err(), 60, "a run that reached nobody")
+    told = lab.command("errors")
+    assert "failed" in told.out and f"127.0.0.1 port {port}" in told.out, told
+    sink = sinks(port=port)
+    wait_until(lambda: "status=success" in up.err(), 60, "it is found again by itself")
+    up.process.send_signal(signal.SIGINT)
+    assert up.wait().rc == 0
+    lab.assert_same(sink.state, SQL)
