@@ -8,7 +8,15 @@
 #include "protocol/base/clock.h"
 #include "worker/deliver/redact.h"
 
-enum { LEASE_MARGIN_MS = 1000 }; /* a request ends at least this long before its lease */
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    LEASE_MARGIN_MS = 1000, /* a request ends at least this long before its lease */
+    ATTEMPTS_TOLD = 5,      /* in */
+    ATTEMPTS_TOLD_MS = 10000,
+    ATTEMPT_WORDS_BYTES = 512,
+};
 
 void slot_log(const struct slot *s, enum log_level level, const char *event, const char *reason)
 {
@@ -36,6 +44,30 @@ void slot_log(const struct slot *s, enum log_level level, const char *event, con
               LOG_INT("delay_ms", s->plan.delay_ms));
 }
 
+/* A destination that is away fails every attempt: a few lines now and then say so, and how many. */
+static void log_attempt(struct slot *s, const char *why)
+{
+    char words[ATTEMPT_WORDS_BYTES];
+    struct target *t = s->target;
+    int64_t now_ms = clock_mono_ms();
+    if (now_ms - t->told_ms >= ATTEMPTS_TOLD_MS) {
+        t->told_ms = now_ms;
+        t->told = 0;
+    }
+    if (t->told == ATTEMPTS_TOLD) {
+        t->untold++;
+        return;
+    }
+    if (t->untold)
+        snprintf(words, sizeof words, "%s (and %" PRIu64 " more since the last line)", why,
+                 t->untold);
+    else
+        snprintf(words, sizeof words, "%s", why);
+    t->told++;
+    t->untold = 0;
+    slot_log(s, LOG_WARN, "attempt_failed", words);
+}
+
 /* ---- sending ---- */
 
 enum err_code slot_plan(struct slot *s, const struct outcome *o, const struct http_answer *answer,
@@ -55,7 +87,7 @@ enum err_code slot_plan(struct slot *s, const struct outcome *o, const struct ht
     else if (s->plan.stop)
         slot_log(s, LOG_ERROR, "stopped", "the destination refused credentials or address");
     else if (o->kind == OUTCOME_RETRY)
-        slot_log(s, LOG_WARN, "attempt_failed", answer->error ? answer->error : "");
+        log_attempt(s, answer->error ? answer->error : "");
     return rc;
 }
 

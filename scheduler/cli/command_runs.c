@@ -162,6 +162,8 @@ static void print_status(const struct sync *sync, const struct state_counts *c,
         puts("  under way, or interrupted: the next run finishes it first");
     if (last && *last->error)
         printf("  %s\n", last->error);
+    if (last && last->status == RUN_WARNING && *last->reason)
+        printf("  %s\n", last->reason);
     if (last && *last->warning)
         printf("  warned %s time%s, the last time: %s\n", print_number(last->counts.warnings, a),
                last->counts.warnings == 1 ? "" : "s", last->warning);

@@ -133,6 +133,8 @@ void print_run_advice(const struct run_record *r)
 {
     if (r->counts.rejected + r->counts.failed + r->counts.invalid)
         puts("  sluice errors says why records were rejected, failed or invalid");
+    if (r->status == RUN_WARNING && *r->reason)
+        printf("  %s\n", r->reason);
     if (r->status == RUN_HELD)
         printf("  to send it: sluice approve %s\n", r->id);
 }

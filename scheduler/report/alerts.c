@@ -67,7 +67,7 @@ static void take_run(struct standing *s, const struct run_record *r)
         s->failed = true;
     if (r->status != RUN_SUCCESS && r->status != RUN_WARNING)
         return;
-    s->failed = false;
+    s->failed = run_reached_nobody(r);
     s->bad = c->rejected + c->failed + c->invalid;
     s->of = c->planned + c->invalid;
 }

@@ -88,6 +88,9 @@ static enum err_code fold_entry(struct sync_run *run, uint64_t batch, uint32_t o
     if (rc)
         return rc;
     count(run, what);
+    if (what == TALLY_FAILED && !*run->failed_words)
+        snprintf(run->failed_words, sizeof run->failed_words, "%.*s", (int)v->message.n,
+                 v->message.p ? v->message.p : "");
     if (what != TALLY_SUCCEEDED)
         history_note(&run->notes, batch, ordinal, what, v);
     return ERR_OK;

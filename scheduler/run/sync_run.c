@@ -387,6 +387,9 @@ static void end(struct sync_run *run, enum run_status status)
         run->record.ended_ms = clock_wall_ms();
         balance(run);
     }
+    if (status == RUN_WARNING && run_reached_nobody(&run->record))
+        snprintf(run->record.reason, sizeof run->record.reason,
+                 "no record reached the destination: %.900s", run->failed_words);
     if (run_save(run, &err))
         log_event(run->host->log, LOG_ERROR, "record_not_saved", LOG_STR("run", run->record.id),
                   LOG_STR("reason", err.text));

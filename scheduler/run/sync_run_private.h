@@ -76,6 +76,7 @@ struct sync_run {
     /* folding */
     struct tally *tally;
     struct history_notes notes;
+    char failed_words[RUN_TEXT_MAX + 1]; /* why the first record failed */
     struct result_reader *results;
     uint8_t *bits;  /* scratch, BATCH_BITS_BYTES_MAX */
     uint64_t *ords; /* unused bits of the same result */

@@ -55,10 +55,10 @@ struct control_sync_view {
     char run[STATE_RUN_ID_MAX + 1]; /* under way or queued; empty: none */
     bool paused;
     bool destination_paused;
-    bool held;       /* its last run is: the schedule does not start another */
-    int64_t next_ms; /* wall clock of the next scheduled start; 0: none by time */
-    int64_t
-        fresh_ms; /* wall clock of the last whole read whose records all have a verdict; 0: never */
+    bool held;        /* its last run is: the schedule does not start another */
+    int64_t next_ms;  /* wall clock of the next scheduled start; 0: none by time */
+    int64_t fresh_ms; /* wall clock of the last whole read of which nothing is still to be accepted;
+                         0: never */
     char waits_for[200]; /* in words, where it is due but does not start; empty otherwise */
 };
 /** ERR_NOTFOUND with words. */

@@ -23,10 +23,10 @@ static const char *fresh_name(const char *sync, char out[NAME_BYTES])
 
 static bool find_fresh(void *ctx, const struct run_record *r)
 {
-    bool whole = r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING);
-    if (whole)
-        *(int64_t *)ctx = r->started_ms;
-    return !whole;
+    if (!run_is_whole(r))
+        return true;
+    *(int64_t *)ctx = r->started_ms;
+    return false;
 }
 
 static enum err_code load_fresh(struct control *c, const char *sync, int64_t *ret, struct err *err)
@@ -84,7 +84,7 @@ void control_note_run(struct control *c, const struct run_record *r)
     struct sync_memory *m = &c->syncs[i];
     m->held = r->status == RUN_HELD && !r->plan;
     snprintf(m->held_run, sizeof m->held_run, "%s", m->held ? r->id : "");
-    if (!r->read_ended || (r->status != RUN_SUCCESS && r->status != RUN_WARNING))
+    if (!run_is_whole(r))
         return;
     m->fresh_ms = r->started_ms;
     struct pack k = {.p = bytes, .cap = sizeof bytes};

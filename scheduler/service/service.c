@@ -48,7 +48,12 @@ static void on_run(void *ctx, const struct run_record *r, bool recovered)
 {
     struct control *c = ctx;
     const struct run_counts *n = &r->counts;
-    enum log_level level = r->status == RUN_FAILED ? LOG_ERROR : LOG_INFO;
+    bool away = r->status == RUN_WARNING && run_reached_nobody(r);
+    enum log_level level = r->status == RUN_FAILED || away ? LOG_ERROR : LOG_INFO;
+    /* The destination's words may quote a record: sluice status has them. */
+    const char *why = r->status == RUN_HELD ? r->reason
+                      : away                ? "no record reached the destination"
+                                            : r->error;
     log_event(c->opts.log, level, r->status == RUN_HELD ? "run_held" : "run_end",
               LOG_STR("run", r->id), LOG_STR("sync", r->sync),
               LOG_STR("status", run_status_name(r->status)), LOG_INT("rows", n->rows),
@@ -56,7 +61,7 @@ static void on_run(void *ctx, const struct run_record *r, bool recovered)
               LOG_INT("rejected", n->rejected), LOG_INT("failed", n->failed),
               LOG_INT("cancelled", n->cancelled), LOG_INT("invalid", n->invalid),
               LOG_INT("ms", r->duration_ms), LOG_INT("recovered", recovered),
-              LOG_STR("reason", r->status == RUN_HELD ? r->reason : r->error));
+              LOG_STR("reason", why));
     control_note_run(c, r);
     if (!r->plan)
         schedule_ran(c->table, r->sync, r->id, schedule_status_of(r), clock_wall_ms());

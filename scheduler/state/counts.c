@@ -47,3 +47,15 @@ bool run_counts_balance(const struct run_counts *c, struct run_sums *ret)
     };
     return c->rows == ret->rows && c->planned == ret->planned && ret->planned == ret->verdicts;
 }
+
+bool run_reached_nobody(const struct run_record *r)
+{
+    const struct run_counts *c = &r->counts;
+    return run_status_ended(r->status) && c->failed && !c->succeeded && !c->rejected;
+}
+
+bool run_is_whole(const struct run_record *r)
+{
+    return r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING) &&
+           !r->counts.failed && !r->counts.cancelled;
+}

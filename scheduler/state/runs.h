@@ -48,6 +48,12 @@ struct run_sums {
 /** Every row and every planned record is in exactly one count: DESIGN's conservation. */
 bool run_counts_balance(const struct run_counts *c, struct run_sums *ret);
 
+struct run_record;
+/** It ended, and of all it sent nothing was accepted or refused: the destination is away. */
+bool run_reached_nobody(const struct run_record *r);
+/** It read to the end, and nothing of that is still to be accepted: all was, or was refused. */
+bool run_is_whole(const struct run_record *r);
+
 struct run_record {
     char id[STATE_RUN_ID_MAX + 1];
     char sync[STATE_NAME_MAX + 1];

@@ -161,6 +161,29 @@ def test_people_are_told_of_changes_and_of_nothing_twice(lab, sink, receiver):
     assert str(receiver.server_port) not in service.running.err().replace(service.url, "")
 
 
+def test_a_destination_that_is_away_is_a_failure_and_makes_late(lab, sink, receiver):
+    lab.customers(20)
+    project(lab, sink, alerts={"ops": {"type": "webhook", "url": f"http://127.0.0.1:{receiver.server_port}/ops"}}, freshness="3s",
+            destination={"retry": {"attempts": 1}})
+    sink.behave = lambda q: refuse(500, "away")
+    service = Service(lab)
+
+    def told():
+        return [event["event"] for _, event, _ in receiver.of("/ops")]
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    run_ended(service, 1)
+    last = service.get("/api/v1/syncs/s")["last_run"]
+    assert last["status"] == "warning" and "no record reached the destination" in last["reason"] and "away" in last["reason"]
+    service.wait(lambda: told()[:1] == ["failed"], "the failure is told")
+    service.wait(lambda: "late" in told(), "the objective is missed")
+    assert service.get("/api/v1/syncs/s")["fresh_at"] is None, "nothing was accepted"
+    sink.behave = None
+    service.ask("POST", "/api/v1/syncs/s/run", {})
+    run_ended(service, 2)
+    service.wait(lambda: "recovered" in told(), "the end of it is told")
+    service.stop()
+
+
 def test_a_reload_takes_other_alerts_and_mail_has_every_letter(lab, sink, receiver):
     box = Mailbox()
     lab.customers(5)

@@ -33,10 +33,12 @@ def test_a_destination_that_is_away_is_told_and_found_again(lab, sinks):
                 {"s": {"model": "m", "destination": "hook", "schedule": {"every": "1s"}}}, OFF)
     up = lab.start("up")
     wait_until(lambda: "status=warning rows=30 planned=30 succeeded=0" in up.err(), 60, "a run that reached nobody")
+    assert "no record reached the destination" in up.err() and f"127.0.0.1 port {port}" in lab.command("status").out
     told = lab.command("errors")
     assert "failed" in told.out and f"127.0.0.1 port {port}" in told.out, told
     sink = sinks(port=port)
     wait_until(lambda: "status=success" in up.err(), 60, "it is found again by itself")
+    assert up.err().count("attempt_failed") <= 40, "a few lines of each worker now and then, not one for each attempt"
     up.process.send_signal(signal.SIGINT)
     assert up.wait().rc == 0
     lab.assert_same(sink.state, SQL)

@@ -16,6 +16,10 @@ struct target {
     const struct driver *driver;
     void *state;        /* the connector's */
     uint32_t throttled; /* throttling answers in a row */
+    /* failed attempts in the log: so many since that moment (monotonic), and those kept back */
+    int64_t told_ms;
+    uint32_t told;
+    uint64_t untold;
 };
 
 struct setup {
