@@ -86,3 +86,11 @@ void folder_print(const struct folder *f)
         print_error("  %s:%u:%u: %s\n", p->place.file, p->place.line, p->place.col, p->text);
     }
 }
+
+void folder_load_good(struct folder *f, const char *text)
+{
+    folder_load_text(f, text);
+    if (f->rc)
+        folder_print(f);
+    assert_int_equal(f->rc, ERR_OK);
+}

@@ -20,6 +20,8 @@ void folder_write_bytes(const struct folder *f, const char *name, const void *by
 void folder_load(struct folder *f);
 /** Writes text as sluice.yaml and loads. */
 void folder_load_text(struct folder *f, const char *text);
+/** The same; a mistake fails the test. */
+void folder_load_good(struct folder *f, const char *text);
 /** True when some problem stands at "file:line:col" and its text has words in it. */
 bool folder_says(const struct folder *f, const char *place, const char *words);
 void folder_print(const struct folder *f);

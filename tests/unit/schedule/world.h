@@ -162,4 +162,12 @@ static inline bool world_why(struct world *w, const char *sync, const char *word
     return same;
 }
 
+/* What a look saw: the same character, the same answer. */
+static inline const uint8_t *world_token(char c)
+{
+    static uint8_t bytes[256][SCHEDULE_TOKEN_BYTES];
+    memset(bytes[(uint8_t)c], c, SCHEDULE_TOKEN_BYTES);
+    return bytes[(uint8_t)c];
+}
+
 #endif
