@@ -29,7 +29,7 @@ def test_it_says_where_it_is_and_ends_with_an_interrupt(lab, sink):
 def test_a_destination_that_is_away_is_told_and_found_again(lab, sinks):
     port = free_port()
     lab.customers(30)
-    lab.project({"m": {"sql": SQL}}, {"hook": {"url": f"http://127.0.0.1:{port}/"}},
+    lab.project({"m": {"sql": SQL}}, {"hook": {"url": f"http://127.0.0.1:{port}/", "batch_size": 1, "retry": {"attempts": 3, "base": "20ms", "max": "50ms"}}},
                 {"s": {"model": "m", "destination": "hook", "schedule": {"every": "1s"}}}, OFF)
     up = lab.start("up")
     wait_until(lambda: "status=warning rows=30 planned=30 succeeded=0" in up.err(), 60, "a run that reached nobody")
