@@ -131,7 +131,7 @@ static enum err_code put_detail(struct buf *b, const struct news *n)
     if (!rc && r)
         rc = put_counts(b, r);
     if (!rc && r && n->what == ALERT_ON_FAILED)
-        rc = put_words(b, r->error);
+        rc = put_words(b, *r->error ? r->error : r->reason);
     if (!rc && r && n->what == ALERT_ON_HELD)
         rc = put_words(b, r->reason);
     if (!rc && r && n->what == ALERT_ON_HELD)
