@@ -87,7 +87,10 @@ struct model {
     const char *table; /* as written: schema.table */
     const char *dbt_manifest; /* absolute path; with dbt_model; resolved when the run starts */
     const char *dbt_model;
-    const char *timezone; /* of timestamps without one; NULL: UTC */
+    const char *timezone;       /* of timestamps without one; NULL: UTC */
+    const char *const *columns; /* with table: the columns to read; none: all */
+    size_t column_count;
+    const char *where; /* with table: condition of the rows to read, SQL; NULL: all */
     struct config_place place;
 };
 

@@ -18,7 +18,7 @@ enum schedule_kind {
     SCHEDULE_AFTER,     /* after other syncs */
     SCHEDULE_ON_CHANGE, /* when the answer of a query is another one */
     SCHEDULE_DBT,       /* when dbt has built the model */
-    SCHEDULE_STREAM,    /* not carried out by this version */
+    SCHEDULE_STREAM,    /* all the time, while the scheduler runs */
 };
 
 /* A cron line as sets: bit n stands for the value n. Sunday is 0, January 1. */
@@ -55,6 +55,40 @@ enum schedule_overlap {
 
 enum { SCHEDULE_AFTER_MAX = 64 };
 
+enum stream_from {
+    STREAM_CDC,    /* changes of the model's table, by logical replication */
+    STREAM_KEYS,   /* changes of base tables, which name keys of the model to ask for */
+    STREAM_POLL,   /* rows above a cursor */
+    STREAM_EVENTS, /* entries of a Redis stream */
+};
+
+enum { STREAM_TABLES_MAX = 64 };
+
+/* A base table, and its columns that hold the model's primary key, in its order. */
+struct stream_table {
+    const char *table; /* as written: schema.table */
+    const char *const *columns;
+};
+
+struct schedule_stream {
+    enum stream_from from;
+    bool create;             /* CDC, KEYS: make slot and publication where they are missing */
+    const char *slot;        /* CDC, KEYS: NULL with create: named by Sluice */
+    const char *publication; /* likewise */
+    uint64_t
+        max_slot_bytes; /* CDC, KEYS: a slot that holds back more is given up; default 10 GiB */
+    const struct stream_table *tables; /* KEYS */
+    size_t table_count;
+    uint64_t poll_ms;      /* POLL: from look to look; default 5 s */
+    const char *cursor;    /* POLL: column that grows with every change */
+    uint64_t overlap_ms;   /* POLL: how far a look goes back behind what was seen; default 1 min */
+    const char *notify;    /* POLL: channel to LISTEN on; NULL: none */
+    const char *group;     /* EVENTS: consumer group; default sluice */
+    uint64_t roll_ms;      /* a run ends after; default 5 min */
+    uint64_t linger_ms;    /* how long a batch that is not full may wait for more; default 0 */
+    uint64_t reconcile_ms; /* the model is read anew after; 0: never; default 1 day, EVENTS: 0 */
+};
+
 struct schedule {
     enum schedule_kind kind;
     uint64_t every_ms;    /* EVERY: from start to start; ON_CHANGE, DBT: from look to look */
@@ -71,6 +105,7 @@ struct schedule {
                                 source */
     const char *run_results; /* DBT: absolute path */
     const char *dbt_model;   /* DBT: name or unique id */
+    struct schedule_stream stream; /* STREAM */
     enum schedule_missed missed;   /* EVERY, CRON */
     enum schedule_overlap overlap; /* EVERY, CRON */
 };

@@ -43,9 +43,11 @@ struct engine_ask {
     char trigger[RUN_TRIGGER_MAX + 1]; /* who or what asks */
     int64_t scheduled_ms;              /* when it was due; 0: when it was asked for */
     bool full;
-    bool adopt;   /* take the model's present rows as synced, send nothing */
-    bool approve; /* send what the held run planned */
-    bool plan;    /* hold it, to be looked at */
+    bool adopt;        /* take the model's present rows as synced, send nothing */
+    bool approve;      /* send what the held run planned */
+    bool plan;         /* hold it, to be looked at */
+    char hold[256];    /* hold it, whatever it plans, for this reason; empty: no */
+    char snapshot[64]; /* read at this exported snapshot; empty: no. Not kept in state */
 };
 
 struct engine_options {

@@ -25,6 +25,9 @@
 struct event_base;
 struct sync_run;
 
+/* The worst verdict of what was planned for a change. */
+enum settled_how { SETTLED_SENT, SETTLED_REJECTED, SETTLED_FAILED, SETTLED_CANCELLED };
+
 /* What the engine provides. */
 struct run_host {
     struct event_base *base;
@@ -46,6 +49,10 @@ struct run_host {
      * last event. */
     void (*on_ended)(void *ctx, struct sync_run *run);
     uint64_t (*window_share)(void *ctx); /* bytes that one sync may have in Redis */
+    /** Of a run that is fed by a stream: the change of this mark has all its verdicts; what: the
+     * worst of them. key: key bytes of the primary key. */
+    void (*on_settled)(void *ctx, struct sync_run *run, uint64_t mark, uint32_t tries,
+                       struct slice key, enum settled_how how);
 };
 
 struct run_start {
@@ -53,9 +60,12 @@ struct run_start {
     const char *trigger;  /* may be NULL */
     int64_t scheduled_ms; /* 0: now */
     bool full;
-    bool state_lost; /* Redis knows more than this state: resync */
-    bool adopt;      /* take the rows as synced, send nothing */
-    bool plan;       /* hold it, to be looked at */
+    bool state_lost;      /* Redis knows more than this state: resync */
+    bool adopt;           /* take the rows as synced, send nothing */
+    bool plan;            /* hold it, to be looked at */
+    bool stream;          /* fed by a stream: sync_stream.h */
+    const char *hold;     /* hold it, whatever it plans, for this reason; NULL */
+    const char *snapshot; /* read at this exported snapshot; NULL */
 };
 /** Writes a new id to out. */
 void sync_run_id(int64_t wall_ms, char out[STATE_RUN_ID_MAX + 1]);

@@ -30,7 +30,11 @@ struct run_counts {
     uint64_t rows, added, changed, removed, unchanged, invalid, quarantined;
     uint64_t planned, succeeded, rejected, failed, cancelled;
     uint64_t requests, retries, bytes;
-    uint64_t warnings; /* answers that accepted their records, but did not like all of them */
+    uint64_t warnings;  /* answers that accepted their records, but did not like all of them */
+    uint64_t coalesced; /* of a stream: replaced by a later value before it was planned */
+    uint64_t changes; /* of a stream: seen at its source, and removals of identities that rows left:
+                         planned + unchanged + coalesced + invalid + quarantined. Its rows are the
+                         changes that are not removals */
 };
 
 /* The counts that a balance is made of, by name, in the order in which they are told: rows, added,
@@ -77,6 +81,7 @@ struct run_record {
     char warning[RUN_TEXT_MAX + 1];    /* the last one's words; empty: none */
     int64_t scheduled_ms;              /* wall clock: when it was due; 0: when it began */
     char trigger[RUN_TRIGGER_MAX + 1]; /* who or what asked for it; empty: a command */
+    bool stream;                       /* a stretch of a stream */
 };
 
 /** Adds or replaces the record of r->id. started_ms must not change afterwards. */
