@@ -128,6 +128,9 @@ bool engine_lets_go(struct engine *e, const char *sync);
 /** A held run ends as cancelled. ERR_USAGE with the reason, ERR_NOTFOUND. */
 enum err_code engine_reject(struct engine *e, const char *run, const char *why,
                             struct err *err) MUST_CHECK;
+struct stream_view;
+/** The sync's stream, as it is now; false: it has none. */
+bool engine_stream_look(const struct engine *e, const char *sync, struct stream_view *ret);
 /** The quota of a destination; NULL while it is not open. */
 struct quota *engine_quota_of(const struct engine *e, const struct destination *destination);
 /**

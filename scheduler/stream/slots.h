@@ -7,6 +7,7 @@
 #ifndef SLUICE_STREAM_SLOTS_H
 #define SLUICE_STREAM_SLOTS_H
 
+#include "protocol/base/buf.h"
 #include "protocol/config/config.h"
 
 #include <libpq-fe.h>
