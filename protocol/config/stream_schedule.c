@@ -87,7 +87,7 @@ static void check_belonging(struct reader *rd, const struct node *node, enum str
 static void read_reconcile(struct reader *rd, const struct node *node, struct schedule_stream *s)
 {
     static const struct field every[] = {
-        {"every", FIELD_DURATION, .offset = 0, .min = MINUTE_MS, .max = 366ull * DAY_MS},
+        {"every", FIELD_DURATION, .offset = 0, .min = SECOND_MS, .max = 366ull * DAY_MS},
     };
     static const struct form reconcile = {"`reconcile` map", every, ARRAY_LEN(every), false};
     struct entry of = {NULL, node->at, node};
