@@ -175,6 +175,11 @@ void sync_events(struct reader *rd, const struct entry *of, struct sync *sync)
                 GROUP_MAX);
 }
 
+bool sync_only_streams(const struct sync *sync)
+{
+    return source_is_redis(sync->model->source);
+}
+
 static bool shares_group(const struct sync *a, const struct sync *b)
 {
     return a->model && b->model && a->model->stream && b->model->stream &&
