@@ -1,5 +1,6 @@
 #include "scheduler/source/model_text.h"
 
+#include "scheduler/source/dbt.h"
 #include "scheduler/source/sql_text.h"
 
 #include <stdlib.h>
@@ -38,6 +39,15 @@ static enum err_code put_table(PGconn *conn, const char *table, struct buf *out)
     }
     free(part);
     return rc;
+}
+
+enum err_code model_text_relation(const struct model *model, struct buf *out, struct err *err)
+{
+    if (model->dbt_model)
+        return dbt_relation(model->dbt_manifest, model->dbt_model, out, err);
+    if (model->table && buf_puts(out, model->table))
+        return err_set(err, ERR_NOMEM, "no memory for the table's name");
+    return ERR_OK;
 }
 
 enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table,
