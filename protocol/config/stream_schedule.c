@@ -87,7 +87,7 @@ static void check_belonging(struct reader *rd, const struct node *node, enum str
 static void read_reconcile(struct reader *rd, const struct node *node, struct schedule_stream *s)
 {
     static const struct field every[] = {
-        {"every", FIELD_DURATION, .offset = 0, .min = MINUTE_MS, .max = 366ull * DAY_MS},
+        {"every", FIELD_DURATION, .offset = 0, .min = SECOND_MS, .max = 366ull * DAY_MS},
     };
     static const struct form reconcile = {"`reconcile` map", every, ARRAY_LEN(every), false};
     struct entry of = {NULL, node->at, node};
@@ -218,7 +218,7 @@ static void check_table(struct reader *rd, const struct node *from, const struct
 
 static void check_events(struct reader *rd, const struct node *from, const struct model *model)
 {
-    if (model->source)
+    if (model->source && !source_is_redis(model->source))
         mistake(rd, from->at,
                 "`from: events` needs a model of a redis source, and %s is of another: write cdc, "
                 "keys or poll",

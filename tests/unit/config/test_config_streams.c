@@ -120,7 +120,7 @@ static void mistakes_of_streams_have_places(void **state)
         {ONE("t", "from: cdc, create: true, max_slot_lag: 1kB"), "5:107", "from 1MiB to"},
         {ONE("t", "from: cdc, create: true, reconcile: never"), "5:104", "off or a map"},
         {ONE("t", "from: cdc, create: true, reconcile: {}"), "5:104", "no `every`"},
-        {ONE("t", "from: cdc, create: true, reconcile: {every: 5s}"), "5:112", "from 1m to"},
+        {ONE("t", "from: cdc, create: true, reconcile: {every: 500ms}"), "5:112", "from 1s to"},
         {ONE("t", "from: poll, cursor: u, every: 10ms"), "5:98", "from 100ms to 1d"},
         {ONE("t", "from: poll, cursor: u, overlap: 2d"), "5:100", "from 0 to 1d"},
         {0}});
