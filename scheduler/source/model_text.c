@@ -1,5 +1,6 @@
 #include "scheduler/source/model_text.h"
 
+#include "scheduler/source/dbt.h"
 #include "scheduler/source/sql_text.h"
 
 #include <stdlib.h>
@@ -69,6 +70,15 @@ static enum err_code put_table(PGconn *conn, const struct model *m, const char *
     if (!rc)
         rc = put_name(conn, table, out);
     return rc || !m->where ? rc : put_condition(m->where, out);
+}
+
+enum err_code model_text_relation(const struct model *model, struct buf *out, struct err *err)
+{
+    if (model->dbt_model)
+        return dbt_relation(model->dbt_manifest, model->dbt_model, out, err);
+    if (model->table && buf_puts(out, model->table))
+        return err_set(err, ERR_NOMEM, "no memory for the table's name");
+    return ERR_OK;
 }
 
 enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table,
