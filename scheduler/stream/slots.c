@@ -231,3 +231,64 @@ enum err_code slot_sql(PGconn *conn, const struct sync *sync, const struct slot_
         rc = err_set(err, ERR_NOMEM, "no memory for the statements");
     return rc;
 }
+
+/* ---- whether all is there ---- */
+
+static enum err_code check_tables(PGconn *conn, const struct slot_server *s,
+                                  const struct sync *sync, const struct slot_names *names,
+                                  struct err *err)
+{
+    struct buf sql;
+    PGresult *answer = NULL;
+    buf_init(&sql, SQL_BYTES);
+    enum err_code rc = slot_sql_tables(&sql, sync, names, err);
+    if (!rc)
+        rc = run(conn, &sql, &answer, err);
+    for (int i = 0; !rc && i < PQntuples(answer); i++) {
+        struct slot_table t;
+        rc = slot_read_table(answer, i, &t, err);
+        if (rc || t.number >= slot_table_count(sync))
+            break;
+        rc = slot_fit_table(s, &t, sync, names, err);
+        if (!rc && s->publication_exists && !slot_table_told(s, &t) &&
+            !sync->schedule.stream.create)
+            rc = err_set(err, ERR_CONFIG, "publication \"%s\" does not have the table %s",
+                         names->publication, slot_table_name(sync, t.number));
+    }
+    PQclear(answer);
+    buf_done(&sql);
+    return rc;
+}
+
+/* What `create: true` makes is not missing. */
+static enum err_code check_made(const struct slot_server *s, const struct sync *sync,
+                                const struct slot_names *names, struct err *err)
+{
+    if (s->slot_exists && !s->slot_fits)
+        return err_set(err, ERR_CONFIG,
+                       "the slot \"%s\" is not one of pgoutput in this database: name another",
+                       names->slot);
+    if (sync->schedule.stream.create)
+        return ERR_OK;
+    if (!s->publication_exists)
+        return err_set(
+            err, ERR_CONFIG,
+            "publication \"%s\" does not exist: `sluice stream sql %s` prints what makes "
+            "it",
+            names->publication, sync->name);
+    if (!s->slot_exists || s->slot_lost)
+        return err_set(err, ERR_CONFIG,
+                       "replication slot \"%s\" %s: `sluice stream sql %s` prints what makes it",
+                       names->slot, s->slot_exists ? "is lost" : "does not exist", sync->name);
+    return ERR_OK;
+}
+
+enum err_code slot_check(PGconn *conn, const struct sync *sync, const struct slot_names *names,
+                         struct err *err)
+{
+    struct slot_server s;
+    enum err_code rc = look(conn, names, &s, err);
+    rc = rc ? rc : slot_fit_server(&s, err);
+    rc = rc ? rc : check_tables(conn, &s, sync, names, err);
+    return rc ? rc : check_made(&s, sync, names, err);
+}

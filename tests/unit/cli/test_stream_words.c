@@ -1,7 +1,7 @@
 /* What people read of a stream. */
 #include "scheduler/cli/stream_words.h"
 
-#include "protocol/base/slice.h"
+#include "protocol/base/attr.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
