@@ -116,11 +116,10 @@ static bool same_cell(const struct pgoutput_cell *a, const struct pgoutput_cell 
 
 /* ---- rows ---- */
 
-/* Rows up to the horizon are asked for, and so is everything as long as it is not known. */
-static bool by_key(const struct cdc_feed *f, const struct cdc_table *t)
+/* Up to the horizon, and as long as it is not known, even what is gone is asked for. */
+static bool behind(const struct cdc_feed *f)
 {
-    return f->keys_only || t->by_key || f->commit_lsn <= f->horizon || f->horizon_asked ||
-           f->toast_asked;
+    return f->keys_mode || f->commit_lsn <= f->horizon || f->horizon_asked || f->toast_asked;
 }
 
 /* Gathers the row's cells. False: a value that did not change is not told. */
@@ -200,10 +199,9 @@ static bool decide_keys(const struct cdc_feed *f, const struct cdc_table *t,
     return true;
 }
 
-static enum replication_taken give(struct cdc_feed *f, struct cdc_table *t, struct decision *d,
-                                   bool keyed)
+static enum replication_taken give(struct cdc_feed *f, struct cdc_table *t,
+                                   const struct decision *d, enum change_kind gone)
 {
-    enum change_kind gone = keyed ? CHANGE_KEY : CHANGE_GONE;
     enum replication_taken taken = REPLICATION_TAKEN;
     if (d->gives_before)
         taken = emit_key(f, t, d->before, gone);
@@ -240,13 +238,13 @@ static enum replication_taken take_change(struct cdc_feed *f, const struct pgout
     }
     if (!t->usable || !decide_keys(f, t, m, &d))
         return cannot_tell(f, t);
-    bool keyed = by_key(f, t);
-    d.row = d.gives_after && !keyed && gather(f, t, m);
-    bool toast = d.gives_after && !keyed && !d.row;
-    if ((keyed || toast) && !can_ask(f))
+    bool keyed = behind(f), rows = !keyed && !f->keys_only && !t->by_key;
+    d.row = d.gives_after && rows && gather(f, t, m);
+    bool asks = (d.gives_after && !d.row) || (d.gives_before && keyed);
+    if (asks && !can_ask(f))
         return REPLICATION_HELD;
-    f->toast_asked |= toast;
-    return give(f, t, &d, keyed);
+    f->toast_asked |= d.gives_after && rows && !d.row;
+    return give(f, t, &d, keyed ? CHANGE_KEY : CHANGE_GONE);
 }
 
 static enum replication_taken take_truncate(struct cdc_feed *f, const struct pgoutput_message *m)
