@@ -70,6 +70,26 @@ static bool has_order(enum column_type type)
            type == COLUMN_NUMERIC || type == COLUMN_FLOAT;
 }
 
+static enum err_code put_where(const struct model_read *r, const struct window_options *w, Oid oid,
+                               struct buf *out)
+{
+    bool from = w->part == WINDOW_ROWS && w->from;
+    if (w->part == WINDOW_NOTHING)
+        return buf_puts(out, "\n) AS sluice_model WHERE false");
+    enum err_code rc = buf_puts(out, "\n) AS sluice_model WHERE sluice_model.");
+    if (!rc)
+        rc = put_name(r->conn, w->cursor, out);
+    if (!rc)
+        rc = buf_puts(out, from ? " >= " : " IS NOT NULL");
+    if (!rc && from)
+        rc = put_from(r, w, oid, out);
+    if (!rc)
+        rc = buf_puts(out, " ORDER BY sluice_model.");
+    if (!rc)
+        rc = put_name(r->conn, w->cursor, out);
+    return rc || w->part != WINDOW_TOP ? rc : buf_puts(out, " DESC LIMIT 1");
+}
+
 enum err_code pg_window_put_condition(const struct model_read *r, const struct window_options *w,
                                       struct buf *out, struct err *err)
 {
@@ -81,19 +101,7 @@ enum err_code pg_window_put_condition(const struct model_read *r, const struct w
         return err_set(err, ERR_CONFIG,
                        "the cursor %s is %s; it must be a time, a date or a number", w->cursor,
                        types_find(r->types, oid)->name);
-    rc = buf_puts(out, "\n) AS sluice_model WHERE sluice_model.");
-    if (!rc)
-        rc = put_name(r->conn, w->cursor, out);
-    if (!rc)
-        rc = buf_puts(out, w->from && !w->top ? " >= " : " IS NOT NULL");
-    if (!rc && w->from && !w->top)
-        rc = put_from(r, w, oid, out);
-    if (!rc)
-        rc = buf_puts(out, " ORDER BY sluice_model.");
-    if (!rc)
-        rc = put_name(r->conn, w->cursor, out);
-    if (!rc && w->top)
-        rc = buf_puts(out, " DESC LIMIT 1");
+    rc = put_where(r, w, oid, out);
     return rc ? err_set(err, rc, "no memory for the model's text") : ERR_OK;
 }
 

@@ -24,11 +24,17 @@ struct window_place {
     struct window_open open; /* not ended when the snapshot was taken; borrowed for the call */
 };
 
+enum window_part {
+    WINDOW_ROWS,    /* all of it */
+    WINDOW_TOP,     /* only the row with the greatest cursor */
+    WINDOW_NOTHING, /* only what is told of transactions */
+};
+
 struct window_options {
+    enum window_part part;
     const char *cursor;  /* column */
     const char *from;    /* the cursor's value as rows give it, included; NULL: the beginning */
     uint64_t overlap_ms; /* of times: as much before from */
-    bool top;            /* only the row with the greatest cursor */
     struct window_open earlier; /* of an earlier look; xmax NULL: none */
 };
 

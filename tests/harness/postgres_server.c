@@ -184,6 +184,14 @@ void postgres_server_stop(struct postgres_server *s)
     s->dir[0] = '\0';
 }
 
+void postgres_server_restart(struct postgres_server *s)
+{
+    kill(s->pid, SIGINT);
+    while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    start_server(s);
+}
+
 PGconn *postgres_server_connect(const struct postgres_server *s, const char *database)
 {
     const char *names[] = {"host", "user", "dbname", NULL};

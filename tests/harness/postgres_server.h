@@ -25,6 +25,9 @@ void postgres_server_start(struct postgres_server *s);
 /** Kills it and removes its folder. Accepts one that is not running. */
 void postgres_server_stop(struct postgres_server *s);
 
+/** Ends it as an operator would (fast shutdown) and starts it again on the same data. */
+void postgres_server_restart(struct postgres_server *s);
+
 /** A blocking connection as postgres; database NULL: postgres. PQfinish by the caller. */
 PGconn *postgres_server_connect(const struct postgres_server *s, const char *database);
 /** Runs SQL (several statements allowed) in database (NULL: postgres). */
