@@ -299,6 +299,9 @@ struct sync {
     struct config_place place;
 };
 
+/** Its model has events: they come as they happen, and no run can read them. */
+bool sync_only_streams(const struct sync *sync);
+
 enum alert_type { ALERT_SLACK, ALERT_WEBHOOK, ALERT_PAGERDUTY, ALERT_EMAIL };
 enum alert_on {
     ALERT_ON_FAILED = 1,

@@ -105,7 +105,7 @@ static void check_key(struct reader *rd, const struct entry *of, const struct mo
 void model_events_read(struct reader *rd, const struct entry *of, const struct node *columns,
                        struct model *m)
 {
-    static const char *const rows[] = {"sql", "sql_file", "table", "dbt", "timezone"};
+    static const char *const rows[] = {"sql", "sql_file", "table", "where", "dbt", "timezone"};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct pair *pair = node_get(of->node, rows[i]);
         if (pair)
@@ -173,6 +173,11 @@ void sync_events(struct reader *rd, const struct entry *of, struct sync *sync)
     if (strlen(stream->group) > GROUP_MAX)
         mistake(rd, place_of(of, "schedule"), "`group` is longer than %d bytes: shorten it",
                 GROUP_MAX);
+}
+
+bool sync_only_streams(const struct sync *sync)
+{
+    return source_is_redis(sync->model->source);
 }
 
 static bool shares_group(const struct sync *a, const struct sync *b)

@@ -92,7 +92,8 @@ void events_ask(struct events_feed *f, const struct slice *argv, size_t argc, re
     struct err err;
     ensure(!f->asking);
     f->asking = true;
-    if (redis_command(f->reader, argv, argc, 3 * EVENTS_BLOCK_MS, cb, f, &err) == ERR_OK)
+    if (redis_command(f->reader, argv, argc, EVENTS_BLOCK_MS + EVENTS_ANSWER_MS, cb, f, &err) ==
+        ERR_OK)
         return;
     f->asking = false;
     events_lose(f, &err);
@@ -126,8 +127,10 @@ static void on_reader(void *ctx, bool connected, const struct err *err)
 static void on_clerk(void *ctx, bool connected, const struct err *err)
 {
     (void)err; /* the reader says it */
-    if (connected)
-        events_acknowledge(ctx);
+    if (!connected)
+        return;
+    events_acknowledge(ctx);
+    events_look_at_lag(ctx);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *arg)
