@@ -362,7 +362,8 @@ static int set_up(void **state)
 {
     postgres_server_start(&server);
     sql("alter system set max_prepared_transactions = 5");
-    postgres_server_restart(&server);
+    postgres_server_halt(&server, 0);
+    postgres_server_go_on(&server);
     return make_tables(state);
 }
 
