@@ -15,13 +15,14 @@
  *             refused: in simpler words            COPY refused: rows
  *          ┌──────────────────────────────┐  ┌──────────────────────────┐
  *          ▼                              │  ▼                          │
- *   OPEN ▶ BEGIN ▶ SETTINGS ─▶ (AGAIN: rollback)        ┌─▶ TYPES ─┐   │
+ *   OPEN ▶ BEGIN (▶ SNAPSHOT) ▶ SETTINGS ─▶ (AGAIN: rollback)        ┌─▶ TYPES ─┐   │
  *                     └─────▶ PREPARE ▶ DESCRIBE ───────┴──────────┴▶ ROWS ▶ ENDED
  *   Any step: an error ▶ ENDED.
  */
 enum pg_step {
     PG_STEP_OPEN,
     PG_STEP_BEGIN,
+    PG_STEP_SNAPSHOT,
     PG_STEP_SETTINGS,
     PG_STEP_PREPARE,
     PG_STEP_DESCRIBE,
@@ -43,8 +44,10 @@ struct pg_read {
     enum pg_step step;
     enum pg_rows_phase phase;
     enum pg_settings settings;
-    bool plain_begin; /* READ ONLY without an isolation level */
-    bool copy;        /* rows come by COPY */
+    bool plain_begin;  /* READ ONLY without an isolation level */
+    char snapshot[64]; /* to read at; empty: as it is */
+    bool lost_snapshot;
+    bool copy; /* rows come by COPY */
     bool copy_refused;
     bool paused;
     bool in_callback;
@@ -62,6 +65,7 @@ struct pg_read {
 
 /* Sending, one function per step: libpq's 1, or 0 when it could not be sent. */
 int pg_send_begin(struct pg_read *r);
+int pg_send_snapshot(struct pg_read *r);
 int pg_send_settings(struct pg_read *r);
 int pg_send_prepare(struct pg_read *r);
 int pg_send_describe(struct pg_read *r);

@@ -9,6 +9,7 @@
 #include "scheduler/source/pg_read.h"
 #include "scheduler/source/pg_result.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -124,6 +125,14 @@ static enum err_code take_description(struct pg_read *r, enum pg_step *next, str
     return rc ? rc : resolve_types(r, next, err);
 }
 
+static enum err_code take_begin(struct pg_read *r, enum pg_step *next, struct err *err)
+{
+    (void)err;
+    if (*r->snapshot)
+        *next = PG_STEP_SNAPSHOT;
+    return ERR_OK;
+}
+
 static enum err_code take_types(struct pg_read *r, enum pg_step *next, struct err *err)
 {
     enum err_code rc = types_learn(&r->types, r->answer, err);
@@ -136,7 +145,8 @@ static const struct {
                           struct err *err); /* NULL: to next */
     enum pg_step next;
 } steps[] = {
-    [PG_STEP_BEGIN] = {pg_send_begin, NULL, PG_STEP_SETTINGS},
+    [PG_STEP_BEGIN] = {pg_send_begin, take_begin, PG_STEP_SETTINGS},
+    [PG_STEP_SNAPSHOT] = {pg_send_snapshot, NULL, PG_STEP_SETTINGS},
     [PG_STEP_SETTINGS] = {pg_send_settings, NULL, PG_STEP_PREPARE},
     [PG_STEP_PREPARE] = {pg_send_prepare, NULL, PG_STEP_DESCRIBE},
     [PG_STEP_DESCRIBE] = {pg_send_describe, take_description, PG_STEP_ROWS},
@@ -169,6 +179,11 @@ static bool ask_less(struct pg_read *r)
         return false;
     if (r->step == PG_STEP_BEGIN && !r->plain_begin) {
         r->plain_begin = true;
+        return true;
+    }
+    if (r->step == PG_STEP_SNAPSHOT) {
+        r->snapshot[0] = '\0';
+        r->lost_snapshot = true;
         return true;
     }
     if (r->step == PG_STEP_SETTINGS && r->settings < PG_SETTINGS_LEAST) {
@@ -311,7 +326,7 @@ static void on_open(void *ctx)
 }
 
 static enum err_code postgres_start(struct event_base *base, const struct model *model,
-                                    const struct source_events *events,
+                                    const char *snapshot, const struct source_events *events,
                                     struct source_read **ret_read, struct err *err)
 {
     struct pg_read *r = calloc(1, sizeof *r);
@@ -320,6 +335,7 @@ static enum err_code postgres_start(struct event_base *base, const struct model 
     *r = (struct pg_read){
         .read = {&postgres_source_ops}, .base = base, .model = model, .events = *events};
     r->copy = model->source->read != READ_ROWS;
+    snprintf(r->snapshot, sizeof r->snapshot, "%s", snapshot ? snapshot : "");
     types_init(&r->types);
     buf_init(&r->table, TEXT_LIMIT_BYTES);
     buf_init(&r->text, TEXT_LIMIT_BYTES);
@@ -367,6 +383,11 @@ static uint64_t postgres_bytes(const struct source_read *read)
     return ((const struct pg_read *)read)->bytes;
 }
 
+static bool postgres_lost_snapshot(const struct source_read *read)
+{
+    return ((const struct pg_read *)read)->lost_snapshot;
+}
+
 const struct source_ops postgres_source_ops = {
     .type = "postgres",
     .start = postgres_start,
@@ -374,4 +395,5 @@ const struct source_ops postgres_source_ops = {
     .resume = postgres_resume,
     .free = postgres_free,
     .bytes = postgres_bytes,
+    .lost_snapshot = postgres_lost_snapshot,
 };
