@@ -1,13 +1,17 @@
 /*
  * A receiving server for measurements: takes POSTs as fast as it can, counts their records, answers
- * 200.
+ * 200, or what POST /answer/503 told it to.
  *
  * Reads HTTP/1.1 requests with Content-Length on loopback, keep-alive; gives figures at GET /stats,
- * arrival times in microseconds at GET /times, and forgets both at POST /reset. A record is one
- * occurrence of "op": in a body: no JSON is parsed. One thread, one epoll loop. Built by bench/run
- * and deploy/demo alone: cc -O2 -o sink sink.c && ./sink 0     prints the port it got
+ * arrival times in microseconds at GET /times, and forgets all at POST /reset. A record is one
+ * occurrence of "op": in a body: no JSON is parsed. With the argument `versions` it keeps the
+ * version of each record as well (versions.h): GET /rows, /back and /latencies. One thread, one
+ * epoll loop. Built by whoever needs it: cc -O2 -o sink sink.c versions.c && ./sink 0 versions
+ * prints the port it got.
  */
 #define _GNU_SOURCE
+#include "versions.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -24,7 +28,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_MAX = 64, READ_BYTES = 1 << 18, HEAD_MAX = 16 << 10, TIMES_MAX = 1 << 22 };
+enum {
+    EVENTS_MAX = 64,
+    READ_BYTES = 1 << 18,
+    HEAD_MAX = 16 << 10,
+    TIMES_MAX = 1 << 22,
+    STATUS_OK = 200,
+};
 
 struct connection {
     int fd;
@@ -37,10 +47,12 @@ struct connection {
 struct server {
     int epoll_fd;
     int listen_fd;
-    uint64_t posts, records, bytes;
+    uint64_t posts, records, bytes, refused;
     int64_t first_us, last_us;
     int64_t *times_us;
     size_t time_count;
+    int status;                /* of the answer to records; only 200 takes them */
+    struct versions *versions; /* NULL: only counted */
 };
 
 static int64_t now_us(void)
@@ -83,12 +95,13 @@ static bool send_all(int fd, const char *p, size_t n)
     return true;
 }
 
-static bool answer(int fd, const char *body, size_t bytes)
+static bool answer_as(int fd, int status, const char *body, size_t bytes)
 {
     char head[160];
-    int n = snprintf(
-        head, sizeof head,
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", bytes);
+    int n =
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+                 status, bytes);
     if (bytes > 4096)
         return send_all(fd, head, (size_t)n) && send_all(fd, body, bytes);
     char all[160 + 4096];
@@ -97,15 +110,37 @@ static bool answer(int fd, const char *body, size_t bytes)
     return send_all(fd, all, (size_t)n + bytes);
 }
 
+static bool answer(int fd, const char *body, size_t bytes)
+{
+    return answer_as(fd, STATUS_OK, body, bytes);
+}
+
 static bool answer_stats(struct server *s, int fd)
 {
-    char text[256];
-    int n = snprintf(
-        text, sizeof text,
-        "{\"posts\":%llu,\"records\":%llu,\"bytes\":%llu,\"first_us\":%lld,\"last_us\":%lld}\n",
-        (unsigned long long)s->posts, (unsigned long long)s->records, (unsigned long long)s->bytes,
-        (long long)s->first_us, (long long)s->last_us);
+    struct versions_count c = {0};
+    if (s->versions)
+        c = versions_count(s->versions);
+    char text[512];
+    int n =
+        snprintf(text, sizeof text,
+                 "{\"posts\":%llu,\"records\":%llu,\"bytes\":%llu,\"first_us\":%lld,"
+                 "\"last_us\":%lld,\"now_us\":%lld,\"refused\":%llu,\"upserts\":%llu,"
+                 "\"deletes\":%llu,\"rows\":%llu,\"back\":%llu,\"strange\":%llu}\n",
+                 (unsigned long long)s->posts, (unsigned long long)s->records,
+                 (unsigned long long)s->bytes, (long long)s->first_us, (long long)s->last_us,
+                 (long long)now_us(), (unsigned long long)s->refused, (unsigned long long)c.upserts,
+                 (unsigned long long)c.deletes, (unsigned long long)c.rows,
+                 (unsigned long long)c.back, (unsigned long long)c.strange);
     return answer(fd, text, (size_t)n);
+}
+
+static bool answer_versions(struct server *s, int fd, versions_print print)
+{
+    size_t bytes = 0;
+    char *text = s->versions ? print(s->versions, &bytes) : NULL;
+    bool ok = text ? answer(fd, text, bytes) : answer_as(fd, 404, "{}", 2);
+    free(text);
+    return ok;
 }
 
 static bool answer_times(struct server *s, int fd)
@@ -124,6 +159,10 @@ static bool answer_times(struct server *s, int fd)
 static bool take_post(struct server *s, int fd, const char *body, size_t bytes)
 {
     int64_t now = now_us();
+    if (s->status != STATUS_OK) {
+        s->refused++;
+        return answer_as(fd, s->status, "{}", 2);
+    }
     if (!s->posts)
         s->first_us = now;
     s->last_us = now;
@@ -131,7 +170,8 @@ static bool take_post(struct server *s, int fd, const char *body, size_t bytes)
         s->times_us[s->time_count++] = now;
     s->posts++;
     s->bytes += bytes;
-    s->records += count_records(body, bytes);
+    s->records +=
+        s->versions ? versions_take(s->versions, body, bytes, now) : count_records(body, bytes);
     return answer(fd, "{}", 2);
 }
 
@@ -143,9 +183,21 @@ static bool handle(struct server *s, struct connection *c)
         return answer_stats(s, c->fd);
     if (strncmp(head, "GET /times", 10) == 0)
         return answer_times(s, c->fd);
+    if (strncmp(head, "GET /rows", 9) == 0)
+        return answer_versions(s, c->fd, versions_rows);
+    if (strncmp(head, "GET /back", 9) == 0)
+        return answer_versions(s, c->fd, versions_back);
+    if (strncmp(head, "GET /latencies", 14) == 0)
+        return answer_versions(s, c->fd, versions_latencies);
+    if (strncmp(head, "POST /answer/", 13) == 0) {
+        s->status = atoi(head + 13);
+        return answer(c->fd, "{}", 2);
+    }
     if (strncmp(head, "POST /reset", 11) != 0)
         return take_post(s, c->fd, body, bytes);
-    s->posts = s->records = s->bytes = 0;
+    if (s->versions)
+        versions_reset(s->versions);
+    s->posts = s->records = s->bytes = s->refused = 0;
     s->first_us = s->last_us = 0;
     s->time_count = 0;
     return answer(c->fd, "{}", 2);
@@ -266,11 +318,15 @@ static void serve(struct server *s)
 int main(int argc, char **argv)
 {
     struct server s = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
-                       .times_us = calloc(TIMES_MAX, sizeof(int64_t))};
+                       .times_us = calloc(TIMES_MAX, sizeof(int64_t)),
+                       .status = STATUS_OK};
+    bool keeps = argc > 2 && strcmp(argv[2], "versions") == 0;
+    s.versions = keeps ? versions_new() : NULL;
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     int port = listen_on(&s, argc > 1 ? atoi(argv[1]) : 0);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL};
-    if (port < 0 || !s.times_us || epoll_ctl(s.epoll_fd, EPOLL_CTL_ADD, s.listen_fd, &e)) {
+    if (port < 0 || !s.times_us || (keeps && !s.versions) ||
+        epoll_ctl(s.epoll_fd, EPOLL_CTL_ADD, s.listen_fd, &e)) {
         perror("sink");
         return 1;
     }

@@ -73,6 +73,7 @@ struct feed_lag {
     int64_t bytes;     /* of the source's log held back for us, not confirmed; -1: not known */
     int64_t records;   /* entries not given yet, where the source can count them; else -1 */
     char place[64];    /* the position last given, for people */
+    char note[256];    /* what the feed cannot tell as things are, for people; empty: nothing */
 };
 
 /* One per kind of source. */
@@ -87,6 +88,9 @@ struct feed_ops {
     /** Everything before this position is settled and durable: the source may let it go. */
     void (*confirm)(struct feed *feed, const struct feed_position *at);
     void (*lag)(const struct feed *feed, struct feed_lag *ret);
+    /** An answer of key_ask came, with this horizon: rows at or before it are given as keys. NULL
+     * where feeds of this kind need not know. */
+    void (*horizon)(struct feed *feed, uint64_t lsn);
     /** Snapshot of the moment at which a slot made by this feed begins, for the read of the whole
      * model; NULL: none. Valid until resynced. */
     const char *(*snapshot)(const struct feed *feed);

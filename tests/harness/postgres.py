@@ -23,6 +23,14 @@ shared_preload_libraries = 'pg_stat_statements'
 pg_stat_statements.track = top
 """
 
+# A commit is told to those who follow the log when it is flushed: without synchronous_commit that is up to a second late.
+LOGICAL = """
+wal_level = logical
+synchronous_commit = on
+max_replication_slots = 40
+max_wal_senders = 40
+"""
+
 
 def programs():
     folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
@@ -68,23 +76,31 @@ def cluster_template():
 
 
 class Postgres:
-    """settings: more lines for postgresql.conf."""
+    """settings: more lines for postgresql.conf. logical: for logical replication."""
 
-    def __init__(self, settings=""):
+    def __init__(self, settings="", logical=False):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slpg-"))
         os.chmod(self.folder, 0o755)
         server_folder(self.folder)
-        data = self.folder / "data"
-        subprocess.run(["cp", "-a", str(cluster_template()), str(data)], check=True)
-        with open(data / "postgresql.conf", "a", encoding="utf-8") as conf:
-            conf.write(CONFIG + f"unix_socket_directories = '{self.folder}'\n" + settings)
+        self.data = self.folder / "data"
+        subprocess.run(["cp", "-a", str(cluster_template()), str(self.data)], check=True)
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
+            conf.write(CONFIG + f"unix_socket_directories = '{self.folder}'\n" + (LOGICAL if logical else "") + settings)
         self.log_path = self.folder / "log"
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(as_server_user([programs() / "postgres", "-D", data], pdeathsig=True),
-                                            stdout=log, stderr=log, cwd="/")
         self.databases = 0
-        wait_until(self._answers, 30, "Postgres")
+        self.start()
         self.sql("create extension pg_stat_statements")
+
+    def start(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(as_server_user([programs() / "postgres", "-D", self.data], pdeathsig=True),
+                                            stdout=log, stderr=log, cwd="/")
+        wait_until(self._answers, 30, "Postgres")
+
+    def halt(self, how=signal.SIGINT):
+        """Ends the server, to be started again: SIGINT in good order, SIGQUIT as `pg_ctl stop -m immediate` does it."""
+        self.process.send_signal(how)
+        self.process.wait(30)
 
     def _answers(self):
         assert self.process.poll() is None, self.log_path.read_text()
@@ -118,7 +134,20 @@ class Postgres:
         self.sql(f"create database {name}")
         return name
 
+    def drop_slots(self, database):
+        """Logical slots keep a database from being dropped."""
+        def gone():
+            slots = self.sql(f"select slot_name, active_pid from pg_replication_slots where database = '{database}'")
+            for name, pid in slots:
+                try:
+                    self.sql(f"select pg_terminate_backend({pid})" if pid else f"select pg_drop_replication_slot('{name}')")
+                except (psycopg2.errors.ObjectInUse, psycopg2.errors.UndefinedObject):
+                    pass  # somebody was quicker: the next look tells
+            return not slots
+        wait_until(gone, 30, "the end of all replication slots")
+
     def drop_database(self, name):
+        self.drop_slots(name)
         self.sql(f"drop database {name} with (force)")
 
     def stop(self):

@@ -12,6 +12,7 @@ from harness.postgres import Postgres  # noqa: E402
 from harness.redis import RedisServer  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 from harness.vendors import Vendors  # noqa: E402
+from harness.version_sink import VersionSink  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -76,6 +77,32 @@ def lab(postgres):
     laboratory.close()
 
 
+@pytest.fixture(scope="session")
+def logical_postgres():
+    """A server that may be followed by logical replication."""
+    server = Postgres(logical=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def live(logical_postgres):
+    """A laboratory whose warehouse may be followed."""
+    laboratory = Lab(logical_postgres)
+    yield laboratory
+    laboratory.close()
+
+
+@pytest.fixture
+def own_live():
+    """The same with a server of its own, to be stopped and filled."""
+    server = Postgres(logical=True)
+    laboratory = Lab(server)
+    yield laboratory
+    laboratory.close()
+    server.stop()
+
+
 def settle_memory():
     """A full collection stops this process, and with it the receivers that tell when a request came, for longer
     than a limit's slack: what is there before a test is left out of it."""
@@ -100,6 +127,14 @@ def sinks():
 @pytest.fixture
 def sink(sinks):
     return sinks()
+
+
+@pytest.fixture
+def version_sink():
+    """A receiver for volume, closed after the test."""
+    receiver = VersionSink()
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture

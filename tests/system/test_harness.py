@@ -5,7 +5,10 @@ import signal
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 
+import pytest
 from harness.sink import CUT_BEFORE, most_in_window, wait_until
 from harness.stalls import Stalls
 
@@ -93,3 +96,64 @@ def test_a_machine_that_stands_still_is_noticed():
 def test_the_greatest_window_is_found_wherever_it_starts():
     assert most_in_window([(0.0, 1), (0.9, 1), (1.0, 1), (1.8, 1), (1.95, 2)], 1.0) == 4
     assert most_in_window([(0.0, 1), (1.0, 1)], 1.0) == 1
+
+
+def send_versions(sink, *records, at=None):
+    """records: (id, version), or (id, None) for one that is deleted."""
+    def record(i, version):
+        if version is None:
+            return {"op": "delete", "key": {"id": i}, "fields": {}}
+        return {"op": "upsert", "key": {"id": i}, "fields": {**({"at": at} if at else {}), "id": i, "text": '"op":"delete"', "version": version}}
+    body = json.dumps({"sync": "s", "records": [record(*r) for r in records]}, separators=(",", ":")).encode()
+    with urllib.request.urlopen(urllib.request.Request(sink.url, data=body, method="POST"), timeout=30) as answer:
+        return answer.read()
+
+
+def test_the_receiver_of_versions_keeps_the_newest_and_what_is_there(version_sink):
+    send_versions(version_sink, (1, 5), (70000, 1), (3, 2))
+    send_versions(version_sink, (1, 5), (3, None), (70000, 4))
+    assert version_sink.rows() == {1: 5, 70000: 4}
+    stats = version_sink.stats()
+    assert (stats["upserts"], stats["deletes"], stats["rows"], stats["records"]) == (5, 1, 2, 6)
+    version_sink.assert_in_order()
+    send_versions(version_sink, (3, 3))
+    version_sink.assert_in_order()
+    version_sink.reset()
+    assert version_sink.rows() == {} and version_sink.stats()["records"] == 0
+
+
+@pytest.mark.parametrize("records", [[(1, 5), (1, 4)], [(1, 5), (1, None), (1, 5)], [(1, 5), (1, None), (1, 4)]],
+                         ids=["older", "deleted and the same again", "deleted and older"])
+def test_the_receiver_of_versions_sees_one_that_goes_back(version_sink, records):
+    send_versions(version_sink, *records)
+    assert version_sink.stats()["back"] == 1
+    with pytest.raises(AssertionError, match="went back"):
+        version_sink.assert_in_order()
+
+
+def test_the_receiver_of_versions_tells_how_long_each_was_under_way(version_sink):
+    before = time.monotonic_ns() // 1000
+    send_versions(version_sink, (1, 1), (2, 1), at=before - 50_000)
+    spent = (time.monotonic_ns() // 1000 - before) / 1000
+    send_versions(version_sink, (3, 1))
+    first, second = version_sink.latencies_ms()
+    assert 50 <= first <= second <= 50 + spent
+
+
+def test_the_receiver_of_versions_refuses_on_demand(version_sink):
+    version_sink.answer(503)
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        send_versions(version_sink, (1, 1))
+    version_sink.answer(200)
+    assert version_sink.rows() == {} and version_sink.stats()["refused"] == 1
+    send_versions(version_sink, (1, 1))
+    assert version_sink.rows() == {1: 1}
+
+
+def test_a_postgres_that_is_followed_drops_its_slots_and_starts_again(own_live):
+    own_live.sql("select pg_create_logical_replication_slot('kept', 'pgoutput')")
+    own_live.sql("create table t (id int)")
+    for how in (signal.SIGINT, signal.SIGQUIT):
+        own_live.postgres.halt(how)
+        own_live.postgres.start()
+    assert own_live.sql("select slot_name from pg_replication_slots") == [("kept",)] and own_live.sql("select count(*) from t") == [(0,)]
