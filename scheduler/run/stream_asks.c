@@ -1,6 +1,6 @@
-/* Keys that are asked for. Reads: the model. Writes: what it answers into the run, or back into what is
- * pending. Invariant: a key that is asked for is held by its mark until its row, or that there is
- * none, was planned. */
+/* Keys that are asked for. Reads: the model. Writes: what it answers into the run, or back into
+ * what is pending. Invariant: a key that is asked for is held by its mark until its row, or that
+ * there is none, was planned. */
 #include "scheduler/run/stream_private.h"
 
 #include "protocol/base/clock.h"
@@ -170,8 +170,10 @@ static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
         log_event(d->host.log, LOG_WARN, "keys_not_answered", LOG_STR("sync", d->sync->name),
                   LOG_STR("reason", failed->text));
     stream_ask_take_back(d);
-    if (failed && failed->code == ERR_STALE)
+    if (failed && failed->code == ERR_STALE) {
+        d->columns_stale = true;
         stream_want_read(d, "the model's columns changed", NULL);
+    }
     d->ask_again_ms = failed ? clock_mono_ms() + ASK_AGAIN_MS : 0;
     if (!failed && d->feed && d->ops->horizon)
         d->ops->horizon(d->feed, horizon);

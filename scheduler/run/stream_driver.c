@@ -1,5 +1,5 @@
-/* Phases of a stream. Reads: the sync's schedule, its memory. Writes: the memory. Invariant: no run of
- * the stream is fed while the model is to be read as a whole. */
+/* Phases of a stream. Reads: the sync's schedule, its memory. Writes: the memory. Invariant: no run
+ * of the stream is fed while the model is to be read as a whole. */
 #include "scheduler/run/stream_driver.h"
 
 #include "protocol/base/clock.h"
@@ -269,6 +269,13 @@ static void opening_turn(struct stream_driver *d)
     }
     if (!d->feed_flows)
         return;
+    if (d->columns_stale) {
+        d->columns_stale = false;
+        d->memory.at = *marks_settled(d->marks);
+        close_all(d);
+        remember(d);
+        return;
+    }
     bool lost = false;
     if (resync_wanted(d->host.state, d->sync->name, &lost, &err)) {
         stream_rest(d, err.text);
@@ -277,7 +284,10 @@ static void opening_turn(struct stream_driver *d)
     if (is_held(d))
         return;
     if (*d->memory.reread || !d->memory.synced || lost) {
-        stream_want_read(d, *d->memory.reread ? d->memory.reread : lost ? "state was lost" : "the first time",
+        stream_want_read(d,
+                         *d->memory.reread ? d->memory.reread
+                         : lost            ? "state was lost"
+                                           : "the first time",
                          *d->memory.hold ? d->memory.hold : NULL);
         return;
     }
@@ -394,6 +404,7 @@ static void begin_run(struct stream_driver *d)
     enum err_code rc =
         d->host.begin_run(d->host.ctx, d->sync, d->columns, d->column_count, &d->run, &err);
     if (rc == ERR_STALE) {
+        d->columns_stale = true;
         stream_want_read(d, err.text, NULL);
     } else if (rc) {
         stream_rest(d, err.text);

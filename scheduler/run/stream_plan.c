@@ -1,6 +1,6 @@
-/* Planning what is pending. Reads: changes of the feed. Writes: the run. Invariant: a change holds its
- * mark from when it comes until it is settled, once; one that waits as another of its key comes is
- * counted as coalesced. */
+/* Planning what is pending. Reads: changes of the feed. Writes: the run. Invariant: a change holds
+ * its mark from when it comes until it is settled, once; one that waits as another of its key comes
+ * is counted as coalesced. */
 #include "scheduler/run/stream_private.h"
 
 #include "protocol/base/clock.h"
@@ -39,8 +39,8 @@ bool stream_key_of(struct stream_driver *d, const struct row *row, struct slice 
 
 /* ---- what the feed gives ---- */
 
-/* A row whose key cannot be read is invalid, and is counted so when it is planned: until then it waits
- * under a name of its own, which no key has. */
+/* A row whose key cannot be read is invalid, and is counted so when it is planned: until then it
+ * waits under a name of its own, which no key has. */
 static struct slice nameless(struct stream_driver *d)
 {
     char name[NAMELESS_BYTES] = {(char)0xFF, (char)0xFF, (char)0xFF, (char)0xFF};
@@ -106,6 +106,7 @@ static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)
         break;
     case FEED_RESYNC:
         d->feed_flows = false;
+        d->columns_stale |= d->memory.synced; /* it may be about them */
         stream_want_read(d, why, NULL);
         break;
     case FEED_FAILED:
@@ -306,7 +307,8 @@ static void note_down(struct stream_driver *d)
         d->downs++;
     d->down = true;
     d->down_until_ms = clock_mono_ms() + wait;
-    snprintf(d->why, sizeof d->why, "records failed and none was accepted since: tried again by and by");
+    snprintf(d->why, sizeof d->why,
+             "records failed and none was accepted since: tried again by and by");
 }
 
 static void note_up(struct stream_driver *d)
@@ -342,8 +344,8 @@ static void failed(struct stream_driver *d, uint64_t mark, uint32_t tries, struc
     d->again_ms = clock_mono_ms() + TRY_AGAIN_MS;
 }
 
-void stream_driver_settled(struct stream_driver *d, uint64_t mark, uint32_t tries,
-                           struct slice key, enum settled_how how)
+void stream_driver_settled(struct stream_driver *d, uint64_t mark, uint32_t tries, struct slice key,
+                           enum settled_how how)
 {
     pending_wake(d->pending, key);
     switch (how) {
@@ -356,7 +358,8 @@ void stream_driver_settled(struct stream_driver *d, uint64_t mark, uint32_t trie
         failed(d, mark, tries, key);
         break;
     case SETTLED_CANCELLED:
-        break; /* its run is being stopped: the feed gives it again when the stream is opened anew */
+        break; /* its run is being stopped: the feed gives it again when the stream is opened anew
+                */
     }
     stream_soon(d, 0);
 }

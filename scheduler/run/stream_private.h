@@ -1,5 +1,5 @@
-/* What the files of a stream's driver share: phases (stream_driver.c), planning (stream_plan.c), keys
- * that are asked for (stream_asks.c), what state keeps (stream_memory.c). */
+/* What the files of a stream's driver share: phases (stream_driver.c), planning (stream_plan.c),
+ * keys that are asked for (stream_asks.c), what state keeps (stream_memory.c). */
 #ifndef SLUICE_RUN_STREAM_PRIVATE_H
 #define SLUICE_RUN_STREAM_PRIVATE_H
 
@@ -15,17 +15,17 @@ struct event;
 
 enum {
     STREAM_WHY_MAX = 255,
-    STREAM_TRIES_MAX = 3,         /* how often a failed record is asked for again */
-    STREAM_SAMPLES = 128,         /* of marks over time */
+    STREAM_TRIES_MAX = 3,          /* how often a failed record is asked for again */
+    STREAM_SAMPLES = 128,          /* of marks over time */
     ASKED_TABLE = 4 * KEY_ASK_MAX, /* free places make looking short */
 };
 
 /* What state keeps of a stream, under `stream:SYNC`. */
 struct stream_memory {
-    bool synced;                       /* the whole model was read once */
-    char reread[STREAM_WHY_MAX + 1];   /* why it must be read again; empty: it need not */
-    char hold[STREAM_WHY_MAX + 1];     /* that read is to be held for this reason; empty: no */
-    int64_t read_ms;                   /* wall clock: when it was read last */
+    bool synced;                     /* the whole model was read once */
+    char reread[STREAM_WHY_MAX + 1]; /* why it must be read again; empty: it need not */
+    char hold[STREAM_WHY_MAX + 1];   /* that read is to be held for this reason; empty: no */
+    int64_t read_ms;                 /* wall clock: when it was read last */
     struct feed_position at;
 };
 
@@ -61,8 +61,8 @@ struct stream_driver {
     char why[STREAM_WHY_MAX + 1];
     struct event *soon; /* a turn of its own, when the loop comes to it */
     bool leaving, paused;
-    int64_t rest_until_ms; /* monotonic */
-    uint32_t rests;        /* in a row */
+    int64_t rest_until_ms;  /* monotonic */
+    uint32_t rests;         /* in a row */
     int64_t flows_since_ms; /* wall clock */
 
     struct stream_memory memory;
@@ -74,6 +74,8 @@ struct stream_driver {
     /* the model */
     struct key_ask *ask;
     bool ask_ready, ask_failed;
+    bool columns_stale; /* they are described anew, and the feed is opened anew, before changes flow
+                         */
     struct arena arena; /* of the columns */
     struct column *columns;
     size_t column_count;
@@ -87,8 +89,8 @@ struct stream_driver {
     bool feed_flows, feed_paused, feed_over; /* it waits for a read of the model; it failed */
     struct pending *pending;
     struct marks *marks;
-    struct buf key; /* scratch */
-    uint64_t nameless; /* rows without a key so far */
+    struct buf key;     /* scratch */
+    uint64_t nameless;  /* rows without a key so far */
     uint64_t coalesced; /* not counted by a run yet */
     struct stream_sample samples[STREAM_SAMPLES];
     size_t sample_count, sample_next;
