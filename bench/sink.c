@@ -193,6 +193,10 @@ static bool handle(struct server *s, struct connection *c)
         s->status = atoi(head + 13);
         return answer(c->fd, "{}", 2);
     }
+    if (strncmp(head, "POST /forget-latencies", 22) == 0 && s->versions) {
+        versions_forget_latencies(s->versions);
+        return answer(c->fd, "{}", 2);
+    }
     if (strncmp(head, "POST /reset", 11) != 0)
         return take_post(s, c->fd, body, bytes);
     if (s->versions)

@@ -1,13 +1,14 @@
 /*
  * Changes rows of a table at a steady rate: the load whose way to a destination is measured.
  *
- *   stream_load CONNECTION TABLE ROWS RATE SECONDS
+ *   stream_load CONNECTION TABLE ROWS RATE SECONDS [ROWS-PER-TRANSACTION]
  *
- * Each change is a transaction of its own: `update TABLE set version = version + 1, at = $1 where
- * id = $2`, `at` being the microseconds of CLOCK_MONOTONIC right before the statement is sent, so
- * that what is measured from there holds the commit itself as well. Ids go round in steps of a
- * prime. The times are those planned from the start: one late statement does not make the others
- * late. Prints changes, seconds and the medians of its own part (statement sent to commit told).
+ * Each transaction is one statement: `update TABLE set version = version + 1, at = $1 where id
+ * between $2 and $3`, `at` being the microseconds of CLOCK_MONOTONIC right before the statement is
+ * sent, so that what is measured from there holds the commit itself as well. Single rows go round
+ * in steps of a prime, several in order. The times are those planned from the start: one late
+ * statement does not make the others late. Prints changes, seconds and the medians of its own part
+ * (statement sent to commit told).
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
@@ -43,21 +44,25 @@ static void prepare(PGconn *conn, const char *table)
 {
     char sql[512];
     snprintf(sql, sizeof sql,
-             "update %s set version = version + 1, at = $1::bigint where id = $2::bigint", table);
-    PGresult *r = PQprepare(conn, "change", sql, 2, NULL);
+             "update %s set version = version + 1, at = $1::bigint where id between $2::bigint and "
+             "$3::bigint",
+             table);
+    PGresult *r = PQprepare(conn, "change", sql, 3, NULL);
     if (PQresultStatus(r) != PGRES_COMMAND_OK)
         fail(conn, "prepare");
     PQclear(r);
 }
 
-static void change(PGconn *conn, uint64_t id)
+/* Changes the rows from id on. */
+static void change(PGconn *conn, uint64_t id, uint64_t rows)
 {
-    char at[24], key[24];
+    char at[24], first[24], last[24];
     snprintf(at, sizeof at, "%" PRId64, now_ns() / 1000);
-    snprintf(key, sizeof key, "%" PRIu64, id);
-    const char *const values[] = {at, key};
-    PGresult *r = PQexecPrepared(conn, "change", 2, values, NULL, NULL, 0);
-    if (PQresultStatus(r) != PGRES_COMMAND_OK || PQcmdTuples(r)[0] != '1')
+    snprintf(first, sizeof first, "%" PRIu64, id);
+    snprintf(last, sizeof last, "%" PRIu64, id + rows - 1);
+    const char *const values[] = {at, first, last};
+    PGresult *r = PQexecPrepared(conn, "change", 3, values, NULL, NULL, 0);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK || strtoull(PQcmdTuples(r), NULL, 10) != rows)
         fail(conn, "change");
     PQclear(r);
 }
@@ -68,33 +73,52 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int main(int argc, char **argv)
+struct load {
+    uint64_t rows, rate, seconds, each; /* each: rows per transaction */
+};
+
+static uint64_t row_of(const struct load *l, uint64_t transaction)
 {
-    if (argc != 6) {
-        fprintf(stderr, "usage: stream_load CONNECTION TABLE ROWS RATE SECONDS\n");
-        return 64;
-    }
-    const uint64_t rows = strtoull(argv[3], NULL, 10), rate = strtoull(argv[4], NULL, 10);
-    const uint64_t changes = rate * strtoull(argv[5], NULL, 10);
-    int64_t *taken_ns = calloc(changes + 1, sizeof *taken_ns);
-    PGconn *conn = PQconnectdb(argv[1]);
-    if (!rows || !rate || !taken_ns || PQstatus(conn) != CONNECTION_OK)
+    if (l->each == 1)
+        return 1 + transaction * STEP % l->rows;
+    return 1 + transaction % (l->rows / l->each) * l->each;
+}
+
+static void run(PGconn *conn, const struct load *l)
+{
+    const uint64_t count = l->rate * l->seconds / l->each;
+    int64_t *taken_ns = calloc(count + 1, sizeof *taken_ns);
+    if (!taken_ns || !count)
         fail(conn, "start");
-    prepare(conn, argv[2]);
     const int64_t begin = now_ns();
-    for (uint64_t i = 0; i < changes; i++) {
-        wait_for(begin + (int64_t)(i * NS_PER_S / rate));
+    for (uint64_t i = 0; i < count; i++) {
+        wait_for(begin + (int64_t)(i * l->each * NS_PER_S / l->rate));
         const int64_t sent = now_ns();
-        change(conn, 1 + i * STEP % rows);
+        change(conn, row_of(l, i), l->each);
         taken_ns[i] = now_ns() - sent;
     }
     const double seconds = (double)(now_ns() - begin) / NS_PER_S;
-    qsort(taken_ns, changes, sizeof *taken_ns, by_size);
+    qsort(taken_ns, count, sizeof *taken_ns, by_size);
     printf("{\"changes\":%" PRIu64
            ",\"seconds\":%.3f,\"commit_p50_ms\":%.3f,\"commit_p99_ms\":%.3f}\n",
-           changes, seconds, (double)taken_ns[changes / 2] / 1e6,
-           (double)taken_ns[changes * 99 / 100] / 1e6);
-    PQfinish(conn);
+           count * l->each, seconds, (double)taken_ns[count / 2] / 1e6,
+           (double)taken_ns[count * 99 / 100] / 1e6);
     free(taken_ns);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 6 && argc != 7) {
+        fprintf(stderr, "usage: stream_load CONNECTION TABLE ROWS RATE SECONDS [EACH]\n");
+        return 64;
+    }
+    struct load load = {strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10),
+                        strtoull(argv[5], NULL, 10), argc > 6 ? strtoull(argv[6], NULL, 10) : 1};
+    PGconn *conn = PQconnectdb(argv[1]);
+    if (!load.rate || !load.each || load.rows < load.each || PQstatus(conn) != CONNECTION_OK)
+        fail(conn, "start");
+    prepare(conn, argv[2]);
+    run(conn, &load);
+    PQfinish(conn);
     return 0;
 }

@@ -51,6 +51,11 @@ void versions_reset(struct versions *v)
     v->back_count = v->latency_count = 0;
 }
 
+void versions_forget_latencies(struct versions *v)
+{
+    v->latency_count = 0;
+}
+
 static bool make_room(struct versions *v, uint64_t id)
 {
     if (id < v->id_count)

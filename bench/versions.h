@@ -27,6 +27,7 @@ struct versions_count {
 /** NULL: no memory. */
 struct versions *versions_new(void);
 void versions_reset(struct versions *v);
+void versions_forget_latencies(struct versions *v);
 /** Takes a body in; gives how many records it had. */
 uint64_t versions_take(struct versions *v, const char *body, size_t bytes, int64_t now_us);
 struct versions_count versions_count(const struct versions *v);

@@ -80,6 +80,11 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync);
  * all syncs are known. */
 void schedule_read(struct reader *rd, const struct node *node, struct sync *sync);
 void after_link(struct reader *rd);
+/** node: the value of `stream`; the sync's model, mode and target are set where they are right. */
+void stream_schedule_read(struct reader *rd, const struct node *node, struct sync *sync,
+                          struct schedule_stream *ret);
+/** No two syncs may use one slot of a source. */
+void stream_slots_check(struct reader *rd);
 
 /** Reads a cron line of five fields or a word such as @daily. Returns NULL, or what is wrong with
  * it. */

@@ -62,6 +62,9 @@ enum stream_from {
     STREAM_EVENTS, /* entries of a Redis stream */
 };
 
+/** "cdc", "keys", …: as it is written. */
+const char *stream_from_name(enum stream_from from);
+
 enum { STREAM_TABLES_MAX = 64 };
 
 /* A base table, and its columns that hold the model's primary key, in its order. */

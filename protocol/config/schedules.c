@@ -2,7 +2,8 @@
  * When a sync runs by itself: `schedule` of a sync into plain data.
  *
  * One key says the way (every, cron, after, on_change, dbt, stream); the others belong to some of
- * the ways. Which syncs `after` names is found out when all are read (after.c).
+ * the ways. Which syncs `after` names is found out when all are read (after.c). What a stream is,
+ * is stream_schedule.c's.
  */
 #include "protocol/config/schedule.h"
 
@@ -62,23 +63,6 @@ static const struct field dbt_fields[] = {
     {"model", FIELD_TEXT, MEMBER(model)},
 };
 static const struct form dbt_form = {"`dbt` schedule", dbt_fields, ARRAY_LEN(dbt_fields), false};
-
-static void read_stream(struct reader *rd, const struct node *node)
-{
-    static const char *const origins[] = {"cdc", "keys", "poll", "events", NULL};
-    const struct pair *from = node_get(node, "from");
-    if (node->kind != NODE_MAP) {
-        wrong_type(rd, node, "stream", "a map: {from: cdc}");
-        return;
-    }
-    if (!from)
-        mistake(rd, node->at, "`stream` has no `from`: write one of %s", listed(rd, origins));
-    else
-        word_of(rd, from->value, "from", origins);
-    unsupported(rd, node->at,
-                "a `stream` schedule is not supported by this version: use every, cron, after, "
-                "on_change, dbt or manual");
-}
 
 static void read_cron(struct reader *rd, const struct schedule_form *f, struct schedule *s)
 {
@@ -204,7 +188,7 @@ static void check_shift(struct reader *rd, const struct node *node, const char *
 }
 
 static void read_way(struct reader *rd, const struct node *node, struct schedule_form *f,
-                     const struct model *model)
+                     struct sync *sync)
 {
     switch (f->s.kind) {
     case SCHEDULE_EVERY:
@@ -218,10 +202,10 @@ static void read_way(struct reader *rd, const struct node *node, struct schedule
         read_on_change(rd, f, &f->s);
         break;
     case SCHEDULE_DBT:
-        read_dbt(rd, f, model, &f->s);
+        read_dbt(rd, f, sync->model, &f->s);
         break;
     case SCHEDULE_STREAM:
-        read_stream(rd, f->stream);
+        stream_schedule_read(rd, f->stream, sync, &f->s.stream);
         break;
     case SCHEDULE_AFTER:
     case SCHEDULE_MANUAL:
@@ -244,7 +228,7 @@ static void read_map(struct reader *rd, const struct node *node, struct sync *sy
     f.s.missed = (enum schedule_missed)f.missed;
     f.s.overlap = (enum schedule_overlap)f.overlap;
     check_belonging(rd, node, f.s.kind);
-    read_way(rd, node, &f, sync->model);
+    read_way(rd, node, &f, sync);
     sync->schedule = f.s;
 }
 

@@ -164,4 +164,6 @@ void syncs_read(struct reader *rd)
         sync_read(rd, &s->entries[i], &rd->project->syncs[i]);
     if (!rd->failed)
         after_link(rd);
+    if (!rd->failed)
+        stream_slots_check(rd);
 }

@@ -184,6 +184,28 @@ static enum err_code run_engine(const struct cli_options *opts, const struct pro
     return rc;
 }
 
+/* A run by hand is a run like any other's, also of syncs that stream. */
+static void say_streams(const struct cli_options *opts, const struct project *p)
+{
+    const char *first = NULL;
+    size_t count = 0, n = opts->name_count ? opts->name_count : p->sync_count;
+    for (size_t i = 0; i < n; i++) {
+        const struct sync *s = opts->name_count ? project_sync(p, opts->names[i]) : &p->syncs[i];
+        if (!s || s->schedule.kind != SCHEDULE_STREAM)
+            continue;
+        first = first ? first : s->name;
+        count++;
+    }
+    if (count == 1)
+        fprintf(stderr, "sluice: %s streams under `sluice up`; this run reads its model once\n",
+                first);
+    else if (count > 1)
+        fprintf(stderr,
+                "sluice: %zu of these syncs stream under `sluice up`; this run reads their models "
+                "once\n",
+                count);
+}
+
 static int carry_out(const struct cli_options *opts, const char *approve)
 {
     struct project *project = NULL;
@@ -199,6 +221,8 @@ static int carry_out(const struct cli_options *opts, const char *approve)
     }
     if (!status)
         status = cli_check_rotation(project, opts->workers);
+    if (!status && !approve && !opts->json)
+        say_streams(opts, project);
     if (!status) {
         struct engine_ask *asks =
             approve ? ask_approval(approve, &count) : ask_for(opts, project, &count);

@@ -13,11 +13,17 @@ enum { WORKERS_OPTION_MAX = 64 };
 static void on_up(void *ctx, const struct project *project, const char *url)
 {
     (void)ctx;
-    size_t by_time = 0;
-    for (size_t i = 0; i < project->sync_count; i++)
-        by_time += project->syncs[i].schedule.kind != SCHEDULE_MANUAL;
-    printf("sluice is up: %zu sync%s, %zu of them by schedule\n", project->sync_count,
-           project->sync_count == 1 ? "" : "s", by_time);
+    size_t by_schedule = 0, streams = 0;
+    for (size_t i = 0; i < project->sync_count; i++) {
+        enum schedule_kind kind = project->syncs[i].schedule.kind;
+        streams += kind == SCHEDULE_STREAM;
+        by_schedule += kind != SCHEDULE_MANUAL && kind != SCHEDULE_STREAM;
+    }
+    printf("sluice is up: %zu sync%s, %zu of them by schedule", project->sync_count,
+           project->sync_count == 1 ? "" : "s", by_schedule);
+    if (streams)
+        printf(", %zu streaming", streams);
+    puts("");
     if (url)
         printf("dashboard and API: %s\n", url);
     puts("Ctrl-C stops it; nothing is lost by that");

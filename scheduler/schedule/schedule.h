@@ -115,12 +115,12 @@ void schedule_look_failed(struct schedule_table *table, const char *sync, const 
 
 /* ---- views ---- */
 
-/** The next start by time, 0 where none is known: manual, after, on_change, dbt. In the past while
- * the sync is due and waits. */
+/** The next start by time, 0 where none is known: manual, after, on_change, dbt, stream. In the
+ * past while the sync is due and waits. */
 int64_t schedule_next_ms(const struct schedule_table *table, const char *sync);
 enum { SCHEDULE_WHY_BYTES = 200 };
 /** Why the sync does not run now, in words, into out (SCHEDULE_WHY_BYTES); empty where it only
- * waits for its time or is manual. Returns out. */
+ * waits for its time, is manual or streams. Returns out. */
 const char *schedule_why(const struct schedule_table *table, const char *sync, char *out);
 /** The earliest time at which schedule_due or schedule_looks may give something new; INT64_MAX:
  * not by time alone. */

@@ -134,7 +134,7 @@ const char *schedule_words(const struct sync *sync, char *out)
         put_duration(&w, s->every_ms);
         break;
     case SCHEDULE_STREAM:
-        words_put(&w, "stream");
+        words_put(&w, "stream (%s)", stream_from_name(s->stream.from));
         break;
     }
     return out;

@@ -57,6 +57,9 @@ class VersionSink:
         """Of every upsert, from its `at` to its arrival; sorted."""
         return sorted(int(line) / 1000 for line in self.ask("GET", "/latencies").splitlines())
 
+    def forget_latencies(self):
+        self.ask("POST", "/forget-latencies")
+
     def answer(self, status):
         """How it answers from now on; only with 200 it takes records."""
         self.ask("POST", f"/answer/{status}")

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.error
@@ -11,6 +12,8 @@ import urllib.request
 import pytest
 from harness.sink import CUT_BEFORE, most_in_window, wait_until
 from harness.stalls import Stalls
+from harness.version_sink import compiled
+from harness.versions import Versions, Writer
 
 
 def post(sink, ids, key="k", op="upsert"):
@@ -157,3 +160,26 @@ def test_a_postgres_that_is_followed_drops_its_slots_and_starts_again(own_live):
         own_live.postgres.halt(how)
         own_live.postgres.start()
     assert own_live.sql("select slot_name from pg_replication_slots") == [("kept",)] and own_live.sql("select count(*) from t") == [(0,)]
+
+
+def test_a_destination_that_differs_from_the_table_of_versions_is_noticed(live, version_sink):
+    table = Versions(live, 500, seed=3)
+    Writer(table, 3000, 50).finish(60)
+    want = table.want()
+    assert table.changes >= 3000 and max(want.values()) > 3000 and want.keys() != set(range(1, 501))
+    send_versions(version_sink, *want.items())
+    table.wait_at(version_sink, 30)
+    with live.postgres.connect(live.database).cursor() as cursor:
+        cursor.execute("update c set version = version + 1 where id = (select max(id) from c)")
+    with pytest.raises(AssertionError, match="1 of .* rows differ"):
+        table.wait_at(version_sink, 0.1)
+
+
+def test_the_load_of_the_benchmark_keeps_its_rate(live):
+    live.sql("create table c (id bigint primary key, version bigint, at bigint); insert into c select g, 1, 0 from generate_series(1, 1000) g")
+    program = compiled("stream_load", "stream_load.c", flags=("-I/usr/include/postgresql", "-lpq"))
+    before = time.monotonic_ns() // 1000
+    for each in (1, 100):
+        made = json.loads(subprocess.run([program, live.warehouse_url, "c", "1000", "500", "1", str(each)], check=True, capture_output=True, text=True).stdout)
+        assert made["changes"] == 500 and made["seconds"] >= 0.79
+    assert live.sql("select sum(version - 1), min(at) filter (where version > 1) >= %d, max(at) <= %d from c" % (before, time.monotonic_ns() // 1000)) == [(1000, True, True)]

@@ -94,3 +94,29 @@ void folder_load_good(struct folder *f, const char *text)
         folder_print(f);
     assert_int_equal(f->rc, ERR_OK);
 }
+
+static bool case_holds(const struct folder_case *c, const char *secret)
+{
+    struct folder f;
+    char place[64];
+    folder_init(&f);
+    folder_load_text(&f, c->text);
+    snprintf(place, sizeof place, "sluice.yaml:%s", c->place);
+    bool holds = folder_says(&f, place, c->words) && f.problems.mistakes == 1;
+    for (size_t i = 0; i < f.problems.count; i++)
+        holds = holds && !strstr(f.problems.items[i].text, secret);
+    if (!holds) {
+        print_error("%s wanted alone: %s: %s; said:\n", c->text, place, c->words);
+        folder_print(&f);
+    }
+    folder_done(&f);
+    return holds;
+}
+
+void folder_check_cases(const struct folder_case *cases, const char *secret)
+{
+    bool all = true;
+    for (; cases->place; cases++)
+        all = case_holds(cases, secret) && all;
+    assert_true(all);
+}

@@ -26,4 +26,12 @@ void folder_load_good(struct folder *f, const char *text);
 bool folder_says(const struct folder *f, const char *place, const char *words);
 void folder_print(const struct folder *f);
 
+struct folder_case {
+    const char *text;  /* of sluice.yaml */
+    const char *place; /* line:col there; NULL ends a table */
+    const char *words;
+};
+/** Each text has one mistake alone, at its place, with these words; no message has the secret. */
+void folder_check_cases(const struct folder_case *cases, const char *secret);
+
 #endif

@@ -21,42 +21,15 @@
 #define DIGEST_2 "ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab02"
 #define SECRET "hunter2"
 
-struct mistake_case {
-    const char *text;
-    const char *place; /* line:col in sluice.yaml; NULL ends a table */
-    const char *words;
-};
-
-static bool case_holds(const struct mistake_case *c)
+static void check_cases(const struct folder_case *cases)
 {
-    struct folder f;
-    char place[64];
-    folder_init(&f);
-    folder_load_text(&f, c->text);
-    snprintf(place, sizeof place, "sluice.yaml:%s", c->place);
-    bool holds = folder_says(&f, place, c->words) && f.problems.mistakes == 1;
-    for (size_t i = 0; i < f.problems.count; i++)
-        holds = holds && !strstr(f.problems.items[i].text, SECRET);
-    if (!holds) {
-        print_error("%s wanted alone: %s: %s; said:\n", c->text, place, c->words);
-        folder_print(&f);
-    }
-    folder_done(&f);
-    return holds;
-}
-
-static void check_cases(const struct mistake_case *cases)
-{
-    bool all = true;
-    for (; cases->place; cases++)
-        all = case_holds(cases) && all;
-    assert_true(all);
+    folder_check_cases(cases, SECRET);
 }
 
 static void mistakes_of_yaml_and_top_level_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {"models: {a\n", "2:1", "not YAML"},
         {"models:\n  a: b: c\n", "2:7", "not YAML"},
         {"models: {}\nmodle: {}\n", "2:1", "did you mean \"models\"?"},
@@ -80,7 +53,7 @@ static void mistakes_of_yaml_and_top_level_have_places(void **state)
 static void mistakes_of_settings_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {"settings: []\n", "1:11", "must be a map"},
         {"settings: {rediss: x}\n", "1:12", "did you mean \"redis\"?"},
         {"settings: {redis: 'http://u:" SECRET "@h'}\n", "1:19", "redis://"},
@@ -120,7 +93,7 @@ static void mistakes_of_settings_have_places(void **state)
 static void mistakes_of_sources_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {"sources: {w: 5}\n", "1:14", "a source must be a map"},
         {"sources: {w: {}}\n", "1:11", "no `type`"},
         {"sources: {w: {type: postgers}}\n", "1:21", "did you mean \"postgres\"?"},
@@ -147,7 +120,7 @@ static void mistakes_of_sources_have_places(void **state)
 static void mistakes_of_models_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {SOURCE "models: {m: {source: ww, primary_key: id, table: t}}\n", "2:22",
          "did you mean \"w\"?"},
         {SOURCE "models: {m: {source: {}, primary_key: id, table: t}}\n", "2:22",
@@ -182,7 +155,7 @@ static void mistakes_of_models_have_places(void **state)
 static void mistakes_of_destinations_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {"destinations: {d: {url: x}}\n", "1:16", "no `type`"},
         {"destinations: {d: {type: webhok}}\n", "1:26", "did you mean \"webhook\"?"},
         {"destinations: {d: {type: nonesuch, token: x, anything: {}}}\n", "1:26", "allowed: "},
@@ -216,7 +189,7 @@ static void mistakes_of_destinations_have_places(void **state)
 static void mistakes_of_limits_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {D "rate_limits: 5}}\n", "1:65", "a list"},
         {D "rate_limits: [{requests: 5}]}}\n", "1:66", "no `per`"},
         {D "rate_limits: [{per: 5s}]}}\n", "1:66", "one of `requests` and `records`"},
@@ -241,7 +214,7 @@ static void mistakes_of_limits_have_places(void **state)
 static void mistakes_of_alerts_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {A "{a: {url: 'http://h'}}\n", "5:10", "`type`"},
         {A "{a: {type: slak, url: 'http://h'}}\n", "5:20", "slack"},
         {A "{a: {type: slack}}\n", "5:10", "has no `url`"},
@@ -273,7 +246,7 @@ static void mistakes_of_alerts_have_places(void **state)
 static void mistakes_of_syncs_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {SOURCE MODEL DESTINATION "syncs: {s: {model: mm, destination: d, mappings: all}}\n",
          "4:20", "did you mean \"m\"?"},
         {SOURCE MODEL DESTINATION "syncs: {s: {model: m, destination: nope, mappings: all}}\n",
@@ -310,8 +283,6 @@ static void mistakes_of_syncs_have_places(void **state)
         {S "mappings: all, schedule: {every: 1h, timezone: UTC}}}\n", "4:86", "belongs to `cron`"},
         {S "mappings: all, schedule: {after: ss}}}\n", "4:72", "did you mean \"s\"?"},
         {S "mappings: all, schedule: {after: s}}}\n", "4:72", "circle"},
-        {S "mappings: all, schedule: {stream: {from: cdc}}}}\n", "4:73",
-         "not supported by this version"},
         {S "mappings: all, schedule: on_change}}\n", "4:64", "manual or a map"},
         {S "mappings: all, schedule: {on_change: ' ; '}}}\n", "4:76", "no statement"},
         {S "mappings: all, schedule: {on_change: select 1, every: 10ms}}}\n", "4:93", "from 1s"},
@@ -337,7 +308,7 @@ static void mistakes_of_syncs_have_places(void **state)
 static void mistakes_of_mappings_have_places(void **state)
 {
     (void)state;
-    check_cases((const struct mistake_case[]){
+    check_cases((const struct folder_case[]){
         {S "mappings: some}}\n", "4:49", "all or a list"},
         {S "mappings: []}}\n", "4:49", "from 1 to"},
         {MAPPING "  [{to: x}]}}\n", "5:4", "add one"},

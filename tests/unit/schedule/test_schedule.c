@@ -451,6 +451,28 @@ static void a_clock_set_back_neither_repeats_nor_stops(void **state)
     world_done(&w);
 }
 
+static void a_stream_is_never_due_by_time(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    world_add(&w, "s", SCHEDULE_STREAM);
+    world_after(&w, "then", &w.syncs[0]);
+    world_go(&w, T0);
+    for (int64_t now = T0; now < T0 + 3 * DAY; now += HOUR)
+        assert_int_equal(world_due(&w, "s", now), 0);
+    assert_int_equal(schedule_next_ms(w.table, "s"), 0);
+    assert_true(schedule_wake_ms(w.table) == INT64_MAX);
+    assert_true(world_why(&w, "s", ""));
+    /* Its runs are runs: others may follow them. */
+    world_run(&w, "s", "r1", SCHEDULE_RAN_SUCCESS, T0 + 3 * DAY, T0 + 3 * DAY + MINUTE);
+    assert_int_equal(world_due(&w, "s", T0 + 4 * DAY), 0);
+    assert_int_equal(world_due(&w, "then", T0 + 4 * DAY), T0 + 3 * DAY + MINUTE);
+    schedule_block(w.table, "s", SCHEDULE_BLOCK_PAUSED, true);
+    assert_true(world_why(&w, "s", "paused"));
+    world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -471,6 +493,7 @@ int main(void)
         cmocka_unit_test(the_most_urgent_come_first),
         cmocka_unit_test(jitter_is_the_same_for_syncs_of_a_model),
         cmocka_unit_test(a_clock_set_back_neither_repeats_nor_stops),
+        cmocka_unit_test(a_stream_is_never_due_by_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,9 @@ static void schedules_are_told_in_words(void **state)
     assert_string_equal(schedule_words(world_add(&w, "m", SCHEDULE_MANUAL), words), "manual");
     struct sync *d = world_on_change(&w, "d");
     assert_string_equal(schedule_words(d, words), "on change, looked for every 30s");
+    struct sync *e = world_add(&w, "e", SCHEDULE_STREAM);
+    e->schedule.stream.from = STREAM_KEYS;
+    assert_string_equal(schedule_words(e, words), "stream (keys)");
     world_go(&w, T0);
     memset(failed, 'x', sizeof failed);
     failed[0] = 'y';
