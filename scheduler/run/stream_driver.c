@@ -86,9 +86,20 @@ enum err_code stream_driver_new(const struct stream_host *host, const struct syn
     return ERR_OK;
 }
 
+/* More is settled than state will know. */
+static bool has_moved(const struct stream_driver *d)
+{
+    const struct feed_position *settled = marks_settled(d->marks);
+    return d->feed && settled->n && memcmp(settled, &d->memory.at, sizeof *settled) != 0;
+}
+
 /* What is pending is given again by the feed, from the position in state. */
 static void close_all(struct stream_driver *d)
 {
+    if (has_moved(d)) {
+        d->memory.at = *marks_settled(d->marks);
+        d->memory_changed = true;
+    }
     if (d->feed)
         d->ops->free(d->feed);
     d->feed = NULL;
@@ -139,12 +150,11 @@ static void remember(struct stream_driver *d)
 
 enum err_code stream_driver_before_commit(struct stream_driver *d, struct err *err)
 {
-    const struct feed_position *settled = marks_settled(d->marks);
-    bool moved = d->feed && settled->n && memcmp(settled, &d->memory.at, sizeof *settled) != 0;
+    bool moved = has_moved(d);
     if (!moved && !d->memory_changed)
         return ERR_OK;
     if (moved)
-        d->memory.at = *settled;
+        d->memory.at = *marks_settled(d->marks);
     d->memory_changed = false;
     d->saved = d->memory.at;
     d->saved_ms = clock_mono_ms();
@@ -163,9 +173,7 @@ void stream_driver_committed(struct stream_driver *d)
 static void save_in_time(struct stream_driver *d)
 {
     struct err err;
-    const struct feed_position *settled = marks_settled(d->marks);
-    bool moved = d->feed && settled->n && memcmp(settled, &d->memory.at, sizeof *settled) != 0;
-    bool due = d->memory_changed || (moved && clock_mono_ms() - d->saved_ms >= SAVE_MS);
+    bool due = d->memory_changed || (has_moved(d) && clock_mono_ms() - d->saved_ms >= SAVE_MS);
     if (due && stream_driver_before_commit(d, &err))
         stream_rest(d, err.text);
 }
@@ -271,9 +279,8 @@ static void opening_turn(struct stream_driver *d)
         return;
     if (d->columns_stale) {
         d->columns_stale = false;
-        d->memory.at = *marks_settled(d->marks);
         close_all(d);
-        remember(d);
+        stream_soon(d, 0);
         return;
     }
     bool lost = false;
@@ -340,7 +347,8 @@ static void out_of_date(struct stream_driver *d)
     if (!d->ask)
         return;
     pending_to_keys(d->pending);
-    if (d->asked)
+    pending_wake_all(d->pending);
+    if (d->asked && d->asked->count)
         d->asked->stale = true;
     if (d->feed)
         d->ops->resynced(d->feed);
