@@ -116,6 +116,10 @@ void stream_rest(struct stream_driver *d, const char *why);
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold);
 void stream_soon(struct stream_driver *d, uint32_t ms);
 
+/* stream_view.c */
+/** Once a turn: notes which mark is open. */
+void stream_sample(struct stream_driver *d);
+
 /* stream_plan.c */
 extern const struct feed_events stream_feed_events; /* without ctx */
 /** Plans what waits, as far as there is room. */
