@@ -69,14 +69,30 @@ enum read_method { READ_AUTO, READ_COPY, READ_ROWS };
 
 struct source {
     const char *name;
-    const char *type;           /* "postgres" */
+    const char *type;           /* "postgres", "redis" */
     const struct param *params; /* libpq parameters; `url` is passed as `dbname` */
     size_t param_count;
     uint64_t statement_timeout_ms; /* 0: the server's */
     enum read_method read;         /* auto: COPY, and rows where the server lacks it */
     uint32_t connections;          /* reads at the same time; default 4 */
+    const char *redis;             /* redis: URL, as of settings.redis; secret */
+    const char *redis_ca; /* redis: file with the authorities for rediss://; NULL: the system's */
     struct config_place place;
 };
+/** Redis: it has no rows to read, only streams of events. */
+bool source_is_redis(const struct source *source);
+
+/* What a field of an event holds, as text, and so what it must look like. */
+enum event_type { EVENT_TEXT, EVENT_NUMBER, EVENT_BOOL, EVENT_JSON, EVENT_TIMESTAMP };
+
+/* A field of the entries of a Redis stream. */
+struct event_column {
+    const char *name;
+    enum event_type type;
+};
+/* Columns that every entry has: its id, and the time in its id. */
+#define EVENT_ID "_id"
+#define EVENT_TIME "_time"
 
 struct model {
     const char *name;
@@ -90,7 +106,10 @@ struct model {
     const char *timezone;       /* of timestamps without one; NULL: UTC */
     const char *const *columns; /* with table: the columns to read; none: all */
     size_t column_count;
-    const char *where; /* with table: condition of the rows to read, SQL; NULL: all */
+    const char *where;  /* with table: condition of the rows to read, SQL; NULL: all */
+    const char *stream; /* of a redis source: the key of its stream; NULL: the model has rows */
+    const struct event_column *event_columns; /* with stream */
+    size_t event_column_count;
     struct config_place place;
 };
 
@@ -279,6 +298,9 @@ struct sync {
     uint64_t freshness_ms; /* a change is to be accepted within; 0: no objective */
     struct config_place place;
 };
+
+/** Its model has events: they come as they happen, and no run can read them. */
+bool sync_only_streams(const struct sync *sync);
 
 enum alert_type { ALERT_SLACK, ALERT_WEBHOOK, ALERT_PAGERDUTY, ALERT_EMAIL };
 enum alert_on {

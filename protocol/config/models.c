@@ -16,6 +16,7 @@ struct model_form {
     const struct node *primary_key;
     const struct node *timezone;
     const struct node *dbt;
+    const struct node *columns;
     const char *sql_file;
 };
 
@@ -28,6 +29,8 @@ static const struct field fields[] = {
     {"table", FIELD_TEXT, MEMBER(m.table)},
     {"dbt", FIELD_NODE, MEMBER(dbt)},
     {"timezone", FIELD_NODE, MEMBER(timezone)},
+    {"stream", FIELD_TEXT, MEMBER(m.stream)},
+    {"columns", FIELD_NODE, MEMBER(columns)},
 };
 static const struct form form = {"model", fields, ARRAY_LEN(fields), false};
 
@@ -99,6 +102,24 @@ static void read_query(struct reader *rd, const struct entry *of, struct model_f
     check_not_blank(rd, of, f->m.sql);
 }
 
+/* A model of a warehouse. */
+static void read_rows(struct reader *rd, const struct entry *of, struct model_form *f)
+{
+    static const char *const others[] = {"stream", "columns"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        const struct pair *pair = node_get(of->node, others[i]);
+        if (pair)
+            mistake(rd, pair->at, "`%s` belongs to a model of a redis source: remove it",
+                    others[i]);
+    }
+    f->m.stream = NULL;
+    read_query(rd, of, f);
+    if (f->timezone)
+        f->m.timezone = text_of(rd, f->timezone, "timezone");
+    if (f->m.timezone)
+        timezone_check(rd, f->timezone);
+}
+
 static void add_key_column(struct reader *rd, const struct node *node, struct model *m,
                            const char **columns)
 {
@@ -143,11 +164,10 @@ static void model_read(struct reader *rd, const struct entry *of, struct model *
             f.m.source = &rd->project->sources[entry_index(rd, SECTION_SOURCES, source)];
         if (f.primary_key)
             read_primary_key(rd, f.primary_key, &f.m);
-        read_query(rd, of, &f);
-        if (f.timezone)
-            f.m.timezone = text_of(rd, f.timezone, "timezone");
-        if (f.m.timezone)
-            timezone_check(rd, f.timezone);
+        if (f.m.source ? source_is_redis(f.m.source) : f.m.stream != NULL)
+            model_events_read(rd, of, f.columns, &f.m);
+        else
+            read_rows(rd, of, &f);
     }
     f.m.name = of->name;
     f.m.place = of->at;

@@ -15,7 +15,15 @@ void tokens_read(struct reader *rd, const struct node *list, struct settings *s)
 void sources_read(struct reader *rd);
 /** The part of settings that names a source. */
 void warehouse_log_read(struct reader *rd);
+/** A source of type redis into s. */
+void source_redis_read(struct reader *rd, const struct entry *of, struct source *s);
+/** True for text in one of the forms of a Redis URL. */
+bool is_redis_url(const char *text);
 void models_read(struct reader *rd);
+/** A model of a redis source: `stream` and `columns`, and nothing that asks for rows. m has its
+ * stream and its primary key. */
+void model_events_read(struct reader *rd, const struct entry *of, const struct node *columns,
+                       struct model *m);
 /** The project's own. */
 void connectors_read(struct reader *rd);
 /** And behind them those that are built in. */
@@ -80,6 +88,11 @@ void guard_read(struct reader *rd, const struct node *node, struct sync *sync);
  * all syncs are known. */
 void schedule_read(struct reader *rd, const struct node *node, struct sync *sync);
 void after_link(struct reader *rd);
+/** A sync of a model with events streams them, and no other does. Names its group where none is
+ * given. Everything else of the sync is there. */
+void sync_events(struct reader *rd, const struct entry *of, struct sync *sync);
+/** No two syncs share a group of one stream: each would see only a part of the events. */
+void event_groups_check(struct reader *rd);
 /** node: the value of `stream`; the sync's model, mode and target are set where they are right. */
 void stream_schedule_read(struct reader *rd, const struct node *node, struct sync *sync,
                           struct schedule_stream *ret);

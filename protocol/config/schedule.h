@@ -86,7 +86,7 @@ struct schedule_stream {
     const char *cursor;    /* POLL: column that grows with every change */
     uint64_t overlap_ms;   /* POLL: how far a look goes back behind what was seen; default 1 min */
     const char *notify;    /* POLL: channel to LISTEN on; NULL: none */
-    const char *group;     /* EVENTS: consumer group; default sluice */
+    const char *group;     /* EVENTS: consumer group; default sluice:SYNC */
     uint64_t roll_ms;      /* a run ends after; default 5 min */
     uint64_t linger_ms;    /* how long a batch that is not full may wait for more; default 0 */
     uint64_t reconcile_ms; /* the model is read anew after; 0: never; default 1 day, EVENTS: 0 */

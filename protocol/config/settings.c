@@ -43,12 +43,19 @@ static struct config_place place_of_value(const struct entry *of, const char *ke
     return pair ? pair->value->at : (struct config_place){".", 0, 0};
 }
 
-static void check_redis(struct reader *rd, const struct entry *of, const char *url)
+bool is_redis_url(const char *text)
 {
     static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
-        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0 && url[strlen(schemes[i])])
-            return;
+        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0 && text[strlen(schemes[i])])
+            return true;
+    return false;
+}
+
+static void check_redis(struct reader *rd, const struct entry *of, const char *url)
+{
+    if (is_redis_url(url))
+        return;
     mistake(rd, place_of_value(of, "redis"),
             "`redis` must be redis://host:port, rediss://host:port or unix:///path; leave it empty "
             "for a private server");

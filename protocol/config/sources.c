@@ -25,12 +25,13 @@ static const struct field fields[] = {
 };
 static const struct form form = {"source", fields, ARRAY_LEN(fields), true};
 
-/* The first two are carried out. */
+/* The first three are carried out. */
 static const char *const types[] = {
-    "postgres", "redshift", "snowflake", "bigquery", "mysql", "mariadb", "databricks", "clickhouse",
-    "mssql",    "oracle",   "duckdb",    "sqlite",   "trino", "athena",  "csv",        NULL,
+    "postgres", "redshift",   "redis",      "snowflake", "bigquery", "mysql",
+    "mariadb",  "databricks", "clickhouse", "mssql",     "oracle",   "duckdb",
+    "sqlite",   "trino",      "athena",     "csv",       NULL,
 };
-enum { TYPE_POSTGRES, TYPE_REDSHIFT };
+enum { TYPE_POSTGRES, TYPE_REDSHIFT, TYPE_REDIS };
 
 /* All names a postgres source may have: ours, then libpq's own list. */
 struct known_keys {
@@ -152,7 +153,9 @@ static void source_read(struct reader *rd, const struct entry *of, struct source
         mistake(rd, of->at, "the source %s has no `type`: add it, for example type: postgres",
                 shown_text(rd, of->name));
     int which = type ? word_of(rd, type->value, "type", types) : -1;
-    if (which > TYPE_REDSHIFT)
+    if (which == TYPE_REDIS)
+        source_redis_read(rd, of, &f.s);
+    else if (which > TYPE_REDIS)
         unsupported(rd, type->value->at,
                     "a source of type %s is not supported by this version: use postgres",
                     types[which]);
@@ -161,7 +164,7 @@ static void source_read(struct reader *rd, const struct entry *of, struct source
     f.s.read = (enum read_method)f.read;
     if (which == TYPE_REDSHIFT)
         set_redshift(rd, &f, of->node);
-    f.s.type = types[TYPE_POSTGRES];
+    f.s.type = types[which == TYPE_REDIS ? TYPE_REDIS : TYPE_POSTGRES];
     f.s.name = of->name;
     f.s.place = of->at;
     *out = f.s;

@@ -218,7 +218,7 @@ static void check_table(struct reader *rd, const struct node *from, const struct
 
 static void check_events(struct reader *rd, const struct node *from, const struct model *model)
 {
-    if (model->source)
+    if (model->source && !source_is_redis(model->source))
         mistake(rd, from->at,
                 "`from: events` needs a model of a redis source, and %s is of another: write cdc, "
                 "keys or poll",

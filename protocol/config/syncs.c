@@ -137,6 +137,7 @@ static void read_rest(struct reader *rd, const struct entry *of, struct sync_for
         check_identity(rd, of, &f->s);
     if (mode_is_known(of))
         sync_target(rd, of, &f->s);
+    sync_events(rd, of, &f->s);
 }
 
 static void sync_read(struct reader *rd, const struct entry *of, struct sync *out)
@@ -166,4 +167,6 @@ void syncs_read(struct reader *rd)
         after_link(rd);
     if (!rd->failed)
         stream_slots_check(rd);
+    if (!rd->failed)
+        event_groups_check(rd);
 }

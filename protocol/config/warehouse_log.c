@@ -29,8 +29,10 @@ void warehouse_log_read(struct reader *rd)
     const struct entry *source = reader_find(rd, SECTION_SOURCES, f.source);
     if (strlen(f.schema) > SCHEMA_MAX || has_control(f.schema) || strchr(f.schema, '$'))
         mistake(rd, node->at, "`schema` must be a name of at most %d bytes, without $", SCHEMA_MAX);
-    if (source)
-        rd->project->settings.warehouse_log =
-            &rd->project->sources[entry_index(rd, SECTION_SOURCES, source)];
+    const struct source *s =
+        source ? &rd->project->sources[entry_index(rd, SECTION_SOURCES, source)] : NULL;
+    if (s && source_is_redis(s))
+        mistake(rd, f.source->at, "`source` must be a postgres source: redis has no tables");
+    rd->project->settings.warehouse_log = s;
     rd->project->settings.warehouse_schema = f.schema;
 }

@@ -4,6 +4,8 @@
  *   AUTH (with a user or a password) → SELECT (db > 0) → CONFIG GET maxmemory-policy → [INFO
  * memory] → ready
  *
+ * With any_policy, PING takes the place of the policy: it says whether we may speak at all.
+ *
  * Redis must never evict: batches and windows would vanish unseen. A server where CONFIG is
  * forbidden is asked by INFO; where that is forbidden too the connection stands and on_state
  * carries a note.
@@ -103,8 +105,25 @@ static void on_config(void *ctx, const struct redisReply *reply, const struct er
     }
 }
 
+/* Whoever may not PING is somebody; whoever must say who he is, is nobody yet. */
+static void on_ping(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    struct redis *r = ctx;
+    (void)reply;
+    if (over(r))
+        return;
+    if (err && !starts(err->text, "NOPERM "))
+        redis_break(r, err);
+    else
+        redis_greeted(r, NULL);
+}
+
 static void ask_policy(struct redis *r)
 {
+    if (r->opts.any_policy) {
+        say(r, (const struct slice[]){SLICE_LIT("PING")}, 1, on_ping);
+        return;
+    }
     const struct slice argv[] = {SLICE_LIT("CONFIG"), SLICE_LIT("GET"),
                                  SLICE_LIT("maxmemory-policy")};
     say(r, argv, ARRAY_LEN(argv), on_config);

@@ -50,6 +50,7 @@ struct redis_options {
     uint64_t connect_timeout_ms; /* until the first command may be sent; default 5 000 */
     uint64_t command_timeout_ms; /* default 10 000; per command it can be overridden */
     size_t pending_bytes;        /* ceiling of commands without a reply; default 256 MiB */
+    bool any_policy; /* a server of somebody else's: maxmemory-policy is not looked at */
     /**
      * Called at every change: connected, or lost / not reached (err says why; once per reason). May
      * be NULL. err is NULL when connected, except where the server hides its maxmemory-policy: then
@@ -65,7 +66,8 @@ struct redis_options {
 /**
  * Copies what it is given; connects at once in the background. After connecting it authenticates,
  * selects the database and checks that maxmemory-policy is noeviction (ERR_CONFIG through on_state
- * otherwise, and no command is sent). Never calls back before it returns. NULL: out of memory.
+ * otherwise, and no command is sent), or with any_policy that it answers a PING. Never calls back
+ * before it returns. NULL: out of memory.
  */
 struct redis *redis_new(struct event_base *base, const struct redis_url *url,
                         const struct redis_options *opts);

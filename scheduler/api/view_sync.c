@@ -29,6 +29,48 @@ static void put_now(struct output *o, const struct control_sync_view *v)
     output_text_or_null(o, "waits_for", v->waits_for);
 }
 
+/* What is not known, below 0, is null. */
+static void put_seconds(struct output *o, const char *name, int64_t ms)
+{
+    if (ms < 0)
+        output_null(o, name);
+    else
+        output_decimal(o, name, (double)ms / 1000);
+}
+
+static void put_amount(struct output *o, const char *name, int64_t n)
+{
+    if (n < 0)
+        output_null(o, name);
+    else
+        output_count(o, name, (uint64_t)n);
+}
+
+static void put_stream(struct output *o, const struct control_sync_view *v)
+{
+    const struct stream_view *s = &v->stream;
+    if (!v->streams) {
+        output_null(o, "stream");
+        return;
+    }
+    output_open(o, "stream", '{');
+    output_text(o, "phase", stream_phase_name(s->phase));
+    output_text_or_null(o, "why", s->why);
+    put_seconds(o, "lag_seconds", s->lag.behind_ms);
+    put_amount(o, "lag_bytes", s->lag.bytes);
+    put_amount(o, "lag_records", s->lag.records);
+    output_count(o, "pending", s->pending);
+    output_count(o, "in_flight", s->in_flight);
+    put_seconds(o, "waits_seconds", s->waits_ms);
+    output_text_or_null(o, "slot", s->slot);
+    output_text_or_null(o, "publication", s->publication);
+    output_text_or_null(o, "place", s->lag.place);
+    output_text_or_null(o, "note", s->lag.note);
+    output_time(o, "since", s->since_ms);
+    output_time(o, "reconcile", s->reconcile_ms);
+    output_close(o, '}');
+}
+
 /* The run under way is newer than its record. */
 static enum err_code put_last_run(struct output *o, struct control *c, const struct sync *s,
                                   struct err *err)
@@ -140,6 +182,7 @@ enum err_code view_sync(struct output *o, const char *name, struct control *c,
     output_open(o, name, '{');
     put_head(o, sync);
     put_now(o, &v);
+    put_stream(o, &v);
     rc = put_last_run(o, c, sync, err);
     if (!rc && detail)
         rc = put_detail(o, c, sync, err);

@@ -187,7 +187,8 @@ static enum err_code make_plans(struct planning *p, const struct log *log, struc
     };
     enum err_code rc = engine_new(&o, &e, err);
     for (size_t i = 0; i < p->project->sync_count && !rc; i++)
-        if (cli_is_named(p->opts, p->project->syncs[i].name))
+        if (cli_is_named(p->opts, p->project->syncs[i].name) &&
+            (p->opts->name_count || !sync_only_streams(&p->project->syncs[i])))
             rc = ask(p, e, p->project->syncs[i].name, err);
     if (!rc)
         rc = engine_loop(e, err);

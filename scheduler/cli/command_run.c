@@ -91,18 +91,21 @@ uint32_t cli_workers_for(const struct project *p, uint32_t asked)
     return asked;
 }
 
-/* The syncs named on the command line, or all. */
+/* The syncs named on the command line, or all that have something to run. */
 static struct engine_ask *ask_for(const struct cli_options *opts, const struct project *p,
                                   size_t *ret_count)
 {
     size_t n = opts->name_count ? opts->name_count : p->sync_count;
     struct engine_ask *asks = calloc(n ? n : 1, sizeof *asks);
-    *ret_count = n;
+    *ret_count = 0;
     for (size_t i = 0; i < n && asks; i++) {
-        snprintf(asks[i].sync, sizeof asks[i].sync, "%s",
+        if (!opts->name_count && sync_only_streams(&p->syncs[i]))
+            continue;
+        struct engine_ask *ask = &asks[(*ret_count)++];
+        snprintf(ask->sync, sizeof ask->sync, "%s",
                  opts->name_count ? opts->names[i] : p->syncs[i].name);
-        asks[i].full = opts->full;
-        asks[i].adopt = opts->adopt;
+        ask->full = opts->full;
+        ask->adopt = opts->adopt;
     }
     return asks;
 }
@@ -191,7 +194,7 @@ static void say_streams(const struct cli_options *opts, const struct project *p)
     size_t count = 0, n = opts->name_count ? opts->name_count : p->sync_count;
     for (size_t i = 0; i < n; i++) {
         const struct sync *s = opts->name_count ? project_sync(p, opts->names[i]) : &p->syncs[i];
-        if (!s || s->schedule.kind != SCHEDULE_STREAM)
+        if (!s || s->schedule.kind != SCHEDULE_STREAM || sync_only_streams(s))
             continue;
         first = first ? first : s->name;
         count++;

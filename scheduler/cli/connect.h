@@ -23,6 +23,9 @@ void connect_say(struct connect_report *r, const char *kind, const char *name,
 /** Sources, models and the columns that their syncs want. */
 void connect_sources(struct connect_report *r, const struct project *p);
 void connect_redis(struct connect_report *r, const struct project *p);
+/** A source of type redis answers; name: of its server, for people. */
+enum err_code connect_redis_source(const struct source *source, char *name, size_t n,
+                                   struct err *err) MUST_CHECK;
 void connect_destinations(struct connect_report *r, const struct project *p);
 
 #endif

@@ -27,18 +27,22 @@ static void on_state(void *ctx, bool connected, const struct err *err)
     event_base_loopbreak(l->base);
 }
 
-static void check_server(struct connect_report *r, const struct settings *s)
+/* A server of somebody else's may have any policy. */
+static enum err_code reach(const char *address, const char *ca_file, bool any_policy, char *name,
+                           size_t n, struct err *err)
 {
     struct redis_url url;
     struct look l = {.base = event_base_new()};
-    char name[512] = "";
     err_set(&l.err, ERR_UNREACHABLE, "no answer in time");
-    enum err_code rc = redis_url_parse(s->redis, &url, &l.err);
-    struct redis_options o = {
-        .ca_file = s->redis_ca, .connect_timeout_ms = WAIT_MS, .on_state = on_state, .ctx = &l};
+    enum err_code rc = redis_url_parse(address, &url, &l.err);
+    struct redis_options o = {.ca_file = ca_file,
+                              .connect_timeout_ms = WAIT_MS,
+                              .any_policy = any_policy,
+                              .on_state = on_state,
+                              .ctx = &l};
     struct redis *redis = !rc && l.base ? redis_new(l.base, &url, &o) : NULL;
     if (!rc)
-        redis_url_safe(&url, name, sizeof name);
+        redis_url_safe(&url, name, n);
     if (redis) {
         struct timeval most = {2 * WAIT_MS / 1000, 0};
         event_base_loopexit(l.base, &most);
@@ -46,10 +50,25 @@ static void check_server(struct connect_report *r, const struct settings *s)
     } else if (!rc) {
         err_set(&l.err, ERR_NOMEM, "no memory for a connection");
     }
-    connect_say(r, "redis", name, l.connected ? NULL : &l.err, "connected");
     redis_free(redis);
     if (l.base)
         event_base_free(l.base);
+    *err = l.err;
+    return l.connected ? ERR_OK : l.err.code;
+}
+
+static void check_server(struct connect_report *r, const struct settings *s)
+{
+    char name[512] = "";
+    struct err err;
+    enum err_code rc = reach(s->redis, s->redis_ca, false, name, sizeof name, &err);
+    connect_say(r, "redis", name, rc ? &err : NULL, "connected");
+}
+
+enum err_code connect_redis_source(const struct source *source, char *name, size_t n,
+                                   struct err *err)
+{
+    return reach(source->redis, source->redis_ca, true, name, n, err);
 }
 
 static bool is_program(const char *name)

@@ -4,6 +4,7 @@
 #include "scheduler/source/pg_connect.h"
 #include "scheduler/source/pg_shape.h"
 #include "scheduler/source/source.h"
+#include "scheduler/stream/events_feed.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -33,6 +34,13 @@ static void check_sync(struct look *l, const struct sync *s, const struct column
     map_free(map);
 }
 
+static void check_syncs(struct look *l, const struct column *columns, size_t count)
+{
+    for (size_t i = 0; i < l->project->sync_count; i++)
+        if (l->project->syncs[i].model == l->model)
+            check_sync(l, &l->project->syncs[i], columns, count);
+}
+
 /* Ends the read before the statement is carried out. */
 static enum err_code on_columns(void *ctx, const struct column *columns, size_t count,
                                 struct err *err)
@@ -40,9 +48,7 @@ static enum err_code on_columns(void *ctx, const struct column *columns, size_t 
     struct look *l = ctx;
     l->described = true;
     l->columns = count;
-    for (size_t i = 0; i < l->project->sync_count; i++)
-        if (l->project->syncs[i].model == l->model)
-            check_sync(l, &l->project->syncs[i], columns, count);
+    check_syncs(l, columns, count);
     return err_set(err, ERR_STOPPED, "described");
 }
 
@@ -113,6 +119,25 @@ static void check_source(struct connect_report *r, const struct project *p, cons
     PQfinish(conn);
 }
 
+/* Its models say what they consist of; whether the stream is there yet does not matter. */
+static void check_redis(struct connect_report *r, const struct project *p, const struct source *s)
+{
+    struct column columns[EVENTS_COLUMNS_MAX];
+    char text[512] = "";
+    struct err err;
+    enum err_code rc = connect_redis_source(s, text, sizeof text, &err);
+    connect_say(r, "source", s->name, rc ? &err : NULL, text);
+    for (size_t i = 0; i < p->model_count && !rc; i++) {
+        struct look l = {.report = r, .project = p, .model = &p->models[i]};
+        if (p->models[i].source != s)
+            continue;
+        size_t count = events_columns(l.model, columns);
+        snprintf(text, sizeof text, "%zu columns of events", count);
+        connect_say(r, "model", l.model->name, NULL, text);
+        check_syncs(&l, columns, count);
+    }
+}
+
 void connect_sources(struct connect_report *r, const struct project *p)
 {
     struct event_base *base = event_base_new();
@@ -123,6 +148,9 @@ void connect_sources(struct connect_report *r, const struct project *p)
         return;
     }
     for (size_t i = 0; i < p->source_count; i++)
-        check_source(r, p, &p->sources[i], base);
+        if (source_is_redis(&p->sources[i]))
+            check_redis(r, p, &p->sources[i]);
+        else
+            check_source(r, p, &p->sources[i], base);
     event_base_free(base);
 }

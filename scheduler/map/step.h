@@ -12,12 +12,11 @@
 #include "protocol/base/value.h"
 #include "protocol/config/config.h"
 #include "scheduler/map/digester.h"
+#include "scheduler/map/moment.h"
 #include "scheduler/map/scratch.h"
 
 struct step_replace; /* a compiled pattern */
 struct step_hmac;    /* a prepared key */
-
-enum date_format { DATE_RFC3339, DATE_DATE, DATE_UNIX, DATE_UNIX_MS };
 
 struct step_table_entry {
     struct slice from;

@@ -8,7 +8,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
 #include "scheduler/report/message.h"
-#include "scheduler/report/told.h"
+#include "scheduler/report/standing.h"
 
 enum {
     LOOK_EVERY_MS = 5000,
@@ -16,22 +16,11 @@ enum {
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_MAX_MS = 300000,
     BACKOFF_SHIFT_MAX = 9,
-    LAST_RUNS = 50, /* looked through for the last that succeeded or failed */
-    MANY = 5,       /* chats and mailboxes get one message for more syncs than these */
+    MANY = 5, /* chats and mailboxes get one message for more syncs than these */
     ORIGIN_DIGITS = 8,
 };
 
 static const uint32_t NONE = UINT32_MAX;
-
-/* How a sync stands. */
-struct standing {
-    const struct sync *sync;
-    bool failed, held, late;
-    uint64_t bad, of; /* records of its last run that were not accepted, of those that should */
-    char run[STATE_RUN_ID_MAX + 1]; /* the last that ended or is held; empty: none */
-    int64_t fresh_ms;
-    struct told told;
-};
 
 /* The way to one receiver. */
 struct channel {
@@ -57,62 +46,6 @@ struct alerts {
     char origin[ORIGIN_DIGITS + 1];
 };
 
-/* ---- how syncs stand ---- */
-
-static void take_run(struct standing *s, const struct run_record *r)
-{
-    const struct run_counts *c = &r->counts;
-    snprintf(s->run, sizeof s->run, "%s", r->id);
-    if (r->status == RUN_FAILED)
-        s->failed = true;
-    if (r->status != RUN_SUCCESS && r->status != RUN_WARNING)
-        return;
-    s->failed = run_reached_nobody(r);
-    s->bad = c->rejected + c->failed + c->invalid;
-    s->of = c->planned + c->invalid;
-}
-
-/* What was planned only to be looked at is no news. */
-static bool is_news(const struct run_record *r)
-{
-    return r->status == RUN_SUCCESS || r->status == RUN_WARNING || r->status == RUN_FAILED ||
-           (r->status == RUN_HELD && !r->plan);
-}
-
-/* Newest first: the first that tells how the sync stands, and the newest of all for the message. */
-static bool take_last(void *ctx, const struct run_record *r)
-{
-    struct standing *s = ctx;
-    if (!is_news(r))
-        return true;
-    char newest[sizeof s->run];
-    memcpy(newest, s->run, sizeof newest);
-    take_run(s, r);
-    if (newest[0])
-        memcpy(s->run, newest, sizeof newest);
-    return r->status == RUN_HELD;
-}
-
-/* A sync that never was up to date has been late since it was first seen. */
-static bool is_late(const struct standing *s, bool paused, int64_t now_ms)
-{
-    int64_t since_ms = s->fresh_ms ? s->fresh_ms : s->told.since_ms;
-    if (!s->sync->freshness_ms || (paused && !s->late))
-        return false;
-    return now_ms - since_ms > (int64_t)s->sync->freshness_ms;
-}
-
-static void look(struct alerts *a, struct standing *s, int64_t now_ms)
-{
-    struct control_sync_view view;
-    struct err err;
-    if (control_sync_look(a->control, s->sync->name, &view, &err))
-        return;
-    s->held = view.held;
-    s->fresh_ms = view.fresh_ms;
-    s->late = is_late(s, view.paused, now_ms);
-}
-
 /* ---- what there is to tell ---- */
 
 static bool concerns(const struct alert *alert, const struct sync *sync)
@@ -123,19 +56,9 @@ static bool concerns(const struct alert *alert, const struct sync *sync)
     return alert->sync_count == 0;
 }
 
-static bool is_above(const struct guard_limit *limit, const struct standing *s)
-{
-    if (!limit->set)
-        return s->bad > 0;
-    double most = limit->percent ? limit->value * (double)s->of / 100 : limit->value;
-    return (double)s->bad > most;
-}
-
 static unsigned wanted(const struct alert *alert, const struct standing *s)
 {
-    unsigned bits = (s->failed ? ALERT_ON_FAILED : 0) | (s->held ? ALERT_ON_HELD : 0) |
-                    (s->late ? ALERT_ON_LATE : 0) |
-                    (is_above(&alert->warning_above, s) ? ALERT_ON_WARNING : 0);
+    unsigned bits = standing_bits(s, &alert->warning_above);
     return concerns(alert, s->sync) ? bits & alert->on : 0;
 }
 
@@ -255,7 +178,8 @@ static void send_news(struct channel *ch, struct news *news, const struct standi
     news->sync = s->sync->name;
     news->at_ms = clock_wall_ms();
     news->fresh_ms = s->fresh_ms;
-    news->objective_ms = s->sync->freshness_ms;
+    news->objective_ms = s->late || ch->what != ALERT_ON_LATE ? s->sync->freshness_ms : 0;
+    news->why = standing_why(s, ch->what);
     news->origin = a->origin;
     enum err_code rc = message_make(ch->alert, news, &m, &err);
     if (!rc)
@@ -351,8 +275,7 @@ void alerts_run(struct alerts *a, const struct run_record *r)
         struct standing *s = &a->standings[i];
         if (strcmp(s->sync->name, r->sync) != 0)
             continue;
-        if (is_news(r))
-            take_run(s, r);
+        standing_run(s, r);
         a->looked_ms = 0; /* held and fresh may have changed with it */
     }
 }
@@ -364,30 +287,13 @@ void alerts_turn(struct alerts *a)
         return;
     if (!a->looked_ms || now_ms - a->looked_ms >= LOOK_EVERY_MS) {
         for (size_t i = 0; i < a->standing_count; i++)
-            look(a, &a->standings[i], wall_ms);
+            standing_look(&a->standings[i], a->control, wall_ms);
         a->looked_ms = now_ms;
     }
     pump_all(a);
 }
 
 /* ---- life ---- */
-
-static enum err_code stand(struct alerts *a, const struct sync *sync, struct err *err)
-{
-    struct standing *s = &a->standings[a->standing_count++];
-    s->sync = sync;
-    enum err_code rc = told_load(control_state(a->control), sync->name, &s->told, err);
-    if (rc)
-        return rc;
-    told_keep(&s->told, control_project(a->control));
-    if (!s->told.since_ms) {
-        s->told.since_ms = clock_wall_ms();
-        rc = told_put(control_state(a->control), sync->name, &s->told, err);
-    }
-    if (rc)
-        return rc;
-    return state_run_list(control_state(a->control), sync->name, LAST_RUNS, take_last, s, err);
-}
 
 static enum err_code open_channel(struct alerts *a, const struct alert *alert, struct err *err)
 {
@@ -411,7 +317,7 @@ static enum err_code start(struct alerts *a, struct event_base *base, struct err
         return err_set(err, ERR_NOMEM, "no memory for alerts");
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < p->sync_count && p->alert_count && !rc; i++)
-        rc = stand(a, &p->syncs[i], err);
+        rc = standing_init(&a->standings[a->standing_count++], a->control, &p->syncs[i], err);
     for (size_t i = 0; i < p->alert_count && !rc; i++)
         rc = open_channel(a, &p->alerts[i], err);
     return rc;
@@ -439,7 +345,7 @@ void alerts_free(struct alerts *a)
         return;
     courier_free(a->courier);
     for (size_t i = 0; i < a->standing_count; i++)
-        told_done(&a->standings[i].told);
+        standing_done(&a->standings[i]);
     for (size_t i = 0; i < a->channel_count; i++)
         free(a->channels[i].after);
     free(a->standings);

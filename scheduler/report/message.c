@@ -61,6 +61,10 @@ static void put_title(const struct news *n, char *out)
     const char *sync = n->sync ? n->sync : "";
     if (!n->sync)
         snprintf(out, TITLE_BYTES, "Sluice: this is a test");
+    else if (n->why && n->what == ALERT_ON_WARNING)
+        snprintf(out, TITLE_BYTES, "Sluice: the slot of %s was given up", sync);
+    else if (n->why && n->what == ALERT_ON_FAILED)
+        snprintf(out, TITLE_BYTES, "Sluice: %s does not flow", sync);
     else if (n->what == ALERT_ON_WARNING)
         snprintf(out, TITLE_BYTES, "Sluice: %s: %" PRIu64 " records were not accepted", sync,
                  c->rejected + c->failed + c->invalid);
@@ -126,8 +130,10 @@ static enum err_code put_detail(struct buf *b, const struct news *n)
         return put_names(b, n);
     if (!n->sync)
         return buf_puts(b, "An alert of this project reaches you. Nothing happened.\n");
-    if (n->what == ALERT_ON_LATE)
+    if (n->what == ALERT_ON_LATE && n->objective_ms)
         rc = put_late(b, n);
+    if (!rc && n->why)
+        rc = put_words(b, n->why);
     if (!rc && r)
         rc = put_counts(b, r);
     if (!rc && r && n->what == ALERT_ON_FAILED)
@@ -191,6 +197,8 @@ static enum err_code put_webhook(struct buf *b, const struct alert *a, const str
         rc = put_time(b, "at", n->at_ms);
     if (!rc)
         rc = put_time(b, "fresh_at", n->fresh_ms);
+    if (!rc)
+        rc = put_field(b, ",", "why", n->why ? n->why : "");
     if (!rc)
         rc = put_run(b, n->run);
     return rc ? rc : buf_putc(b, '}');

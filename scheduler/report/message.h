@@ -19,7 +19,8 @@ struct news {
     const struct run_record *run; /* the last that ended or is held; NULL: none */
     int64_t at_ms;                /* wall clock */
     int64_t fresh_ms;             /* late, recovered: 0: never */
-    uint64_t objective_ms;        /* late */
+    uint64_t objective_ms;        /* late; 0: it is not for its freshness */
+    const char *why;              /* what there is to say beside the run: of its stream; NULL */
     const char *origin;           /* tells installations apart where one receiver has several */
     const char *const *syncs;     /* where the same happened to several: all of them */
     size_t sync_count;            /* 0: to `sync` alone */

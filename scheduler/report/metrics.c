@@ -169,6 +169,64 @@ static bool number_doubt(const struct samples *s, const struct sync_sample *y, d
     return true;
 }
 
+static bool number_stream_up(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    enum stream_phase phase = y->view.stream.phase;
+    *ret = !stream_ails(&y->view.stream) && phase != STREAM_HELD && phase != STREAM_READING;
+    return y->view.streams;
+}
+
+static bool number_stream_lag(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.stream.lag.behind_ms / 1000;
+    return y->view.streams && *ret >= 0;
+}
+
+static bool number_stream_bytes(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.stream.lag.bytes;
+    return y->view.streams && *ret >= 0;
+}
+
+static bool number_stream_records(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.stream.lag.records;
+    return y->view.streams && *ret >= 0;
+}
+
+static bool number_stream_pending(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.stream.pending;
+    return y->view.streams;
+}
+
+static bool number_stream_flight(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.stream.in_flight;
+    return y->view.streams;
+}
+
+static bool number_stream_waits(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.stream.waits_ms / 1000;
+    return y->view.streams;
+}
+
+/* Only where a slot holds the log back: the rest has no such limit. */
+static bool number_stream_most(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->sync->schedule.stream.max_slot_bytes;
+    return y->view.streams && *y->view.stream.slot;
+}
+
 static const struct {
     const char *metric;
     sync_number number;
@@ -188,6 +246,18 @@ static const struct {
     {"sluice_quarantined_records", number_refused, "Records that it has refused."},
     {"sluice_doubtful_records", number_doubt,
      "Records that may have been sent, without a sure answer."},
+    {"sluice_stream_up", number_stream_up, "1 while the sync's stream flows."},
+    {"sluice_stream_lag_seconds", number_stream_lag,
+     "Age of the change that the source gave last, 0 when none is to come."},
+    {"sluice_stream_lag_bytes", number_stream_bytes,
+     "Of the source's log, held back until what is in it has been accepted."},
+    {"sluice_stream_max_lag_bytes", number_stream_most, "A slot that holds back more is given up."},
+    {"sluice_stream_lag_records", number_stream_records, "Entries that are still to come."},
+    {"sluice_stream_pending", number_stream_pending,
+     "Keys with a change that waits to be planned."},
+    {"sluice_stream_in_flight", number_stream_flight, "Records of the stream without a verdict."},
+    {"sluice_stream_waits_seconds", number_stream_waits,
+     "How long the oldest change has waited to be accepted."},
 };
 
 static void put_gauges(struct exposition *x, const struct samples *s)

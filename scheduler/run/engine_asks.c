@@ -171,10 +171,17 @@ static enum err_code check_approval(struct engine *e, struct engine_ask *ask, st
 enum err_code engine_ask(struct engine *e, struct engine_ask *ask, struct err *err)
 {
     enum err_code rc = ERR_OK;
+    const struct sync *sync = project_sync(e->project, ask->sync);
     if (ask->approve)
         rc = check_approval(e, ask, err);
-    else if (!project_sync(e->project, ask->sync))
+    else if (!sync)
         rc = project_no_sync(e->project, ask->sync, err);
+    else if (sync_only_streams(sync))
+        rc =
+            err_set(err, ERR_USAGE,
+                    "the sync %s only streams: its events are sent as they come, while `sluice up` "
+                    "or sluice-scheduler runs; there is nothing that a run could read",
+                    sync->name);
     if (rc)
         return rc;
     struct engine_ask *same = find_same(e, ask);

@@ -65,10 +65,8 @@ static enum err_code run_all(struct control *c, const struct control_actor *who,
                              struct control_started *started, size_t count, struct err *err)
 {
     enum err_code rc = ERR_OK;
-    for (size_t i = 0; i < count && !rc; i++) {
-        const char *sync = request->sync_count ? request->syncs[i] : c->project->syncs[i].name;
-        rc = run_one(c, who, request, sync, &started[i], err);
-    }
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = run_one(c, who, request, started[i].sync, &started[i], err);
     if (!rc)
         rc = engine_commit(c->engine, err);
     for (size_t i = 0; i < count && !rc; i++) {
@@ -86,6 +84,19 @@ static enum err_code check_syncs(const struct control *c, const struct control_r
         if (control_sync_index(c, request->syncs[i]) < 0)
             return project_no_sync(c->project, request->syncs[i], err);
     return ERR_OK;
+}
+
+/* Those that are asked for, or all that have something to run. */
+static size_t name_syncs(const struct control *c, const struct control_run_request *request,
+                         struct control_started *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < request->sync_count; i++, n++)
+        snprintf(ret[n].sync, sizeof ret[n].sync, "%s", request->syncs[i]);
+    for (size_t i = 0; !request->sync_count && i < c->project->sync_count; i++)
+        if (!sync_only_streams(&c->project->syncs[i]))
+            snprintf(ret[n++].sync, sizeof ret->sync, "%s", c->project->syncs[i].name);
+    return n;
 }
 
 static const char *words_of(const struct control_run_request *request)
@@ -112,11 +123,10 @@ enum err_code control_run(struct control *c, const struct control_actor *who,
         free(started);
         return rc;
     }
+    n = name_syncs(c, request, started);
     rc = run_all(c, who, request, started, n, err);
     for (size_t i = 0; i < n; i++)
-        audit_write(c, who, words_of(request),
-                    request->sync_count ? request->syncs[i] : c->project->syncs[i].name,
-                    rc ? err : NULL);
+        audit_write(c, who, words_of(request), started[i].sync, rc ? err : NULL);
     if (rc) {
         free(started);
         return rc;

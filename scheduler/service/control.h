@@ -14,6 +14,7 @@
 #include "scheduler/run/quota.h"
 #include "scheduler/state/rejected.h"
 #include "scheduler/state/runs.h"
+#include "scheduler/stream/stream.h"
 
 struct control;
 
@@ -58,8 +59,12 @@ struct control_sync_view {
     bool held;        /* its last run is: the schedule does not start another */
     int64_t next_ms;  /* wall clock of the next scheduled start; 0: none by time */
     int64_t fresh_ms; /* wall clock of the last whole read of which nothing is still to be accepted;
-                         0: never */
-    char waits_for[200]; /* in words, where it is due but does not start; empty otherwise */
+                         0: never. While a stream flows: the moment up to which everything that was
+                         committed has been accepted */
+    char waits_for[200];       /* in words, where it is due but does not start; empty otherwise */
+    bool streams;              /* its schedule is a stream, and the engine has it */
+    struct stream_view stream; /* where it streams */
+    int64_t ails_ms; /* for how long something has been wrong with the stream; 0: nothing is */
 };
 /** ERR_NOTFOUND with words. */
 enum err_code control_sync_look(const struct control *c, const char *sync,
@@ -144,8 +149,9 @@ enum err_code control_reload(struct control *c, const struct control_actor *who,
 /* ---- events ---- */
 
 enum control_event_kind {
-    CONTROL_EVENT_RUN,         /* began, changed phase, moved on (at most twice a second), ended */
-    CONTROL_EVENT_SYNC,        /* paused, resumed, next start moved */
+    CONTROL_EVENT_RUN,  /* began, changed phase, moved on (at most twice a second), ended */
+    CONTROL_EVENT_SYNC, /* paused, resumed, next start moved; its stream has another phase, or
+                           moved on (at most once in two seconds) */
     CONTROL_EVENT_DESTINATION, /* paused, resumed, throttled, no longer throttled */
     CONTROL_EVENT_RELOAD,
 };

@@ -73,12 +73,20 @@ enum err_code control_remember(struct control *c, struct err *err)
     return rc ? rc : pauses_load(c, err);
 }
 
-void control_note_run(struct control *c, const struct run_record *r)
+void control_keep_fresh(struct control *c, const char *sync, int64_t fresh_ms)
 {
-    int i = control_sync_index(c, r->sync);
     uint8_t bytes[8];
     char name[NAME_BYTES];
     struct err err;
+    struct pack k = {.p = bytes, .cap = sizeof bytes};
+    pack_u64(&k, (uint64_t)fresh_ms);
+    if (state_misc_put(c->state, fresh_name(sync, name), slice_of(bytes, k.n), &err))
+        control_complain(c, "freshness_not_kept", &err);
+}
+
+void control_note_run(struct control *c, const struct run_record *r)
+{
+    int i = control_sync_index(c, r->sync);
     if (i < 0)
         return;
     struct sync_memory *m = &c->syncs[i];
@@ -87,10 +95,7 @@ void control_note_run(struct control *c, const struct run_record *r)
     if (!run_is_whole(r))
         return;
     m->fresh_ms = r->started_ms;
-    struct pack k = {.p = bytes, .cap = sizeof bytes};
-    pack_u64(&k, (uint64_t)r->started_ms);
-    if (state_misc_put(c->state, fresh_name(r->sync, name), slice_of(bytes, k.n), &err))
-        control_complain(c, "freshness_not_kept", &err);
+    control_keep_fresh(c, r->sync, r->started_ms);
 }
 
 /* ---- reloading ---- */

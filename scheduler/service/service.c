@@ -181,6 +181,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         control_complain(c, "schedule_not_kept", &err);
     const struct engine_view *views = engine_views(c->engine, &count);
     events_turn(c, views, count);
+    streams_turn(c);
 }
 
 static void on_sighup(evutil_socket_t fd, short what, void *arg)

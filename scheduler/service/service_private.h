@@ -1,6 +1,6 @@
 /* What the files of the service share: life and turns (service.c), what is asked (control.c), views
- * (views.c), reloading (reload.c), pauses (pauses.c), listeners (events.c), the audit log
- * (audit.c). */
+ * (views.c), reloading (reload.c), pauses (pauses.c), listeners (events.c), streams (streams.c),
+ * the audit log (audit.c). */
 #ifndef SLUICE_SERVICE_PRIVATE_H
 #define SLUICE_SERVICE_PRIVATE_H
 
@@ -21,7 +21,11 @@ struct sync_memory {
     bool held;
     char held_run[STATE_RUN_ID_MAX + 1];
     int64_t fresh_ms;
-    int64_t next_ms; /* as it was told last */
+    int64_t next_ms;       /* as it was told last */
+    int64_t fresh_kept_ms; /* as it is in state, of a stream */
+    int64_t ails_since_ms; /* monotonic: something has been wrong with its stream since; 0: not */
+    uint64_t stream_digest, stream_moved; /* of its stream, as it was told last */
+    int64_t stream_told_ms;
 };
 
 /* Beside project->destinations. */
@@ -66,8 +70,9 @@ struct control {
     char *reload_error; /* NULL: the last reload was fine */
     uint64_t audit_next;
     int64_t started_ms;
-    int64_t tell_again_ms; /* when Redis is told of all pauses again; 0: it knows them */
-    const char *why_waits; /* as it was logged last */
+    int64_t tell_again_ms;     /* when Redis is told of all pauses again; 0: it knows them */
+    int64_t streams_looked_ms; /* monotonic */
+    const char *why_waits;     /* as it was logged last */
     bool failed;
     struct err error;
 };
@@ -105,6 +110,8 @@ enum err_code control_remember(struct control *c, struct err *err) MUST_CHECK;
 void control_on_project_unused(void *ctx, const struct project *project);
 /** The last run of a sync is another: what is remembered of it follows. */
 void control_note_run(struct control *c, const struct run_record *r);
+/** How fresh the sync is, into state. */
+void control_keep_fresh(struct control *c, const char *sync, int64_t fresh_ms);
 
 /* events.c */
 void events_tell(struct control *c, const struct control_event *event);
@@ -112,6 +119,10 @@ void events_run(struct control *c, const struct run_record *r, bool ended);
 /** Tells what moved since the last turn. */
 void events_turn(struct control *c, const struct engine_view *views, size_t count);
 void events_free(struct control *c);
+
+/* streams.c */
+/** Once a turn: how fresh streams keep their syncs, and what moved. */
+void streams_turn(struct control *c);
 
 /* audit.c */
 void audit_write(struct control *c, const struct control_actor *who, const char *action,

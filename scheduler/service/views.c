@@ -1,6 +1,8 @@
 /* What the service shows of itself. Reads: engine, table, state; writes nothing. */
 #include "scheduler/service/service_private.h"
 
+#include "protocol/base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -108,6 +110,8 @@ enum err_code control_sync_look(const struct control *c, const char *sync,
         .next_ms = schedule_next_ms(c->table, sync),
         .fresh_ms = m->fresh_ms,
     };
+    ret->streams = engine_stream_look(c->engine, sync, &ret->stream);
+    ret->ails_ms = m->ails_since_ms ? clock_mono_ms() - m->ails_since_ms : 0;
     look_under_way(c, sync, ret);
     if (ret->phase == CONTROL_IDLE) {
         char why[SCHEDULE_WHY_BYTES];

@@ -11,6 +11,11 @@ enum err_code source_read_start(struct event_base *base, const struct model *mod
     for (size_t i = 0; i < ARRAY_LEN(implementations); i++)
         if (strcmp(implementations[i]->type, model->source->type) == 0)
             return implementations[i]->start(base, model, events, ret_read, err);
+    if (source_is_redis(model->source))
+        return err_set(err, ERR_CONFIG,
+                       "the model %s has events, which cannot be read as rows: its syncs only "
+                       "stream, while `sluice up` or sluice-scheduler runs",
+                       model->name);
     return err_set(err, ERR_CONFIG,
                    "source %s: type %s is not one that can be read; write postgres",
                    model->source->name, model->source->type);

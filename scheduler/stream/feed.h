@@ -37,8 +37,11 @@ struct change {
 };
 
 enum feed_trouble {
-    FEED_LOST,   /* the connection is lost, or cannot be made: it tries again by itself */
-    FEED_BACK,   /* it flows, for the first time or again */
+    FEED_LOST, /* the connection is lost, or cannot be made: it tries again by itself */
+    FEED_BACK, /* it flows, for the first time or again. A feed whose rows cannot be asked for says
+                  so only when it has given again all that was given before, so that whoever plans
+                  from there on sees the newest of each key; or when it was paused, or has more
+                  than it may give without a confirmation */
     FEED_RESYNC, /* what was missed cannot be told: the model must be read anew. Gives nothing more
                     until feed_resynced */
     FEED_FAILED, /* it cannot work as things are; nothing more follows */

@@ -35,8 +35,14 @@ struct stream_view {
     int64_t waits_ms;   /* how long the oldest change has waited to be accepted; 0: none does */
     char slot[64];      /* cdc, keys; else empty */
     char publication[64];
-    int64_t since_ms;     /* wall clock: when it began to flow; 0: it does not */
+    bool gave_up;     /* its slot was given up for what it held back, and the model is read anew */
+    int64_t since_ms; /* wall clock: when it began to flow; 0: it does not */
     int64_t reconcile_ms; /* wall clock: when the model is read anew next; 0: never */
 };
+
+/** Something is wrong with it, or it has not got to its source yet. */
+bool stream_ails(const struct stream_view *v);
+/** Wall clock: everything that was committed before was accepted; 0: not known. */
+int64_t stream_fresh_ms(const struct stream_view *v, int64_t now_ms);
 
 #endif

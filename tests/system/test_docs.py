@@ -41,7 +41,7 @@ def test_an_example_of_the_documentation_passes_check(lab, block):
     (lab.project_dir / "sluice.yaml").write_text(whole(block.replace(SECRET, "${file:token}")))
     names = re.findall(r"\$\{(\w+)\}", block)
     env = {name: "http://127.0.0.1/" if name.endswith("_URL") else "1" for name in names}
-    done = lab.command("check", env={**env, "WAREHOUSE_URL": "postgresql:///x"})
+    done = lab.command("check", env={**env, "WAREHOUSE_URL": "postgresql:///x", "BUS_URL": "redis://127.0.0.1"})
     assert done.rc == 0, done.text
 
 

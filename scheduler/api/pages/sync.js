@@ -4,9 +4,9 @@ import {action, pause_sync, plan_sync, retry, run_full, run_sync} from "./action
 import {get, path} from "./api.js";
 import {rate_chart, verdict_chart} from "./charts.js";
 import {badge, facts, h, link, note, put, swap} from "./dom.js";
-import {age, count, due, plural, when} from "./format.js";
+import {age, bytes, count, due, plural, span, when} from "./format.js";
 import {runs_table} from "./runs.js";
-import {is_running, run_link, sync_badges} from "./syncs.js";
+import {is_running, run_link, stream_badge, sync_badges} from "./syncs.js";
 
 const HISTORY = 60;
 
@@ -35,6 +35,28 @@ function mappings_section(s) {
     return [h("h2", null, "Mappings"), body];
 }
 
+/** What only a sync that streams has. */
+function stream_facts(stream) {
+    if (!stream)
+        return [];
+    const known = (value, words) => (value === null ? null : words(value));
+    return [
+        ["Stream", [stream_badge(stream), stream.since ? [" for ", age(stream.since)] : null]],
+        ["Why", stream.why],
+        ["Behind", known(stream.lag_seconds, (s) => (s >= 0.1 ? span(s) : "up to date"))],
+        ["Oldest change waits", stream.waits_seconds ? span(stream.waits_seconds) : "none waits"],
+        ["Pending", plural(stream.pending, "key")],
+        ["In flight", plural(stream.in_flight, "record")],
+        ["Still to come", known(stream.lag_records, (n) => plural(n, "entry", "entries"))],
+        ["Log held back", known(stream.lag_bytes, bytes)],
+        ["Slot", stream.slot && h("code", null, stream.slot)],
+        ["Publication", stream.publication && h("code", null, stream.publication)],
+        ["Place", stream.place && h("code", null, stream.place)],
+        ["Note", stream.note],
+        ["Reads the model anew", stream.reconcile && due(stream.reconcile, "never")],
+    ];
+}
+
 function summary(s) {
     const refused = s.counts?.refused ?? 0;
     return facts([
@@ -42,8 +64,9 @@ function summary(s) {
         ["Phase", is_running(s) ? (s.run ? run_link(s.run, badge(s.phase)) : badge(s.phase)) : "idle"],
         ["Waits for", s.waits_for],
         ["Last run", s.last_run && run_link(s.last_run.id, when(s.last_run.ended_at ?? s.last_run.started_at))],
-        ["Next run", s.paused ? "paused" : due(s.next_at, s.held ? "waits for approval" : "not by time")],
+        ["Next run", s.paused ? "paused" : due(s.next_at, s.held ? "waits for approval" : s.stream ? "streams" : "not by time")],
         ["Schedule", s.schedule],
+        ...stream_facts(s.stream),
         ["Freshness", age(s.fresh_at, "never")],
         ["Accepted", s.counts && plural(s.counts.accepted, "record")],
         ["Quarantined", s.counts && (refused ? link(`#/quarantine?sync=${encodeURIComponent(s.name)}`, count(refused)) : "none")],

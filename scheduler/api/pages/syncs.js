@@ -3,7 +3,7 @@
 import {action, may, pause_sync, run_sync} from "./actions.js";
 import {get, path} from "./api.js";
 import {badge, button, choice, field, h, link, put} from "./dom.js";
-import {age, count, due, plural, when} from "./format.js";
+import {age, bytes, count, due, plural, span, when} from "./format.js";
 import {Table} from "./table.js";
 
 const FEW = 5; // changed syncs that are asked for one by one; more of them: the whole list
@@ -22,6 +22,7 @@ const FILTERS = [
     ["held", "Held", (s) => s.held],
     ["failed", "Failed", (s) => s.last_run?.status === "failed"],
     ["warning", "Warning", (s) => s.last_run?.status === "warning"],
+    ["streams", "Streams", (s) => Boolean(s.stream)],
     ["paused", "Paused", (s) => s.paused || s.destination_paused],
     ["success", "Fine", (s) => s.last_run?.status === "success" && !s.held],
     ["never", "Never ran", (s) => !s.last_run],
@@ -43,7 +44,35 @@ export function sync_badges(s) {
     return words;
 }
 
+/** A stream that does not flow: what is wrong is told beside it. */
+export const ails = (stream) => ["opening", "resting"].includes(stream.phase) || (["flowing", "rolling"].includes(stream.phase) && Boolean(stream.why));
+
+/** How far a stream is behind, as far as its source can tell. */
+export function lag_words(stream) {
+    const parts = [];
+    const behind = Math.max(stream.lag_seconds ?? 0, stream.waits_seconds);
+    if (behind > 0 || stream.lag_seconds !== null)
+        parts.push(behind >= 0.1 ? `${span(behind)} behind` : "up to date");
+    if (stream.lag_records)
+        parts.push(`${plural(stream.lag_records, "entry", "entries")} to come`);
+    if (stream.lag_bytes > 1e6)
+        parts.push(`${bytes(stream.lag_bytes)} of log held back`);
+    if (stream.pending)
+        parts.push(`${count(stream.pending)} pending`);
+    return parts.join(", ");
+}
+
+export const stream_badge = (stream) => badge(stream.phase, ails(stream) ? "failed" : {held: "held", reading: "reading", paused: "paused"}[stream.phase] ?? "sending");
+
+function stream_cell(s) {
+    const shown = stream_badge(s.stream);
+    const small = [lag_words(s.stream), s.stream.why].filter(Boolean).join(": ");
+    return [s.run ? run_link(s.run, shown) : shown, small ? h("span", {class: "small waits"}, small) : null];
+}
+
 function phase_cell(s) {
+    if (s.stream)
+        return stream_cell(s);
     const words = is_running(s) ? [s.run ? run_link(s.run, badge(s.phase)) : badge(s.phase)] : [h("span", {class: "none"}, "idle")];
     if (s.waits_for)
         words.push(h("span", {class: "small waits"}, s.waits_for));
@@ -62,7 +91,7 @@ function last_cell(s) {
 function next_cell(s) {
     if (s.paused)
         return h("span", {class: "none"}, "paused");
-    return [due(s.next_at, s.held ? "waits for approval" : "not by time"), h("span", {class: "small"}, s.schedule)];
+    return [due(s.next_at, s.held ? "waits for approval" : s.stream ? "streams" : "not by time"), h("span", {class: "small"}, s.schedule)];
 }
 
 function actions_cell(s) {

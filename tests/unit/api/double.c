@@ -37,6 +37,12 @@ void double_set_ready(struct control *c, const char *why_not)
     c->why_not_ready = why_not;
 }
 
+void double_set_stream(struct control *c, const char *sync, const struct stream_view *view)
+{
+    snprintf(c->streams, sizeof c->streams, "%s", sync);
+    c->stream = *view;
+}
+
 size_t double_listeners(const struct control *c)
 {
     return c->listener_count;
@@ -223,6 +229,9 @@ enum err_code control_sync_look(const struct control *c, const char *sync,
     ret->fresh_ms = *last.id ? last.ended_ms : 0;
     if (ret->paused)
         strcpy(ret->waits_for, "it is paused");
+    ret->streams = strcmp(c->streams, sync) == 0;
+    if (ret->streams)
+        ret->stream = c->stream;
     return ERR_OK;
 }
 

@@ -23,6 +23,8 @@ void double_reject(struct control *c, const char *sync, enum rejected_kind kind,
 void double_accept(struct control *c, const char *sync, unsigned id);
 void double_tell(struct control *c, enum control_event_kind kind, const char *name,
                  const struct run_record *r);
+/** The sync streams, and looks so. */
+void double_set_stream(struct control *c, const char *sync, const struct stream_view *view);
 size_t double_listeners(const struct control *c);
 
 #endif

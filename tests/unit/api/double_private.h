@@ -42,6 +42,8 @@ struct control {
     struct audit_line audit[AUDIT_MAX];
     size_t audit_count;
     uint64_t used[16];
+    char streams[STATE_NAME_MAX + 1]; /* the sync that does; empty: none */
+    struct stream_view stream;
 };
 
 #define must(call)                                                                                 \

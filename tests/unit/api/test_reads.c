@@ -81,6 +81,46 @@ static void syncs_are_told_with_what_they_do_now(void **state)
     assert_string_equal(at(j, "syncs/2/phase"), "idle");
 }
 
+static void a_stream_is_told_as_far_as_it_is_known(void **state)
+{
+    struct lab *lab = *state;
+    double_set_stream(
+        lab->control, "lines",
+        &(struct stream_view){
+            .phase = STREAM_FLOWING,
+            .lag = {.behind_ms = 500, .bytes = 123456, .records = -1, .place = "0/16B3748"},
+            .pending = 5,
+            .in_flight = 2,
+            .waits_ms = 1250,
+            .slot = "sluice_lines",
+            .publication = "sluice_lines",
+            .since_ms = 1700000000000});
+    const json_t *j = get(lab, "/api/v1/syncs", NULL);
+    assert_string_equal(at(j, "syncs/0/stream"), "null");
+    assert_string_equal(at(j, "syncs/2/stream/phase"), "flowing");
+    assert_string_equal(at(j, "syncs/2/stream/why"), "null");
+    assert_string_equal(at(j, "syncs/2/stream/lag_seconds"), "0.5");
+    assert_string_equal(at(j, "syncs/2/stream/lag_bytes"), "123456");
+    assert_string_equal(at(j, "syncs/2/stream/lag_records"), "null");
+    assert_string_equal(at(j, "syncs/2/stream/pending"), "5");
+    assert_string_equal(at(j, "syncs/2/stream/in_flight"), "2");
+    assert_string_equal(at(j, "syncs/2/stream/waits_seconds"), "1.25");
+    assert_string_equal(at(j, "syncs/2/stream/place"), "0/16B3748");
+    assert_string_equal(at(j, "syncs/2/stream/since"), "2023-11-14T22:13:20.000Z");
+    assert_string_equal(at(j, "syncs/2/stream/reconcile"), "null");
+    double_set_stream(lab->control, "lines",
+                      &(struct stream_view){.phase = STREAM_RESTING,
+                                            .why = "connection refused",
+                                            .lag = {-1, -1, 9, "", ""}});
+    j = get(lab, "/api/v1/syncs/lines", NULL);
+    assert_string_equal(at(j, "stream/phase"), "resting");
+    assert_string_equal(at(j, "stream/why"), "connection refused");
+    assert_string_equal(at(j, "stream/lag_seconds"), "null");
+    assert_string_equal(at(j, "stream/lag_records"), "9");
+    assert_string_equal(at(j, "stream/slot"), "null");
+    assert_string_equal(at(j, "stream/since"), "null");
+}
+
 static void a_sync_is_told_with_its_mappings_and_without_secrets(void **state)
 {
     struct lab *lab = *state;
@@ -374,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_lab(health_and_status_are_told),
         with_lab(syncs_are_told_with_what_they_do_now),
+        with_lab(a_stream_is_told_as_far_as_it_is_known),
         with_lab(a_sync_is_told_with_its_mappings_and_without_secrets),
         with_lab(runs_are_paged_newest_first),
         with_lab(bad_parameters_are_refused),

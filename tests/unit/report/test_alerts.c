@@ -20,17 +20,20 @@
 
 enum { MESSAGES_MAX = 32, DEADLINE_MS = 30000 };
 
-static const char head[] = "sources: {w: {type: postgres, url: postgresql://h/d}}\n"
-                           "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
-                           "destinations: {d: {type: webhook, url: 'http://h/1'}}\n"
-                           "syncs:\n"
-                           "  a: {model: m, destination: d, mappings: all, freshness: 1h}\n"
-                           "  b: {model: m, destination: d, mappings: all}\n"
-                           "  c: {model: m, destination: d, mappings: all}\n"
-                           "  d: {model: m, destination: d, mappings: all}\n"
-                           "  e: {model: m, destination: d, mappings: all}\n"
-                           "  f: {model: m, destination: d, mappings: all}\n"
-                           "alerts:\n";
+static const char head[] =
+    "sources: {w: {type: postgres, url: postgresql://h/d}}\n"
+    "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
+    "destinations: {d: {type: webhook, url: 'http://h/1'}}\n"
+    "syncs:\n"
+    "  a: {model: m, destination: d, mappings: all, freshness: 1h}\n"
+    "  b: {model: m, destination: d, mappings: all}\n"
+    "  c: {model: m, destination: d, mappings: all}\n"
+    "  d: {model: m, destination: d, mappings: all}\n"
+    "  e: {model: m, destination: d, mappings: all}\n"
+    "  f: {model: m, destination: d, mappings: all}\n"
+    "  g: {model: m, destination: d, mappings: all, schedule: {stream: {from: "
+    "keys, keys: {t: id}, create: true, max_slot_lag: 2GB}}}\n"
+    "alerts:\n";
 
 struct lab {
     struct control control;
@@ -304,7 +307,7 @@ static void holds_and_lateness_are_told_when_they_begin(void **state)
 }
 
 /* The text behind key":" up to the next quote. */
-static const char *value_of(const char *json, const char *key)
+static const char *json_text(const char *json, const char *key)
 {
     static char value[200];
     char start[100];
@@ -325,22 +328,22 @@ static void an_incident_is_opened_and_resolved_under_one_key(void **state)
     setup(&l, "  t: {type: pagerduty, url: 'http://127.0.0.1:%d', routing_key: rk}\n");
     run_ends(&l, "r1", "a", RUN_FAILED, 0, 0);
     const char *text = message(&l, 1);
-    assert_string_equal(value_of(text, "event_action"), "trigger");
-    assert_string_equal(value_of(text, "severity"), "error");
-    assert_string_equal(value_of(text, "routing_key"), "rk");
-    snprintf(key, sizeof key, "%s", value_of(text, "dedup_key"));
+    assert_string_equal(json_text(text, "event_action"), "trigger");
+    assert_string_equal(json_text(text, "severity"), "error");
+    assert_string_equal(json_text(text, "routing_key"), "rk");
+    snprintf(key, sizeof key, "%s", json_text(text, "dedup_key"));
     assert_has(key, "/a/failed");
     run_ends(&l, "r2", "a", RUN_WARNING, 10, 3);
     text = message(&l, 2);
-    assert_string_equal(value_of(text, "event_action"), "trigger");
-    assert_has(value_of(text, "dedup_key"), "/a/warning");
+    assert_string_equal(json_text(text, "event_action"), "trigger");
+    assert_has(json_text(text, "dedup_key"), "/a/warning");
     text = message(&l, 3);
-    assert_string_equal(value_of(text, "event_action"), "resolve");
-    assert_string_equal(value_of(text, "dedup_key"), key);
+    assert_string_equal(json_text(text, "event_action"), "resolve");
+    assert_string_equal(json_text(text, "dedup_key"), key);
     run_ends(&l, "r3", "a", RUN_SUCCESS, 10, 0);
     text = message(&l, 4);
-    assert_string_equal(value_of(text, "event_action"), "resolve");
-    assert_has(value_of(text, "dedup_key"), "/a/warning");
+    assert_string_equal(json_text(text, "event_action"), "resolve");
+    assert_has(json_text(text, "dedup_key"), "/a/warning");
     assert_silence(&l);
     teardown(&l);
 }
@@ -395,6 +398,96 @@ static void many_syncs_share_a_message_for_people_and_not_for_programs(void **st
     teardown(&l);
 }
 
+static struct control_sync_view *streams(struct lab *l, const char *sync, enum stream_phase phase)
+{
+    struct control_sync_view *v = fake_view(&l->control, sync);
+    v->streams = true;
+    v->stream.phase = phase;
+    v->stream.lag = (struct feed_lag){.bytes = -1, .records = -1};
+    return v;
+}
+
+static void a_stream_that_does_not_flow_has_failed_after_a_minute(void **state)
+{
+    (void)state;
+    struct lab l;
+    setup(&l, "  t: {type: webhook, url: 'http://127.0.0.1:%d'}\n");
+    struct control_sync_view *g = streams(&l, "g", STREAM_RESTING);
+    strcpy(g->stream.why, "the connection was refused");
+    g->ails_ms = 59000;
+    run_ends(&l, "r1", "g", RUN_SUCCESS, 5, 0); /* looks at once */
+    assert_silence(&l);
+    g->ails_ms = 61000;
+    run_ends(&l, "r2", "g", RUN_SUCCESS, 5, 0);
+    const char *text = message(&l, 1);
+    assert_has(text,
+               "{\"event\":\"failed\",\"alert\":\"t\",\"sync\":\"g\",\"title\":\"Sluice: g does "
+               "not flow\"");
+    assert_has(text, "\"why\":\"the connection was refused\"");
+    told_is(&l, "g", ALERT_ON_FAILED);
+    /* Neither a restart, nor looking for its source again, nor a read of the model is a recovery.
+     */
+    g->ails_ms = 0;
+    restart(&l);
+    assert_silence(&l);
+    g->stream.phase = STREAM_OPENING;
+    run_ends(&l, "r3", "g", RUN_SUCCESS, 5, 0);
+    assert_silence(&l);
+    g->stream.phase = STREAM_READING;
+    run_ends(&l, "r4", "g", RUN_SUCCESS, 5, 0);
+    assert_silence(&l);
+    g->stream.phase = STREAM_FLOWING;
+    g->stream.why[0] = '\0';
+    run_ends(&l, "r5", "g", RUN_SUCCESS, 5, 0);
+    text = message(&l, 2);
+    assert_has(text, "\"event\":\"recovered\"");
+    assert_has(text, "\"why\":\"\"");
+    /* Its connection may be lost while it flows. */
+    strcpy(g->stream.why, "the server closed the connection");
+    g->ails_ms = 61000;
+    run_ends(&l, "r6", "g", RUN_SUCCESS, 5, 0);
+    assert_has(message(&l, 3), "the server closed the connection");
+    teardown(&l);
+}
+
+static void a_slot_that_holds_back_much_is_told_once(void **state)
+{
+    (void)state;
+    struct lab l;
+    setup(&l, "  t: {type: webhook, url: 'http://127.0.0.1:%d'}\n");
+    struct control_sync_view *g = streams(&l, "g", STREAM_FLOWING);
+    strcpy(g->stream.slot, "sluice_g");
+    g->stream.lag.bytes = 1000000000; /* half of max_slot_lag */
+    run_ends(&l, "r1", "g", RUN_SUCCESS, 5, 0);
+    assert_silence(&l);
+    g->stream.lag.bytes = 1100000000;
+    run_ends(&l, "r2", "g", RUN_SUCCESS, 5, 0);
+    const char *text = message(&l, 1);
+    assert_has(text, "\"event\":\"late\"");
+    assert_has(text, "The slot sluice_g holds back 1.1 GB");
+    assert_has(text, "past 2.0 GB (max_slot_lag)");
+    g->stream.lag.bytes = 900000000;
+    run_ends(&l, "r3", "g", RUN_SUCCESS, 5, 0);
+    g->stream.lag.bytes = 1200000000;
+    run_ends(&l, "r4", "g", RUN_SUCCESS, 5, 0);
+    g->stream.lag.bytes = -1; /* not known while the connection is lost */
+    run_ends(&l, "r5", "g", RUN_SUCCESS, 5, 0);
+    assert_silence(&l);
+    g->stream.phase = STREAM_READING;
+    g->stream.gave_up = true;
+    run_ends(&l, "r6", "g", RUN_SUCCESS, 5, 0);
+    text = message(&l, 2);
+    assert_has(text, "\"event\":\"warning\"");
+    assert_has(text, "Sluice: the slot of g was given up");
+    assert_has(text, "nothing is lost");
+    g->stream.phase = STREAM_FLOWING;
+    g->stream.gave_up = false;
+    g->stream.lag.bytes = 1000;
+    run_ends(&l, "r7", "g", RUN_SUCCESS, 5, 0);
+    assert_has(message(&l, 3), "\"event\":\"recovered\"");
+    teardown(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +499,8 @@ int main(void)
         cmocka_unit_test(a_sync_that_never_was_up_to_date_is_late_since_it_was_first_seen),
         cmocka_unit_test(many_syncs_share_a_message_for_people_and_not_for_programs),
         cmocka_unit_test(an_incident_is_opened_and_resolved_under_one_key),
+        cmocka_unit_test(a_stream_that_does_not_flow_has_failed_after_a_minute),
+        cmocka_unit_test(a_slot_that_holds_back_much_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,9 @@ static const char project[] =
     "syncs:\n"
     "  a: {model: m, destination: crm, mappings: all, freshness: 2h}\n"
     "  'b\"\\': {model: m, destination: east, mappings: all}\n"
-    "  c: {model: m, destination: west, mappings: all}\n";
+    "  c: {model: m, destination: west, mappings: all}\n"
+    "  s: {model: m, destination: west, mappings: all, schedule: {stream: {from: keys, keys: {t: "
+    "id}, create: true, max_slot_lag: 2GB}}}\n";
 
 static void setup(struct control *c)
 {
@@ -219,6 +221,43 @@ static void syncs_and_quotas_are_told_as_they_are(void **state)
     fake_control_done(&c);
 }
 
+static void streams_are_told_as_they_are(void **state)
+{
+    (void)state;
+    struct control c;
+    setup(&c);
+    struct control_sync_view *v = fake_view(&c, "s");
+    v->streams = true;
+    v->stream = (struct stream_view){.phase = STREAM_FLOWING,
+                                     .lag = {.behind_ms = 1500, .bytes = 4096, .records = -1},
+                                     .pending = 7,
+                                     .in_flight = 3,
+                                     .waits_ms = 250,
+                                     .slot = "sluice_s"};
+    assert_says(&c, "sluice_stream_up{sync=\"s\"} 1");
+    assert_says(&c, "sluice_stream_lag_seconds{sync=\"s\"} 1.5");
+    assert_says(&c, "sluice_stream_lag_bytes{sync=\"s\"} 4096");
+    assert_says(&c, "sluice_stream_max_lag_bytes{sync=\"s\"} 2000000000");
+    assert_says(&c, "sluice_stream_pending{sync=\"s\"} 7");
+    assert_says(&c, "sluice_stream_in_flight{sync=\"s\"} 3");
+    assert_says(&c, "sluice_stream_waits_seconds{sync=\"s\"} 0.25");
+    char *text = text_of(&c);
+    assert_null(strstr(text, "sluice_stream_lag_records{"));
+    assert_null(strstr(text, "sluice_stream_up{sync=\"a\"}"));
+    free(text);
+    strcpy(v->stream.why, "the connection is lost");
+    assert_says(&c, "sluice_stream_up{sync=\"s\"} 0");
+    v->stream = (struct stream_view){.phase = STREAM_PAUSED,
+                                     .lag = {.behind_ms = -1, .bytes = -1, .records = 12}};
+    assert_says(&c, "sluice_stream_up{sync=\"s\"} 1");
+    assert_says(&c, "sluice_stream_lag_records{sync=\"s\"} 12");
+    text = text_of(&c);
+    assert_null(strstr(text, "sluice_stream_lag_seconds{"));
+    assert_null(strstr(text, "sluice_stream_max_lag_bytes{"));
+    free(text);
+    fake_control_done(&c);
+}
+
 static void a_backlog_behind_a_limit_is_worth_no_worker(void **state)
 {
     (void)state;
@@ -377,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_run_under_way_counts_until_the_ledger_has_it),
         cmocka_unit_test(a_held_run_stays_counted),
         cmocka_unit_test(syncs_and_quotas_are_told_as_they_are),
+        cmocka_unit_test(streams_are_told_as_they_are),
         cmocka_unit_test(a_backlog_behind_a_limit_is_worth_no_worker),
         cmocka_unit_test(desired_workers_are_the_sum_over_quotas),
         cmocka_unit_test(every_metric_is_in_the_readme_and_no_other),
