@@ -4,6 +4,7 @@
 #include "scheduler/run/stream_private.h"
 
 #include "protocol/base/clock.h"
+#include "scheduler/stream/events_feed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +179,16 @@ static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
     if (!failed && d->feed && d->ops->horizon)
         d->ops->horizon(d->feed, horizon);
     stream_soon(d, failed ? ASK_AGAIN_MS : 0);
+}
+
+enum err_code stream_columns_of_events(struct stream_driver *d, struct err *err)
+{
+    struct column columns[EVENTS_COLUMNS_MAX];
+    size_t n = events_columns(d->sync->model, columns);
+    d->ask_ready = copy_columns(d, columns, n) && find_key_columns(d);
+    return d->ask_ready
+               ? ERR_OK
+               : err_set(err, ERR_CONFIG, "the model's events have no columns for its primary key");
 }
 
 enum err_code stream_ask_open(struct stream_driver *d, struct err *err)

@@ -232,7 +232,7 @@ static bool is_held(struct stream_driver *d)
 {
     struct run_record r;
     struct err err;
-    if (!*d->memory.reread && d->memory.synced)
+    if (!d->ask || (!*d->memory.reread && d->memory.synced))
         return false;
     if (state_run_last(d->host.state, d->sync->name, &r, &err) || r.status != RUN_HELD)
         return false;
@@ -244,10 +244,13 @@ static bool is_held(struct stream_driver *d)
 
 static enum err_code look_for_source(struct stream_driver *d, struct err *err)
 {
+    bool events = d->sync->schedule.stream.from == STREAM_EVENTS;
     enum err_code rc = ERR_OK;
-    if (!d->ask)
+    if (events && !d->ask_ready)
+        rc = stream_columns_of_events(d, err);
+    else if (!events && !d->ask)
         rc = stream_ask_open(d, err);
-    else if (d->ask_ready && !d->feed)
+    if (!rc && d->ask_ready && !d->feed)
         rc = open_feed(d, err);
     return rc;
 }
@@ -278,7 +281,8 @@ static void opening_turn(struct stream_driver *d)
     }
     if (is_held(d))
         return;
-    if (*d->memory.reread || !d->memory.synced || lost) {
+    bool whole = !d->ask || (d->memory.synced && !*d->memory.reread && !lost);
+    if (!whole) {
         stream_want_read(d,
                          *d->memory.reread ? d->memory.reread
                          : lost            ? "state was lost"

@@ -73,7 +73,7 @@ struct stream_driver {
 
     /* the model */
     struct key_ask *ask;
-    bool ask_ready, ask_failed;
+    bool ask_ready, ask_failed; /* the columns are known; why not is said */
     bool columns_stale; /* they are described anew, and the feed is opened anew, before changes flow
                          */
     struct arena arena; /* of the columns */
@@ -135,6 +135,8 @@ bool stream_key_of(struct stream_driver *d, const struct row *row, struct slice 
 
 /* stream_asks.c */
 enum err_code stream_ask_open(struct stream_driver *d, struct err *err) MUST_CHECK;
+/** The same for a model of events, which are never asked for. */
+enum err_code stream_columns_of_events(struct stream_driver *d, struct err *err) MUST_CHECK;
 void stream_ask_close(struct stream_driver *d);
 bool stream_may_ask(const struct stream_driver *d);
 /** Takes a key in; false: no more fit. */

@@ -10,16 +10,6 @@
 
 enum { SAMPLE_MS = 250 };
 
-const char *stream_phase_name(enum stream_phase phase)
-{
-    static const char *const names[] = {
-        [STREAM_OPENING] = "opening", [STREAM_READING] = "reading", [STREAM_HELD] = "held",
-        [STREAM_FLOWING] = "flowing", [STREAM_ROLLING] = "rolling", [STREAM_PAUSED] = "paused",
-        [STREAM_RESTING] = "resting",
-    };
-    return names[phase];
-}
-
 void stream_sample(struct stream_driver *d)
 {
     int64_t now = clock_mono_ms();
