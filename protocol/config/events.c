@@ -105,7 +105,7 @@ static void check_key(struct reader *rd, const struct entry *of, const struct mo
 void model_events_read(struct reader *rd, const struct entry *of, const struct node *columns,
                        struct model *m)
 {
-    static const char *const rows[] = {"sql", "sql_file", "table", "dbt", "timezone"};
+    static const char *const rows[] = {"sql", "sql_file", "table", "where", "dbt", "timezone"};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct pair *pair = node_get(of->node, rows[i]);
         if (pair)

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 enum {
-    KEY_COLUMNS = 32, /* Postgres' own maximum in an index */
+    KEY_COLUMNS = 32,     /* Postgres' own maximum in an index */
+    TABLE_COLUMNS = 1600, /* and in a table */
     SQL_FILE_BYTES = 1 << 20,
 };
 
@@ -31,6 +32,7 @@ static const struct field fields[] = {
     {"timezone", FIELD_NODE, MEMBER(timezone)},
     {"stream", FIELD_TEXT, MEMBER(m.stream)},
     {"columns", FIELD_NODE, MEMBER(columns)},
+    {"where", FIELD_TEXT, MEMBER(m.where)},
 };
 static const struct form form = {"model", fields, ARRAY_LEN(fields), false};
 
@@ -102,18 +104,71 @@ static void read_query(struct reader *rd, const struct entry *of, struct model_f
     check_not_blank(rd, of, f->m.sql);
 }
 
+/* ---- a choice of a table's columns and rows ---- */
+
+static bool has_column(const struct model *m, const char *name)
+{
+    for (size_t i = 0; i < m->column_count; i++)
+        if (strcmp(m->columns[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void check_key_is_read(struct reader *rd, const struct node *list, const struct model *m)
+{
+    for (size_t i = 0; i < m->primary_key_count; i++)
+        if (!has_column(m, m->primary_key[i]))
+            mistake(rd, list->at, "`columns` lacks %s of the primary key: add it",
+                    shown_text(rd, m->primary_key[i]));
+}
+
+static void read_columns(struct reader *rd, const struct node *list, struct model *m)
+{
+    if (list->broken)
+        return;
+    if (list->kind != NODE_LIST || list->count == 0 || list->count > TABLE_COLUMNS) {
+        wrong_type(rd, list, "columns", "a list of the table's columns");
+        return;
+    }
+    const char **columns = reader_alloc(rd, list->count * sizeof *columns);
+    if (!columns)
+        return;
+    m->columns = columns;
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = text_of(rd, list->items[i], "columns");
+        if (name && has_column(m, name))
+            mistake(rd, list->items[i]->at, "%s is twice in `columns`: remove one",
+                    shown(rd, list->items[i]));
+        else if (name)
+            columns[m->column_count++] = name;
+    }
+    check_key_is_read(rd, list, m);
+}
+
+static void read_choice(struct reader *rd, const struct entry *of, struct model_form *f)
+{
+    static const char *const keys[] = {"columns", "where"};
+    const struct pair *where = node_get(of->node, "where");
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const struct pair *pair = node_get(of->node, keys[i]);
+        if (pair && !f->m.table)
+            mistake(rd, pair->at, "`%s` belongs to `table`: write it in the model's SQL", keys[i]);
+    }
+    if (f->m.where && !f->m.where[strspn(f->m.where, " \t\r\n;")])
+        mistake(rd, where->value->at, "`where` holds no condition: write one, or remove it");
+    if (f->columns && f->m.table)
+        read_columns(rd, f->columns, &f->m);
+}
+
 /* A model of a warehouse. */
 static void read_rows(struct reader *rd, const struct entry *of, struct model_form *f)
 {
-    static const char *const others[] = {"stream", "columns"};
-    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        const struct pair *pair = node_get(of->node, others[i]);
-        if (pair)
-            mistake(rd, pair->at, "`%s` belongs to a model of a redis source: remove it",
-                    others[i]);
-    }
+    const struct pair *stream = node_get(of->node, "stream");
+    if (stream)
+        mistake(rd, stream->at, "`stream` belongs to a model of a redis source: remove it");
     f->m.stream = NULL;
     read_query(rd, of, f);
+    read_choice(rd, of, f);
     if (f->timezone)
         f->m.timezone = text_of(rd, f->timezone, "timezone");
     if (f->m.timezone)

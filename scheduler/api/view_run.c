@@ -11,6 +11,8 @@ static void put_counts(struct output *o, const struct run_counts *c)
     output_count(o, "retries", c->retries);
     output_count(o, "bytes", c->bytes);
     output_count(o, "warnings", c->warnings);
+    output_count(o, "changes", c->changes);
+    output_count(o, "coalesced", c->coalesced);
 }
 
 static double seconds_of(const struct run_record *r)
@@ -31,6 +33,7 @@ void view_run(struct output *o, const char *name, struct control *c, const struc
     output_text(o, "status", run_status_name(r->status));
     output_text(o, "phase", control_phase_name(ended ? CONTROL_IDLE : control_run_phase(c, r->id)));
     output_flag(o, "plan", r->plan);
+    output_flag(o, "stream", r->stream);
     output_text_or_null(o, "trigger", r->trigger);
     output_time(o, "scheduled_at", r->scheduled_ms ? r->scheduled_ms : r->started_ms);
     output_time(o, "started_at", r->started_ms);

@@ -43,6 +43,8 @@ enum err_code key_ask_start(struct event_base *base, const struct model *model,
  */
 enum err_code key_ask_send(struct key_ask *ask, const struct value *keys, size_t count,
                            struct err *err) MUST_CHECK;
+/** How long it may be without questions before its connection is closed; a minute unless said. */
+void key_ask_idle_after(struct key_ask *ask, uint64_t ms);
 bool key_ask_busy(const struct key_ask *ask);
 /** Not inside its own callback. Accepts NULL. */
 void key_ask_free(struct key_ask *ask);

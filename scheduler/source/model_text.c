@@ -1,5 +1,6 @@
 #include "scheduler/source/model_text.h"
 
+#include "scheduler/source/dbt.h"
 #include "scheduler/source/sql_text.h"
 
 #include <stdlib.h>
@@ -22,11 +23,33 @@ static enum err_code put_literal(PGconn *conn, const char *text, struct buf *out
     return rc;
 }
 
-static enum err_code put_table(PGconn *conn, const char *table, struct buf *out)
+static enum err_code put_choice(PGconn *conn, const struct model *m, struct buf *out)
+{
+    enum err_code rc = buf_puts(out, "select ");
+    for (size_t i = 0; i < m->column_count && !rc; i++) {
+        if (i)
+            rc = buf_puts(out, ", ");
+        if (!rc)
+            rc = put_identifier(conn, slice_str(m->columns[i]), out);
+    }
+    return rc ? rc : buf_puts(out, m->column_count ? " from " : "* from ");
+}
+
+/* The condition may end in a comment. */
+static enum err_code put_condition(const char *where, struct buf *out)
+{
+    struct slice condition = sql_text_statement(slice_str(where));
+    enum err_code rc = buf_puts(out, " where (");
+    if (!rc)
+        rc = buf_put(out, condition.p, condition.n);
+    return rc ? rc : buf_puts(out, "\n)");
+}
+
+static enum err_code put_name(PGconn *conn, const char *table, struct buf *out)
 {
     struct slice rest = slice_str(table);
     char *part = malloc(rest.n + 1);
-    enum err_code rc = part ? buf_puts(out, "select * from ") : ERR_NOMEM;
+    enum err_code rc = part ? ERR_OK : ERR_NOMEM;
     for (int parts = 0; !rc && (rest.n || parts == 0); parts++) {
         size_t n;
         if (parts == NAME_PARTS_LIMIT || !sql_text_name_part(&rest, part, &n))
@@ -40,11 +63,29 @@ static enum err_code put_table(PGconn *conn, const char *table, struct buf *out)
     return rc;
 }
 
+static enum err_code put_table(PGconn *conn, const struct model *m, const char *table,
+                               struct buf *out)
+{
+    enum err_code rc = put_choice(conn, m, out);
+    if (!rc)
+        rc = put_name(conn, table, out);
+    return rc || !m->where ? rc : put_condition(m->where, out);
+}
+
+enum err_code model_text_relation(const struct model *model, struct buf *out, struct err *err)
+{
+    if (model->dbt_model)
+        return dbt_relation(model->dbt_manifest, model->dbt_model, out, err);
+    if (model->table && buf_puts(out, model->table))
+        return err_set(err, ERR_NOMEM, "no memory for the table's name");
+    return ERR_OK;
+}
+
 enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table,
                                    struct buf *out, struct err *err)
 {
     if (table) {
-        enum err_code rc = put_table(conn, table, out);
+        enum err_code rc = put_table(conn, model, table, out);
         if (rc == ERR_NOMEM || rc == ERR_FULL)
             return err_set(err, rc, "no memory for the model's text");
         if (rc)

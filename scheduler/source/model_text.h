@@ -11,6 +11,11 @@
 #include "protocol/config/config.h"
 #include "scheduler/source/types.h"
 
+/** Appends the relation that a table or dbt model is; nothing for one that is SQL. Errors:
+ * ERR_CONFIG. */
+enum err_code model_text_relation(const struct model *model, struct buf *out,
+                                  struct err *err) MUST_CHECK;
+
 /** Writes the statement of model (table: the relation of a table or dbt model, else NULL). Errors:
  * ERR_CONFIG. */
 enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table,

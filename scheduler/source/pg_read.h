@@ -7,6 +7,7 @@
 
 #include "scheduler/source/pg_error.h"
 #include "scheduler/source/pg_link.h"
+#include "scheduler/source/pg_settings.h"
 #include "scheduler/source/row_decoder.h"
 #include "scheduler/source/source_ops.h"
 
@@ -33,9 +34,6 @@ enum pg_step {
 /* How far the rows' own exchange has come. */
 enum pg_rows_phase { PG_ROWS_START, PG_ROWS_DATA, PG_ROWS_TAIL };
 
-/* What is asked of a session; a server that refuses one is asked for the next. */
-enum pg_settings { PG_SETTINGS_ALL, PG_SETTINGS_PORTABLE, PG_SETTINGS_LEAST };
-
 struct pg_read {
     struct source_read read;
     struct event_base *base;
@@ -60,11 +58,6 @@ struct pg_read {
     struct types types;
     struct row_decoder decoder;
     uint64_t bytes;
-};
-
-enum {
-    PG_VERSION_REDSHIFT_ENDS = 90000,  /* Redshift says 8.0.2 */
-    PG_VERSION_NOTICES_CLOSE = 140000, /* sees a closed socket while it computes */
 };
 
 /* Sending, one function per step: libpq's 1, or 0 when it could not be sent. */

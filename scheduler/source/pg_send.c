@@ -6,8 +6,6 @@
  */
 #include "scheduler/source/pg_read.h"
 
-enum { VERSION_EXACT_FLOATS = 120000 }; /* from there on 1 gives the shortest exact text */
-
 int pg_send_begin(struct pg_read *r)
 {
     return PQsendQuery(pg_link_conn(r->link),
@@ -18,30 +16,13 @@ int pg_send_begin(struct pg_read *r)
 
 int pg_send_settings(struct pg_read *r)
 {
-    int version = PQserverVersion(pg_link_conn(r->link));
-    if (version < PG_VERSION_REDSHIFT_ENDS)
+    PGconn *conn = pg_link_conn(r->link);
+    if (PQserverVersion(conn) < PG_VERSION_REDSHIFT_ENDS)
         r->settings = PG_SETTINGS_LEAST;
     buf_reset(&r->sent);
-    enum err_code rc = buf_printf(&r->sent,
-                                  "SET LOCAL DateStyle = 'ISO'; SET LOCAL TimeZone = 'UTC'; "
-                                  "SET LOCAL extra_float_digits = %d; ",
-                                  version < VERSION_EXACT_FLOATS ? 2 : 1);
-    if (!rc && r->settings <= PG_SETTINGS_PORTABLE)
-        rc = buf_puts(&r->sent,
-                      "SET LOCAL IntervalStyle = 'postgres'; SET LOCAL bytea_output = 'hex'; "
-                      "SET LOCAL standard_conforming_strings = on; ");
-    if (!rc && r->settings == PG_SETTINGS_ALL && version >= PG_VERSION_NOTICES_CLOSE)
-        rc = buf_puts(&r->sent, "SET LOCAL client_connection_check_interval = '1s'; ");
-    /* Bytes without a known encoding cannot become UTF-8: they come as they are, each value judged
-     * by itself. */
-    const char *encoding = PQparameterStatus(pg_link_conn(r->link), "server_encoding");
-    if (!rc && encoding && strcmp(encoding, "SQL_ASCII") == 0)
-        rc = buf_puts(&r->sent, "SET LOCAL client_encoding = 'SQL_ASCII'; ");
-    if (!rc && r->model->source->statement_timeout_ms)
-        rc = buf_printf(&r->sent, "SET LOCAL statement_timeout = %llu; ",
-                        (unsigned long long)r->model->source->statement_timeout_ms);
+    enum err_code rc = pg_settings_put(conn, r->model->source, r->settings, &r->sent);
     const char *sql = rc ? NULL : buf_cstr(&r->sent);
-    return sql ? PQsendQuery(pg_link_conn(r->link), sql) : 0;
+    return sql ? PQsendQuery(conn, sql) : 0;
 }
 
 /* By itself: text that only means something inside COPY (…) is refused here, before it can. */

@@ -5,10 +5,9 @@
  * runs, in a READ ONLY transaction, as one statement that the server parsed by itself before;
  * on_end without error only after the server's CommandComplete. A crash here loses nothing.
  */
-#include "protocol/base/utf8.h"
-#include "scheduler/source/dbt.h"
 #include "scheduler/source/model_text.h"
 #include "scheduler/source/pg_read.h"
+#include "scheduler/source/pg_result.h"
 
 #include <stdlib.h>
 
@@ -68,54 +67,14 @@ static struct pg_statement_place place_in(const struct pg_read *r, size_t chars_
 
 /* Steps: taking the answer, which is not an error. */
 
-static enum err_code check_columns(struct pg_read *r, struct err *err)
-{
-    int n = PQnfields(r->described);
-    if (PQnparams(r->described) > 0)
-        return err_set(err, ERR_CONFIG, "the model holds a parameter ($1); write the value itself");
-    if (n < 1)
-        return err_set(err, ERR_CONFIG, "the model gives no columns; it must be one SELECT");
-    if (n > COLUMN_LIMIT)
-        return err_set(err, ERR_CONFIG, "the model gives %d columns; the most is %d", n,
-                       COLUMN_LIMIT);
-    for (int i = 0; i < n; i++) {
-        if (!utf8_valid(slice_str(PQfname(r->described, i))))
-            return err_set(err, ERR_CONFIG, "column %d has a name that is not valid UTF-8", i + 1);
-        for (int other = 0; other < i; other++)
-            if (strcmp(PQfname(r->described, i), PQfname(r->described, other)) == 0)
-                return err_set(err, ERR_CONFIG,
-                               "two columns are named %s (number %d and %d); give one another name",
-                               PQfname(r->described, i), other + 1, i + 1);
-    }
-    return ERR_OK;
-}
-
-static enum err_code column_oids(const struct pg_read *r, Oid **ret, struct err *err)
-{
-    int n = PQnfields(r->described);
-    Oid *oids = calloc((size_t)n, sizeof *oids);
-    if (!oids)
-        return err_set(err, ERR_NOMEM, "no memory for %d columns", n);
-    for (int i = 0; i < n; i++)
-        oids[i] = PQftype(r->described, i);
-    *ret = oids;
-    return ERR_OK;
-}
-
 static enum err_code give_columns(struct pg_read *r, struct err *err)
 {
-    size_t n = (size_t)PQnfields(r->described);
-    struct column *columns = calloc(n, sizeof *columns);
-    if (!columns)
-        return err_set(err, ERR_NOMEM, "no memory for %zu columns", n);
-    for (size_t i = 0; i < n; i++) {
-        Oid oid = PQftype(r->described, (int)i);
-        columns[i] =
-            (struct column){PQfname(r->described, (int)i), types_find(&r->types, oid)->name,
-                            types_column(&r->types, oid)};
-    }
+    struct column *columns;
+    enum err_code rc = pg_result_columns(r->described, &r->types, &columns, err);
+    if (rc)
+        return rc;
     r->in_callback = true;
-    enum err_code rc = r->events.on_columns(r->events.ctx, columns, n, err);
+    rc = r->events.on_columns(r->events.ctx, columns, (size_t)PQnfields(r->described), err);
     r->in_callback = false;
     free(columns);
     return rc;
@@ -143,7 +102,7 @@ static enum err_code prepare_rows(struct pg_read *r, const Oid *oids, struct err
 static enum err_code resolve_types(struct pg_read *r, enum pg_step *next, struct err *err)
 {
     Oid *oids = NULL;
-    enum err_code rc = column_oids(r, &oids, err);
+    enum err_code rc = pg_result_oids(r->described, &oids, err);
     if (!rc)
         rc = types_query(&r->types, oids, (size_t)PQnfields(r->described), &r->sent, err);
     *next = r->sent.len ? PG_STEP_TYPES : PG_STEP_ROWS;
@@ -153,23 +112,15 @@ static enum err_code resolve_types(struct pg_read *r, enum pg_step *next, struct
     return rc;
 }
 
-static bool same_columns(const PGresult *a, const PGresult *b)
-{
-    bool same = PQnfields(a) == PQnfields(b);
-    for (int i = 0; same && i < PQnfields(a); i++)
-        same = PQftype(a, i) == PQftype(b, i) && strcmp(PQfname(a, i), PQfname(b, i)) == 0;
-    return same;
-}
-
 /* The second description, after a refused COPY, comes from another transaction. */
 static enum err_code take_description(struct pg_read *r, enum pg_step *next, struct err *err)
 {
-    if (r->described && !same_columns(r->described, r->answer))
+    if (r->described && !pg_result_same_columns(r->described, r->answer))
         return err_set(err, ERR_REMOTE, "the model's columns changed while it was read");
     PQclear(r->described);
     r->described = r->answer;
     r->answer = NULL;
-    enum err_code rc = check_columns(r, err);
+    enum err_code rc = pg_result_is_model(r->described, err);
     return rc ? rc : resolve_types(r, next, err);
 }
 
@@ -359,17 +310,6 @@ static void on_open(void *ctx)
         enter(r, PG_STEP_BEGIN);
 }
 
-/* What is read when it is not the model's own SQL. */
-static enum err_code relation_of(struct pg_read *r, struct err *err)
-{
-    const struct model *m = r->model;
-    if (m->dbt_model)
-        return dbt_relation(m->dbt_manifest, m->dbt_model, &r->table, err);
-    if (m->table && buf_puts(&r->table, m->table))
-        return err_set(err, ERR_NOMEM, "no memory for the table's name");
-    return ERR_OK;
-}
-
 static enum err_code postgres_start(struct event_base *base, const struct model *model,
                                     const struct source_events *events,
                                     struct source_read **ret_read, struct err *err)
@@ -385,7 +325,7 @@ static enum err_code postgres_start(struct event_base *base, const struct model 
     buf_init(&r->text, TEXT_LIMIT_BYTES);
     buf_init(&r->sent, TEXT_LIMIT_BYTES);
     const struct pg_link_events link_events = {on_open, on_refused, on_input, r};
-    enum err_code rc = relation_of(r, err);
+    enum err_code rc = model_text_relation(model, &r->table, err);
     if (!rc)
         rc = pg_link_open(base, model->source, &link_events, &r->link, err);
     if (rc) {

@@ -92,7 +92,8 @@ void events_ask(struct events_feed *f, const struct slice *argv, size_t argc, re
     struct err err;
     ensure(!f->asking);
     f->asking = true;
-    if (redis_command(f->reader, argv, argc, 3 * EVENTS_BLOCK_MS, cb, f, &err) == ERR_OK)
+    if (redis_command(f->reader, argv, argc, EVENTS_BLOCK_MS + EVENTS_ANSWER_MS, cb, f, &err) ==
+        ERR_OK)
         return;
     f->asking = false;
     events_lose(f, &err);

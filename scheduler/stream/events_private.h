@@ -24,7 +24,8 @@ enum {
     EVENTS_COUNT_MAX = 500,
     EVENTS_PORTION_BYTES = 1 << 20,
     EVENTS_ACK_MAX = 500, /* ids of one XACK */
-    EVENTS_BLOCK_MS = 5000,
+    EVENTS_BLOCK_MS = 2000,
+    EVENTS_ANSWER_MS = 10000,
     EVENTS_TAKE_MAX = 1000,
 };
 
@@ -53,7 +54,7 @@ struct events_feed {
     struct slice stream, group, consumer;
     char consumer_name[128];
     struct event_rows *rows;
-    struct redis *reader; /* waits in XREADGROUP */
+    struct redis *reader; /* waits for entries */
     struct redis *clerk;  /* everything that must not wait behind that */
     struct event *again;  /* the next attempt, after something that may pass */
     struct event *look;   /* at the lag */
@@ -68,14 +69,16 @@ struct events_feed {
     /* where it stands */
     bool first;                /* nothing was ever settled: what others hold of the group is ours */
     uint32_t era;              /* grows when the stream begins anew: older positions say nothing */
-    struct event_id newest;    /* of the stream, when it was looked at */
+    struct event_id newest;    /* of the stream, as far as we know */
     struct event_id start;     /* where a group begins that is made */
     struct event_id settled;   /* confirmed */
     struct event_id given;     /* given last, or settled */
     struct event_id replay_at; /* read last of what is pending for us */
+    bool drained;              /* nothing more was there: it is waited for */
     bool unmarked;             /* something was given, or found settled, since the last mark */
     char cursor[EVENT_ID_BYTES]; /* of XAUTOCLAIM */
-    uint32_t count;              /* entries of the next portion */
+    uint32_t count;              /* entries of the next portion, */
+    uint32_t asked_for;          /* of the one under way */
 
     /* acknowledging */
     struct event_ids out; /* delivered, not acknowledged */

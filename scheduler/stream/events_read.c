@@ -1,13 +1,18 @@
 /*
  * Entries: asked for, made rows of, told to the owner.
  *
- * First what is pending for us, from where it was read last, without waiting; then what is new.
+ * First what is pending for us, from where it was read last; then what is new. Neither waits: where
+ * there is nothing more, XREAD waits, which delivers nothing to the group. A connection that is
+ * gone, and of which Redis does not know it yet, could otherwise still be given entries that
+ * nobody sees.
+ *
  * What comes while the owner wants nothing is left where it is, pending for us, and read again.
  * Entries whose bytes are gone (deleted, trimmed) are acknowledged like others, and give nothing.
  */
 #include "scheduler/stream/events_private.h"
 
 #include <hiredis/hiredis.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 static struct slice text_of(const struct redisReply *r)
@@ -138,6 +143,16 @@ static void take_entries(struct events_feed *f, const struct redisReply *entries
     end_portion(f, &p, i == n && !f->paused);
 }
 
+/* The one stream's entries in a reply to a read; NULL: none. */
+static const struct redisReply *entries_of(const struct redisReply *reply)
+{
+    const struct redisReply *stream =
+        reply->type == REDIS_REPLY_ARRAY && reply->elements ? reply->element[0] : NULL;
+    bool good = stream && stream->type == REDIS_REPLY_ARRAY && stream->elements == 2 &&
+                stream->element[1]->type == REDIS_REPLY_ARRAY;
+    return good ? stream->element[1] : NULL;
+}
+
 static void on_entries(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct events_feed *f = ctx;
@@ -148,34 +163,69 @@ static void on_entries(void *ctx, const struct redisReply *reply, const struct e
         events_refused(f, err);
         return;
     }
-    const struct redisReply *stream =
-        reply->type == REDIS_REPLY_ARRAY && reply->elements ? reply->element[0] : NULL;
-    bool good = stream && stream->type == REDIS_REPLY_ARRAY && stream->elements == 2 &&
-                stream->element[1]->type == REDIS_REPLY_ARRAY;
-    if (good || f->step == EVENTS_REPLAYING)
-        take_entries(f, good ? stream->element[1] : NULL);
+    const struct redisReply *entries = entries_of(reply);
+    f->drained = f->step == EVENTS_FLOWING && (!entries || entries->elements < f->asked_for);
+    if (entries || f->step == EVENTS_REPLAYING)
+        take_entries(f, entries);
     if (f->step != EVENTS_FAILED)
         events_read(f);
 }
 
+/* ---- asking ---- */
+
+static void on_woken(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    struct events_feed *f = ctx;
+    struct event_id id;
+    f->asking = false;
+    if (f->step != EVENTS_REPLAYING && f->step != EVENTS_FLOWING)
+        return;
+    if (err) {
+        events_refused(f, err);
+        return;
+    }
+    const struct redisReply *entries = entries_of(reply);
+    if (entries && entries->elements && entries->element[0]->elements &&
+        event_id_parse(text_of(entries->element[0]->element[0]), &id) &&
+        event_id_compare(id, f->newest) > 0)
+        f->newest = id;
+    f->drained = false; /* looked at also where none came: the group may be gone */
+    events_read(f);
+}
+
+static void wait_for_entries(struct events_feed *f)
+{
+    char id[EVENT_ID_BYTES], block[16];
+    struct event_id from = event_id_compare(f->newest, f->given) > 0 ? f->newest : f->given;
+    snprintf(block, sizeof block, "%d", EVENTS_BLOCK_MS);
+    const struct slice argv[] = {SLICE_LIT("XREAD"), SLICE_LIT("COUNT"),
+                                 SLICE_LIT("1"),     SLICE_LIT("BLOCK"),
+                                 slice_str(block),   SLICE_LIT("STREAMS"),
+                                 f->stream,          slice_str(event_id_text(from, id))};
+    events_ask(f, argv, ARRAY_LEN(argv), on_woken);
+}
+
+static void ask_for_entries(struct events_feed *f)
+{
+    char count[16], id[EVENT_ID_BYTES];
+    size_t room = EVENTS_OUT_MAX - f->out.count;
+    f->asked_for = f->count < room ? f->count : (uint32_t)room;
+    snprintf(count, sizeof count, "%" PRIu32, f->asked_for);
+    struct slice from =
+        f->step == EVENTS_REPLAYING ? slice_str(event_id_text(f->replay_at, id)) : SLICE_LIT(">");
+    const struct slice argv[] = {
+        SLICE_LIT("XREADGROUP"), SLICE_LIT("GROUP"),   f->group,  f->consumer, SLICE_LIT("COUNT"),
+        slice_str(count),        SLICE_LIT("STREAMS"), f->stream, from};
+    events_ask(f, argv, ARRAY_LEN(argv), on_entries);
+}
+
 void events_read(struct events_feed *f)
 {
-    bool replays = f->step == EVENTS_REPLAYING;
-    char count[16], id[EVENT_ID_BYTES], block[16];
-    if (f->asking || f->paused || is_full(f) || (!replays && f->step != EVENTS_FLOWING))
+    bool flows = f->step == EVENTS_FLOWING;
+    if (f->asking || f->paused || is_full(f) || (!flows && f->step != EVENTS_REPLAYING))
         return;
-    size_t room = EVENTS_OUT_MAX - f->out.count;
-    snprintf(count, sizeof count, "%zu", f->count < room ? (size_t)f->count : room);
-    snprintf(block, sizeof block, "%d", EVENTS_BLOCK_MS);
-    struct slice argv[11] = {SLICE_LIT("XREADGROUP"), SLICE_LIT("GROUP"), f->group, f->consumer,
-                             SLICE_LIT("COUNT"),      slice_str(count)};
-    size_t n = 6;
-    if (!replays) {
-        argv[n++] = SLICE_LIT("BLOCK");
-        argv[n++] = slice_str(block);
-    }
-    argv[n++] = SLICE_LIT("STREAMS");
-    argv[n++] = f->stream;
-    argv[n++] = replays ? slice_str(event_id_text(f->replay_at, id)) : SLICE_LIT(">");
-    events_ask(f, argv, n, on_entries);
+    if (flows && f->drained)
+        wait_for_entries(f);
+    else
+        ask_for_entries(f);
 }

@@ -148,6 +148,20 @@ static void mistakes_of_models_have_places(void **state)
          "2:62", "no time zone"},
         {SOURCE "models: {m: {source: w, primary_key: id, table: t, timezone: zone.tab}}\n", "2:62",
          "no time zone"},
+        {SOURCE "models: {m: {source: w, primary_key: id, table: t, columns: id}}\n", "2:61",
+         "a list of the table's columns"},
+        {SOURCE "models: {m: {source: w, primary_key: id, table: t, columns: []}}\n", "2:61",
+         "a list of the table's columns"},
+        {SOURCE "models: {m: {source: w, primary_key: id, table: t, columns: [id, a, a]}}\n",
+         "2:69", "twice"},
+        {SOURCE "models: {m: {source: w, primary_key: [a, id], table: t, columns: [a]}}\n", "2:66",
+         "lacks \"id\" of the primary key"},
+        {SOURCE "models: {m: {source: w, primary_key: id, sql: select 1, columns: [id]}}\n", "2:57",
+         "belongs to `table`"},
+        {SOURCE "models: {m: {source: w, primary_key: id, sql: select 1, where: a}}\n", "2:57",
+         "belongs to `table`"},
+        {SOURCE "models: {m: {source: w, primary_key: id, table: t, where: ' ;'}}\n", "2:59",
+         "no condition"},
         {0}});
 }
 

@@ -27,16 +27,20 @@ static const char *const types[] = {
     [COLUMN_OTHER] = "other", [COLUMN_TIMESTAMP] = "timestamp",
 };
 
-static enum err_code on_columns(void *ctx, const struct column *columns, size_t count,
-                                struct err *err)
+void read_run_keep_columns(struct read_run *run, const struct column *columns, size_t count)
 {
-    (void)err;
-    struct read_run *run = ctx;
     run->column_calls++;
     for (size_t i = 0; i < count; i++)
         must(!buf_printf(&run->columns, "%s:%s:%s\n", columns[i].name, columns[i].type_name,
                          types[columns[i].type]),
              "no memory");
+}
+
+static enum err_code on_columns(void *ctx, const struct column *columns, size_t count,
+                                struct err *err)
+{
+    (void)err;
+    read_run_keep_columns(ctx, columns, count);
     return ERR_OK;
 }
 
@@ -49,8 +53,11 @@ static void resume(evutil_socket_t fd, short what, void *ctx)
     source_read_resume(run->read);
 }
 
-static void keep_row(struct read_run *run, const struct row *row)
+void read_run_keep_row(struct read_run *run, const struct row *row)
 {
+    run->row_count++;
+    if (run->row_count > READ_KEPT_ROWS)
+        return;
     for (uint16_t i = 0; i < row->n; i++) {
         struct value v = row->values[i];
         must(!buf_puts(&run->rows, kinds[v.kind]) && !buf_put(&run->rows, v.p, v.n) &&
@@ -64,9 +71,7 @@ static enum err_code on_row(void *ctx, const struct row *row, struct err *err)
     struct read_run *run = ctx;
     if (run->paused)
         run->rows_while_paused++;
-    run->row_count++;
-    if (run->row_count <= READ_KEPT_ROWS)
-        keep_row(run, row);
+    read_run_keep_row(run, row);
     if (run->on_row)
         run->on_row(run, row);
     if (run->row_count == run->refuse_row)

@@ -48,6 +48,9 @@ void read_run_init(struct read_run *run, const struct postgres_server *server,
                    enum read_method method, const char *sql);
 /** Starts, runs the loop until the end (a deadline aborts the test) and frees the read. */
 void read_run_go(struct read_run *run);
+/** What its callbacks keep, for others that give the same. */
+void read_run_keep_columns(struct read_run *run, const struct column *columns, size_t count);
+void read_run_keep_row(struct read_run *run, const struct row *row);
 void read_run_done(struct read_run *run);
 
 #endif

@@ -296,6 +296,26 @@ static void a_table_may_have_odd_names(void **state)
     }
 }
 
+static void a_table_may_be_read_in_part(void **state)
+{
+    static const char *const columns[] = {"q\"x", "Größe"};
+    static const char *const conditions[] = {"\"a b\" = 'x' or false; -- all",
+                                             "\"Größe\" > 1 or \"a b\" <> 'x'"};
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+        struct read_run run;
+        read_run_init(&run, &server, **(const enum read_method **)state, NULL);
+        run.model.table = "Odd schema.\"my \"\"table\"\"\"";
+        run.model.columns = columns;
+        run.model.column_count = ARRAY_LEN(columns);
+        run.model.where = conditions[i];
+        read_run_go(&run);
+        assert_string_equal(run.err.text, "");
+        assert_string_equal(run.columns.p, "q\"x:boolean:bool\nGröße:integer:int\n");
+        assert_string_equal(run.rows.p ? run.rows.p : "", i == 0 ? "true\nnumber:1\n" : "");
+        read_run_done(&run);
+    }
+}
+
 static void text_that_is_not_utf8_is_bad_and_the_rest_of_the_row_is_not(void **state)
 {
     struct read_run run;
@@ -361,6 +381,7 @@ int main(void)
         BOTH(timestamps_without_a_zone_are_read_in_the_model_s),
         BOTH(a_zone_that_is_none_is_an_error),
         BOTH(a_table_may_have_odd_names),
+        BOTH(a_table_may_be_read_in_part),
         BOTH(text_that_is_not_utf8_is_bad_and_the_rest_of_the_row_is_not),
         BOTH(a_model_that_changes_the_session_s_formats_is_found_out),
     };

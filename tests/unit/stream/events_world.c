@@ -33,15 +33,16 @@ static enum err_code on_change(void *ctx, const struct change *change, struct er
     struct world *w = ctx;
     (void)err;
     assert_int_equal(change->kind, CHANGE_ROW);
-    if (w->given < NOTED_MAX) {
-        char *out = w->rows[w->given];
-        *out = '\0';
-        for (uint16_t i = 0; i < change->row->n; i++) {
-            if (i)
-                strcat(out, "|");
-            note_value(out, &change->row->values[i]);
-        }
+    char text[NOTED_BYTES] = "";
+    for (uint16_t i = 0; i < change->row->n; i++) {
+        if (i)
+            strcat(text, "|");
+        note_value(text, &change->row->values[i]);
     }
+    if (w->given < NOTED_MAX)
+        memcpy(w->rows[w->given], text, sizeof text);
+    if (w->on_row)
+        w->on_row(w, text);
     w->given++;
     if (w->pause_at == w->given)
         w->feed->ops->pause(w->feed);
@@ -53,6 +54,8 @@ static void on_mark(void *ctx, const struct feed_position *at)
     struct world *w = ctx;
     w->marks++;
     w->mark = *at;
+    if (w->marked)
+        w->marked(w);
 }
 
 static void on_turn(void *ctx)

@@ -29,8 +29,10 @@ struct world {
     unsigned marks, turns, backs, losts, fails;
     unsigned given_at_back; /* how many rows came before FEED_BACK */
     struct feed_position mark;
-    struct err trouble; /* of the latest FEED_LOST or FEED_FAILED */
-    unsigned pause_at;  /* pauses the feed inside the so manieth row; 0: never */
+    struct err trouble;                               /* of the latest FEED_LOST or FEED_FAILED */
+    void (*on_row)(struct world *w, const char *row); /* NULL: nobody else listens */
+    void (*marked)(struct world *w);
+    unsigned pause_at; /* pauses the feed inside the so manieth row; 0: never */
 };
 
 /** Starts a server and describes a model of stream `s`: id text (key), n number. */

@@ -2,6 +2,8 @@
  * taken away, keys and passwords that are wrong. */
 #include "events_world.h"
 
+#include "tests/harness/fault_proxy.h"
+
 #include <hiredis/hiredis.h>
 #include <signal.h>
 #include <stdio.h>
@@ -183,6 +185,34 @@ static void a_user_who_may_not_read_ends_the_feed(void **state)
     world_close(&w);
 }
 
+/* Redis does not know yet that the one before is gone: what it waits for must not go to it. */
+static void a_connection_that_redis_still_believes_in_takes_nothing_away(void **state)
+{
+    (void)state;
+    struct world w;
+    struct fault_proxy proxy;
+    char path[128];
+    world_open(&w);
+    snprintf(path, sizeof path, "%s/proxy", w.redis.dir);
+    fault_proxy_start(&proxy, path, w.redis.socket);
+    snprintf(w.url, sizeof w.url, "unix://%s", path);
+    world_start(&w);
+    world_until(&w, &w.backs, 1);
+    world_run(&w, 50);
+    fault_proxy_say(&proxy, "blackhole");
+    world_end(&w);
+    world_forget(&w);
+    snprintf(w.url, sizeof w.url, "%s", w.redis.url);
+    world_start(&w);
+    world_until(&w, &w.backs, 1);
+    world_add(&w, "a", "1", NULL);
+    world_until(&w, &w.given, 1);
+    assert_string_equal(w.rows[0], "a|1");
+    world_end(&w);
+    fault_proxy_stop(&proxy);
+    world_close(&w);
+}
+
 /* Somebody else's server: what it does when its memory is full is not our business. */
 static void a_server_that_evicts_is_read_all_the_same(void **state)
 {
@@ -296,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_becomes_another_thing_ends_the_feed),
         cmocka_unit_test(a_wrong_password_is_said_without_it_and_tried_again),
         cmocka_unit_test(a_user_who_may_not_read_ends_the_feed),
+        cmocka_unit_test(a_connection_that_redis_still_believes_in_takes_nothing_away),
         cmocka_unit_test(a_server_that_evicts_is_read_all_the_same),
         cmocka_unit_test(fields_become_values_of_their_columns_types),
         cmocka_unit_test(a_field_that_repeats_is_what_it_was_last),

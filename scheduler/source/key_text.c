@@ -1,0 +1,177 @@
+#include "scheduler/source/key_text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static enum err_code put_name(const struct key_text *k, size_t i, struct buf *out)
+{
+    char *quoted = PQescapeIdentifier(k->read.conn, k->keys[i], strlen(k->keys[i]));
+    enum err_code rc = quoted ? buf_puts(out, quoted) : ERR_INVALID;
+    PQfreemem(quoted);
+    return rc;
+}
+
+/* Conditions on single columns are what PostgreSQL moves into groups. */
+static enum err_code put_columns_in(const struct key_text *k, struct buf *out)
+{
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < k->key_count && !rc; i++) {
+        rc = buf_puts(out, i ? " AND " : "\n) AS sluice_asked WHERE ");
+        if (!rc)
+            rc = put_name(k, i, out);
+        if (!rc)
+            rc = buf_printf(out, " = ANY ($%zu)", i + 1);
+    }
+    return rc;
+}
+
+static enum err_code put_tuples_in(const struct key_text *k, struct buf *out)
+{
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < k->key_count && !rc; i++) {
+        rc = buf_puts(out, i ? ", " : " AND (");
+        if (!rc)
+            rc = put_name(k, i, out);
+    }
+    for (size_t i = 0; i < k->key_count && !rc; i++)
+        rc = buf_printf(out, "%spg_catalog.unnest($%zu)",
+                        i ? ", " : ") IN (SELECT * FROM ROWS FROM (", i + 1);
+    return rc ? rc : buf_puts(out, "))");
+}
+
+static enum err_code put_question(const struct key_text *k, const char *head, bool tuples,
+                                  struct buf *out, size_t *ret_chars_before, struct err *err)
+{
+    size_t chars = strlen(head), inner = 0;
+    if (buf_puts(out, head))
+        return err_set(err, ERR_NOMEM, "no memory for the model's text");
+    CLEANUP(buf_done) struct buf read;
+    buf_init(&read, out->max);
+    enum err_code rc = model_text_read(&k->read, k->statement, &read, &inner, err);
+    if (rc)
+        return rc;
+    if (buf_put(out, read.p, read.len) || put_columns_in(k, out) ||
+        (tuples && put_tuples_in(k, out)))
+        return err_set(err, ERR_NOMEM, "no memory for the model's text");
+    *ret_chars_before = chars + inner;
+    return ERR_OK;
+}
+
+enum err_code key_text_probe(const struct key_text *k, struct buf *out, struct err *err)
+{
+    size_t ignored;
+    return put_question(k, "SELECT FROM (", false, out, &ignored, err);
+}
+
+enum err_code key_text_rows(const struct key_text *k, struct buf *out, size_t *ret_chars_before,
+                            struct err *err)
+{
+    return put_question(k, "SELECT * FROM (", k->key_count > 1, out, ret_chars_before, err);
+}
+
+/* ---- values ---- */
+
+static bool is_integer(struct value v)
+{
+    char text[24], *end;
+    if (v.n == 0 || v.n >= sizeof text)
+        return false;
+    memcpy(text, v.p, v.n);
+    text[v.n] = '\0';
+    errno = 0;
+    (void)strtoll(text, &end, 10);
+    bool digits = (text[0] >= '0' && text[0] <= '9') || text[0] == '-';
+    return digits && *end == '\0' && end[-1] != '-' && errno == 0;
+}
+
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Whole groups of four with their padding, as convert.c writes them (RFC 4648 section 4). */
+static bool is_base64(struct value v)
+{
+    uint32_t n = v.n;
+    if (n % 4)
+        return false;
+    for (int padding = 0; padding < 2 && n && v.p[n - 1] == '='; padding++)
+        n--;
+    for (uint32_t i = 0; i < n; i++)
+        if (base64_digit(v.p[i]) < 0)
+            return false;
+    return true;
+}
+
+bool key_text_fits(enum column_type type, struct value v)
+{
+    if (type == COLUMN_INT)
+        return is_integer(v);
+    if (type == COLUMN_BYTES)
+        return is_base64(v);
+    if (type == COLUMN_BOOL)
+        return v.kind == VALUE_TRUE || v.kind == VALUE_FALSE;
+    return true;
+}
+
+static enum err_code put_hex(struct value v, struct buf *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint32_t bits = 0;
+    int have = 0;
+    enum err_code rc = buf_puts(out, "\"\\\\x");
+    for (uint32_t i = 0; i < v.n && v.p[i] != '=' && !rc; i++) {
+        bits = (bits << 6 | (uint32_t)base64_digit(v.p[i])) & 0xFFFF;
+        have += 6;
+        if (have < 8)
+            continue;
+        have -= 8;
+        uint32_t byte = bits >> have & 0xFF;
+        rc = buf_put(out, (const char[]){digits[byte >> 4], digits[byte & 15]}, 2);
+    }
+    return rc ? rc : buf_putc(out, '"');
+}
+
+static enum err_code put_quoted(struct value v, struct buf *out)
+{
+    enum err_code rc = buf_putc(out, '"');
+    for (uint32_t i = 0; i < v.n && !rc; i++) {
+        if (v.p[i] == '"' || v.p[i] == '\\')
+            rc = buf_putc(out, '\\');
+        if (!rc)
+            rc = buf_putc(out, v.p[i]);
+    }
+    return rc ? rc : buf_putc(out, '"');
+}
+
+enum err_code key_text_element(enum column_type type, struct value v, struct buf *out)
+{
+    enum err_code rc = buf_putc(out, out->len ? ',' : '{');
+    if (rc)
+        return rc;
+    switch (v.kind) {
+    case VALUE_FALSE:
+    case VALUE_TRUE:
+        return buf_putc(out, v.kind == VALUE_TRUE ? 't' : 'f');
+    case VALUE_NUMBER:
+    case VALUE_TEXT:
+    case VALUE_JSON:
+        return type == COLUMN_BYTES ? put_hex(v, out) : put_quoted(v, out);
+    case VALUE_NULL:
+    case VALUE_ABSENT:
+    case VALUE_BAD:
+        break;
+    }
+    return ERR_INVALID;
+}
+
+enum err_code key_text_close(struct buf *out)
+{
+    return buf_puts(out, out->len ? "}" : "{}");
+}
