@@ -319,14 +319,15 @@ static void note_up(struct stream_driver *d)
     d->downs = 0;
 }
 
-/* It is asked for again in a while; one that always fails is left to the next read of the model. */
+/* It is asked for again in a while. One that fails again and again while others are accepted is
+ * left to the next read of the model. */
 static void failed(struct stream_driver *d, uint64_t mark, uint32_t tries, struct slice key)
 {
     struct err err;
     struct pending_change c = {.kind = CHANGE_KEY,
                                .key = key,
                                .mark = mark,
-                               .tries = tries + 1,
+                               .tries = tries + !d->down,
                                .since_ms = clock_mono_ms()};
     bool there = true;
     note_down(d);
@@ -334,7 +335,7 @@ static void failed(struct stream_driver *d, uint64_t mark, uint32_t tries, struc
         d->reopens = true;
         return;
     }
-    bool again = tries + 1 < STREAM_TRIES_MAX &&
+    bool again = c.tries < STREAM_TRIES_MAX &&
                  !pending_put_back(d->pending, &c, NULL, &there, &err) && !there;
     if (!again) {
         marks_release(d->marks, mark);
