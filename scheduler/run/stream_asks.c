@@ -172,7 +172,7 @@ static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
                   LOG_STR("reason", failed->text));
     stream_ask_take_back(d);
     if (failed && failed->code == ERR_STALE) {
-        d->columns_stale = true;
+        stream_columns_stale(d);
         stream_want_read(d, "the model's columns changed", NULL);
     }
     d->ask_again_ms = failed ? clock_mono_ms() + ASK_AGAIN_MS : 0;

@@ -193,6 +193,12 @@ void stream_rest(struct stream_driver *d, const char *why)
     stream_soon(d, 0);
 }
 
+void stream_columns_stale(struct stream_driver *d)
+{
+    d->columns_stale = true;
+    d->stale_at = *marks_settled(d->marks);
+}
+
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold)
 {
     bool first = !*d->memory.reread;
@@ -269,6 +275,9 @@ static void opening_turn(struct stream_driver *d)
     if (!d->feed_flows)
         return;
     if (d->columns_stale) {
+        /* A feed that went on elsewhere says so before it is opened anew from there. */
+        if (memcmp(marks_settled(d->marks), &d->stale_at, sizeof d->stale_at) == 0)
+            return;
         d->columns_stale = false;
         close_all(d);
         stream_soon(d, 0);
@@ -404,7 +413,7 @@ static void begin_run(struct stream_driver *d)
     enum err_code rc =
         d->host.begin_run(d->host.ctx, d->sync, d->columns, d->column_count, &d->run, &err);
     if (rc == ERR_STALE) {
-        d->columns_stale = true;
+        stream_columns_stale(d);
         stream_want_read(d, err.text, NULL);
     } else if (rc) {
         stream_rest(d, err.text);

@@ -106,7 +106,8 @@ static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)
         break;
     case FEED_RESYNC:
         d->feed_flows = false;
-        d->columns_stale |= d->memory.synced; /* it may be about them */
+        if (d->memory.synced)
+            stream_columns_stale(d); /* it may be about them */
         stream_want_read(d, why, NULL);
         break;
     case FEED_FAILED:

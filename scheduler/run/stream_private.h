@@ -76,6 +76,7 @@ struct stream_driver {
     bool ask_ready, ask_failed; /* the columns are known; why not is said */
     bool columns_stale; /* they are described anew, and the feed is opened anew, before changes flow
                          */
+    struct feed_position stale_at; /* what was settled then */
     struct arena arena; /* of the columns */
     struct column *columns;
     size_t column_count;
@@ -114,6 +115,8 @@ struct stream_driver {
 void stream_rest(struct stream_driver *d, const char *why);
 /** The model is to be read as a whole; hold: whatever that plans; NULL. */
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold);
+/** The model may have other columns by now. */
+void stream_columns_stale(struct stream_driver *d);
 void stream_soon(struct stream_driver *d, uint32_t ms);
 
 /* stream_view.c */
