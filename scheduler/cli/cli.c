@@ -103,6 +103,18 @@ static const struct command commands[] = {
      "output or input. A restored state keeps its age: where Redis knows of later work, every row\n"
      "is sent again.\n",
      "Z", 2, 2, command_state},
+    {"stream", "status|drop|sql SYNC…", "tell how streams flow, and what they need at their source",
+     "status [SYNC…] says for each sync that streams in which phase it is and how far behind; "
+     "where\n"
+     "no scheduler runs, what is at its source. sql SYNC prints the statements that make what the\n"
+     "stream needs, for somebody with the rights to run, and what is wrong as things are. drop "
+     "SYNC\n"
+     "drops the slot and the publication that Sluice made, so that the source holds nothing back "
+     "any\n"
+     "more: once the sync no longer streams, or the scheduler is stopped. Those that the project\n"
+     "names itself are dropped with --force only. A stream whose slot was dropped reads its model\n"
+     "anew.\n",
+     "F", 1, 1000, command_stream},
     {"alerts", "test [NAME]", "send a test message by the project's alerts",
      "Sends one by each alert, or by the one that is named, and says what came back. A PagerDuty\n"
      "incident is opened and resolved at once. Exits 0 when all were taken, 2 otherwise.\n",

@@ -58,6 +58,7 @@ struct cli_options {
     const char *export_to;    /* errors --export */
     bool connect;             /* check --connect */
     bool replace;             /* state import --replace */
+    bool force;               /* stream drop --force */
     struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */
     size_t name_count;
@@ -126,6 +127,7 @@ int command_up(const struct cli_options *opts);
 int command_runs(const struct cli_options *opts);
 int command_status(const struct cli_options *opts);
 int command_errors(const struct cli_options *opts);
+int command_stream(const struct cli_options *opts);
 int command_alerts(const struct cli_options *opts);
 int command_connectors(const struct cli_options *opts);
 int command_pause(const struct cli_options *opts);

@@ -4,6 +4,7 @@
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/print.h"
 #include "scheduler/cli/remote.h"
+#include "scheduler/cli/stream_words.h"
 #include "scheduler/state/entries.h"
 
 #include <inttypes.h>
@@ -104,9 +105,9 @@ static const json_t *live_of(const json_t *live, const char *sync)
 
 static enum err_code put_live_json(struct buf *b, const json_t *live)
 {
-    static const char *const members[] = {"schedule", "phase",    "run",
-                                          "paused",   "next_at",  "destination_paused",
-                                          "held",     "fresh_at", "waits_for"};
+    static const char *const members[] = {
+        "schedule",           "phase", "run",      "paused",    "next_at",
+        "destination_paused", "held",  "fresh_at", "waits_for", "stream"};
     enum err_code rc = ERR_OK;
     for (size_t i = 0; live && i < ARRAY_LEN(members) && !rc; i++) {
         char *text = json_dumps(json_object_get(live, members[i]), JSON_ENCODE_ANY);
@@ -124,6 +125,7 @@ static const char *word_of(const json_t *live, const char *name)
 
 static void print_live(const json_t *live)
 {
+    char words[STREAM_WORDS_BYTES];
     if (!live)
         return;
     printf("  %s", word_of(live, "phase"));
@@ -139,6 +141,8 @@ static void print_live(const json_t *live)
     puts("");
     if (*word_of(live, "waits_for"))
         printf("  waits: %s\n", word_of(live, "waits_for"));
+    if (json_is_object(json_object_get(live, "stream")))
+        printf("  stream: %s\n", stream_words(json_object_get(live, "stream"), words));
 }
 
 static void print_status(const struct sync *sync, const struct state_counts *c,

@@ -10,6 +10,8 @@
 #include "protocol/base/err.h"
 #include "protocol/config/config.h"
 
+#include <libpq-fe.h>
+
 struct connect_report {
     bool json;
     bool wrong;       /* something the project or its secrets have to mend */
@@ -22,6 +24,9 @@ void connect_say(struct connect_report *r, const char *kind, const char *name,
 
 /** Sources, models and the columns that their syncs want. */
 void connect_sources(struct connect_report *r, const struct project *p);
+/** What the streams of this source need there. conn: to the source. */
+void connect_streams(struct connect_report *r, const struct project *p, const struct source *source,
+                     PGconn *conn);
 void connect_redis(struct connect_report *r, const struct project *p);
 /** A source of type redis answers; name: of its server, for people. */
 enum err_code connect_redis_source(const struct source *source, char *name, size_t n,

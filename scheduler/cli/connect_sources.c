@@ -22,6 +22,19 @@ struct look {
 
 /* ---- columns ---- */
 
+static enum err_code check_cursor(const struct sync *s, const struct column *columns, size_t count,
+                                  struct err *err)
+{
+    const struct schedule_stream *stream = &s->schedule.stream;
+    if (s->schedule.kind != SCHEDULE_STREAM || stream->from != STREAM_POLL)
+        return ERR_OK;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(columns[i].name, stream->cursor) == 0)
+            return ERR_OK;
+    return err_set(err, ERR_CONFIG, "the model has no column %s, the `cursor` of its stream",
+                   stream->cursor);
+}
+
 static void check_sync(struct look *l, const struct sync *s, const struct column *columns,
                        size_t count)
 {
@@ -29,6 +42,8 @@ static void check_sync(struct look *l, const struct sync *s, const struct column
     struct err err;
     enum err_code rc = map_compile(s, columns, count, &map, &err);
     char text[64];
+    if (!rc)
+        rc = check_cursor(s, columns, count, &err);
     snprintf(text, sizeof text, "%zu fields", s->map_all ? count : s->mapping_count);
     connect_say(l->report, "sync", s->name, rc ? &err : NULL, text);
     map_free(map);
@@ -116,6 +131,8 @@ static void check_source(struct connect_report *r, const struct project *p, cons
         if (p->models[i].source == s)
             check_model(&l, conn);
     }
+    if (!rc)
+        connect_streams(r, p, s, conn);
     PQfinish(conn);
 }
 

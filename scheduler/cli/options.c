@@ -85,6 +85,9 @@ const struct cli_option cli_option_table[] = {
     {.letter = 'Z',
      .name = "replace",
      .help = "import over the state that is there, which is lost"},
+    {.letter = 'F',
+     .name = "force",
+     .help = "drop also what the project names itself, and others may use"},
 };
 const size_t cli_option_count = ARRAY_LEN(cli_option_table);
 
@@ -194,6 +197,8 @@ static bool take_option(int letter, struct cli_options *o)
         return o->connect = true;
     case 'Z':
         return o->replace = true;
+    case 'F':
+        return o->force = true;
     case 'Y':
         return add_to(&o->syncs, optarg);
     case 'S':

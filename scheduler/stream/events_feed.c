@@ -127,8 +127,10 @@ static void on_reader(void *ctx, bool connected, const struct err *err)
 static void on_clerk(void *ctx, bool connected, const struct err *err)
 {
     (void)err; /* the reader says it */
-    if (connected)
-        events_acknowledge(ctx);
+    if (!connected)
+        return;
+    events_acknowledge(ctx);
+    events_look_at_lag(ctx);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *arg)

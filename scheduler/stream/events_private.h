@@ -87,6 +87,7 @@ struct events_feed {
     struct slice ack_argv[EVENTS_ACK_MAX + 3];
 
     struct feed_lag lag;
+    int64_t gone; /* entries that were in the stream and are no more */
 };
 
 /* ---- events_feed.c ---- */

@@ -8,6 +8,7 @@
 #include "scheduler/stream/events_private.h"
 
 #include <hiredis/hiredis.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -83,6 +84,31 @@ static const struct redisReply *value_of_name(const struct redisReply *map, cons
     return NULL;
 }
 
+static int64_t number_of(const struct redisReply *map, const char *name, int64_t otherwise)
+{
+    const struct redisReply *v = value_of_name(map, name);
+    return v && v->type == REDIS_REPLY_INTEGER ? v->integer : otherwise;
+}
+
+static void on_stream(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    struct events_feed *f = ctx;
+    int64_t added = err ? -1 : number_of(reply, "entries-added", -1);
+    f->gone = added < 0 ? 0 : added - number_of(reply, "length", added);
+}
+
+/* More entries are gone than were ever read: so many at least were never read. */
+static void note_missed(struct events_feed *f, int64_t entries_read)
+{
+    char at[CLOCK_TEXT_BYTES];
+    if (entries_read < 0 || f->gone <= entries_read)
+        return;
+    snprintf(f->lag.note, sizeof f->lag.note,
+             "%" PRId64 " entries were trimmed or deleted before they were read (seen at %s): let "
+             "the stream keep more",
+             f->gone - entries_read, clock_text(clock_wall_ms(), at));
+}
+
 static void on_groups(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct events_feed *f = ctx;
@@ -90,9 +116,10 @@ static void on_groups(void *ctx, const struct redisReply *reply, const struct er
     for (size_t i = 0; !err && i < reply->elements; i++) {
         const struct redisReply *group = reply->element[i];
         const struct redisReply *name = value_of_name(group, "name");
-        const struct redisReply *lag = value_of_name(group, "lag");
-        if (name && slice_eq(text_of(name), f->group) && lag && lag->type == REDIS_REPLY_INTEGER)
-            f->lag.records = lag->integer;
+        if (!name || !slice_eq(text_of(name), f->group))
+            continue;
+        f->lag.records = number_of(group, "lag", -1);
+        note_missed(f, number_of(group, "entries-read", -1));
     }
 }
 
@@ -113,13 +140,15 @@ static void on_time(void *ctx, const struct redisReply *reply, const struct err 
 void events_look_at_lag(struct events_feed *f)
 {
     struct err err;
+    const struct slice stream[] = {SLICE_LIT("XINFO"), SLICE_LIT("STREAM"), f->stream};
     const struct slice groups[] = {SLICE_LIT("XINFO"), SLICE_LIT("GROUPS"), f->stream};
     const struct slice now[] = {SLICE_LIT("TIME")};
     if (!redis_connected(f->clerk)) {
         f->lag.records = f->lag.behind_ms = -1;
         return;
     }
-    if (redis_command(f->clerk, groups, ARRAY_LEN(groups), 0, on_groups, f, &err) ||
+    if (redis_command(f->clerk, stream, ARRAY_LEN(stream), 0, on_stream, f, &err) ||
+        redis_command(f->clerk, groups, ARRAY_LEN(groups), 0, on_groups, f, &err) ||
         redis_command(f->clerk, now, ARRAY_LEN(now), 0, on_time, f, &err))
         f->lag.records = f->lag.behind_ms = -1;
 }

@@ -6,17 +6,33 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <xxhash.h>
 
-enum { STATE_ID_CHARS = 8, SQL_BYTES = 4 << 20 };
+enum { STATE_ID_CHARS = 8, DIGEST_CHARS = 9, SQL_BYTES = 4 << 20 };
 
-/* Slots have names of [a-z0-9_] only, and 63 of them. */
+static bool fits_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Slots have names of [a-z0-9_] only, and 63 of them. Where that is too little for the sync's own
+ * name, a digest tells it from others that would look like it. */
 static void make_name(const struct sync *sync, const char *state_id, char *out)
 {
-    snprintf(out, SLOT_NAME_BYTES, "sluice_%.*s_%s", STATE_ID_CHARS, state_id, sync->name);
+    int whole =
+        snprintf(out, SLOT_NAME_BYTES, "sluice_%.*s_%s", STATE_ID_CHARS, state_id, sync->name);
+    bool same = whole < SLOT_NAME_BYTES;
+    for (const char *p = sync->name; *p; p++)
+        same = same && fits_name(*p);
     for (char *p = out; *p; p++) {
         char c = (char)tolower((unsigned char)*p);
-        *p = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+        *p = fits_name(c) ? c : '_';
     }
+    if (same)
+        return;
+    size_t n = strlen(out), most = SLOT_NAME_BYTES - 1 - DIGEST_CHARS;
+    snprintf(out + (n < most ? n : most), DIGEST_CHARS + 1, "_%08x",
+             XXH32(sync->name, strlen(sync->name), 0));
 }
 
 void slot_names_of(const struct sync *sync, const char *state_id, struct slot_names *ret)
@@ -230,4 +246,65 @@ enum err_code slot_sql(PGconn *conn, const struct sync *sync, const struct slot_
     if (!rc && !out->len && put_comment(out, "everything is there"))
         rc = err_set(err, ERR_NOMEM, "no memory for the statements");
     return rc;
+}
+
+/* ---- whether all is there ---- */
+
+static enum err_code check_tables(PGconn *conn, const struct slot_server *s,
+                                  const struct sync *sync, const struct slot_names *names,
+                                  struct err *err)
+{
+    struct buf sql;
+    PGresult *answer = NULL;
+    buf_init(&sql, SQL_BYTES);
+    enum err_code rc = slot_sql_tables(&sql, sync, names, err);
+    if (!rc)
+        rc = run(conn, &sql, &answer, err);
+    for (int i = 0; !rc && i < PQntuples(answer); i++) {
+        struct slot_table t;
+        rc = slot_read_table(answer, i, &t, err);
+        if (rc || t.number >= slot_table_count(sync))
+            break;
+        rc = slot_fit_table(s, &t, sync, names, err);
+        if (!rc && s->publication_exists && !slot_table_told(s, &t) &&
+            !sync->schedule.stream.create)
+            rc = err_set(err, ERR_CONFIG, "publication \"%s\" does not have the table %s",
+                         names->publication, slot_table_name(sync, t.number));
+    }
+    PQclear(answer);
+    buf_done(&sql);
+    return rc;
+}
+
+/* What `create: true` makes is not missing. */
+static enum err_code check_made(const struct slot_server *s, const struct sync *sync,
+                                const struct slot_names *names, struct err *err)
+{
+    if (s->slot_exists && !s->slot_fits)
+        return err_set(err, ERR_CONFIG,
+                       "the slot \"%s\" is not one of pgoutput in this database: name another",
+                       names->slot);
+    if (sync->schedule.stream.create)
+        return ERR_OK;
+    if (!s->publication_exists)
+        return err_set(
+            err, ERR_CONFIG,
+            "publication \"%s\" does not exist: `sluice stream sql %s` prints what makes "
+            "it",
+            names->publication, sync->name);
+    if (!s->slot_exists || s->slot_lost)
+        return err_set(err, ERR_CONFIG,
+                       "replication slot \"%s\" %s: `sluice stream sql %s` prints what makes it",
+                       names->slot, s->slot_exists ? "is lost" : "does not exist", sync->name);
+    return ERR_OK;
+}
+
+enum err_code slot_check(PGconn *conn, const struct sync *sync, const struct slot_names *names,
+                         struct err *err)
+{
+    struct slot_server s;
+    enum err_code rc = look(conn, names, &s, err);
+    rc = rc ? rc : slot_fit_server(&s, err);
+    rc = rc ? rc : check_tables(conn, &s, sync, names, err);
+    return rc ? rc : check_made(&s, sync, names, err);
 }

@@ -43,5 +43,9 @@ enum err_code slot_drop(PGconn *conn, const struct slot_names *names, struct slo
  */
 enum err_code slot_sql(PGconn *conn, const struct sync *sync, const struct slot_names *names,
                        struct buf *out, struct err *err) MUST_CHECK;
+/** Whether the stream has what it needs, as far as it is not Sluice's to make. Errors: ERR_CONFIG
+ * with what is missing or wrong, and the cure. */
+enum err_code slot_check(PGconn *conn, const struct sync *sync, const struct slot_names *names,
+                         struct err *err) MUST_CHECK;
 
 #endif

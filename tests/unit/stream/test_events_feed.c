@@ -318,6 +318,43 @@ static void the_lag_counts_what_is_not_given(void **state)
     world_close(&w);
 }
 
+static void what_was_trimmed_unread_is_told(void **state)
+{
+    (void)state;
+    struct world w;
+    struct feed_lag lag;
+    char n[16];
+    world_open(&w);
+    world_start(&w);
+    for (int i = 0; i < 3; i++)
+        world_add(&w, "a", "1", NULL);
+    world_until(&w, &w.given, 3);
+    world_run(&w, 20);
+    world_confirm(&w);
+    world_until_pending(&w, 0);
+    w.feed->ops->lag(w.feed, &lag);
+    assert_string_equal(lag.note, "");
+    world_end(&w);
+    for (int i = 0; i < 10; i++) {
+        snprintf(n, sizeof n, "%d", i);
+        world_add(&w, n, n, NULL);
+    }
+    redisReply *r = redis_server_ask(&w.redis, "XTRIM", "s", "MAXLEN", "4", NULL);
+    freeReplyObject(r);
+    world_forget(&w);
+    world_start(&w);
+    w.feed->ops->pause(w.feed); /* so that it is looked at before it is read */
+    for (int i = 0; i < 500 && !*lag.note; i++) {
+        world_run(&w, 20);
+        w.feed->ops->lag(w.feed, &lag);
+    }
+    w.feed->ops->resume(w.feed);
+    world_until(&w, &w.given, 4);
+    assert_string_equal(w.rows[0], "6|6");
+    assert_int_equal(strncmp(lag.note, "6 entries were trimmed or deleted", 33), 0);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +371,7 @@ int main(void)
         cmocka_unit_test(what_is_not_acknowledged_is_bounded),
         cmocka_unit_test(bytes_that_are_not_acknowledged_are_bounded),
         cmocka_unit_test(the_lag_counts_what_is_not_given),
+        cmocka_unit_test(what_was_trimmed_unread_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
