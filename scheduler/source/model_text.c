@@ -1,6 +1,7 @@
 #include "scheduler/source/model_text.h"
 
 #include "scheduler/source/dbt.h"
+#include "scheduler/source/pg_window.h"
 #include "scheduler/source/sql_text.h"
 
 #include <stdlib.h>
@@ -170,18 +171,35 @@ static bool has_zoneless(const struct model_read *r)
     return false;
 }
 
+bool model_text_is_zoneless(const struct types *types, Oid oid)
+{
+    return zoneless(types, oid) != 0;
+}
+
+static enum err_code put_rows_of(const struct model_read *read, bool zoned, struct buf *out)
+{
+    if (zoned)
+        return put_columns(read, out);
+    return read->window ? buf_puts(out, "SELECT * FROM (") : ERR_OK;
+}
+
 enum err_code model_text_read(const struct model_read *read, struct slice statement,
                               struct buf *out, size_t *ret_chars_before, struct err *err)
 {
     bool zoned = read->timezone && has_zoneless(read);
     enum err_code rc = read->copy ? buf_puts(out, "COPY (") : ERR_OK;
-    if (!rc && zoned)
-        rc = put_columns(read, out);
+    if (!rc)
+        rc = put_rows_of(read, zoned, out);
     *ret_chars_before = sql_text_chars(buf_slice(out));
     if (!rc)
         rc = buf_put(out, statement.p, statement.n);
-    if (!rc && zoned)
+    if (!rc && zoned && !read->window)
         rc = buf_puts(out, "\n) AS sluice_model");
+    if (!rc && read->window) {
+        rc = pg_window_put_condition(read, read->window, out, err);
+        if (rc)
+            return rc;
+    }
     if (!rc && read->copy)
         rc = buf_puts(out, "\n) TO STDOUT");
     return rc ? err_set(err, rc, "no memory for the model's text") : ERR_OK;

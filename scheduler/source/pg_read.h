@@ -10,8 +10,11 @@
 #include "scheduler/source/pg_settings.h"
 #include "scheduler/source/row_decoder.h"
 #include "scheduler/source/source_ops.h"
+#include "scheduler/source/window.h"
 
 /*
+ *   A window asks besides, OPEN ▶ ENDED_YET ▶ BEGIN and SETTINGS ▶ SNAPSHOT ▶ PREPARE.
+ *
  *             refused: in simpler words            COPY refused: rows
  *          ┌──────────────────────────────┐  ┌──────────────────────────┐
  *          ▼                              │  ▼                          │
@@ -21,8 +24,10 @@
  */
 enum pg_step {
     PG_STEP_OPEN,
+    PG_STEP_ENDED_YET, /* of a window: what was open, before the transaction */
     PG_STEP_BEGIN,
     PG_STEP_SETTINGS,
+    PG_STEP_SNAPSHOT, /* of a window: what is open */
     PG_STEP_PREPARE,
     PG_STEP_DESCRIBE,
     PG_STEP_TYPES,
@@ -48,6 +53,11 @@ struct pg_read {
     bool copy_refused;
     bool paused;
     bool in_callback;
+    bool windowed;
+    bool no_snapshot; /* of a window: the server does not tell what is open */
+    struct window_options window;
+    struct window_place place;
+    void (*on_place)(void *ctx, const struct window_place *place);
     bool complete;       /* the server said that the statement ran to its end */
     struct buf table;    /* relation to select from; empty: the model's own SQL */
     struct buf text;     /* the model as one statement */
@@ -62,6 +72,8 @@ struct pg_read {
 
 /* Sending, one function per step: libpq's 1, or 0 when it could not be sent. */
 int pg_send_begin(struct pg_read *r);
+int pg_send_ended_yet(struct pg_read *r);
+int pg_send_snapshot(struct pg_read *r);
 int pg_send_settings(struct pg_read *r);
 int pg_send_prepare(struct pg_read *r);
 int pg_send_describe(struct pg_read *r);

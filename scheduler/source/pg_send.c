@@ -6,6 +6,8 @@
  */
 #include "scheduler/source/pg_read.h"
 
+#include "scheduler/source/pg_window.h"
+
 int pg_send_begin(struct pg_read *r)
 {
     return PQsendQuery(pg_link_conn(r->link),
@@ -23,6 +25,18 @@ int pg_send_settings(struct pg_read *r)
     enum err_code rc = pg_settings_put(conn, r->model->source, r->settings, &r->sent);
     const char *sql = rc ? NULL : buf_cstr(&r->sent);
     return sql ? PQsendQuery(conn, sql) : 0;
+}
+
+int pg_send_ended_yet(struct pg_read *r)
+{
+    buf_reset(&r->sent);
+    return pg_window_put_ended(pg_link_conn(r->link), &r->window, &r->sent) ? 0 : pg_send_sent(r);
+}
+
+int pg_send_snapshot(struct pg_read *r)
+{
+    buf_reset(&r->sent);
+    return pg_window_put_open(pg_link_conn(r->link), &r->sent) ? 0 : pg_send_sent(r);
 }
 
 /* By itself: text that only means something inside COPY (…) is refused here, before it can. */
