@@ -78,7 +78,8 @@ static void keep_key(struct read_run *run, const struct row *row)
     struct kept_key *key = run->ctx;
     key->value = row->values[0];
     assert_true(key->value.n <= sizeof key->bytes);
-    memcpy(key->bytes, row->values[0].p, row->values[0].n);
+    if (key->value.n)
+        memcpy(key->bytes, row->values[0].p, key->value.n);
     key->value.p = key->bytes;
 }
 

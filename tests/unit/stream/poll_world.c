@@ -39,9 +39,9 @@ static enum err_code on_change(void *ctx, const struct change *change, struct er
     w->keys += change->kind == CHANGE_KEY;
     if (change->kind == CHANGE_ROW)
         keep_row(w, change->row);
-    if (w->rows == w->pause_at)
+    if (change->kind == CHANGE_ROW && w->rows == w->pause_at)
         w->feed->ops->pause(w->feed);
-    if (w->rows == w->refuse_at)
+    if (change->kind == CHANGE_ROW && w->rows == w->refuse_at)
         return err_set(err, ERR_STOPPED, "refused");
     return ERR_OK;
 }
@@ -126,6 +126,12 @@ static void turn(struct poll_world *w)
     struct timeval most = {0, TURN_MS * 1000};
     event_base_loopexit(w->base, &most);
     event_base_loop(w->base, EVLOOP_ONCE);
+}
+
+void poll_world_turns(struct poll_world *w, int turns)
+{
+    for (; turns > 0; turns--)
+        turn(w);
 }
 
 void poll_world_until(struct poll_world *w, bool (*done)(struct poll_world *w))

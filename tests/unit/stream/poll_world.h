@@ -40,6 +40,7 @@ void poll_world_start(struct poll_world *w);
 /** Starts, waits until it asks for a read of the model, and says that this was done. */
 void poll_world_flow(struct poll_world *w);
 void poll_world_resynced(struct poll_world *w);
+void poll_world_turns(struct poll_world *w, int turns);
 /** Turns the loop until done(w) holds. */
 void poll_world_until(struct poll_world *w, bool (*done)(struct poll_world *w));
 /** Until the key was given as often as that. */
