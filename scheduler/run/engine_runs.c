@@ -92,6 +92,7 @@ void engine_runs_set_host(struct engine *e)
         .on_read_unwanted = on_read_unwanted,
         .on_ended = on_ended,
         .window_share = window_share,
+        .on_settled = engine_on_settled,
     };
 }
 
@@ -131,8 +132,8 @@ static bool shares_read(const struct sync_run *run, const struct sync_run *first
 {
     if (run == first)
         return true;
-    return sync_run_sync(run)->model == sync_run_sync(first)->model && sync_run_reads(run) &&
-           !sync_run_snapshot(run) && !sync_run_snapshot(first);
+    return sync_run_reads(run) && !sync_run_snapshot(run) && !sync_run_snapshot(first) &&
+           sync_run_sync(run)->model == sync_run_sync(first)->model;
 }
 
 static enum err_code start_read(struct engine *e, const struct model *model, size_t first_run,
@@ -265,6 +266,7 @@ static void tell_ended(struct engine *e)
         if (!slot->ended || slot->told)
             continue;
         slot->told = true;
+        engine_streams_run_ended(e, sync_run_record(slot->run));
         e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), slot->recovered);
     }
 }
