@@ -91,6 +91,7 @@ void engine_runs_set_host(struct engine *e)
         .on_read_unwanted = on_read_unwanted,
         .on_ended = on_ended,
         .window_share = window_share,
+        .on_settled = engine_on_settled,
     };
 }
 
@@ -125,6 +126,12 @@ static void on_read_done(void *ctx)
     (void)ctx; /* the turn of the loop frees it */
 }
 
+/* A stream's run is fed by its stream. */
+static bool wants_read(const struct sync_run *run)
+{
+    return sync_run_reads(run) && !sync_run_record(run)->stream;
+}
+
 static enum err_code start_read(struct engine *e, const struct model *model, size_t first_run,
                                 struct err *err)
 {
@@ -139,7 +146,7 @@ static enum err_code start_read(struct engine *e, const struct model *model, siz
         return err_set(err, ERR_NOMEM, "no memory for a read");
     }
     for (size_t i = first_run; i < e->run_count; i++)
-        if (sync_run_sync(e->runs[i].run)->model == model && sync_run_reads(e->runs[i].run))
+        if (sync_run_sync(e->runs[i].run)->model == model && wants_read(e->runs[i].run))
             runs[n++] = e->runs[i].run;
     enum err_code rc =
         model_read_start(e->base, model, runs, n, on_read_done, e, &e->reads[e->read_count], err);
@@ -172,7 +179,7 @@ enum err_code engine_start_reads(struct engine *e, struct err *err)
 {
     for (size_t i = 0; i < e->run_count; i++) {
         struct sync_run *run = e->runs[i].run;
-        if (!sync_run_reads(run) || read_of(e, run))
+        if (!wants_read(run) || read_of(e, run))
             continue;
         const struct model *model = sync_run_sync(run)->model;
         if (is_read(e, model) || reads_at(e, model->source) >= model->source->connections)
@@ -253,6 +260,7 @@ static void tell_ended(struct engine *e)
         if (!slot->ended || slot->told)
             continue;
         slot->told = true;
+        engine_streams_run_ended(e, sync_run_record(slot->run));
         e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), slot->recovered);
     }
 }

@@ -305,6 +305,15 @@ void pending_lay_by(struct pending *p, size_t at)
     p->laid_by++;
 }
 
+void pending_lay_by_key(struct pending *p, struct slice key)
+{
+    struct item *it = find(p, key);
+    if (!it || it->laid_by)
+        return;
+    it->laid_by = true;
+    p->laid_by++;
+}
+
 void pending_wake(struct pending *p, struct slice key)
 {
     struct item *it = p->laid_by ? find(p, key) : NULL;
