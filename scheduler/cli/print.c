@@ -54,6 +54,9 @@ static enum err_code put_run(struct buf *b, const struct run_record *r)
                          ",\"seconds\":%.3f",
                          c->requests, c->retries, c->bytes, (double)r->duration_ms / 1000);
     rc = rc ? rc : buf_printf(b, ",\"started\":\"%s\"", clock_text(r->started_ms, started));
+    if (!rc && r->stream)
+        rc = buf_printf(b, ",\"stream\":true,\"changes\":%" PRIu64 ",\"coalesced\":%" PRIu64,
+                        c->changes, c->coalesced);
     if (!rc && c->warnings)
         rc = buf_printf(b, ",\"warnings\":%" PRIu64, c->warnings);
     if (!rc && *r->warning)
@@ -117,6 +120,9 @@ void print_run_row(FILE *out, const struct run_record *r, bool colour)
     if (c->quarantined)
         fprintf(out, "  %s quarantined (refused before; sluice errors says why)\n",
                 print_number(c->quarantined, n[0]));
+    if (c->coalesced)
+        fprintf(out, "  %s coalesced (replaced by a later value before they were sent)\n",
+                print_number(c->coalesced, n[0]));
     if (c->cancelled)
         fprintf(out, "  %s cancelled (found again by the next run)\n",
                 print_number(c->cancelled, n[0]));

@@ -40,6 +40,7 @@ static void add_counts(struct run_counts *to, const struct run_counts *from)
     to->retries += from->retries;
     to->bytes += from->bytes;
     to->warnings += from->warnings;
+    to->coalesced += from->coalesced;
 }
 
 void ledger_show(struct ledger *l, const struct run_counts *counts)
@@ -118,6 +119,7 @@ static enum err_code ledger_put(struct state *s, const char *name, struct ledger
         pack_u64(&k, l->statuses[i]);
     pack_histogram(&k, &l->durations);
     pack_histogram(&k, &l->latencies);
+    pack_u64(&k, l->counts.coalesced);
     ensure(!k.full);
     return state_misc_put(s, name, slice_of(bytes, k.n), err);
 }
@@ -137,6 +139,7 @@ static enum err_code unpack_ledger(struct slice v, struct ledger *l, struct err 
         l->statuses[i] = unpack_u64(&u);
     unpack_histogram(&u, &l->durations);
     unpack_histogram(&u, &l->latencies);
+    l->counts.coalesced = u.n ? unpack_u64(&u) : 0; /* written before there were streams: none */
     return ERR_OK;
 }
 

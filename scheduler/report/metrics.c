@@ -22,9 +22,10 @@ static const struct word verdicts[] = {
     {"cancelled", MEMBER(cancelled)},
 };
 static const struct word classes[] = {
-    {"added", MEMBER(added)},     {"changed", MEMBER(changed)},
-    {"removed", MEMBER(removed)}, {"unchanged", MEMBER(unchanged)},
-    {"invalid", MEMBER(invalid)}, {"quarantined", MEMBER(quarantined)},
+    {"added", MEMBER(added)},         {"changed", MEMBER(changed)},
+    {"removed", MEMBER(removed)},     {"unchanged", MEMBER(unchanged)},
+    {"invalid", MEMBER(invalid)},     {"quarantined", MEMBER(quarantined)},
+    {"coalesced", MEMBER(coalesced)},
 };
 static const struct {
     const char *metric;

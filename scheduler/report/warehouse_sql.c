@@ -61,7 +61,8 @@ static const char write_run[] =
     "$19::bigint, $20::bigint, $21::bigint, $22::bigint, $23, $24, $25) ON CONFLICT DO NOTHING), "
     "c AS (INSERT INTO %s.sluice_changes SELECT $1, $2, x.class, x.records FROM (VALUES "
     "('added', $9::bigint), ('changed', $10::bigint), ('removed', $11::bigint), ('unchanged', "
-    "$12::bigint), ('invalid', $13::bigint), ('quarantined', $14::bigint)) AS x (class, records) "
+    "$12::bigint), ('invalid', $13::bigint), ('quarantined', $14::bigint), ('coalesced', "
+    "$27::bigint)) AS x (class, records) "
     "ON CONFLICT DO NOTHING) "
     "INSERT INTO %s.sluice_rejected SELECT $1, $2, x.key, x.kind, x.message, x.at FROM "
     "json_to_recordset($26::json) AS x (key text, kind text, message text, at timestamptz) "
@@ -109,18 +110,21 @@ static enum err_code add_time(struct warehouse_params *p, int64_t ms)
     return add_text(p, clock_text(ms, when));
 }
 
+static enum err_code add_number(struct warehouse_params *p, uint64_t n)
+{
+    begin_param(p);
+    enum err_code rc = buf_printf(&p->text, "%" PRIu64, n);
+    return rc ? rc : end_param(p);
+}
+
 static enum err_code add_numbers(struct warehouse_params *p, const struct run_counts *c)
 {
     const uint64_t numbers[] = {c->rows,    c->added,       c->changed,  c->removed,   c->unchanged,
                                 c->invalid, c->quarantined, c->planned,  c->succeeded, c->rejected,
                                 c->failed,  c->cancelled,   c->requests, c->retries,   c->bytes};
     enum err_code rc = ERR_OK;
-    for (size_t i = 0; i < ARRAY_LEN(numbers) && !rc; i++) {
-        begin_param(p);
-        rc = buf_printf(&p->text, "%" PRIu64, numbers[i]);
-        if (!rc)
-            rc = end_param(p);
-    }
+    for (size_t i = 0; i < ARRAY_LEN(numbers) && !rc; i++)
+        rc = add_number(p, numbers[i]);
     return rc;
 }
 
@@ -200,6 +204,8 @@ enum err_code warehouse_params_make(struct state *s, const struct run_record *r,
         rc = add_text(ret, words[i]);
     if (!rc)
         rc = add_rejected(s, ret, r, err);
+    if (!rc)
+        rc = add_number(ret, r->counts.coalesced);
     if (rc)
         return err->code ? rc : err_set(err, rc, "the log of run %s: %s", r->id, err_name(rc));
     ensure(ret->count == WAREHOUSE_PARAMS);

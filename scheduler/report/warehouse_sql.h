@@ -13,7 +13,7 @@
 #include <libpq-fe.h>
 
 enum {
-    WAREHOUSE_PARAMS = 26,
+    WAREHOUSE_PARAMS = 27,
     WAREHOUSE_REJECTED_MAX = 1000, /* of a run; the newest */
     WAREHOUSE_SQL_BYTES = 8 << 10,
 };

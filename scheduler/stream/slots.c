@@ -6,17 +6,33 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <xxhash.h>
 
-enum { STATE_ID_CHARS = 8, SQL_BYTES = 4 << 20 };
+enum { STATE_ID_CHARS = 8, DIGEST_CHARS = 9, SQL_BYTES = 4 << 20 };
 
-/* Slots have names of [a-z0-9_] only, and 63 of them. */
+static bool fits_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* Slots have names of [a-z0-9_] only, and 63 of them. Where that is too little for the sync's own
+ * name, a digest tells it from others that would look like it. */
 static void make_name(const struct sync *sync, const char *state_id, char *out)
 {
-    snprintf(out, SLOT_NAME_BYTES, "sluice_%.*s_%s", STATE_ID_CHARS, state_id, sync->name);
+    int whole =
+        snprintf(out, SLOT_NAME_BYTES, "sluice_%.*s_%s", STATE_ID_CHARS, state_id, sync->name);
+    bool same = whole < SLOT_NAME_BYTES;
+    for (const char *p = sync->name; *p; p++)
+        same = same && fits_name(*p);
     for (char *p = out; *p; p++) {
         char c = (char)tolower((unsigned char)*p);
-        *p = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+        *p = fits_name(c) ? c : '_';
     }
+    if (same)
+        return;
+    size_t n = strlen(out), most = SLOT_NAME_BYTES - 1 - DIGEST_CHARS;
+    snprintf(out + (n < most ? n : most), DIGEST_CHARS + 1, "_%08x",
+             XXH32(sync->name, strlen(sync->name), 0));
 }
 
 void slot_names_of(const struct sync *sync, const char *state_id, struct slot_names *ret)

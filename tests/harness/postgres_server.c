@@ -171,14 +171,24 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
+void postgres_server_halt(struct postgres_server *s, int immediate)
+{
+    if (!s->pid)
+        return;
+    kill(s->pid, immediate ? SIGQUIT : SIGINT);
+    while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    s->pid = 0;
+}
+
+void postgres_server_go_on(struct postgres_server *s)
+{
+    start_server(s);
+}
+
 void postgres_server_stop(struct postgres_server *s)
 {
-    if (s->pid) {
-        kill(s->pid, SIGQUIT);
-        while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
-    }
-    s->pid = 0;
+    postgres_server_halt(s, 1);
     if (s->dir[0])
         nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     s->dir[0] = '\0';

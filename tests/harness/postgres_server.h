@@ -25,6 +25,11 @@ void postgres_server_start(struct postgres_server *s);
 /** Kills it and removes its folder. Accepts one that is not running. */
 void postgres_server_stop(struct postgres_server *s);
 
+/** Stops it as `pg_ctl stop -m fast` does, or, with immediate, without a shutdown; waits for its
+ * end. postgres_server_go_on starts it again with the same data. */
+void postgres_server_halt(struct postgres_server *s, int immediate);
+void postgres_server_go_on(struct postgres_server *s);
+
 /** A blocking connection as postgres; database NULL: postgres. PQfinish by the caller. */
 PGconn *postgres_server_connect(const struct postgres_server *s, const char *database);
 /** Runs SQL (several statements allowed) in database (NULL: postgres). */

@@ -44,7 +44,7 @@ export function equation(left, name, parts, ended) {
 
 const picked = (counts, names) => names.map((name) => [name, counts[name] ?? 0]);
 
-/** rows → changes → batches → verdicts of a run. */
+/** rows → changes → batches → verdicts of a run; of a stretch of a stream, what was seen at its source. */
 export function funnel(run) {
     const c = run.counts;
     const ended = run.balance !== null && run.balance !== undefined;
@@ -52,13 +52,16 @@ export function funnel(run) {
     const answered = verdicts.reduce((sum, [, n]) => sum + n, 0);
     const open = Math.max(0, c.planned - answered);
     const right = open || !ended ? [...verdicts, ["open", open]] : verdicts;
-    const rows = picked(c, ["added", "changed", "unchanged", "invalid", "quarantined"]);
+    const seen = run.stream ? picked({...c, coalesced: run.coalesced}, ["planned", "unchanged", "coalesced", "invalid", "quarantined"])
+        : picked(c, ["added", "changed", "unchanged", "invalid", "quarantined"]);
+    const total = run.stream ? run.changes : c.rows;
+    const title = run.stream ? "From changes to verdicts" : "From rows to verdicts";
     const changes = picked(c, ["added", "changed", "removed"]);
-    return h("section", {class: "funnel", "aria-label": "From rows to verdicts"},
-        h("h2", null, "From rows to verdicts"),
+    return h("section", {class: "funnel", "aria-label": title},
+        h("h2", null, title),
         h("ol", null,
-            stage("Rows read", count(c.rows), rows, c.rows, equation(c.rows, "rows", rows, ended)),
-            stage("Changes planned", count(c.planned), changes, Math.max(c.rows, c.planned),
+            stage(run.stream ? "Changes seen" : "Rows read", count(total), seen, total, equation(total, run.stream ? "changes" : "rows", seen, ended)),
+            stage(run.stream ? "Records planned" : "Changes planned", count(c.planned), changes, Math.max(total, c.planned),
                 equation(c.planned, "planned", changes, ended)),
             stage("Batches", plural(run.batches ?? 0, "batch", "batches"), null, 0,
                 h("p", {class: "small"}, `${plural(run.requests ?? 0, "request")}, ${plural(run.retries ?? 0, "retry", "retries")}, `

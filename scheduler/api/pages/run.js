@@ -38,7 +38,7 @@ class Rate {
 
 function progress_bar(run) {
     const c = run.counts;
-    const reading = run.status === "reading";
+    const reading = run.status === "reading" || run.stream;
     const share = reading || !c.planned ? null : Math.min(100, (100 * answered(c)) / c.planned);
     return h("div", {class: `progress ${share === null ? "unknown" : ""}`, role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0",
         "aria-valuemax": "100", "aria-valuenow": share === null ? null : Math.floor(share)},
@@ -48,6 +48,9 @@ function progress_bar(run) {
 
 function progress_words(run, rates) {
     const c = run.counts;
+    if (run.stream)
+        return `A stretch of a stream: ${plural(run.changes, "change")} seen, ${plural(c.planned, "record")} planned, ${count(answered(c))} answered`
+            + (rates.verdicts.per_s ? `, ${rough(rates.verdicts.per_s)} per second` : "");
     if (run.status === "reading")
         return `${plural(c.rows, "row")} read, ${plural(c.planned, "change")} found${answered(c) ? `, ${count(answered(c))} answered` : ""}`
             + (rates.rows.per_s ? `, ${rough(rates.rows.per_s)} rows per second` : "");

@@ -73,6 +73,7 @@ static void ended_runs_are_counted_once_and_survive_a_restart(void **state)
     r.counts = (struct run_counts){.rows = 12,
                                    .added = 7,
                                    .invalid = 5,
+                                   .coalesced = 6,
                                    .planned = 7,
                                    .succeeded = 4,
                                    .rejected = 3,
@@ -87,6 +88,7 @@ static void ended_runs_are_counted_once_and_survive_a_restart(void **state)
     assert_says(&c, "sluice_records_total{sync=\"a\",verdict=\"succeeded\"} 4");
     assert_says(&c, "sluice_records_total{sync=\"a\",verdict=\"rejected\"} 3");
     assert_says(&c, "sluice_changes_total{sync=\"a\",class=\"invalid\"} 5");
+    assert_says(&c, "sluice_changes_total{sync=\"a\",class=\"coalesced\"} 6");
     assert_says(&c, "sluice_rows_total{sync=\"a\"} 12");
     assert_says(&c, "sluice_retries_total{sync=\"a\"} 2");
     assert_says(&c, "sluice_runs_total{sync=\"a\",status=\"warning\"} 1");

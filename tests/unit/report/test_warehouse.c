@@ -173,7 +173,7 @@ static void a_run_is_written_whole_and_once(void **state)
                             "sluice_changes where run = 'r1' and sync "
                             "= 'a' and class in ('added', 'invalid')"),
                      12);
-    assert_int_equal(number("select count(*) from " T "sluice_changes"), 6);
+    assert_int_equal(number("select count(*) from " T "sluice_changes"), 7);
     assert_int_equal(number("select count(*) from " T "sluice_rejected where run = 'r1'"), 2);
     assert_int_equal(number("select count(*) from " T
                             "sluice_rejected where key = '{\"id\":2}' and "
