@@ -2,13 +2,14 @@
  * The inside of a diff, shared by its files: options worked out, bitmaps of slots, scratch memory.
  *
  * diff.c decides rows, identity.c who may have an identity, aside.c keeps rows for the end of the
- * read, removal.c finds what is gone.
+ * read, removal.c finds what is gone, change.c decides single changes.
  */
 #ifndef SLUICE_DIFF_CORE_H
 #define SLUICE_DIFF_CORE_H
 
 #include "protocol/base/buf.h"
-#include "scheduler/diff/diff.h"
+#include "scheduler/diff/change.h"
+#include "scheduler/diff/turn.h"
 #include "scheduler/state/key.h"
 #include "scheduler/state/rejected.h"
 
@@ -61,6 +62,11 @@ struct diff {
     size_t gone_at;
     enum removal_reason gone_why;
     bool gone_plain; /* one removal by the primary key */
+
+    struct turn turn; /* of single changes */
+    size_t turn_at;   /* its end: the item in hand */
+    bool turn_begun;
+    const char *wants_read;
     struct value values_of_key[KEY_VALUES_MAX];
 };
 
@@ -86,6 +92,20 @@ enum err_code diff_classify(struct diff *d, uint8_t marks, struct diff_decision 
 /** Counts and lists the row in hand as invalid. */
 enum err_code diff_invalid(struct diff *d, enum rejected_kind kind, struct slice reason,
                            struct diff_decision *ret, struct err *err) MUST_CHECK;
+enum err_code diff_encode_identity(struct diff *d, const struct mapped *mapped,
+                                   struct err *err) MUST_CHECK;
+enum err_code diff_hash_row(struct diff *d, const struct mapped *mapped, struct diff_decision *ret,
+                            struct err *err) MUST_CHECK;
+enum err_code diff_key_unreadable(struct diff *d, const struct mapped *mapped,
+                                  struct diff_decision *ret, struct err *err) MUST_CHECK;
+/** insert and append: a change of a known row is not sent; d->identity is encoded. */
+enum err_code diff_keep_known(struct diff *d, struct diff_decision *ret,
+                              struct err *err) MUST_CHECK;
+/** Is d->entry refused already, with these values and this mapping? */
+enum err_code diff_is_quarantined(struct diff *d, const uint8_t *hash, bool *ret,
+                                  struct err *err) MUST_CHECK;
+/** The row is back: it is not absent, and a refused removal is past. */
+enum err_code diff_row_returned(struct diff *d, struct err *err) MUST_CHECK;
 static inline void hash_mix(const uint8_t *a, const uint8_t *b, uint8_t *out)
 {
     for (size_t i = 0; i < 16; i++)
@@ -105,6 +125,9 @@ enum err_code diff_identity_decide(struct diff *d, bool *ret_taken, uint8_t *ret
 enum err_code diff_identity_noted(struct diff *d, struct err *err) MUST_CHECK;
 enum err_code diff_mark_moved(struct diff *d, struct err *err) MUST_CHECK;
 
+/** Notes why only a read of the whole model can decide some row. */
+void diff_want_read(struct diff *d, const char *why);
+
 /* ---- aside ---- */
 
 enum err_code diff_aside_put(struct diff *d, const struct diff_decision *row,
@@ -115,6 +138,15 @@ enum err_code diff_aside_next(struct diff *d, struct diff_decision *ret,
 
 /* ---- removal ---- */
 
+/** Collects what is to be removed of d->slot (key: d->gone_key): of a row that is gone, of one that
+ * left an identity behind. */
+enum err_code diff_gone_row(struct diff *d, struct err *err) MUST_CHECK;
+enum err_code diff_moved_row(struct diff *d, struct err *err) MUST_CHECK;
+void diff_removals_reset(struct diff *d);
+bool diff_removals_left(const struct diff *d);
+/** Gives one of those collected. */
+enum err_code diff_removal_emit(struct diff *d, struct diff_decision *ret,
+                                struct err *err) MUST_CHECK;
 enum err_code diff_removal_next(struct diff *d, struct diff_decision *ret, enum diff_step *ret_step,
                                 struct err *err) MUST_CHECK;
 

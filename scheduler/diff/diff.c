@@ -71,6 +71,7 @@ enum err_code diff_new(const struct diff_options *opts, struct diff **ret_diff, 
     buf_init(&d->text, TEXT_BYTES_MAX);
     buf_init(&d->aside_row, VALUES_BYTES_MAX + (1 << 20));
     buf_init(&d->gone_key, KEY_BYTES_MAX + 512);
+    turn_init(&d->turn);
     buf_init(&d->gone_ids, (IDENTITY_BYTES_MAX + 2) * IDENTITY_MAX);
     enum err_code code = state_sync_begin(opts->entries, err);
     if (code)
@@ -88,6 +89,7 @@ void diff_free(struct diff *d)
                           &d->aside_row, &d->gone_key, &d->gone_ids};
     for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
         buf_done(bufs[i]);
+    turn_done(&d->turn);
     free(d->seen.p);
     free(d->set_aside.p);
     free(d->moved.p);
@@ -140,8 +142,8 @@ enum err_code diff_invalid(struct diff *d, enum rejected_kind kind, struct slice
     return code;
 }
 
-static enum err_code key_unreadable(struct diff *d, const struct mapped *mapped,
-                                    struct diff_decision *ret, struct err *err)
+enum err_code diff_key_unreadable(struct diff *d, const struct mapped *mapped,
+                                  struct diff_decision *ret, struct err *err)
 {
     buf_reset(&d->text);
     enum err_code code =
@@ -195,7 +197,7 @@ static enum err_code settle_unchanged(struct diff *d, const uint8_t *hash, uint8
 }
 
 /* Is it refused already, with these values and this mapping? */
-static enum err_code quarantined(struct diff *d, const uint8_t *hash, bool *ret, struct err *err)
+enum err_code diff_is_quarantined(struct diff *d, const uint8_t *hash, bool *ret, struct err *err)
 {
     *ret = false;
     if (LIKELY(!(d->entry.flags & ENTRY_REFUSED)))
@@ -240,7 +242,7 @@ enum err_code diff_classify(struct diff *d, uint8_t marks, struct diff_decision 
                memcmp(ret->hash, d->entry.hash, sizeof ret->hash) == 0))
         return settle_unchanged(d, d->entry.hash, 0, ret, err);
     bool refused;
-    enum err_code code = quarantined(d, ret->hash, &refused, err);
+    enum err_code code = diff_is_quarantined(d, ret->hash, &refused, err);
     if (code)
         return code;
     if (refused) {
@@ -262,7 +264,7 @@ enum err_code diff_classify(struct diff *d, uint8_t marks, struct diff_decision 
 /* ---- rows ---- */
 
 /* The row is back: it is not absent, and a refused removal is past. */
-static enum err_code row_returned(struct diff *d, struct err *err)
+enum err_code diff_row_returned(struct diff *d, struct err *err)
 {
     enum err_code code = ERR_OK;
     if (d->entry.flags & ENTRY_REMOVAL_REFUSED)
@@ -273,7 +275,7 @@ static enum err_code row_returned(struct diff *d, struct err *err)
     return state_entry_put(d->o.entries, d->slot, &d->entry, err);
 }
 
-static enum err_code encode_identity(struct diff *d, const struct mapped *mapped, struct err *err)
+enum err_code diff_encode_identity(struct diff *d, const struct mapped *mapped, struct err *err)
 {
     buf_reset(&d->identity);
     enum err_code code = key_encode(&d->identity, mapped->keys, d->o.key_count, NULL, &d->reason);
@@ -292,7 +294,7 @@ static enum err_code duplicate(struct diff *d, const struct mapped *mapped, stru
                                struct diff_decision *ret, struct err *err)
 {
     if (d->o.has_identity && !invalid.n) {
-        enum err_code code = encode_identity(d, mapped, err);
+        enum err_code code = diff_encode_identity(d, mapped, err);
         if (!code)
             code = diff_identity_noted(d, err);
         if (code && code != ERR_INVALID)
@@ -302,8 +304,8 @@ static enum err_code duplicate(struct diff *d, const struct mapped *mapped, stru
                         ret, err);
 }
 
-static enum err_code hash_row(struct diff *d, const struct mapped *mapped,
-                              struct diff_decision *ret, struct err *err)
+enum err_code diff_hash_row(struct diff *d, const struct mapped *mapped, struct diff_decision *ret,
+                            struct err *err)
 {
     buf_reset(&d->values);
     enum err_code code = batch_put_values(&d->values, mapped->fields, d->o.field_count);
@@ -322,25 +324,25 @@ static enum err_code hash_row(struct diff *d, const struct mapped *mapped,
 }
 
 /* insert and append: a change of a known row is not sent, and neither is one of its identity. */
+enum err_code diff_keep_known(struct diff *d, struct diff_decision *ret, struct err *err)
+{
+    enum err_code code = d->o.has_identity ? diff_identity_noted(d, err) : ERR_OK;
+    return code ? code : settle_unchanged(d, ret->hash, 0, ret, err);
+}
+
 static enum err_code keep_known(struct diff *d, const struct mapped *mapped,
                                 struct diff_decision *ret, struct err *err)
 {
-    if (d->o.has_identity) {
-        enum err_code code = encode_identity(d, mapped, err);
-        if (code == ERR_INVALID)
-            return diff_invalid(d, REJECTED_INVALID, slice_str(d->reason.text), ret, err);
-        if (!code)
-            code = diff_identity_noted(d, err);
-        if (code)
-            return code;
-    }
-    return settle_unchanged(d, ret->hash, 0, ret, err);
+    enum err_code code = d->o.has_identity ? diff_encode_identity(d, mapped, err) : ERR_OK;
+    if (code == ERR_INVALID)
+        return diff_invalid(d, REJECTED_INVALID, slice_str(d->reason.text), ret, err);
+    return code ? code : diff_keep_known(d, ret, err);
 }
 
 static enum err_code decide(struct diff *d, const struct mapped *mapped, struct diff_decision *ret,
                             struct err *err)
 {
-    enum err_code code = hash_row(d, mapped, ret, err);
+    enum err_code code = diff_hash_row(d, mapped, ret, err);
     if (code)
         return code == ERR_INVALID
                    ? diff_invalid(d, REJECTED_INVALID, slice_str(d->reason.text), ret, err)
@@ -351,7 +353,7 @@ static enum err_code decide(struct diff *d, const struct mapped *mapped, struct 
         return diff_classify(d, 0, ret, err);
     enum identity_answer answer;
     uint8_t marks;
-    code = encode_identity(d, mapped, err);
+    code = diff_encode_identity(d, mapped, err);
     if (code == ERR_INVALID)
         return diff_invalid(d, REJECTED_INVALID, slice_str(d->reason.text), ret, err);
     ret->identity = buf_slice(&d->identity);
@@ -375,7 +377,7 @@ static enum err_code take_row(struct diff *d, const struct mapped *mapped, struc
     enum err_code code =
         key_encode(&d->key, mapped->primary, d->o.primary_count, d->o.primary_names, &d->reason);
     if (code)
-        return code == ERR_INVALID ? key_unreadable(d, mapped, ret, err)
+        return code == ERR_INVALID ? diff_key_unreadable(d, mapped, ret, err)
                                    : err_set(err, code, "diff: %s", d->reason.text);
     ret->key = buf_slice(&d->key);
     bool added, was;
@@ -392,7 +394,7 @@ static enum err_code take_row(struct diff *d, const struct mapped *mapped, struc
         return duplicate(d, mapped, invalid, ret, err);
     d->seen_count++;
     if (UNLIKELY(d->entry.flags & (ENTRY_ABSENT | ENTRY_REMOVAL_REFUSED)))
-        code = row_returned(d, err);
+        code = diff_row_returned(d, err);
     if (!code && UNLIKELY(d->entry.flags & ENTRY_STALE))
         code = diff_mark_moved(d, err);
     if (code)
@@ -405,7 +407,7 @@ static enum err_code take_row(struct diff *d, const struct mapped *mapped, struc
 enum err_code diff_row(struct diff *d, const struct mapped *mapped, struct slice invalid,
                        struct slice extra, struct diff_decision *ret, struct err *err)
 {
-    ensure(d->phase == PHASE_ROWS);
+    ensure(d->phase == PHASE_ROWS && !d->o.stream);
     *ret = (struct diff_decision){.slot = SLOT_NONE, .keys = mapped->keys, .extra = extra};
     enum err_code code = take_row(d, mapped, invalid, ret, err);
     if (LIKELY(!code))

@@ -16,6 +16,7 @@
 #include "scheduler/state/entries.h"
 
 struct diff;
+struct diff_stream;
 
 struct diff_options {
     struct state_sync *entries; /* borrowed */
@@ -26,12 +27,13 @@ struct diff_options {
     bool has_identity; /* map_has_identity */
     const struct slice *primary_names; /* columns of the primary key */
     size_t primary_count;
-    size_t key_count;          /* of mapped.keys */
-    size_t field_count;        /* of mapped.fields */
-    struct map_digest names;   /* map_names_digest */
-    struct map_digest mapping; /* map_fingerprint */
-    const char *run;           /* id, for the store of rejected records */
-    int64_t now_ms;            /* wall clock: which refusals are due again */
+    size_t key_count;                 /* of mapped.keys */
+    size_t field_count;               /* of mapped.fields */
+    struct map_digest names;          /* map_names_digest */
+    struct map_digest mapping;        /* map_fingerprint */
+    const char *run;                  /* id, for the store of rejected records */
+    int64_t now_ms;                   /* wall clock: which refusals are due again */
+    const struct diff_stream *stream; /* single changes: change.h; NULL: a read */
 };
 
 enum diff_class {

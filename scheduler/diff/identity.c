@@ -11,6 +11,13 @@ enum { IDENTITY_THERE = IDENTITY_ACCEPTED | IDENTITY_MAYBE };
 enum err_code diff_mark_moved(struct diff *d, struct err *err)
 {
     bool was;
+    if (d->o.stream) {
+        struct turn_item *item;
+        enum err_code noted = turn_note(&d->turn, d->slot, buf_slice(&d->key), &item, err);
+        if (!noted)
+            item->flags |= TURN_MOVED;
+        return noted;
+    }
     enum err_code code = bits_set(&d->moved, d->slot, &was, err);
     if (!code && !was)
         d->moved_count++;
@@ -41,6 +48,23 @@ static enum err_code claim_list(struct diff *d, const struct identity_list *old,
     return ERR_OK;
 }
 
+/* The row had another one: whoever was refused for that may have it now. */
+static enum err_code look_who_waits(struct diff *d, const struct identity_list *old,
+                                    struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; i < old->count && !code; i++) {
+        struct identity_owner o;
+        if (!(old->items[i].marks & IDENTITY_LIVE) ||
+            slice_eq(old->items[i].bytes, buf_slice(&d->identity)))
+            continue;
+        code = state_identity_find(d->o.entries, old->items[i].bytes, &o, err);
+        if (!code && o.held)
+            diff_want_read(d, "an identity is free again that another row was refused for");
+    }
+    return code;
+}
+
 /* d->identity is the row's from now on. */
 static enum err_code claim(struct diff *d, uint8_t marks, enum identity_answer *ret,
                            uint8_t *ret_marks, struct err *err)
@@ -54,7 +78,9 @@ static enum err_code claim(struct diff *d, uint8_t marks, enum identity_answer *
         *ret = IDENTITY_NONE;
         return ERR_OK;
     }
-    code = state_identity_set(d->o.entries, d->slot, &list, err);
+    code = d->o.stream ? look_who_waits(d, &old, err) : ERR_OK;
+    if (!code)
+        code = state_identity_set(d->o.entries, d->slot, &list, err);
     if (!code)
         code = state_entry_get(d->o.entries, d->slot, &d->entry, err);
     if (!code && (d->entry.flags & ENTRY_STALE))
@@ -83,6 +109,10 @@ enum err_code diff_identity(struct diff *d, enum identity_answer *ret, uint8_t *
 
 enum err_code diff_identity_noted(struct diff *d, struct err *err)
 {
+    struct identity_owner o;
+    enum err_code code = state_identity_find(d->o.entries, buf_slice(&d->identity), &o, err);
+    if (code || (o.slot == d->slot && (o.marks & IDENTITY_LIVE)))
+        return code; /* it is the row's own, and is not removed before its row has gone */
     return state_identity_hold(d->o.entries, buf_slice(&d->identity), err);
 }
 
@@ -117,25 +147,57 @@ static enum err_code owner_robbed(struct diff *d, uint32_t owner, struct err *er
     return state_entry_put(d->o.entries, owner, &e, err);
 }
 
+/* Has the owner's row this identity still, as far as this read or turn tells? */
+static enum err_code owner_keeps(struct diff *d, const struct identity_owner *o, bool *ret,
+                                 struct err *err)
+{
+    *ret = false;
+    if (!(o->marks & IDENTITY_LIVE))
+        return ERR_OK;
+    if (!d->o.stream) {
+        *ret = bits_has(&d->seen, o->slot) && !bits_has(&d->set_aside, o->slot);
+        return ERR_OK;
+    }
+    struct entry e;
+    const struct turn_item *item = turn_find(&d->turn, o->slot);
+    if (item && (item->flags & (TURN_GONE | TURN_ASIDE)))
+        return ERR_OK;
+    enum err_code code = state_entry_get(d->o.entries, o->slot, &e, err);
+    *ret = !code && !(e.flags & ENTRY_ABSENT);
+    if (*ret && (e.flags & ENTRY_LISTED)) /* its row may be another one by now, and invalid */
+        diff_want_read(d, "a row has the identity of another one that may have been invalid");
+    return code;
+}
+
+static void is_decided(struct diff *d)
+{
+    struct turn_item *item = d->o.stream ? turn_find(&d->turn, d->slot) : NULL;
+    if (item)
+        item->flags = (uint8_t)(item->flags & ~TURN_ASIDE);
+    if (!d->o.stream)
+        bits_clear(&d->set_aside, d->slot);
+}
+
 enum err_code diff_identity_decide(struct diff *d, bool *ret_taken, uint8_t *ret_marks,
                                    struct err *err)
 {
     struct identity_owner o;
     enum identity_answer answer;
     enum err_code code = state_identity_find(d->o.entries, buf_slice(&d->identity), &o, err);
+    bool others = o.slot != SLOT_NONE && o.slot != d->slot, keeps = false;
+    *ret_taken = false;
+    if (!code && others)
+        code = owner_keeps(d, &o, &keeps, err);
     if (code)
         return code;
-    bool others = o.slot != SLOT_NONE && o.slot != d->slot;
-    *ret_taken = false;
-    if (others && bits_has(&d->seen, o.slot) && (o.marks & IDENTITY_LIVE) &&
-        !bits_has(&d->set_aside, o.slot))
+    if (keeps)
         return name_owner(d, o.slot, err);
     /* What the last owner left there is this row's to replace or to remove. */
     uint8_t marks = others && (o.marks & IDENTITY_THERE) ? IDENTITY_MAYBE : 0;
     code = claim(d, marks, &answer, ret_marks, err);
     if (!code && answer == IDENTITY_OURS) {
         *ret_taken = true;
-        bits_clear(&d->set_aside, d->slot);
+        is_decided(d);
         if (others)
             code = owner_robbed(d, o.slot, err);
     }

@@ -29,6 +29,16 @@ static enum err_code refused_removal(struct diff *d, enum refusal_kind kind, boo
     return code == ERR_NOTFOUND ? ERR_OK : code;
 }
 
+/* A single change does not tell when a row that had the identity was seen last. */
+static bool is_held(struct diff *d, const struct identity_owner *o)
+{
+    if (!d->o.stream)
+        return o->held == state_sync_generation(d->o.entries);
+    if (o->held)
+        diff_want_read(d, "the removal of an identity is kept back, since another row may have it");
+    return o->held;
+}
+
 /* Collects the identities to remove: all of a row that is gone, else those its row does not have.
  */
 static enum err_code collect(struct diff *d, const struct identity_list *list, bool gone,
@@ -46,13 +56,13 @@ static enum err_code collect(struct diff *d, const struct identity_list *list, b
         code = state_identity_find(d->o.entries, it->bytes, &o, err);
         if (!code && (it->marks & IDENTITY_REFUSED))
             code = refused_removal(d, REFUSAL_IDENTITY, &refused, err);
-        if (!code && !refused && o.held != state_sync_generation(d->o.entries))
+        if (!code && !refused && !is_held(d, &o))
             code = put_pending(d, it->bytes, err);
     }
     return code;
 }
 
-static enum err_code moved_row(struct diff *d, struct err *err)
+enum err_code diff_moved_row(struct diff *d, struct err *err)
 {
     struct identity_list list;
     bool there;
@@ -99,7 +109,7 @@ static enum err_code gone_with_identities(struct diff *d, bool *ret_there, struc
     return code;
 }
 
-static enum err_code gone_row(struct diff *d, struct err *err)
+enum err_code diff_gone_row(struct diff *d, struct err *err)
 {
     struct entry e;
     bool there, refused = false;
@@ -119,7 +129,8 @@ static enum err_code gone_row(struct diff *d, struct err *err)
         return code;
     if (!there)
         return state_entry_delete(d->o.entries, buf_slice(&d->gone_key), d->slot, err);
-    return d->removes ? ERR_OK : mark_absent(d, err);
+    /* A stream knows of no later read that would find the row gone again. */
+    return d->removes && !d->o.stream ? ERR_OK : mark_absent(d, err);
 }
 
 /* ---- scan ---- */
@@ -172,18 +183,28 @@ static enum err_code scan_step(struct diff *d, struct err *err)
         d->phase = d->scan.ended ? PHASE_END : PHASE_SCAN;
         return ERR_OK;
     }
-    buf_reset(&d->gone_ids);
-    d->gone_at = 0;
-    d->gone_plain = false;
-    code = bits_has(&d->moved, d->slot) ? moved_row(d, err) : gone_row(d, err);
-    if (!code && (d->gone_plain || d->gone_ids.len))
+    diff_removals_reset(d);
+    code = bits_has(&d->moved, d->slot) ? diff_moved_row(d, err) : diff_gone_row(d, err);
+    if (!code && diff_removals_left(d))
         d->phase = PHASE_EMIT;
     return code;
 }
 
 /* ---- giving out ---- */
 
-static enum err_code emit(struct diff *d, struct diff_decision *ret, struct err *err)
+void diff_removals_reset(struct diff *d)
+{
+    buf_reset(&d->gone_ids);
+    d->gone_at = 0;
+    d->gone_plain = false;
+}
+
+bool diff_removals_left(const struct diff *d)
+{
+    return d->gone_plain || d->gone_at < d->gone_ids.len;
+}
+
+enum err_code diff_removal_emit(struct diff *d, struct diff_decision *ret, struct err *err)
 {
     ret->class = DIFF_REMOVED;
     ret->op = d->remove_op;
@@ -198,11 +219,18 @@ static enum err_code emit(struct diff *d, struct diff_decision *ret, struct err 
         d->gone_at += 2 + name.n;
         ret->identity = name;
     }
-    if (d->gone_plain || d->gone_at >= d->gone_ids.len)
-        d->phase = PHASE_SCAN;
+    d->gone_plain = false;
     enum err_code code = key_decode(name, d->values_of_key, d->o.key_count, err);
     if (!code)
         d->counts.removed++;
+    return code;
+}
+
+static enum err_code emit(struct diff *d, struct diff_decision *ret, struct err *err)
+{
+    enum err_code code = diff_removal_emit(d, ret, err);
+    if (!diff_removals_left(d))
+        d->phase = PHASE_SCAN;
     return code;
 }
 

@@ -17,7 +17,7 @@
 
 enum {
     ASK_VERSION = 1,
-    ASK_BYTES = 512,
+    ASK_BYTES = 1024,
     ASKS_MAX = 100000,
     ASKS_AGAIN_MS = 1000,
     ASKS_LOOKED_PER_MS = 10,
@@ -49,6 +49,7 @@ static enum err_code keep(struct engine *e, const struct engine_ask *ask, struct
     pack_u64(&k, (uint64_t)ask->scheduled_ms);
     pack_str(&k, ask->sync);
     pack_str(&k, ask->trigger);
+    pack_str(&k, ask->hold); /* empty in older ones */
     ensure(!k.full);
     ask_name(ask->run, name);
     return state_misc_put(e->state, name, slice_of(bytes, k.n), err);
@@ -93,6 +94,7 @@ static bool take_kept(void *ctx, const char *name, struct slice value)
     ask.scheduled_ms = (int64_t)unpack_u64(&u);
     unpack_str(&u, ask.sync, sizeof ask.sync);
     unpack_str(&u, ask.trigger, sizeof ask.trigger);
+    unpack_str(&u, ask.hold, sizeof ask.hold);
     snprintf(ask.run, sizeof ask.run, "%.*s", STATE_RUN_ID_MAX, name + sizeof ask_prefix - 1);
     l->code = push(l->e, &ask, &l->err);
     return !l->code;
@@ -124,11 +126,12 @@ static bool is_room(const struct engine *e)
     return under_way < e->runs_max;
 }
 
-/* Whoever adopts or only plans wants nothing to be sent: such an ask never becomes another's. */
+/* Whoever adopts, only plans or holds wants nothing to be sent: such an ask never becomes
+ * another's. */
 static bool same_kind(const struct engine_ask *a, const struct engine_ask *b)
 {
     return a->approve == b->approve && a->adopt == b->adopt && a->plan == b->plan &&
-           (!a->approve || strcmp(a->run, b->run) == 0);
+           !*a->hold == !*b->hold && (!a->approve || strcmp(a->run, b->run) == 0);
 }
 
 static struct engine_ask *find_same(const struct engine *e, const struct engine_ask *ask)
@@ -187,6 +190,8 @@ enum err_code engine_ask(struct engine *e, struct engine_ask *ask, struct err *e
     struct engine_ask *same = find_same(e, ask);
     if (same) {
         same->full |= ask->full;
+        if (*ask->snapshot) /* the latest one is the one that still is */
+            memcpy(same->snapshot, ask->snapshot, sizeof same->snapshot);
         *ask = *same;
         return keep(e, same, err);
     }
@@ -258,6 +263,8 @@ static enum err_code make_run(struct engine *e, const struct engine_ask *ask,
         .state_lost = lost,
         .adopt = ask->adopt,
         .plan = ask->plan,
+        .hold = ask->hold,
+        .snapshot = ask->snapshot,
     };
     return rc ? rc : sync_run_new(&e->run_host, sync, &start, ret, err);
 }

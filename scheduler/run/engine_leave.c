@@ -22,6 +22,7 @@ static void ask_again(struct engine *e, const struct engine_run_slot *slot)
         .plan = r->plan,
     };
     struct err err;
+    snprintf(ask.hold, sizeof ask.hold, "%s", sync_run_asked_hold(slot->run));
     snprintf(ask.sync, sizeof ask.sync, "%s", r->sync);
     snprintf(ask.trigger, sizeof ask.trigger, "%s", r->trigger);
     if (engine_ask(e, &ask, &err))
@@ -38,7 +39,7 @@ void engine_leave(struct engine *e)
     engine_streams_leave(e);
     for (size_t i = 0; i < e->run_count; i++)
         if (!e->runs[i].ended && sync_run_plans(e->runs[i].run) &&
-            !sync_run_stopping(e->runs[i].run))
+            !sync_run_record(e->runs[i].run)->stream && !sync_run_stopping(e->runs[i].run))
             ask_again(e, &e->runs[i]);
     engine_runs_stop_reads(e, "the scheduler was stopped while the warehouse was being read");
     if (e->workers)

@@ -5,6 +5,7 @@
 #include "scheduler/batch/spool.h"
 #include "scheduler/history/history.h"
 #include "scheduler/run/approval.h"
+#include "scheduler/run/sync_stream.h"
 #include "scheduler/state/entries.h"
 
 #include <event2/event.h>
@@ -224,7 +225,8 @@ static enum err_code clean(struct engine *e, struct engine_run_slot *slot, struc
     rc = state_run_prune(e->state, r->sync, 0, err);
     if (!rc)
         rc = approval_forget(e->state, r->id, err);
-    bool whole = r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING);
+    bool whole =
+        !r->stream && r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING);
     if (!rc && whole)
         rc = resync_done(e->state, r->sync, r->id, err);
     snprintf(path, sizeof path, "%s/%s", e->project->settings.state_dir, r->spool);
@@ -378,11 +380,20 @@ void engine_runs_turn(struct engine *e)
         engine_fail(e, &err);
 }
 
+/* A stream has nothing left to read: what it planned is sent, now or by the next start. */
+static void stop_read(struct sync_run *run, const char *why)
+{
+    if (sync_run_record(run)->stream)
+        sync_run_finish(run);
+    else
+        sync_run_stop(run, RUN_STOP_CANCEL, why);
+}
+
 void engine_runs_stop_reads(struct engine *e, const char *why)
 {
     for (size_t i = 0; i < e->run_count; i++)
         if (!e->runs[i].ended && sync_run_plans(e->runs[i].run))
-            sync_run_stop(e->runs[i].run, RUN_STOP_CANCEL, why);
+            stop_read(e->runs[i].run, why);
 }
 
 void engine_runs_stop(struct engine *e, enum run_stop how, const char *why)

@@ -5,8 +5,7 @@
 
 #define ROUNDING 1e-6
 
-/* Is part above the limit, where percentages are of whole? */
-static bool above(struct guard_limit limit, uint64_t part, uint64_t whole)
+bool guard_is_above(struct guard_limit limit, uint64_t part, uint64_t whole)
 {
     if (!limit.set)
         return false;
@@ -14,11 +13,11 @@ static bool above(struct guard_limit limit, uint64_t part, uint64_t whole)
     return (double)part > value + ROUNDING; /* 333 of 1000 are 33.3 % */
 }
 
-static void say(char *out, size_t n, const char *name, struct guard_limit limit, uint64_t part,
-                uint64_t whole)
+void guard_say(char *out, size_t n, const char *name, struct guard_limit limit, uint64_t part,
+               uint64_t whole, const char *when)
 {
-    snprintf(out, n, "guard %s: %" PRIu64 " of %" PRIu64 " accepted records, allowed are %g%s",
-             name, part, whole, limit.value, limit.percent ? " %" : "");
+    snprintf(out, n, "guard %s: %" PRIu64 " of %" PRIu64 " accepted records%s, allowed are %g%s",
+             name, part, whole, when, limit.value, limit.percent ? " %" : "");
 }
 
 bool guard_holds(const struct guard *g, const struct guard_facts *f, char *reason,
@@ -44,12 +43,12 @@ bool guard_holds(const struct guard *g, const struct guard_facts *f, char *reaso
             return true;
         }
     }
-    if (above(g->max_removed, f->removed, f->accepted)) {
-        say(reason, reason_bytes, "max_removed", g->max_removed, f->removed, f->accepted);
+    if (guard_is_above(g->max_removed, f->removed, f->accepted)) {
+        guard_say(reason, reason_bytes, "max_removed", g->max_removed, f->removed, f->accepted, "");
         return true;
     }
-    if (above(g->max_changed, f->changed, f->accepted)) {
-        say(reason, reason_bytes, "max_changed", g->max_changed, f->changed, f->accepted);
+    if (guard_is_above(g->max_changed, f->changed, f->accepted)) {
+        guard_say(reason, reason_bytes, "max_changed", g->max_changed, f->changed, f->accepted, "");
         return true;
     }
     return false;
@@ -63,7 +62,7 @@ bool guard_waits(const struct guard *g, uint64_t accepted)
 bool guard_stops(const struct guard *g, uint64_t verdicts, uint64_t rejected, char *reason,
                  size_t reason_bytes)
 {
-    if (verdicts < GUARD_VERDICTS_LEAST || !above(g->max_rejected, rejected, verdicts))
+    if (verdicts < GUARD_VERDICTS_LEAST || !guard_is_above(g->max_rejected, rejected, verdicts))
         return false;
     snprintf(reason, reason_bytes,
              "guard max_rejected: %" PRIu64 " of %" PRIu64

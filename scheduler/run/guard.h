@@ -22,4 +22,10 @@ enum { GUARD_VERDICTS_LEAST = 200 };
 bool guard_stops(const struct guard *g, uint64_t verdicts, uint64_t rejected, char *reason,
                  size_t reason_bytes);
 
+/** Is part above the limit, where percentages are of whole? */
+bool guard_is_above(struct guard_limit limit, uint64_t part, uint64_t whole);
+/** Says so; when: "", or within which time. */
+void guard_say(char *out, size_t n, const char *name, struct guard_limit limit, uint64_t part,
+               uint64_t whole, const char *when);
+
 #endif

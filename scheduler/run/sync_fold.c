@@ -88,6 +88,8 @@ static enum err_code fold_entry(struct sync_run *run, uint64_t batch, uint32_t o
     if (rc)
         return rc;
     count(run, what);
+    if (run->record.stream && !run->recovered)
+        run_stream_settled(run, e->slot, e->key, what);
     if (what == TALLY_FAILED && !*run->failed_words)
         snprintf(run->failed_words, sizeof run->failed_words, "%.*s", (int)v->message.n,
                  v->message.p ? v->message.p : "");
@@ -142,6 +144,7 @@ static enum err_code fold_bits(struct sync_run *run, const struct frame *f,
         ensure(run->open[f->number] && run->open_total);
         run->open[f->number]--;
         run->open_total--;
+        run->open_batches -= !run->open[f->number];
     }
     return ERR_OK;
 }
@@ -321,6 +324,7 @@ void sync_run_result_lost(struct sync_run *run, uint64_t batch, const struct err
         /* Not even its frame can be read: the next run, which sends every row, settles it. */
         run->record.counts.failed += run->open[batch];
         run->open_total -= run->open[batch];
+        run->open_batches -= run->open[batch] != 0;
         run->open[batch] = 0;
         run->dirty = true;
     }

@@ -43,10 +43,14 @@ static enum err_code open_entries(struct sync_run *run, struct err *err)
         return rc;
     struct state_counts counts = state_sync_counts(run->entries);
     run->accepted_before = counts.accepted;
-    bool had = state_sync_target(run->entries, known);
+    bool had = state_sync_target(run->entries, known), stale = counts.accepted + counts.doubt;
     if (had && memcmp(known, target, sizeof target) == 0)
         return ERR_OK;
-    if (counts.accepted + counts.doubt == 0) {
+    if (stale && run->record.stream)
+        return err_set(err, ERR_STALE,
+                       "the target changed (account, object, identify_by or primary key) while "
+                       "records are accepted at the old one");
+    if (!stale) {
         rc = had ? forget_entries(run, err) : ERR_OK;
         return rc ? rc : state_sync_set_target(run->entries, target, err);
     }
@@ -80,8 +84,9 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
         .mode = run->adopt ? MODE_UPSERT : sync->mode, /* which removes nothing */
         .on_removed = run->adopt ? REMOVED_IGNORE : sync->on_removed,
         .full = !run->adopt && (run->full || sync->mode == MODE_FULL),
-        .skip_first = run->adopt || (sync->first_run_set && sync->first_run == FIRST_SKIP &&
-                                     !over && !run->record.fresh && !run->state_lost),
+        .skip_first = run->adopt || (!run->record.stream && sync->first_run_set &&
+                                     sync->first_run == FIRST_SKIP && !over && !run->record.fresh &&
+                                     !run->state_lost),
         .has_identity = map_has_identity(run->map),
         .primary_names = run->primary_names,
         .primary_count = run->primary_count,
@@ -91,6 +96,7 @@ static enum err_code start_diff(struct sync_run *run, struct err *err)
         .mapping = map_fingerprint(run->map),
         .run = run->record.id,
         .now_ms = run->record.started_ms,
+        .stream = run->record.stream ? run_stream_asks(run) : NULL,
     };
     return diff_new(&o, &run->diff, err);
 }
@@ -121,7 +127,8 @@ static enum err_code compile(struct sync_run *run, const struct column *columns,
     char why[RUN_TEXT_MAX + 1];
     struct err own;
     enum err_code rc = map_compile(run->sync, columns, count, &run->map, &own);
-    bool guarded = !run->sync->guard.columns_off && !run->adopt;
+    bool stream = run->record.stream;
+    bool guarded = stream || (!run->sync->guard.columns_off && !run->adopt);
     *ret_lost = false;
     if (rc && (rc != ERR_CONFIG || !guarded)) {
         *err = own;
@@ -131,6 +138,8 @@ static enum err_code compile(struct sync_run *run, const struct column *columns,
         drift_look(run->host->state, run->sync, run->map, columns, count, why, sizeof why, err);
     if (looked)
         return looked;
+    if (stream && (rc || *why)) /* a run that reads the model says what is to become of it */
+        return err_set(err, ERR_STALE, "%s", *why ? why : own.text);
     if (rc && !*why) {
         *err = own;
         return rc;
@@ -158,6 +167,8 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
         rc = run_start_batches(run, err);
     if (rc)
         return rc;
+    if (!*run->hold)
+        snprintf(run->hold, sizeof run->hold, "%s", run->asked_hold);
     if (run->state_lost && (run->sync->mode == MODE_INSERT || run->sync->mode == MODE_APPEND) &&
         !*run->hold)
         snprintf(run->hold, sizeof run->hold,
@@ -166,7 +177,8 @@ enum err_code sync_run_columns(struct sync_run *run, const struct column *column
     struct map_digest mapping = map_fingerprint(run->map);
     memcpy(run->record.mapping, mapping.bytes, sizeof run->record.mapping);
     run->record.waits = run->waits =
-        run->record.plan || *run->hold || guard_waits(&run->sync->guard, run->accepted_before);
+        !run->record.stream &&
+        (run->record.plan || *run->hold || guard_waits(&run->sync->guard, run->accepted_before));
     rc = run_fold_ready(run, map_has_identity(run->map), &mapping, err);
     return rc ? rc : run_save(run, err);
 }
@@ -188,6 +200,8 @@ void run_take_counts(struct sync_run *run)
     r->invalid = c.invalid;
     r->quarantined = c.quarantined;
     r->planned = c.added + c.changed + c.removed;
+    if (run->record.stream) /* counted as they came, not by what became of them */
+        r->rows = r->changes - c.removed;
 }
 
 static struct frame_counts unplanned(const struct sync_run *run)
@@ -211,13 +225,14 @@ static enum err_code absorb_full(struct sync_run *run, enum err_code rc, const s
     return ERR_OK;
 }
 
-static enum err_code add_planned(struct sync_run *run, const struct diff_decision *d,
-                                 struct err *err)
+enum err_code run_add_planned(struct sync_run *run, const struct diff_decision *d,
+                              bool *ret_refused, struct err *err)
 {
     static const enum record_class classes[] = {[DIFF_ADDED] = RECORD_ADDED,
                                                 [DIFF_CHANGED] = RECORD_CHANGED,
                                                 [DIFF_REMOVED] = RECORD_REMOVED};
     const char *refused = batcher_refuses(run->batcher, d->op, d->values);
+    *ret_refused = refused;
     if (refused)
         return diff_refuse(run->diff, d, slice_str(refused), err);
     struct manifest_entry e = {.slot = d->slot,
@@ -236,7 +251,7 @@ static enum err_code add_planned(struct sync_run *run, const struct diff_decisio
     return rc ? rc : run_batches_grow(run, err);
 }
 
-static bool is_planned(enum diff_class class)
+bool run_is_planned(enum diff_class class)
 {
     return class == DIFF_ADDED || class == DIFF_CHANGED || class == DIFF_REMOVED;
 }
@@ -253,23 +268,32 @@ static bool take_lane(const struct sync_run *run, const struct row *row,
     return true;
 }
 
+enum err_code run_map(struct sync_run *run, const struct row *row, struct run_mapped *ret,
+                      struct err *err)
+{
+    enum err_code rc = map_run(run->map, row, &ret->mapped, &ret->why);
+    ret->invalid = ret->extra = (struct slice){0};
+    if (rc == ERR_INVALID)
+        ret->invalid = slice_str(ret->why.text);
+    else if (rc)
+        return err_set(err, rc, "%s", ret->why.text);
+    else if (take_lane(run, row, &ret->mapped, &ret->lane))
+        ret->extra = slice_of(&ret->lane, 1);
+    return ERR_OK;
+}
+
 enum err_code sync_run_row(struct sync_run *run, const struct row *row, struct err *err)
 {
-    struct mapped mapped;
-    struct err why;
+    struct run_mapped m;
     struct diff_decision d;
+    bool refused;
     if (run->stage != RUN_STAGE_READING)
         return ERR_OK; /* stopped: the rest of the buffer in hand */
-    enum err_code rc = map_run(run->map, row, &mapped, &why);
-    if (rc && rc != ERR_INVALID)
-        return err_set(err, rc, "%s", why.text);
-    char lane;
-    struct slice extra = {0};
-    if (!rc && take_lane(run, row, &mapped, &lane))
-        extra = slice_of(&lane, 1);
-    rc = diff_row(run->diff, &mapped, rc ? slice_str(why.text) : (struct slice){0}, extra, &d, err);
-    if (!rc && is_planned(d.class))
-        rc = add_planned(run, &d, err);
+    enum err_code rc = run_map(run, row, &m, err);
+    if (!rc)
+        rc = diff_row(run->diff, &m.mapped, m.invalid, m.extra, &d, err);
+    if (!rc && run_is_planned(d.class))
+        rc = run_add_planned(run, &d, &refused, err);
     return rc ? rc : run->host->commit_if_due(run->host->ctx, err);
 }
 
@@ -285,6 +309,10 @@ void sync_run_read_end(struct sync_run *run, const struct err *err)
         run_check_end(run);
         return;
     }
+    if (run->record.stream) {
+        run_stream_end(run);
+        return;
+    }
     run->stage = RUN_STAGE_PLANNING;
     run->record.read_ended = !err;
     if (!diff_counts(run->diff).rows) /* all there may be are removals, and they may be held */
@@ -296,18 +324,21 @@ void sync_run_read_end(struct sync_run *run, const struct err *err)
     run_step_soon(run, 0);
 }
 
-/* Everything is planned and spooled: judge it, then send or hold. */
-static enum err_code finish_plan(struct sync_run *run, struct err *err)
+enum err_code run_cut(struct sync_run *run, bool complete, struct err *err)
 {
     struct frame_counts counts = unplanned(run);
-    enum err_code rc =
-        absorb_full(run, batcher_flush(run->batcher, run->record.read_ended, &counts, err), err);
-    if (!rc && run->record.read_ended) {
+    enum err_code rc = absorb_full(run, batcher_flush(run->batcher, complete, &counts, err), err);
+    if (!rc && complete) {
         struct frame end = {.kind = FRAME_END, .number = spool_count(run->spool), .counts = counts};
         rc = absorb_full(run, spool_append(run->spool, &end, err), err);
     }
-    if (!rc)
-        rc = run_batches_grow(run, err);
+    return rc ? rc : run_batches_grow(run, err);
+}
+
+/* Everything is planned and spooled: judge it, then send or hold. */
+static enum err_code finish_plan(struct sync_run *run, struct err *err)
+{
+    enum err_code rc = run_cut(run, run->record.read_ended, err);
     if (rc)
         return rc;
     run_take_counts(run);
@@ -340,9 +371,10 @@ static enum err_code plan_some(struct sync_run *run, bool *ret_done, struct err 
     for (int i = 0; i < PLAN_STEPS_PER_TURN && !run->disk_full; i++) {
         struct diff_decision d;
         enum diff_step step;
+        bool refused;
         enum err_code rc = diff_next(run->diff, &d, &step, err);
-        if (!rc && step == DIFF_STEP_ONE && is_planned(d.class))
-            rc = add_planned(run, &d, err);
+        if (!rc && step == DIFF_STEP_ONE && run_is_planned(d.class))
+            rc = run_add_planned(run, &d, &refused, err);
         if (rc)
             return rc;
         if (step == DIFF_STEP_END) {

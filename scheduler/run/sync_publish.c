@@ -30,6 +30,7 @@ enum err_code run_batches_grow(struct sync_run *run, struct err *err)
         uint32_t records = spool_records(run->spool, run->open_count);
         run->open[run->open_count++] = records;
         run->open_total += records;
+        run->open_batches += records != 0;
     }
     return ERR_OK;
 }
@@ -83,9 +84,12 @@ static enum err_code gather_one(struct sync_run *run, uint64_t number, struct er
     if (rc)
         return rc;
     out->ordset_bytes[i] = 0;
+    /* Versions of one record may be in several batches that a stream left: one at a time, in order.
+     */
+    struct slice lane = run->recovered && run->record.stream ? SLICE_LIT("0") : f.lane;
     out->lane_at[i] = out->bytes.len;
-    out->lane_bytes[i] = f.lane.n;
-    if (buf_put(&out->bytes, f.lane.p, f.lane.n))
+    out->lane_bytes[i] = lane.n;
+    if (buf_put(&out->bytes, lane.p, lane.n))
         return err_set(err, ERR_NOMEM, "run: no memory for batches to publish");
     if (run->open[number] < f.records) {
         rc = put_subset(run, &f, run->open[number], err);

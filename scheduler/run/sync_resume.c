@@ -36,9 +36,15 @@ static enum err_code recount(struct sync_run *run, bool *ret_identity, struct er
             return rc;
         run->open[i] -= settled;
         run->open_total -= settled;
+        run->open_batches -= f.records && !run->open[i];
     }
     c->planned = c->added + c->changed + c->removed;
     return ERR_OK;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 static enum err_code open_spool(struct sync_run *run, bool *ret_damaged, struct err *err)
@@ -55,10 +61,20 @@ static enum err_code open_spool(struct sync_run *run, bool *ret_damaged, struct 
     if (rc)
         return rc;
     struct run_counts *c = &run->record.counts;
-    c->unchanged = counts.unchanged;
-    c->invalid = counts.invalid;
-    c->quarantined = counts.quarantined;
+    if (!run->record.stream) /* of a stream nothing need be planned for long: its record is newer */
+        c->unchanged = c->invalid = c->quarantined = 0;
+    c->unchanged = larger(c->unchanged, counts.unchanged);
+    c->invalid = larger(c->invalid, counts.invalid);
+    c->quarantined = larger(c->quarantined, counts.quarantined);
     return ERR_OK;
+}
+
+static void recount_rows(struct sync_run *run)
+{
+    struct run_counts *c = &run->record.counts;
+    c->rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined + c->coalesced;
+    if (run->record.stream)
+        c->changes = c->rows + c->removed;
 }
 
 /* Entries, tally and counters of a run whose rows were planned by an earlier process. */
@@ -82,8 +98,7 @@ static enum err_code resume(struct sync_run *run, bool *ret_damaged, struct err 
     run->bits = NULL;
     if (!rc)
         rc = run_fold_ready(run, identity, &mapping, err);
-    struct run_counts *c = &run->record.counts;
-    c->rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined;
+    recount_rows(run);
     run->stage = RUN_STAGE_SENDING;
     run->record.batches = rc ? 0 : spool_count(run->spool);
     return rc;
@@ -101,7 +116,8 @@ static bool same_target(const struct sync_run *run)
 static bool is_unjudged(const struct sync_run *run, const struct run_record *record)
 {
     const struct run_counts *c = &run->record.counts;
-    return record->status == RUN_READING && (record->waits || (!c->rows && c->planned));
+    return record->status == RUN_READING && !record->stream &&
+           (record->waits || (!c->rows && c->planned));
 }
 
 enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record,
@@ -129,6 +145,10 @@ enum err_code sync_run_recover(const struct run_host *host, const struct run_rec
     run->record.published = !unjudged;
     /* The spool knows best: its end may be newer than the record, or was never written. */
     run->record.read_ended = run->spool && spool_ended(run->spool) && !damaged;
+    /* A stream goes on from where everything is settled: nothing was left unread. */
+    run->record.read_ended |= record->stream && run->spool && !damaged;
+    if (record->stream && run->record.status == RUN_READING)
+        run->record.status = RUN_PLANNED;
     if (!run->record.read_ended) {
         run->record.status = RUN_PLANNED;
         run->stop_how = RUN_STOP_FAIL;

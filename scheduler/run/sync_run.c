@@ -87,6 +87,7 @@ void sync_run_free(struct sync_run *run)
         event_free(run->step);
     sync_run_retire(run);
     run_publish_free(run);
+    in_flight_done(&run->stream.in_flight);
     history_notes_done(&run->notes);
     free(run->primary_names);
     free(run);
@@ -136,6 +137,7 @@ static void begin_record(struct sync_run *run, const struct run_start *start)
     r->scheduled_ms = start->scheduled_ms ? start->scheduled_ms : r->started_ms;
     r->status = RUN_READING;
     r->plan = start->plan;
+    r->stream = start->stream;
     if (start->id)
         snprintf(r->id, sizeof r->id, "%s", start->id);
     else
@@ -157,6 +159,8 @@ enum err_code sync_run_new(const struct run_host *host, const struct sync *sync,
     run->full = start->full || start->state_lost;
     run->state_lost = start->state_lost;
     run->adopt = start->adopt;
+    snprintf(run->asked_hold, sizeof run->asked_hold, "%s", start->hold ? start->hold : "");
+    snprintf(run->snapshot, sizeof run->snapshot, "%s", start->snapshot ? start->snapshot : "");
     begin_record(run, start);
     run_spool_path(run, path);
     /* Of a begin that failed there is nothing in state. */
@@ -184,7 +188,11 @@ enum err_code run_save(struct sync_run *run, struct err *err)
 
 enum err_code sync_run_before_commit(struct sync_run *run, struct err *err)
 {
-    return run->dirty && run->stage != RUN_STAGE_ENDED ? run_save(run, err) : ERR_OK;
+    if (!run->dirty || run->stage == RUN_STAGE_ENDED)
+        return ERR_OK;
+    if (run->record.stream && run->diff)
+        run_take_counts(run);
+    return run_save(run, err);
 }
 
 void run_step_soon(struct sync_run *run, uint32_t ms)
@@ -195,7 +203,17 @@ void run_step_soon(struct sync_run *run, uint32_t ms)
 
 bool sync_run_reads(const struct sync_run *run)
 {
-    return run->stage == RUN_STAGE_READING;
+    return run->stage == RUN_STAGE_READING && !run->record.stream;
+}
+
+const char *sync_run_asked_hold(const struct sync_run *run)
+{
+    return run->asked_hold;
+}
+
+const char *sync_run_snapshot(const struct sync_run *run)
+{
+    return *run->snapshot ? run->snapshot : NULL;
 }
 
 bool sync_run_is_full(const struct sync_run *run)
@@ -358,11 +376,12 @@ static void balance(struct sync_run *run)
     run->record.status = RUN_FAILED;
     snprintf(run->record.error, sizeof run->record.error,
              "the run does not balance: rows %" PRIu64 " against %" PRIu64
-             " (added + changed + unchanged + invalid + "
+             " (added + changed + unchanged + %sinvalid + "
              "quarantined); planned %" PRIu64 " against %" PRIu64
              " (added + changed + removed) and %" PRIu64
              " (succeeded + rejected + failed + cancelled)",
-             c->rows, sums.rows, c->planned, sums.planned, sums.verdicts);
+             c->rows, sums.rows, run->record.stream ? "coalesced + " : "", c->planned, sums.planned,
+             sums.verdicts);
     log_event(run->host->log, LOG_ERROR, "run_unbalanced", LOG_STR("run", run->record.id),
               LOG_STR("sync", run->record.sync), LOG_STR("reason", run->record.error));
 }

@@ -50,7 +50,7 @@ struct run_host {
     void (*on_ended)(void *ctx, struct sync_run *run);
     uint64_t (*window_share)(void *ctx); /* bytes that one sync may have in Redis */
     /** Of a run that is fed by a stream: the change of this mark has all its verdicts; what: the
-     * worst of them. key: key bytes of the primary key. */
+     * worst of them. key: key bytes of the primary key, borrowed. Nothing may be planned inside. */
     void (*on_settled)(void *ctx, struct sync_run *run, uint64_t mark, uint32_t tries,
                        struct slice key, enum settled_how how);
 };
@@ -99,7 +99,12 @@ enum err_code sync_run_columns_kept(struct sync_run *run, struct err *err) MUST_
 enum err_code sync_run_row(struct sync_run *run, const struct row *row, struct err *err) MUST_CHECK;
 /** err is NULL when the query ran to its end. */
 void sync_run_read_end(struct sync_run *run, const struct err *err);
+/** It wants the rows of a read. */
 bool sync_run_reads(const struct sync_run *run);
+/** The reason for which it was asked to be held; empty: none. */
+const char *sync_run_asked_hold(const struct sync_run *run);
+/** The exported snapshot at which its rows are to be read; NULL: none. */
+const char *sync_run_snapshot(const struct sync_run *run);
 
 /* ---- queue ---- */
 void sync_run_attach(struct sync_run *run, struct quota *quota);

@@ -6,12 +6,23 @@
 #include "protocol/wire/ordset.h"
 #include "scheduler/aggregate/tally.h"
 #include "scheduler/batch/batcher.h"
-#include "scheduler/diff/diff.h"
+#include "scheduler/diff/change.h"
 #include "scheduler/history/history.h"
+#include "scheduler/run/in_flight.h"
 #include "scheduler/run/sync_run.h"
 #include "scheduler/state/entries.h"
 
 struct event;
+struct guard_hour;
+
+/* Of a run that is fed by a stream. */
+struct run_stream {
+    struct diff_stream asks;
+    struct in_flight in_flight;
+    struct guard_hour *hour; /* NULL: no guard */
+    uint64_t gone;           /* of this turn: rows whose removals are still to be planned */
+    char guard[RUN_TEXT_MAX + 1];
+};
 
 enum run_stage { RUN_STAGE_READING, RUN_STAGE_PLANNING, RUN_STAGE_SENDING, RUN_STAGE_ENDED };
 
@@ -58,6 +69,9 @@ struct sync_run {
     bool waits;                  /* publish nothing before the plan was judged, durably */
     uint64_t judged;             /* number of the last commit that does not know the judgement */
     char hold[RUN_TEXT_MAX + 1]; /* reason found before planning; empty: none */
+    char asked_hold[256];        /* to be held, whatever it plans, for this reason */
+    char snapshot[64];           /* to be read at this exported snapshot */
+    struct run_stream stream;
     bool disk_full;
     struct event *step; /* planning, flushing, cancelling: whatever is next */
 
@@ -68,7 +82,8 @@ struct sync_run {
     size_t open_count, open_cap;
     uint64_t published;  /* batches below this number were handed to Redis in this epoch */
     uint64_t open_total; /* sum of open */
-    uint64_t handed;     /* batches below this number may have been in Redis in some epoch */
+    uint64_t open_batches;
+    uint64_t handed; /* batches below this number may have been in Redis in some epoch */
     struct publishing out;
     struct batch_reader *reader;
     struct event *again; /* enqueue found the window full */
@@ -106,6 +121,30 @@ enum err_code run_save(struct sync_run *run, struct err *err) MUST_CHECK;
 void run_plan_step(struct sync_run *run);
 void run_take_counts(struct sync_run *run);
 enum err_code run_target(const struct sync *sync, uint8_t *out);
+bool run_is_planned(enum diff_class class);
+/* A row as the diff takes it. */
+struct run_mapped {
+    struct mapped mapped;
+    struct slice invalid; /* why; empty: it is not */
+    struct slice extra;   /* its lane; empty: none */
+    struct err why;
+    char lane;
+};
+enum err_code run_map(struct sync_run *run, const struct row *row, struct run_mapped *ret,
+                      struct err *err) MUST_CHECK;
+/** *ret_refused: it fits no batch, and counts as invalid. */
+enum err_code run_add_planned(struct sync_run *run, const struct diff_decision *d,
+                              bool *ret_refused, struct err *err) MUST_CHECK;
+/** Cuts the open batches; complete: nothing more is planned, and the spool says so. */
+enum err_code run_cut(struct sync_run *run, bool complete, struct err *err) MUST_CHECK;
+
+/* sync_stream.c */
+/** For the options of its diff. */
+const struct diff_stream *run_stream_asks(struct sync_run *run);
+void run_stream_settled(struct sync_run *run, uint32_t slot, struct slice key,
+                        enum tally_count what);
+/** Stopped while it was fed: plans what the turn still has, and nothing more. */
+void run_stream_end(struct sync_run *run);
 
 /* batch_plan.c */
 /** Makes the batcher; map and spool are there. */

@@ -17,9 +17,10 @@ enum change_taken {
     CHANGE_PLANNED, /* on_settled of the host is called once, with its mark, when all that was
                        planned for it has verdicts */
     CHANGE_DONE,    /* unchanged, invalid or quarantined: settled, and counted */
-    CHANGE_BUSY,    /* its record, or the owner of its identity, is in flight: nothing was done */
-    CHANGE_ASIDE,   /* another row has its identity: give it again, with `last`, behind the rest of
-                       the turn   (rows and gone keys). Nothing was done */
+    CHANGE_BUSY,  /* its record, or the owner of its identity, is in flight, a guard keeps it back,
+                     or  the run takes no more changes: nothing was done */
+    CHANGE_ASIDE, /* another row has its identity: give it again, with `last`, behind the rest of
+                     the turn   (rows and gone keys). Nothing was done */
 };
 
 /** mark: comes back with on_settled. tries: how often the record has failed; comes back as well. */
@@ -31,7 +32,8 @@ enum err_code sync_run_change_row(struct sync_run *run, const struct row *row, u
 enum err_code sync_run_change_gone(struct sync_run *run, struct slice key, uint64_t mark,
                                    uint32_t tries, enum change_taken *ret,
                                    struct err *err) MUST_CHECK;
-/** Ends a turn: plans the removals, cuts the open batches. */
+/** Ends a turn: plans the removals, cuts the open batches. Changes that needed none after all are
+ * settled inside. */
 enum err_code sync_run_turn(struct sync_run *run, struct err *err) MUST_CHECK;
 /** Changes that were seen and replaced before they were planned: count as coalesced. */
 void sync_run_coalesced(struct sync_run *run, uint64_t changes);
@@ -44,6 +46,8 @@ uint64_t sync_run_changes(const struct sync_run *run);
 /** Nothing is known of this key any more, nor of what is at the destination for it; not where a
  * version of it is in flight. */
 enum err_code sync_run_forget(struct sync_run *run, struct slice key, struct err *err) MUST_CHECK;
+/** Why only a read of the whole model can decide some row; NULL: nothing of the kind so far. */
+const char *sync_run_wants_read(const struct sync_run *run);
 /** Plans nothing more: ends once everything has its verdict. */
 void sync_run_finish(struct sync_run *run);
 

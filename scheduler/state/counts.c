@@ -41,7 +41,7 @@ uint64_t run_count(const struct run_counts *c, size_t i)
 bool run_counts_balance(const struct run_counts *c, struct run_sums *ret)
 {
     *ret = (struct run_sums){
-        .rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined,
+        .rows = c->added + c->changed + c->unchanged + c->coalesced + c->invalid + c->quarantined,
         .planned = c->added + c->changed + c->removed,
         .verdicts = c->succeeded + c->rejected + c->failed + c->cancelled,
     };

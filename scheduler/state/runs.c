@@ -55,7 +55,7 @@ static void pack_run(struct pack *k, const struct run_record *r)
     pack_u8(k, RUN_VERSION);
     pack_u8(k, (uint8_t)r->status);
     pack_u8(k, (uint8_t)(r->read_ended | r->published << 1 | r->fresh << 2 | r->waits << 3 |
-                         r->plan << 4));
+                         r->plan << 4 | r->stream << 5));
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         pack_u64(k, numbers[i]);
     pack_bytes(k, r->mapping, sizeof r->mapping);
@@ -69,6 +69,8 @@ static void pack_run(struct pack *k, const struct run_record *r)
     pack_str(k, r->warning);
     pack_u64(k, (uint64_t)r->scheduled_ms);
     pack_str(k, r->trigger);
+    pack_u64(k, r->counts.coalesced);
+    pack_u64(k, r->counts.changes);
 }
 
 static enum err_code unpack_run(struct slice v, struct run_record *r, struct err *err)
@@ -85,6 +87,7 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     r->fresh = flags & 4;
     r->waits = flags & 8;
     r->plan = flags & 16;
+    r->stream = flags & 32;
     r->started_ms = (int64_t)unpack_u64(&u);
     r->ended_ms = (int64_t)unpack_u64(&u);
     uint64_t *numbers[] = {
@@ -108,6 +111,8 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     unpack_str(&u, r->warning, sizeof r->warning);
     r->scheduled_ms = (int64_t)unpack_u64(&u);
     unpack_str(&u, r->trigger, sizeof r->trigger);
+    r->counts.coalesced = unpack_u64(&u);
+    r->counts.changes = unpack_u64(&u);
     return ERR_OK;
 }
 
