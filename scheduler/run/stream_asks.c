@@ -43,9 +43,19 @@ static bool copy_columns(struct stream_driver *d, const struct column *columns, 
     return d->columns != NULL;
 }
 
+static bool same_columns(const struct stream_driver *d, const struct column *columns, size_t count)
+{
+    bool same = count == d->column_count;
+    for (size_t i = 0; i < count && same; i++)
+        same = strcmp(columns[i].name, d->columns[i].name) == 0 &&
+               strcmp(columns[i].type_name, d->columns[i].type_name) == 0;
+    return same;
+}
+
 static void on_columns(void *ctx, const struct column *columns, size_t count)
 {
     struct stream_driver *d = ctx;
+    d->columns_differ = d->feed && !same_columns(d, columns, count);
     d->ask_ready = copy_columns(d, columns, count) && find_key_columns(d);
     d->ask_failed = !d->ask_ready;
     if (d->ask_failed)
@@ -172,7 +182,7 @@ static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
                   LOG_STR("reason", failed->text));
     stream_ask_take_back(d);
     if (failed && failed->code == ERR_STALE) {
-        stream_columns_stale(d);
+        d->columns_stale = true;
         stream_want_read(d, "the model's columns changed", NULL);
     }
     d->ask_again_ms = failed ? clock_mono_ms() + ASK_AGAIN_MS : 0;

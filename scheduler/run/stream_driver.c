@@ -83,7 +83,7 @@ static bool has_moved(const struct stream_driver *d)
 }
 
 /* What is pending is given again by the feed, from the position in state. */
-static void close_all(struct stream_driver *d)
+static void close_feed(struct stream_driver *d)
 {
     if (has_moved(d)) {
         d->memory.at = *marks_settled(d->marks);
@@ -92,13 +92,19 @@ static void close_all(struct stream_driver *d)
     if (d->feed)
         d->ops->free(d->feed);
     d->feed = NULL;
-    d->feed_flows = d->feed_paused = d->feed_over = d->reopens = false;
-    stream_ask_close(d);
+    d->feed_flows = d->feed_paused = d->feed_over = d->reopens = d->resync_owed = false;
     pending_clear(d->pending);
     stream_forget_reset(d);
     marks_reset(d->marks, &d->memory.at);
     d->confirmed = (struct feed_position){0};
     d->coalesced = 0;
+}
+
+static void close_all(struct stream_driver *d)
+{
+    close_feed(d);
+    stream_ask_close(d);
+    d->columns_stale = d->columns_differ = false;
     d->down = false;
     d->again_ms = d->ask_again_ms = 0;
     d->sample_count = d->sample_next = 0;
@@ -197,12 +203,6 @@ void stream_rest(struct stream_driver *d, const char *why)
     stream_soon(d, 0);
 }
 
-void stream_columns_stale(struct stream_driver *d)
-{
-    d->columns_stale = true;
-    d->stale_at = *marks_settled(d->marks);
-}
-
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold)
 {
     bool first = !*d->memory.reread;
@@ -265,6 +265,24 @@ static enum err_code look_for_source(struct stream_driver *d, struct err *err)
     return rc;
 }
 
+/* After a read: the feed goes on, or is opened anew where it knows other columns. */
+static bool described_anew(struct stream_driver *d)
+{
+    if (!d->ask_ready)
+        return false;
+    d->columns_stale = false;
+    if (d->columns_differ) {
+        d->columns_differ = false;
+        close_feed(d);
+        stream_soon(d, 0);
+        return false;
+    }
+    if (d->resync_owed)
+        d->ops->resynced(d->feed);
+    d->resync_owed = false;
+    return true;
+}
+
 static void opening_turn(struct stream_driver *d)
 {
     struct err err;
@@ -276,17 +294,10 @@ static void opening_turn(struct stream_driver *d)
         stream_rest(d, err.text);
         return;
     }
+    if (d->columns_stale && !described_anew(d))
+        return;
     if (!d->feed_flows)
         return;
-    if (d->columns_stale) {
-        /* A feed that went on elsewhere says so before it is opened anew from there. */
-        if (memcmp(marks_settled(d->marks), &d->stale_at, sizeof d->stale_at) == 0)
-            return;
-        d->columns_stale = false;
-        close_all(d);
-        stream_soon(d, 0);
-        return;
-    }
     bool lost = false;
     if (resync_wanted(d->host.state, d->sync->name, &lost, &err)) {
         stream_rest(d, err.text);
@@ -322,6 +333,7 @@ static void reading_turn(struct stream_driver *d)
         return;
     const char *snapshot = d->feed && d->ops->snapshot ? d->ops->snapshot(d->feed) : NULL;
     snprintf(trigger, sizeof trigger, "stream: %.*s", RUN_TRIGGER_MAX - 8, d->memory.reread);
+    d->read_ms = clock_mono_ms();
     enum err_code rc =
         d->host.ask_read(d->host.ctx, d->sync, trigger, *d->memory.hold ? d->memory.hold : NULL,
                          snapshot, d->read_run, &err);
@@ -333,20 +345,33 @@ static void reading_turn(struct stream_driver *d)
     snprintf(d->why, sizeof d->why, "the model is read: %.200s", d->memory.reread);
 }
 
-/* The whole model was read and diffed: what is pending is older than that. */
-static void whole(struct stream_driver *d)
+/* What came before the read began was in what it read. */
+static void drop_covered(struct stream_driver *d)
 {
-    bool waited = d->phase == STREAM_READING || d->phase == STREAM_HELD;
+    struct pending_change c;
+    size_t at = 0;
+    pending_wake_all(d->pending);
+    while (pending_next(d->pending, &at, &c))
+        if (c.last_ms < d->read_ms) {
+            marks_release(d->marks, c.mark);
+            pending_take(d->pending, at);
+        }
+}
+
+/* The whole model was read and diffed. */
+static void whole(struct stream_driver *d, bool ours)
+{
     d->memory.synced = true;
     d->memory.read_ms = clock_wall_ms();
     d->memory.reread[0] = d->memory.hold[0] = d->read_run[0] = '\0';
     d->hour = (struct guard_hour){0};
     d->why[0] = '\0';
-    if (waited)
-        d->phase = STREAM_OPENING;
+    if (ours && d->ask)
+        drop_covered(d);
     remember(d);
 }
 
+/* What is pending may be older than what a read of the whole model has sent. */
 static void out_of_date(struct stream_driver *d)
 {
     if (!d->ask)
@@ -355,8 +380,12 @@ static void out_of_date(struct stream_driver *d)
     pending_wake_all(d->pending);
     if (d->asked && d->asked->count)
         d->asked->stale = true;
-    if (d->feed)
+    if (d->columns_stale && d->feed) {
+        stream_ask_close(d);
+        d->resync_owed = true;
+    } else if (d->feed) {
         d->ops->resynced(d->feed);
+    }
 }
 
 static void read_ended(struct stream_driver *d, const struct run_record *r)
@@ -373,7 +402,11 @@ static void read_ended(struct stream_driver *d, const struct run_record *r)
         return;
     }
     if (well)
-        whole(d);
+        whole(d, ours);
+    if (well && waits)
+        d->phase = STREAM_OPENING;
+    else if (well)
+        d->columns_stale = false; /* looked at when they are described next */
     else if (ours && d->phase == STREAM_READING) {
         d->read_run[0] = '\0';
         stream_rest(d, *r->error ? r->error : "the read of the whole model did not end well");
@@ -417,7 +450,7 @@ static void begin_run(struct stream_driver *d)
     enum err_code rc =
         d->host.begin_run(d->host.ctx, d->sync, d->columns, d->column_count, &d->run, &err);
     if (rc == ERR_STALE) {
-        stream_columns_stale(d);
+        d->columns_stale = true;
         stream_want_read(d, err.text, NULL);
     } else if (rc) {
         stream_rest(d, err.text);

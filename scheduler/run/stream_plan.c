@@ -20,7 +20,7 @@ enum {
 
 bool stream_takes(const struct stream_driver *d)
 {
-    return d->run && !d->finishing && sync_run_reads(d->run);
+    return d->run && !d->finishing && !sync_run_stopping(d->run);
 }
 
 bool stream_key_of(struct stream_driver *d, const struct row *row, struct slice *ret)
@@ -106,8 +106,7 @@ static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)
         break;
     case FEED_RESYNC:
         d->feed_flows = false;
-        if (d->memory.synced)
-            stream_columns_stale(d); /* it may be about them */
+        d->columns_stale |= d->memory.synced; /* it may be about them */
         stream_want_read(d, why, NULL);
         break;
     case FEED_FAILED:
@@ -290,6 +289,11 @@ void stream_plan(struct stream_driver *d)
         char hold[STREAM_WHY_MAX + 1];
         snprintf(hold, sizeof hold, "%.*s", STREAM_WHY_MAX, guard);
         stream_want_read(d, "a guard holds the stream", hold);
+        return;
+    }
+    const char *unclear = sync_run_wants_read(d->run);
+    if (unclear) {
+        stream_want_read(d, unclear, NULL);
         return;
     }
     if (!d->again_ms && pending_count(d->pending) > pending_ready(d->pending))

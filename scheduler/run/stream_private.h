@@ -82,10 +82,10 @@ struct stream_driver {
     /* the model */
     struct key_ask *ask;
     bool ask_ready, ask_failed; /* the columns are known; why not is said */
-    bool columns_stale; /* they are described anew, and the feed is opened anew, before changes flow
-                         */
-    struct feed_position stale_at; /* what was settled then */
-    struct arena arena;            /* of the columns */
+    bool columns_stale;         /* they are described anew before changes flow */
+    bool columns_differ;        /* and are others than those that the feed knows */
+    bool resync_owed;           /* then the feed is told that the model was read */
+    struct arena arena;         /* of the columns */
     struct column *columns;
     size_t column_count;
     uint16_t key_columns[KEY_VALUES_MAX];
@@ -116,6 +116,7 @@ struct stream_driver {
     int64_t again_ms; /* when what is laid by is looked at again */
     bool reopens;     /* what failed is given again by a feed that is opened anew */
 
+    int64_t read_ms;                     /* monotonic: when that was asked for */
     char read_run[STATE_RUN_ID_MAX + 1]; /* the run that reads the model; empty: not asked for */
 };
 
@@ -124,8 +125,6 @@ struct stream_driver {
 void stream_rest(struct stream_driver *d, const char *why);
 /** The model is to be read as a whole; hold: whatever that plans; NULL. */
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold);
-/** The model may have other columns by now. */
-void stream_columns_stale(struct stream_driver *d);
 void stream_soon(struct stream_driver *d, uint32_t ms);
 
 /* stream_view.c */

@@ -117,10 +117,11 @@ static int send_horizon(struct key_ask *ask)
 static struct key_text text_of(const struct key_ask *ask)
 {
     const struct model *m = ask->model;
-    return (struct key_text){.read = {conn_of(ask), ask->columns, &ask->types, m->timezone, false},
-                             .statement = buf_slice(&ask->text),
-                             .keys = m->primary_key,
-                             .key_count = m->primary_key_count};
+    return (struct key_text){
+        .read = {conn_of(ask), ask->columns, &ask->types, m->timezone, false, NULL},
+        .statement = buf_slice(&ask->text),
+        .keys = m->primary_key,
+        .key_count = m->primary_key_count};
 }
 
 static enum err_code find_key(struct key_ask *ask, size_t i, struct err *err)

@@ -1,6 +1,7 @@
 #include "scheduler/source/model_text.h"
 
 #include "scheduler/source/dbt.h"
+#include "scheduler/source/pg_window.h"
 #include "scheduler/source/sql_text.h"
 
 #include <stdlib.h>
@@ -35,6 +36,11 @@ static enum err_code put_choice(PGconn *conn, const struct model *m, struct buf 
     return rc ? rc : buf_puts(out, m->column_count ? " from " : "* from ");
 }
 
+static bool is_condition(const char *where)
+{
+    return sql_text_is_enclosed(sql_text_statement(slice_str(where)));
+}
+
 /* The condition may end in a comment. */
 static enum err_code put_condition(const char *where, struct buf *out)
 {
@@ -45,7 +51,7 @@ static enum err_code put_condition(const char *where, struct buf *out)
     return rc ? rc : buf_puts(out, "\n)");
 }
 
-static enum err_code put_name(PGconn *conn, const char *table, struct buf *out)
+enum err_code model_text_name(PGconn *conn, const char *table, struct buf *out)
 {
     struct slice rest = slice_str(table);
     char *part = malloc(rest.n + 1);
@@ -68,7 +74,7 @@ static enum err_code put_table(PGconn *conn, const struct model *m, const char *
 {
     enum err_code rc = put_choice(conn, m, out);
     if (!rc)
-        rc = put_name(conn, table, out);
+        rc = model_text_name(conn, table, out);
     return rc || !m->where ? rc : put_condition(m->where, out);
 }
 
@@ -85,6 +91,10 @@ enum err_code model_text_statement(PGconn *conn, const struct model *model, cons
                                    struct buf *out, struct err *err)
 {
     if (table) {
+        if (model->where && !is_condition(model->where))
+            return err_set(err, ERR_CONFIG,
+                           "`where` must be one condition: its parentheses do not pair, or it goes "
+                           "on after a semicolon");
         enum err_code rc = put_table(conn, model, table, out);
         if (rc == ERR_NOMEM || rc == ERR_FULL)
             return err_set(err, rc, "no memory for the model's text");
@@ -170,18 +180,35 @@ static bool has_zoneless(const struct model_read *r)
     return false;
 }
 
+bool model_text_is_zoneless(const struct types *types, Oid oid)
+{
+    return zoneless(types, oid) != 0;
+}
+
+static enum err_code put_rows_of(const struct model_read *read, bool zoned, struct buf *out)
+{
+    if (zoned)
+        return put_columns(read, out);
+    return read->window ? buf_puts(out, "SELECT * FROM (") : ERR_OK;
+}
+
 enum err_code model_text_read(const struct model_read *read, struct slice statement,
                               struct buf *out, size_t *ret_chars_before, struct err *err)
 {
     bool zoned = read->timezone && has_zoneless(read);
     enum err_code rc = read->copy ? buf_puts(out, "COPY (") : ERR_OK;
-    if (!rc && zoned)
-        rc = put_columns(read, out);
+    if (!rc)
+        rc = put_rows_of(read, zoned, out);
     *ret_chars_before = sql_text_chars(buf_slice(out));
     if (!rc)
         rc = buf_put(out, statement.p, statement.n);
-    if (!rc && zoned)
+    if (!rc && zoned && !read->window)
         rc = buf_puts(out, "\n) AS sluice_model");
+    if (!rc && read->window) {
+        rc = pg_window_put_condition(read, read->window, out, err);
+        if (rc)
+            return rc;
+    }
     if (!rc && read->copy)
         rc = buf_puts(out, "\n) TO STDOUT");
     return rc ? err_set(err, rc, "no memory for the model's text") : ERR_OK;

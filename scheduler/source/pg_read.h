@@ -10,19 +10,25 @@
 #include "scheduler/source/pg_settings.h"
 #include "scheduler/source/row_decoder.h"
 #include "scheduler/source/source_ops.h"
+#include "scheduler/source/window.h"
 
 /*
+ *   A window asks besides, OPEN ▶ ENDED_YET ▶ BEGIN and SETTINGS ▶ SNAPSHOT ▶ PREPARE.
+ *
  *             refused: in simpler words            COPY refused: rows
  *          ┌──────────────────────────────┐  ┌──────────────────────────┐
  *          ▼                              │  ▼                          │
- *   OPEN ▶ BEGIN ▶ SETTINGS ─▶ (AGAIN: rollback)        ┌─▶ TYPES ─┐   │
+ *   OPEN ▶ BEGIN (▶ AT) ▶ SETTINGS ─▶ (AGAIN: rollback)        ┌─▶ TYPES ─┐   │
  *                     └─────▶ PREPARE ▶ DESCRIBE ───────┴──────────┴▶ ROWS ▶ ENDED
  *   Any step: an error ▶ ENDED.
  */
 enum pg_step {
     PG_STEP_OPEN,
+    PG_STEP_ENDED_YET, /* of a window: what was open, before the transaction */
     PG_STEP_BEGIN,
+    PG_STEP_AT, /* an exported snapshot */
     PG_STEP_SETTINGS,
+    PG_STEP_SNAPSHOT, /* of a window: what is open */
     PG_STEP_PREPARE,
     PG_STEP_DESCRIBE,
     PG_STEP_TYPES,
@@ -44,10 +50,17 @@ struct pg_read {
     enum pg_rows_phase phase;
     enum pg_settings settings;
     bool plain_begin; /* READ ONLY without an isolation level */
-    bool copy;        /* rows come by COPY */
+    char at[64];      /* exported snapshot to read at; empty: as it is */
+    bool lost_snapshot;
+    bool copy; /* rows come by COPY */
     bool copy_refused;
     bool paused;
     bool in_callback;
+    bool windowed;
+    bool no_snapshot; /* of a window: the server does not tell what is open */
+    struct window_options window;
+    struct window_place place;
+    void (*on_place)(void *ctx, const struct window_place *place);
     bool complete;       /* the server said that the statement ran to its end */
     struct buf table;    /* relation to select from; empty: the model's own SQL */
     struct buf text;     /* the model as one statement */
@@ -62,6 +75,9 @@ struct pg_read {
 
 /* Sending, one function per step: libpq's 1, or 0 when it could not be sent. */
 int pg_send_begin(struct pg_read *r);
+int pg_send_at(struct pg_read *r);
+int pg_send_ended_yet(struct pg_read *r);
+int pg_send_snapshot(struct pg_read *r);
 int pg_send_settings(struct pg_read *r);
 int pg_send_prepare(struct pg_read *r);
 int pg_send_describe(struct pg_read *r);

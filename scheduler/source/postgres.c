@@ -8,7 +8,9 @@
 #include "scheduler/source/model_text.h"
 #include "scheduler/source/pg_read.h"
 #include "scheduler/source/pg_result.h"
+#include "scheduler/source/pg_window.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -84,8 +86,8 @@ static enum err_code give_columns(struct pg_read *r, struct err *err)
 static enum err_code prepare_rows(struct pg_read *r, const Oid *oids, struct err *err)
 {
     size_t n = (size_t)PQnfields(r->described);
-    struct model_read read = {pg_link_conn(r->link), r->described, &r->types, r->model->timezone,
-                              r->copy};
+    struct model_read read = {pg_link_conn(r->link), r->described, &r->types,
+                              r->model->timezone,    r->copy,      r->windowed ? &r->window : NULL};
     bool first = r->decoder.values == NULL; /* after a refused COPY they are there */
     enum err_code rc = ERR_OK;
     if (first)
@@ -124,10 +126,51 @@ static enum err_code take_description(struct pg_read *r, enum pg_step *next, str
     return rc ? rc : resolve_types(r, next, err);
 }
 
+static enum err_code take_begin(struct pg_read *r, enum pg_step *next, struct err *err)
+{
+    (void)err;
+    if (*r->at)
+        *next = PG_STEP_AT;
+    return ERR_OK;
+}
+
 static enum err_code take_types(struct pg_read *r, enum pg_step *next, struct err *err)
 {
     enum err_code rc = types_learn(&r->types, r->answer, err);
     return rc ? rc : resolve_types(r, next, err);
+}
+
+static enum err_code take_ended_yet(struct pg_read *r, enum pg_step *next, struct err *err)
+{
+    (void)next, (void)err;
+    r->place.ended = pg_window_is_ended(r->answer);
+    return ERR_OK;
+}
+
+static void give_place(struct pg_read *r, const struct window_place *place)
+{
+    r->in_callback = true;
+    r->on_place(r->events.ctx, place);
+    r->in_callback = false;
+}
+
+static enum err_code take_settings(struct pg_read *r, enum pg_step *next, struct err *err)
+{
+    (void)err;
+    if (r->windowed && !r->no_snapshot)
+        *next = PG_STEP_SNAPSHOT;
+    else if (r->windowed)
+        give_place(r, &(struct window_place){0});
+    return ERR_OK;
+}
+
+static enum err_code take_snapshot(struct pg_read *r, enum pg_step *next, struct err *err)
+{
+    (void)next;
+    enum err_code rc = pg_window_take_open(r->answer, &r->place, err);
+    if (!rc)
+        give_place(r, &r->place);
+    return rc;
 }
 
 static const struct {
@@ -136,8 +179,11 @@ static const struct {
                           struct err *err); /* NULL: to next */
     enum pg_step next;
 } steps[] = {
-    [PG_STEP_BEGIN] = {pg_send_begin, NULL, PG_STEP_SETTINGS},
-    [PG_STEP_SETTINGS] = {pg_send_settings, NULL, PG_STEP_PREPARE},
+    [PG_STEP_ENDED_YET] = {pg_send_ended_yet, take_ended_yet, PG_STEP_BEGIN},
+    [PG_STEP_BEGIN] = {pg_send_begin, take_begin, PG_STEP_SETTINGS},
+    [PG_STEP_AT] = {pg_send_at, NULL, PG_STEP_SETTINGS},
+    [PG_STEP_SETTINGS] = {pg_send_settings, take_settings, PG_STEP_PREPARE},
+    [PG_STEP_SNAPSHOT] = {pg_send_snapshot, take_snapshot, PG_STEP_PREPARE},
     [PG_STEP_PREPARE] = {pg_send_prepare, NULL, PG_STEP_DESCRIBE},
     [PG_STEP_DESCRIBE] = {pg_send_describe, take_description, PG_STEP_ROWS},
     [PG_STEP_TYPES] = {pg_send_sent, take_types, PG_STEP_ROWS},
@@ -171,8 +217,17 @@ static bool ask_less(struct pg_read *r)
         r->plain_begin = true;
         return true;
     }
+    if (r->step == PG_STEP_AT) {
+        r->at[0] = '\0';
+        r->lost_snapshot = true;
+        return true;
+    }
     if (r->step == PG_STEP_SETTINGS && r->settings < PG_SETTINGS_LEAST) {
         r->settings++;
+        return true;
+    }
+    if ((r->step == PG_STEP_SNAPSHOT || r->step == PG_STEP_ENDED_YET) && !r->no_snapshot) {
+        r->no_snapshot = true;
         return true;
     }
     return false;
@@ -307,18 +362,20 @@ static void on_open(void *ctx)
     if (model_text_statement(pg_link_conn(r->link), r->model, table, &r->text, &err))
         end(r, &err);
     else
-        enter(r, PG_STEP_BEGIN);
+        enter(r, r->windowed && r->window.earlier.xmax ? PG_STEP_ENDED_YET : PG_STEP_BEGIN);
 }
 
-static enum err_code postgres_start(struct event_base *base, const struct model *model,
-                                    const struct source_events *events,
-                                    struct source_read **ret_read, struct err *err)
+/* from: what kind of read it is to be. */
+static enum err_code start(struct event_base *base, const struct pg_read *from,
+                           struct source_read **ret_read, struct err *err)
 {
+    const struct model *model = from->model;
     struct pg_read *r = calloc(1, sizeof *r);
     if (!r)
         return err_set(err, ERR_NOMEM, "no memory for a read");
-    *r = (struct pg_read){
-        .read = {&postgres_source_ops}, .base = base, .model = model, .events = *events};
+    *r = *from;
+    r->read.ops = &postgres_source_ops;
+    r->base = base;
     r->copy = model->source->read != READ_ROWS;
     types_init(&r->types);
     buf_init(&r->table, TEXT_LIMIT_BYTES);
@@ -336,6 +393,26 @@ static enum err_code postgres_start(struct event_base *base, const struct model 
     }
     *ret_read = &r->read;
     return ERR_OK;
+}
+
+static enum err_code postgres_start(struct event_base *base, const struct model *model,
+                                    const char *snapshot, const struct source_events *events,
+                                    struct source_read **ret_read, struct err *err)
+{
+    struct pg_read from = {.model = model, .events = *events};
+    snprintf(from.at, sizeof from.at, "%s", snapshot ? snapshot : "");
+    return start(base, &from, ret_read, err);
+}
+
+enum err_code window_read_start(struct event_base *base, const struct model *model,
+                                const struct window_options *options,
+                                const struct source_events *events,
+                                void (*place)(void *ctx, const struct window_place *place),
+                                struct source_read **ret_read, struct err *err)
+{
+    struct pg_read from = {
+        .model = model, .events = *events, .windowed = true, .window = *options, .on_place = place};
+    return start(base, &from, ret_read, err);
 }
 
 static void postgres_pause(struct source_read *read)
@@ -367,6 +444,11 @@ static uint64_t postgres_bytes(const struct source_read *read)
     return ((const struct pg_read *)read)->bytes;
 }
 
+static bool postgres_lost_snapshot(const struct source_read *read)
+{
+    return ((const struct pg_read *)read)->lost_snapshot;
+}
+
 const struct source_ops postgres_source_ops = {
     .type = "postgres",
     .start = postgres_start,
@@ -374,4 +456,5 @@ const struct source_ops postgres_source_ops = {
     .resume = postgres_resume,
     .free = postgres_free,
     .bytes = postgres_bytes,
+    .lost_snapshot = postgres_lost_snapshot,
 };

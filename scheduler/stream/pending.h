@@ -24,6 +24,7 @@ struct pending_change {
     uint64_t mark;    /* of the earliest change it stands for */
     uint32_t tries;   /* how often its record has failed */
     int64_t since_ms; /* when the key began to wait, monotonic */
+    int64_t last_ms;  /* given: when the newest change of it came */
 };
 
 /** NULL: no memory. */

@@ -313,9 +313,15 @@ const char *sync_run_guard(const struct sync_run *run)
     return fake.guard;
 }
 
-bool sync_run_reads(const struct sync_run *run)
+const char *sync_run_wants_read(const struct sync_run *run)
 {
-    return !run->finished && !run->stopped;
+    (void)run;
+    return NULL;
+}
+
+bool sync_run_stopping(const struct sync_run *run)
+{
+    return run->stopped;
 }
 
 const struct run_record *sync_run_record(const struct sync_run *run)

@@ -78,7 +78,7 @@ static bool is_described(struct ask_run *run)
     return run->read.column_calls || run->refused;
 }
 
-static bool is_answered(struct ask_run *run)
+bool ask_run_is_answered(struct ask_run *run)
 {
     return run->answered;
 }
@@ -106,7 +106,7 @@ bool ask_run_ask(struct ask_run *run, const struct value *keys, size_t count)
     if (key_ask_send(run->ask, keys, count, &run->err))
         return false;
     must(key_ask_busy(run->ask), "it is not busy");
-    ask_run_until(run, is_answered);
+    ask_run_until(run, ask_run_is_answered);
     must(!key_ask_busy(run->ask), "it is busy still");
     must(buf_cstr(&run->read.rows) != NULL, "no memory");
     return run->ok;

@@ -30,6 +30,7 @@ bool ask_run_start(struct ask_run *run);
 bool ask_run_ask(struct ask_run *run, const struct value *keys, size_t count);
 /** Turns the loop until done(run) holds. */
 void ask_run_until(struct ask_run *run, bool (*done)(struct ask_run *run));
+bool ask_run_is_answered(struct ask_run *run);
 void ask_run_done(struct ask_run *run);
 
 #endif

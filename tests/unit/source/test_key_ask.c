@@ -79,10 +79,361 @@ static void composite_keys_are_compared_as_a_whole(void **state)
     ask_run_done(&run);
 }
 
+static void many_keys_are_one_question(void **state)
+{
+    (void)state;
+    static struct value keys[KEY_ASK_MAX];
+    static char names[KEY_ASK_MAX][16];
+    struct ask_run run;
+    start(&run, "select id, name from users", "id");
+    for (size_t i = 0; i < KEY_ASK_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "%zu", 1 + 7 * i);
+        keys[i] = number(names[i]);
+    }
+    for (int again = 0; again < 8; again++) { /* the server chooses its plans anew */
+        ask(&run, keys, KEY_ASK_MAX);
+        assert_int_equal(run.read.row_count, KEY_ASK_MAX);
+    }
+    ask_run_done(&run);
+}
+
+static long scans(const char *column, const char *table)
+{
+    char sql[200];
+    snprintf(sql, sizeof sql, "select %s from pg_stat_user_tables where relname = '%s'", column,
+             table);
+    return postgres_server_number(&server, NULL, sql);
+}
+
+static const char *counted_table;
+static long scans_before;
+
+static bool is_counted(struct ask_run *run)
+{
+    (void)run;
+    return scans("idx_scan", counted_table) > scans_before;
+}
+
+/* PostgreSQL counts scans when the session ends. */
+static void expect_index(const char *sql, const char *key, const char *table,
+                         const struct value *keys, size_t count)
+{
+    struct ask_run run, waiting;
+    long whole = scans("seq_scan", table);
+    scans_before = scans("idx_scan", table);
+    counted_table = table;
+    start(&run, sql, key);
+    for (int again = 0; again < 8; again++)
+        ask(&run, keys, count);
+    assert_true(run.read.row_count > 0);
+    ask_run_done(&run);
+    ask_run_init(&waiting, &server, sql, key);
+    ask_run_until(&waiting, is_counted);
+    read_run_done(&waiting.read);
+    if (scans("seq_scan", table) != whole)
+        fail_msg("%s: %s was read as a whole", sql, table);
+}
+
+static void the_condition_reaches_the_index(void **state)
+{
+    (void)state;
+    const struct value keys[] = {number("5"), number("77"), number("4711")};
+    expect_index("select * from users", "id", "users", keys, 3);
+    expect_index("select u.id, u.name, count(o.id) as orders, max(o.placed) as latest"
+                 " from users u left join orders o on o.user_id = u.id group by u.id",
+                 "id", "users", keys, 3);
+    expect_index("select u.id, u.name, count(o.id) as orders, max(o.placed) as latest"
+                 " from users u left join orders o on o.user_id = u.id group by u.id",
+                 "id", "orders", keys, 3);
+    expect_index("with t as (select user_id, sum(total) as total from orders group by user_id)"
+                 " select * from t where total > 0",
+                 "user_id", "orders", keys, 3);
+}
+
+static void the_condition_on_two_columns_reaches_the_index(void **state)
+{
+    (void)state;
+    const struct value keys[] = {number("5"),  number("5"),  number("77"),
+                                 number("77"), number("77"), number("5")};
+    expect_index("select * from lines", "order_id,line", "lines", keys, 3);
+    expect_index("select order_id, line, count(*) as n from lines group by order_id, line",
+                 "order_id,line", "lines", keys, 3);
+}
+
+static void a_model_may_end_in_comments_and_semicolons(void **state)
+{
+    (void)state;
+    static const char *const models[] = {
+        "select 1 as id -- one",
+        "select 1 as id; -- one",
+        "select 1 as id;;\n/* all */ -- one",
+        "/* a */ select 1 as id /* b */",
+        "-- a\nselect 1 as id\n-- b",
+        "table one",
+        "values (1)",
+        "(select 1 as id)",
+        "with a as (select 1 as id) select * from a order by id limit 1",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+        struct ask_run run;
+        struct value key = number("1");
+        start(&run, models[i], strstr(models[i], "values") ? "column1" : "id");
+        ask(&run, &key, 1);
+        assert_string_equal(run.read.rows.p, "number:1\n");
+        ask_run_done(&run);
+    }
+}
+
+static void a_model_is_one_statement_that_writes_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *why;
+        bool when_asked;
+    } cases[] = {
+        {"select 1 as id; delete from users", "multiple commands", false},
+        {"select 1 as id) as a; delete from users; --", "syntax error", false},
+        {"select 1 as id) as a where true or (true", "syntax error", false},
+        {"delete from users returning id", "must be one SELECT", false},
+        {"with d as (delete from users returning id) select id from d", "data-modifying", false},
+        {"select nextval('counter') as id", "read-only transaction", true},
+        {"select 1 as id, set_config('transaction_read_only', 'off', false)", "read-write mode",
+         true},
+    };
+    struct value key = number("1");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct ask_run run;
+        ask_run_init(&run, &server, cases[i].sql, "id");
+        bool started = ask_run_start(&run);
+        assert_true(started == cases[i].when_asked);
+        if (started)
+            assert_false(ask_run_ask(&run, &key, 1));
+        if (!strstr(run.err.text, cases[i].why))
+            fail_msg("%s: %s", cases[i].sql, run.err.text);
+        ask_run_done(&run);
+    }
+}
+
+static void what_a_question_changes_in_its_session_ends_with_it(void **state)
+{
+    (void)state;
+    struct ask_run run;
+    struct value key = text("2026-01-02T00:00:00Z");
+    start(&run,
+          "select timestamptz '2026-01-02 00:00:00Z' as id,"
+          " case when current_setting('a.b', true) = 'c' then 'kept' else 'gone' end as was,"
+          " set_config('a.b', 'c', false) as now",
+          "id");
+    for (int again = 0; again < 2; again++) {
+        ask(&run, &key, 1);
+        assert_string_equal(run.read.rows.p, "text:2026-01-02T00:00:00Z\ntext:gone\ntext:c\n");
+    }
+    ask_run_done(&run);
+}
+
+static void a_mistake_is_told_with_its_place(void **state)
+{
+    (void)state;
+    struct ask_run run;
+    ask_run_init(&run, &server, "select id,\n nonsense from users", "id");
+    assert_false(ask_run_start(&run));
+    assert_non_null(strstr(run.err.text, "at 2:2 of the model"));
+    assert_int_equal(run.err.code, ERR_SQL);
+    ask_run_done(&run);
+    ask_run_init(&run, &server, "select 1 as id", "id,other");
+    assert_false(ask_run_start(&run));
+    assert_non_null(strstr(run.err.text, "the primary key's column other is not one"));
+    ask_run_done(&run);
+    ask_run_init(&run, &server, "select 1 as id", "id");
+    run.read.params[0].value = "/nowhere";
+    assert_false(ask_run_start(&run));
+    assert_int_equal(run.err.code, ERR_UNREACHABLE);
+    ask_run_done(&run);
+}
+
+static void an_error_ends_the_question_and_the_next_is_answered(void **state)
+{
+    (void)state;
+    struct ask_run run;
+    struct value keys[] = {number("1"), number("0")};
+    start(&run, "select id, 1 / id as part from (values (0), (1)) v (id)", "id");
+    assert_false(ask_run_ask(&run, keys, 2));
+    assert_non_null(strstr(run.err.text, "division by zero"));
+    assert_int_equal(run.err.code, ERR_SQL);
+    ask(&run, keys, 1);
+    assert_string_equal(run.read.rows.p, "number:1\nnumber:1\n");
+    run.refuse_row = 1;
+    assert_false(ask_run_ask(&run, keys, 1));
+    assert_int_equal(run.err.code, ERR_STOPPED);
+    assert_non_null(strstr(run.err.text, "refused at row 1"));
+    run.refuse_row = 0;
+    ask(&run, keys, 1);
+    assert_int_equal(run.read.row_count, 1);
+    assert_int_equal(run.read.column_calls, 1);
+    ask_run_done(&run);
+}
+
+static long sessions(void)
+{
+    return postgres_server_number(
+        &server, NULL, "select count(*) from pg_stat_activity where application_name = 'sluice'");
+}
+
+static bool has_no_session(struct ask_run *run)
+{
+    (void)run;
+    return sessions() == 0;
+}
+
+static void an_idle_connection_is_closed_and_opened_again(void **state)
+{
+    (void)state;
+    struct ask_run run;
+    struct value key = number("1");
+    start(&run, "select 1 as id", "id");
+    ask(&run, &key, 1);
+    assert_int_equal(sessions(), 1);
+    key_ask_idle_after(run.ask, 20);
+    for (int again = 0; again < 2; again++) {
+        ask_run_until(&run, has_no_session);
+        ask(&run, &key, 1);
+        assert_string_equal(run.read.rows.p, "number:1\n");
+        assert_int_equal(run.read.column_calls, 1);
+    }
+    ask_run_done(&run);
+}
+
+static const char end_sessions[] = "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                                   " where application_name = 'sluice'";
+
+static bool is_asleep(struct ask_run *run)
+{
+    (void)run;
+    return postgres_server_number(&server, NULL,
+                                  "select count(*) from pg_stat_activity where"
+                                  " application_name = 'sluice' and wait_event = 'PgSleep'") > 0;
+}
+
+static void a_lost_connection_fails_the_question_and_is_made_again(void **state)
+{
+    (void)state;
+    struct ask_run run;
+    struct value key = number("1");
+    start(&run, "select id from ones where id > 0", "id");
+    ask(&run, &key, 1);
+    assert_int_equal(postgres_server_number(&server, NULL, end_sessions), 1);
+    ask_run_until(&run, has_no_session);
+    if (!ask_run_ask(&run, &key, 1)) /* the loop may not have seen the end */
+        assert_int_equal(err_class(run.err.code), ERR_CLASS_RETRY);
+    ask(&run, &key, 1);
+    assert_string_equal(run.read.rows.p, "number:1\n");
+    ask_run_done(&run);
+
+    start(&run, "select id, pg_sleep(1000)::text as s from ones", "id");
+    assert_int_equal(key_ask_send(run.ask, &key, 1, &run.err), ERR_OK);
+    ask_run_until(&run, is_asleep);
+    assert_int_equal(postgres_server_number(&server, NULL, end_sessions), 1);
+    ask_run_until(&run, ask_run_is_answered);
+    assert_false(run.ok);
+    assert_int_equal(run.err.code, ERR_UNREACHABLE);
+    ask_run_done(&run);
+}
+
+static void a_question_that_is_given_up_is_stopped(void **state)
+{
+    (void)state;
+    struct ask_run run;
+    struct value key = number("1");
+    start(&run, "select id, pg_sleep(1000)::text as s from ones", "id");
+    assert_int_equal(key_ask_send(run.ask, &key, 1, &run.err), ERR_OK);
+    ask_run_until(&run, is_asleep);
+    key_ask_free(run.ask);
+    run.ask = NULL;
+    ask_run_until(&run, has_no_session);
+    ask_run_done(&run);
+}
+
+static void other_columns_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *zone, *ddl;
+        enum err_code code;
+    } cases[] = {
+        {"select * from changing", NULL, "alter table changing add more int", ERR_STALE},
+        {"select * from changing", "Europe/Berlin", "alter table changing add more int", ERR_STALE},
+        {"select * from changing", NULL, "alter table changing alter v type bigint", ERR_STALE},
+        {"select * from changing", NULL, "alter table changing rename v to w", ERR_STALE},
+        {"select id, v from changing", NULL, "alter table changing drop v", ERR_SQL},
+        {"select id, v from changing", NULL, "alter table changing add more int", ERR_OK},
+        {"select * from changing", NULL, "create index on changing (v)", ERR_OK},
+    };
+    struct value key = number("1");
+    for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+        struct ask_run run;
+        bool between = i >= ARRAY_LEN(cases); /* while no connection is held */
+        size_t c = i % ARRAY_LEN(cases);
+        postgres_server_run(&server, NULL,
+                            "drop table if exists changing;"
+                            "create table changing (id int primary key, v int, t timestamp);"
+                            "insert into changing values (1, 2, now())");
+        ask_run_init(&run, &server, cases[c].sql, "id");
+        run.read.model.timezone = cases[c].zone;
+        assert_true(ask_run_start(&run));
+        ask(&run, &key, 1);
+        key_ask_idle_after(run.ask, between ? 1 : 60000);
+        if (between)
+            ask_run_until(&run, has_no_session);
+        postgres_server_run(&server, NULL, cases[c].ddl);
+        bool ok = ask_run_ask(&run, &key, 1);
+        if (ok != (cases[c].code == ERR_OK) || (!ok && run.err.code != cases[c].code))
+            fail_msg("%s, %s: %s", cases[c].sql, cases[c].ddl, ok ? "answered" : run.err.text);
+        if (!ok)
+            assert_int_equal(run.read.row_count, 0);
+        ask_run_done(&run);
+    }
+}
+
+/* A commit that the answer has seen lies before its horizon. */
+static void the_horizon_is_behind_what_was_seen(void **state)
+{
+    (void)state;
+    struct ask_run run;
+    struct value key = number("1");
+    start(&run, "select id, v from seen", "id");
+    for (int i = 0; i < 20; i++) {
+        PGconn *conn = postgres_server_connect(&server, NULL);
+        PQclear(PQexec(conn, "update seen set v = v + 1"));
+        PGresult *at = PQexec(conn, "select pg_current_wal_insert_lsn()");
+        unsigned high, low;
+        assert_int_equal(sscanf(PQgetvalue(at, 0, 0), "%X/%X", &high, &low), 2);
+        PQclear(at);
+        ask(&run, &key, 1);
+        assert_true(run.horizon >= ((uint64_t)high << 32 | low));
+        PQfinish(conn);
+    }
+    ask_run_done(&run);
+}
+
 static int set_up(void **state)
 {
     (void)state;
     postgres_server_start(&server);
+    postgres_server_run(
+        &server, NULL,
+        "create table users (id int primary key, name text);"
+        "insert into users select i, 'user ' || i from generate_series(1, 20000) i;"
+        "create table orders (id serial primary key, user_id int, total int, placed timestamptz);"
+        "insert into orders (user_id, total, placed)"
+        " select i % 20000 + 1, i, now() from generate_series(1, 40000) i;"
+        "create index on orders (user_id);"
+        "create table lines (order_id int, line int, n int, primary key (order_id, line));"
+        "insert into lines select i, j, i * j from generate_series(1, 200) i,"
+        " generate_series(1, 100) j;"
+        "create table one (id int); insert into one values (1);"
+        "create table ones (id int); insert into ones values (1);"
+        "create table seen (id int primary key, v int); insert into seen values (1, 0);"
+        "create sequence counter; analyze");
     return 0;
 }
 
@@ -99,6 +450,19 @@ int main(void)
         cmocka_unit_test(rows_of_the_keys_come_and_no_others),
         cmocka_unit_test(a_question_for_nothing_gives_the_horizon),
         cmocka_unit_test(composite_keys_are_compared_as_a_whole),
+        cmocka_unit_test(many_keys_are_one_question),
+        cmocka_unit_test(the_condition_reaches_the_index),
+        cmocka_unit_test(the_condition_on_two_columns_reaches_the_index),
+        cmocka_unit_test(a_model_may_end_in_comments_and_semicolons),
+        cmocka_unit_test(a_model_is_one_statement_that_writes_nothing),
+        cmocka_unit_test(what_a_question_changes_in_its_session_ends_with_it),
+        cmocka_unit_test(a_mistake_is_told_with_its_place),
+        cmocka_unit_test(an_error_ends_the_question_and_the_next_is_answered),
+        cmocka_unit_test(an_idle_connection_is_closed_and_opened_again),
+        cmocka_unit_test(a_lost_connection_fails_the_question_and_is_made_again),
+        cmocka_unit_test(a_question_that_is_given_up_is_stopped),
+        cmocka_unit_test(other_columns_are_told),
+        cmocka_unit_test(the_horizon_is_behind_what_was_seen),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

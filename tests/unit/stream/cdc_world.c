@@ -63,9 +63,11 @@ static enum err_code on_change(void *ctx, const struct change *change, struct er
 static void on_mark(void *ctx, const struct feed_position *at)
 {
     struct cdc_world *w = ctx;
-    w->marks++;
+    bool idle = w->changes == w->changes_marked;
     w->mark = *at;
-    if (!w->counts)
+    w->marks += !idle;
+    w->changes_marked = w->changes;
+    if (!w->counts && !idle)
         must(!buf_puts(&w->log, "mark\n"), "no memory", w);
     if (w->confirms) {
         w->from = *at;

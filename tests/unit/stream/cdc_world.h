@@ -2,7 +2,7 @@
  * A change data capture feed on a real PostgreSQL, run by a test, and what it gave as lines of
  * text.
  *
- *   row 1|text:a      key 1      gone 1      mark      turn
+ *   row number:1|text:a      key number:1      gone number:1      mark (not those of idling)
  *   lost: …           back       resync: …   failed: …
  *
  * Values are written as kind:text, as tests/unit/source/read_helper.h does. Waits abort the test
@@ -38,7 +38,7 @@ struct cdc_world {
     struct buf log;
     struct buf rows; /* of world_read */
     struct feed_position mark;
-    size_t changes, marks, turns, backs, losses, resyncs_told, failures;
+    size_t changes, changes_marked, marks, turns, backs, losses, resyncs_told, failures;
     size_t flows;      /* 1: the last word was that it flows */
     char snapshot[64]; /* at the last resync; empty: none */
     enum err_code why;

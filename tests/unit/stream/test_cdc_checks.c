@@ -329,7 +329,7 @@ static void names_are_made_of_what_the_server_takes(void **state)
     struct slot_names names;
     w.sync.name = "Käufe-to CRM";
     slot_names_of(&w.sync, "ABCDEF1234567890", &names);
-    assert_string_equal(names.slot, "sluice_abcdef12_k__ufe_to_crm");
+    assert_string_equal(names.slot, "sluice_abcdef12_k__ufe_to_crm_e6e44281");
     w.sync.name = "a_name_that_is_much_longer_than_what_a_replication_slot_may_be_called";
     slot_names_of(&w.sync, "ABCDEF1234567890", &names);
     assert_int_equal(strlen(names.slot), 63);

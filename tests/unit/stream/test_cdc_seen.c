@@ -1,0 +1,117 @@
+/* Which transactions others can see, and what a position holds. */
+#include "scheduler/stream/cdc_private.h"
+#include "tests/unit/stream/cdc_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+static void snapshots_say_who_has_ended(void **state)
+{
+    (void)state;
+    struct cdc_seen seen = {0};
+    assert_false(cdc_seen_has(&seen, 1)); /* nothing is known yet */
+    cdc_seen_read(&seen, "100:105:101,103");
+    static const struct {
+        uint32_t xid;
+        bool seen;
+    } cases[] = {{3, true},    {99, true},  {100, true},  {101, false}, {102, true},
+                 {103, false}, {104, true}, {105, false}, {200, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(cdc_seen_has(&seen, cases[i].xid), cases[i].seen);
+    cdc_seen_read(&seen, "7:7:");
+    assert_true(cdc_seen_has(&seen, 6));
+    assert_false(cdc_seen_has(&seen, 7));
+}
+
+static void ids_go_round(void **state)
+{
+    (void)state;
+    struct cdc_seen seen = {0};
+    /* The second time around: 2^32 + 5, whose lower half is 5. */
+    cdc_seen_read(&seen, "4294967290:4294967301:4294967299");
+    assert_true(cdc_seen_has(&seen, 4294967289u));
+    assert_true(cdc_seen_has(&seen, 2));
+    assert_false(cdc_seen_has(&seen, 3));
+    assert_true(cdc_seen_has(&seen, 4));
+    assert_false(cdc_seen_has(&seen, 5));
+}
+
+static void what_is_no_snapshot_says_nothing(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "1", "1:", "1:2", "x:y:", "1:9:a", "1:9:3,,4"};
+    struct cdc_seen seen = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        cdc_seen_read(&seen, texts[i]);
+        assert_false(cdc_seen_has(&seen, 5));
+    }
+    char many[32 * 2000];
+    size_t n = (size_t)snprintf(many, sizeof many, "10:100000:10");
+    for (int i = 11; i < 3000; i++)
+        n += (size_t)snprintf(many + n, sizeof many - n, ",%d", i);
+    cdc_seen_read(&seen, many);
+    assert_true(cdc_seen_has(&seen, 9));
+    assert_false(cdc_seen_has(&seen, 50000));
+}
+
+static void positions_come_back_as_they_were(void **state)
+{
+    (void)state;
+    struct cdc_place place = {UINT64_C(0xFEDCBA9876543210), 7, UINT64_C(0x123456789ABCDEF0),
+                              UINT64_C(0x1600000042)};
+    struct cdc_place back;
+    struct feed_position position = {0};
+    assert_false(cdc_place_get(&position, &back));
+    cdc_place_put(&place, &position);
+    assert_true(cdc_place_get(&position, &back));
+    assert_true(back.system == place.system && back.timeline == place.timeline &&
+                back.cover == place.cover && back.lsn == place.lsn);
+    position.bytes[0]++; /* of another version */
+    assert_false(cdc_place_get(&position, &back));
+}
+
+/* With a synchronous standby that does not answer, the log tells of a transaction that nobody sees.
+ */
+static void a_key_is_not_given_before_others_see_its_row(void **state)
+{
+    (void)state;
+    static struct postgres_server server;
+    struct cdc_world w;
+    postgres_server_start(&server);
+    world_init(&w, &server);
+    w.keys_only = true;
+    world_sql(&w, "create table t(id int primary key)");
+    world_start(&w);
+    world_settle(&w);
+    world_sql(&w, "alter system set synchronous_standby_names = 'nobody'");
+    world_sql(&w, "select pg_reload_conf()");
+    world_wait_sql(&w, "select current_setting('synchronous_standby_names') = 'nobody'");
+    PGconn *writer = postgres_server_connect(&server, NULL);
+    assert_true(PQsendQuery(writer, "insert into t values (1)"));
+    world_wait_sql(&w, "select count(*) = 1 from pg_stat_activity where wait_event = 'SyncRep'");
+    world_run_ms(&w, 300);
+    assert_string_equal(world_log(&w), "");
+    world_sql(&w, "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = "
+                  "'SyncRep'");
+    world_wait(&w, "key number:1\nmark\n");
+    PQfinish(writer);
+    world_sql(&w, "alter system reset synchronous_standby_names");
+    world_sql(&w, "select pg_reload_conf()");
+    world_done(&w);
+    postgres_server_stop(&server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(snapshots_say_who_has_ended),
+        cmocka_unit_test(ids_go_round),
+        cmocka_unit_test(what_is_no_snapshot_says_nothing),
+        cmocka_unit_test(positions_come_back_as_they_were),
+        cmocka_unit_test(a_key_is_not_given_before_others_see_its_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
