@@ -127,15 +127,19 @@ static void on_read_done(void *ctx)
     (void)ctx; /* the turn of the loop frees it */
 }
 
-/* A stream's run is fed by its stream. */
-static bool wants_read(const struct sync_run *run)
+/* All runs of the model that wait share a read; one with a snapshot has a read of its own. */
+static bool shares_read(const struct sync_run *run, const struct sync_run *first)
 {
-    return sync_run_reads(run) && !sync_run_record(run)->stream;
+    if (run == first)
+        return true;
+    return sync_run_reads(run) && !sync_run_snapshot(run) && !sync_run_snapshot(first) &&
+           sync_run_sync(run)->model == sync_run_sync(first)->model;
 }
 
 static enum err_code start_read(struct engine *e, const struct model *model, size_t first_run,
                                 struct err *err)
 {
+    struct sync_run *first = e->runs[first_run].run;
     struct sync_run **runs = calloc(e->run_count, sizeof(struct sync_run *));
     struct model_read **reads =
         realloc(e->reads, (e->read_count + 1) * sizeof(struct model_read *));
@@ -147,10 +151,10 @@ static enum err_code start_read(struct engine *e, const struct model *model, siz
         return err_set(err, ERR_NOMEM, "no memory for a read");
     }
     for (size_t i = first_run; i < e->run_count; i++)
-        if (sync_run_sync(e->runs[i].run)->model == model && wants_read(e->runs[i].run))
+        if (shares_read(e->runs[i].run, first))
             runs[n++] = e->runs[i].run;
-    enum err_code rc =
-        model_read_start(e->base, model, runs, n, on_read_done, e, &e->reads[e->read_count], err);
+    enum err_code rc = model_read_start(e->base, model, sync_run_snapshot(first), runs, n,
+                                        on_read_done, e, &e->reads[e->read_count], err);
     for (size_t i = 0; i < n && rc; i++)
         sync_run_read_end(runs[i], err);
     if (!rc)
@@ -180,7 +184,7 @@ enum err_code engine_start_reads(struct engine *e, struct err *err)
 {
     for (size_t i = 0; i < e->run_count; i++) {
         struct sync_run *run = e->runs[i].run;
-        if (!wants_read(run) || read_of(e, run))
+        if (!sync_run_reads(run) || read_of(e, run))
             continue;
         const struct model *model = sync_run_sync(run)->model;
         if (is_read(e, model) || reads_at(e, model->source) >= model->source->connections)
