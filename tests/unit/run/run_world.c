@@ -223,7 +223,11 @@ static void open_state(struct run_world *w)
 
 static void open_quota(struct run_world *w)
 {
+    struct redis_url url;
     struct err err;
+    check(redis_url_parse(w->server.url, &url, &err), &err);
+    w->redis = redis_new(w->base, &url, &(struct redis_options){0});
+    assert_non_null(w->redis);
     w->quota_host = (struct quota_host){
         .base = w->base,
         .redis = w->redis,
@@ -248,8 +252,6 @@ static void open_quota(struct run_world *w)
 
 void run_world_start(struct run_world *w, const char *sync)
 {
-    struct redis_url url;
-    struct err err;
     *w = (struct run_world){.dir = "/tmp/sluice-run-XXXXXX"};
     signal(SIGPIPE, SIG_IGN);
     assert_non_null(mkdtemp(w->dir));
@@ -258,9 +260,6 @@ void run_world_start(struct run_world *w, const char *sync)
     assert_non_null(w->base);
     load_project(w, sync);
     open_state(w);
-    check(redis_url_parse(w->server.url, &url, &err), &err);
-    w->redis = redis_new(w->base, &url, &(struct redis_options){0});
-    assert_non_null(w->redis);
     w->host = (struct run_host){
         .base = w->base,
         .state = w->state,
@@ -286,12 +285,21 @@ static void remove_files(struct run_world *w)
     assert_int_equal(system(command), 0);
 }
 
-void run_world_stop(struct run_world *w)
+/* The connection first: what waits for its answers is called for the last time. */
+static void close_quota(struct run_world *w)
 {
+    redis_free(w->redis);
     sync_run_free(w->run);
     quota_free(w->quota);
+    w->redis = NULL;
+    w->run = NULL;
+    w->quota = NULL;
+}
+
+void run_world_stop(struct run_world *w)
+{
+    close_quota(w);
     state_close(w->state);
-    redis_free(w->redis);
     project_free(w->project);
     event_base_free(w->base);
     redis_server_stop(&w->server);
@@ -330,10 +338,7 @@ void run_world_crash(struct run_world *w)
     run_world_commit(w);
     char id[STATE_RUN_ID_MAX + 1];
     snprintf(id, sizeof id, "%s", sync_run_record(w->run)->id);
-    sync_run_free(w->run);
-    w->run = NULL;
-    quota_free(w->quota);
-    w->quota = NULL;
+    close_quota(w);
     check(state_run_get(w->state, id, &record, &err), &err);
     assert_false(run_status_ended(record.status));
     w->ended = false;
