@@ -362,6 +362,7 @@ static void whole(struct stream_driver *d, bool ours)
     d->memory.reread[0] = d->memory.hold[0] = d->read_run[0] = '\0';
     d->hour = (struct guard_hour){0};
     d->why[0] = '\0';
+    d->gave_up = false;
     if (ours && d->ask)
         drop_covered(d);
     remember(d);

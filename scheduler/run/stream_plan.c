@@ -102,6 +102,10 @@ static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)
     case FEED_LOST:
         log_event(d->host.log, LOG_WARN, "stream_lost", LOG_STR("sync", d->sync->name),
                   LOG_STR("reason", why));
+        if (err && err->code == ERR_FULL) {
+            d->gave_up = true;
+            d->gave_up_ms = clock_mono_ms();
+        }
         snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, why);
         break;
     case FEED_RESYNC:

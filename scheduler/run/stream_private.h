@@ -64,6 +64,8 @@ struct stream_driver {
     int64_t rest_until_ms;  /* monotonic */
     uint32_t rests;         /* in a row */
     int64_t flows_since_ms; /* wall clock */
+    bool gave_up;           /* its slot, for what it held back; until the model was read anew */
+    int64_t gave_up_ms;     /* monotonic; 0: never */
 
     struct stream_memory memory;
     bool memory_changed;
