@@ -50,10 +50,10 @@ enum ask_part {
 enum { PARTS_MAX = PART_SYNC + 1 };
 
 struct ask_key {
-    int column;            /* of the model */
-    enum column_type type; /* of that column */
-    Oid array;             /* of the parameter */
-    struct buf text;       /* the parameter of the question in hand */
+    int column; /* of the model */
+    struct key_kind kind;
+    Oid array;       /* of the parameter */
+    struct buf text; /* the parameter of the question in hand */
 };
 
 struct key_ask {

@@ -9,7 +9,12 @@
 
 #include <stdlib.h>
 
-enum { BIGINT_ARRAY_OID = 1016, RECORD_ARRAY_OID = 2287, VERSION_UNNEST_MANY = 90400 };
+enum {
+    UUID_OID = 2950,
+    BIGINT_ARRAY_OID = 1016,
+    RECORD_ARRAY_OID = 2287,
+    VERSION_UNNEST_MANY = 90400
+};
 
 const char ask_model_name[] = "sluice_model";
 const char ask_rows_name[] = "sluice_rows";
@@ -124,6 +129,14 @@ static struct key_text text_of(const struct key_ask *ask)
         .key_count = m->primary_key_count};
 }
 
+static bool is_uuid(const struct types *types, Oid oid)
+{
+    const struct pg_type *type = types_find(types, oid);
+    while (type && type->base)
+        type = types_find(types, type->base);
+    return type && type->oid == UUID_OID;
+}
+
 static enum err_code find_key(struct key_ask *ask, size_t i, struct err *err)
 {
     struct ask_key *key = &ask->keys[i];
@@ -136,14 +149,14 @@ static enum err_code find_key(struct key_ask *ask, size_t i, struct err *err)
         return err_set(err, ERR_CONFIG, "the primary key's column %s is not one of the model's",
                        name);
     Oid oid = PQftype(ask->columns, key->column);
-    key->type = types_column(&ask->types, oid);
-    if (key->type == COLUMN_ARRAY)
+    key->kind = (struct key_kind){types_column(&ask->types, oid), is_uuid(&ask->types, oid)};
+    if (key->kind.type == COLUMN_ARRAY)
         return err_set(err, ERR_CONFIG,
                        "the primary key's column %s is an array (%s), whose rows cannot be asked "
                        "for; give its text in the model",
                        name, types_find(&ask->types, oid)->name);
     /* Whatever the width of the column: a key of another table may be wider. */
-    key->array = key->type == COLUMN_INT ? BIGINT_ARRAY_OID : InvalidOid;
+    key->array = key->kind.type == COLUMN_INT ? BIGINT_ARRAY_OID : InvalidOid;
     return ERR_OK;
 }
 
