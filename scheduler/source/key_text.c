@@ -18,7 +18,7 @@ static enum err_code put_columns_in(const struct key_text *k, struct buf *out)
 {
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < k->key_count && !rc; i++) {
-        rc = buf_puts(out, i ? " AND " : "\n) AS sluice_asked WHERE ");
+        rc = buf_puts(out, i ? " AND " : "");
         if (!rc)
             rc = put_name(k, i, out);
         if (!rc)
@@ -31,7 +31,7 @@ static enum err_code put_tuples_in(const struct key_text *k, struct buf *out)
 {
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < k->key_count && !rc; i++) {
-        rc = buf_puts(out, i ? ", " : " AND (");
+        rc = buf_puts(out, i ? ", " : "(");
         if (!rc)
             rc = put_name(k, i, out);
     }
@@ -41,8 +41,20 @@ static enum err_code put_tuples_in(const struct key_text *k, struct buf *out)
     return rc ? rc : buf_puts(out, "))");
 }
 
-static enum err_code put_question(const struct key_text *k, const char *head, bool tuples,
-                                  struct buf *out, size_t *ret_chars_before, struct err *err)
+static enum err_code put_condition(const struct key_text *k, bool columns, bool tuples,
+                                   struct buf *out)
+{
+    enum err_code rc = buf_puts(out, "\n) AS sluice_asked WHERE ");
+    if (!rc && columns)
+        rc = put_columns_in(k, out);
+    if (!rc && columns && tuples)
+        rc = buf_puts(out, " AND ");
+    return rc || !tuples ? rc : put_tuples_in(k, out);
+}
+
+static enum err_code put_question(const struct key_text *k, const char *head, bool columns,
+                                  bool tuples, struct buf *out, size_t *ret_chars_before,
+                                  struct err *err)
 {
     size_t chars = strlen(head), inner = 0;
     if (buf_puts(out, head))
@@ -52,8 +64,7 @@ static enum err_code put_question(const struct key_text *k, const char *head, bo
     enum err_code rc = model_text_read(&k->read, k->statement, &read, &inner, err);
     if (rc)
         return rc;
-    if (buf_put(out, read.p, read.len) || put_columns_in(k, out) ||
-        (tuples && put_tuples_in(k, out)))
+    if (buf_put(out, read.p, read.len) || put_condition(k, columns, tuples, out))
         return err_set(err, ERR_NOMEM, "no memory for the model's text");
     *ret_chars_before = chars + inner;
     return ERR_OK;
@@ -62,13 +73,15 @@ static enum err_code put_question(const struct key_text *k, const char *head, bo
 enum err_code key_text_probe(const struct key_text *k, struct buf *out, struct err *err)
 {
     size_t ignored;
-    return put_question(k, "SELECT FROM (", false, out, &ignored, err);
+    return put_question(k, "SELECT FROM (", true, false, out, &ignored, err);
 }
 
 enum err_code key_text_rows(const struct key_text *k, struct buf *out, size_t *ret_chars_before,
                             struct err *err)
 {
-    return put_question(k, "SELECT * FROM (", k->key_count > 1, out, ret_chars_before, err);
+    bool tuples = k->key_count > 1;
+    return put_question(k, "SELECT * FROM (", !tuples || !k->plain, tuples, out, ret_chars_before,
+                        err);
 }
 
 /* ---- values ---- */

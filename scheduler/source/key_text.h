@@ -17,6 +17,7 @@ struct key_text {
     struct slice statement;  /* of the model */
     const char *const *keys; /* names of the primary key's columns */
     size_t key_count;
+    bool plain; /* the model's rows are those of a table: its index serves whole keys */
 };
 
 /** Appends a statement that shows, once prepared, as what each key is compared. */
