@@ -216,6 +216,12 @@ const char *sync_run_snapshot(const struct sync_run *run)
     return *run->snapshot ? run->snapshot : NULL;
 }
 
+void sync_run_lost_snapshot(const struct sync_run *run)
+{
+    log_event(run->host->log, LOG_INFO, "snapshot_gone", LOG_STR("run", run->record.id),
+              LOG_STR("sync", run->record.sync));
+}
+
 bool sync_run_is_full(const struct sync_run *run)
 {
     return run->full;

@@ -131,6 +131,7 @@ void cdc_flows(struct cdc_feed *f, uint64_t horizon)
     if (f->phase != CDC_FLOWING) {
         f->phase = CDC_FLOWING;
         f->flow_ms = clock_mono_ms();
+        cdc_mark(f, f->from.lsn); /* where it goes on, so that the owner can go on from there */
     }
     cdc_follow(f);
     tell(f, FEED_BACK, NULL);
@@ -142,6 +143,8 @@ void cdc_mark(struct cdc_feed *f, uint64_t lsn)
     struct cdc_place place = {f->system, f->timeline, f->cover, lsn};
     cdc_place_put(&place, &at);
     f->marked = lsn;
+    if (lsn > f->marked_most)
+        f->marked_most = lsn;
     f->unmarked = false;
     f->in_event = true;
     f->events.on_mark(f->events.ctx, &at);
@@ -202,6 +205,9 @@ static void on_later(evutil_socket_t fd, short what, void *ctx)
     struct cdc_feed *f = ctx;
     if (f->close_link)
         cdc_close_link(f);
+    if (f->phase == CDC_WAITING && f->read_again)
+        cdc_resync(f, f->why_code, f->why);
+    f->read_again = false;
 }
 
 /* ---- life ---- */
@@ -331,8 +337,17 @@ static enum err_code cdc_start(const struct feed_options *o, const struct feed_e
 static void cdc_resynced(struct feed *feed)
 {
     struct cdc_feed *f = (struct cdc_feed *)feed;
+    if (f->phase == CDC_WAITING && f->outdated) {
+        /* That read may have begun before the slot that there is now. */
+        static const struct timeval now = {0, 0};
+        f->outdated = false;
+        f->read_again = true;
+        evtimer_add(f->later, &now);
+        return;
+    }
     f->read = true;
-    f->why[0] = '\0';
+    if (f->waits)
+        f->why[0] = '\0';
     if (f->phase == CDC_WAITING) {
         cdc_begin(f);
     } else {
@@ -363,13 +378,13 @@ static void cdc_confirm(struct feed *feed, const struct feed_position *at)
 {
     struct cdc_feed *f = (struct cdc_feed *)feed;
     struct cdc_place place;
-    if (!cdc_place_get(at, &place) || place.system != f->system || place.lsn <= f->confirmed ||
-        place.lsn > f->marked)
+    if (!cdc_place_get(at, &place) || place.system != f->system || place.timeline != f->timeline ||
+        place.lsn <= f->confirmed || place.lsn > f->marked_most)
         return;
     f->confirmed = place.lsn;
     f->from = place;
     f->placed = true;
-    if (f->phase == CDC_FLOWING)
+    if (f->phase == CDC_STARTING || f->phase == CDC_FLOWING)
         replication_confirm(f->link, place.lsn);
 }
 

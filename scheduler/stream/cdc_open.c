@@ -96,13 +96,15 @@ static void begin_or_read(struct cdc_feed *f)
 static void on_ready(void *ctx, const struct replication_server *server)
 {
     struct cdc_feed *f = ctx;
-    if (f->placed && (f->from.system != server->system || f->from.timeline != server->timeline))
+    if (f->placed && (f->from.system != server->system || f->from.timeline != server->timeline)) {
+        f->why[0] = '\0'; /* says more than that the slot is gone */
         why(f, ERR_REMOTE, "the warehouse is another server than before (%s)",
             f->from.system == server->system ? "a standby was promoted, or a backup restored"
                                              : "another cluster");
-    else if (f->placed && f->from.cover != f->cover)
+    } else if (f->placed && f->from.cover != f->cover) {
         why(f, ERR_REMOTE, "a table was made anew, or taken out of publication \"%s\" for a while",
             f->names.publication);
+    }
     f->system = server->system;
     f->timeline = server->timeline;
     if (f->phase == CDC_CREATING)
@@ -117,6 +119,7 @@ static void on_created(void *ctx, uint64_t lsn, const char *snapshot)
     f->server.confirmed = lsn;
     f->anew = f->give_up = f->early = false;
     f->placed = f->read = false;
+    f->outdated = f->waits;
     snprintf(f->snapshot, sizeof f->snapshot, "%s", snapshot);
     why(f, ERR_REMOTE, "the stream begins: its slot \"%s\" was made", f->names.slot);
     cdc_resync(f, f->why_code, f->why);

@@ -136,9 +136,11 @@ struct cdc_feed {
     /* where it goes on */
     bool placed; /* at `from` (of this server, once it is known) */
     struct cdc_place from;
-    bool read;   /* the model has been read since the slot began: `from` or what it confirmed */
-    bool waits;  /* for feed_resynced */
-    bool paused; /* by the owner */
+    bool read;       /* the model has been read since the slot began: `from` or what it confirmed */
+    bool waits;      /* for feed_resynced */
+    bool outdated;   /* the slot was made anew while the owner may have been reading */
+    bool read_again; /* it is told so soon */
+    bool paused;     /* by the owner */
     char why[CDC_WORDS_BYTES];
     enum err_code why_code;
     char snapshot[64];
@@ -162,6 +164,7 @@ struct cdc_feed {
     bool unmarked;      /* something since the last mark */
     bool xid_seen;      /* others can see the transaction in hand */
     uint64_t marked, confirmed, reached, end;
+    uint64_t marked_most; /* ever */
     struct cdc_seen seen;
     uint32_t seen_wait_ms;
     bool types_failed;

@@ -306,7 +306,7 @@ static void rows_of_an_older_shape_are_asked_for(void **state)
     world_start(&w);
     world_wait(&w, "key number:2");
     assert_true(world_has(&w, "key number:1\nmark\nkey number:2"));
-    assert_int_equal(w.resyncs_told, 2); /* nothing was confirmed before it was stopped */
+    assert_int_equal(w.resyncs_told, 1); /* the first time: it goes on from where it began */
 }
 
 static void a_slot_dropped_behind_our_back_is_made_anew(void **state)
@@ -341,6 +341,58 @@ static void a_slot_dropped_in_the_flow_is_made_anew(void **state)
     world_settle(&w);
     world_sql(&w, "insert into t values (3)");
     world_wait(&w, "row number:3\nmark");
+}
+
+/* max_slot_wal_keep_size is the server's own limit: beyond it a slot is lost. */
+static void a_slot_that_the_server_gave_up_is_made_anew(void **state)
+{
+    (void)state;
+    w.confirms = true;
+    go("create table t(id int primary key, name text)");
+    world_sql(&w, "insert into t values (1, 'a')");
+    world_wait(&w, "mark");
+    world_stop(&w);
+    world_wait_sql(&w, "select not active from pg_replication_slots");
+    world_sql(&w, "alter system set max_slot_wal_keep_size = '1MB'");
+    world_sql(&w, "select pg_reload_conf()");
+    for (int i = 0; i < 4; i++) {
+        world_sql(&w, "insert into apart select generate_series(1, 20000)");
+        world_sql(&w, "select pg_switch_wal()");
+    }
+    world_sql(&w, "checkpoint");
+    world_wait_sql(&w, "select wal_status = 'lost' from pg_replication_slots");
+    world_sql(&w, "alter system reset max_slot_wal_keep_size");
+    world_sql(&w, "select pg_reload_conf()");
+    world_forget(&w);
+    world_start(&w);
+    world_wait(&w, "resync: replication slot \"sluice_abcdef12_live\" was lost: it held back too "
+                   "much");
+    world_settle(&w);
+    world_sql(&w, "insert into t values (2, 'b')");
+    world_wait(&w, "row number:2|text:b\nmark");
+}
+
+/* A read that began before the slot was made anew has seen too little. */
+static void a_slot_made_anew_during_the_read_needs_another_read(void **state)
+{
+    (void)state;
+    w.resyncs = false;
+    w.sync.schedule.stream.max_slot_bytes = 4 << 20;
+    world_sql(&w, "create table t(id int primary key, name text)");
+    world_start(&w);
+    world_wait_count(&w, &w.resyncs_told, 1);
+    world_sql(&w, "insert into t select g, repeat('x', 1000) from generate_series(1, 10000) g");
+    world_wait_count(&w, &w.resyncs_told, 2);
+    assert_true(world_has(&w, "is given up\nresync:"));
+    w.feed->ops->resynced(w.feed);
+    world_wait_count(&w, &w.resyncs_told, 3);
+    assert_int_equal(w.flows, 0);
+    assert_true(w.snapshot[0] != '\0');
+    w.feed->ops->resynced(w.feed);
+    world_settle(&w);
+    world_sql(&w, "insert into t values (0, 'a')");
+    world_wait(&w, "row number:0|text:a\nmark");
+    assert_int_equal(w.resyncs_told, 3);
 }
 
 static void a_slot_confirmed_by_somebody_else_means_a_resync(void **state)
@@ -452,6 +504,8 @@ int main(void)
         EACH(rows_of_an_older_shape_are_asked_for),
         EACH(a_slot_dropped_behind_our_back_is_made_anew),
         EACH(a_slot_dropped_in_the_flow_is_made_anew),
+        EACH(a_slot_that_the_server_gave_up_is_made_anew),
+        EACH(a_slot_made_anew_during_the_read_needs_another_read),
         EACH(a_slot_confirmed_by_somebody_else_means_a_resync),
         EACH(a_slot_that_holds_back_too_much_is_given_up),
         EACH(a_users_slot_that_holds_back_too_much_is_dropped_and_said_so),
