@@ -11,6 +11,7 @@
 #include "scheduler/cli/stream_words.h"
 #include "scheduler/source/pg_connect.h"
 #include "scheduler/state/state.h"
+#include "scheduler/stream/poll_sql.h"
 #include "scheduler/stream/slots.h"
 
 #include <inttypes.h>
@@ -306,11 +307,23 @@ static enum err_code drop(struct command_of_stream *c, const struct sync *s, str
 
 /* ---- sql ---- */
 
+/* Triggers that wake a poll early. */
+static enum err_code put_poll_sql(const struct sync *s, struct buf *out, struct err *err)
+{
+    PGconn *conn = NULL;
+    enum err_code rc = pg_connect(s->model->source, &conn, err);
+    rc = rc ? rc : poll_feed_sql(s, conn, out, err);
+    PQfinish(conn);
+    return rc;
+}
+
 static enum err_code put_sql(const struct command_of_stream *c, const struct sync *s,
                              struct buf *out, struct err *err)
 {
     struct slot_names names;
     PGconn *conn = NULL;
+    if (s->schedule.stream.from == STREAM_POLL)
+        return put_poll_sql(s, out, err);
     if (!has_slot(s))
         return err_set(err, ERR_USAGE, "%s needs nothing that SQL makes", s->name);
     if (!has_names(c, s))

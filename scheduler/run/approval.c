@@ -45,6 +45,17 @@ static enum err_code put_mapping(struct buf *b, const struct mapping *m)
     return rc;
 }
 
+/* Nothing for a whole table. */
+static enum err_code put_choice(struct buf *b, const struct model *m)
+{
+    enum err_code rc = m->where ? buf_puts(b, "where,") : ERR_OK;
+    if (!rc && m->where)
+        rc = put_text(b, m->where);
+    for (size_t i = 0; i < m->column_count && !rc; i++)
+        rc = put_text(b, m->columns[i]);
+    return rc;
+}
+
 static enum err_code digest(const struct sync *sync, XXH128_canonical_t *out)
 {
     CLEANUP(buf_done) struct buf b;
@@ -52,6 +63,7 @@ static enum err_code digest(const struct sync *sync, XXH128_canonical_t *out)
     enum err_code rc =
         buf_printf(&b, "%d,%d,%d,", (int)sync->mode, (int)sync->on_removed, sync->map_all);
     rc = rc ? rc : put_text(&b, sync->model->name);
+    rc = rc ? rc : put_choice(&b, sync->model);
     rc = rc ? rc : put_text(&b, sync->destination->name);
     for (size_t i = 0; i < sync->mapping_count && !rc; i++)
         rc = put_mapping(&b, &sync->mappings[i]);
@@ -98,8 +110,8 @@ static enum err_code same_mapping(struct state *state, const struct run_record *
     if (rc || !slice_eq(buf_slice(&kept), slice_of(d.digest, sizeof d.digest)))
         return err_set(
             err, ERR_USAGE,
-            "run %s cannot be approved: the mapping or mode of sync %s changed since it was held; "
-            "plan again with: sluice run %s",
+            "run %s cannot be approved: the mapping or mode of sync %s, or what it reads of its "
+            "table, changed since it was held; plan again with: sluice run %s",
             run->id, sync->name, sync->name);
     return ERR_OK;
 }

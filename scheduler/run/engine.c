@@ -19,6 +19,7 @@ enum {
     TICK_MS = 10,
     SLOW_TICK_MS = 100, /* while nothing is under way */
     COMMIT_EVERY_MS = 250,
+    COMMIT_SOON_MS = 20, /* while a change of a stream waits for it */
     CONNECT_DEADLINE_MS = 10000,
     REASON_BYTES = 512,
     REDIS_AWAY_MAX_MS = 60000,
@@ -45,12 +46,15 @@ enum err_code engine_commit(struct engine *e, struct err *err)
     for (size_t i = 0; i < e->run_count && !rc; i++)
         rc = sync_run_before_commit(e->runs[i].run, err);
     if (!rc)
+        rc = engine_streams_before_commit(e, err);
+    if (!rc)
         rc = state_commit(e->state, err);
     if (rc)
         return rc;
     e->committed_ms = clock_mono_ms();
     for (size_t i = 0; i < e->quota_count; i++)
         quota_committed(e->quotas[i].quota);
+    engine_streams_committed(e);
     return ERR_OK;
 }
 
@@ -148,7 +152,8 @@ void engine_tell_full(struct engine *e, const struct err *err)
 static void commit_in_time(struct engine *e)
 {
     struct err err;
-    if (!state_dirty(e->state) || clock_mono_ms() - e->committed_ms < COMMIT_EVERY_MS)
+    int64_t every = engine_streams_await_commit(e) ? COMMIT_SOON_MS : COMMIT_EVERY_MS;
+    if (!state_dirty(e->state) || clock_mono_ms() - e->committed_ms < every)
         return;
     enum err_code rc = engine_commit(e, &err);
     if (rc == ERR_FULL)
@@ -268,6 +273,8 @@ static void turn_phase(struct engine *e)
     case PHASE_RUN:
         engine_quotas_turn(e);
         engine_runs_turn(e);
+        if (e->phase == PHASE_RUN)
+            engine_streams_turn(e);
         engine_forget_projects(e);
         break;
     case PHASE_DRAIN:
@@ -382,6 +389,7 @@ void engine_free(struct engine *e)
         log_event(e->opts.log, LOG_ERROR, "last_commit_failed", LOG_STR("reason", err.text));
     if (e->state && !e->failed)
         engine_prune_history(e, 0);
+    engine_streams_free(e);
     workers_free(e->workers);
     redis_free(e->redis); /* its callbacks still find their runs */
     engine_runs_free(e);

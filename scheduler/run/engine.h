@@ -67,6 +67,8 @@ struct engine_options {
     void (*on_progress)(void *ctx, const struct engine_view *views, size_t count);
     /** Nothing was handed to the quota in this epoch so far: the time to pause. May be NULL. */
     void (*on_quota_ready)(void *ctx, struct quota *q);
+    /** Somebody paused the sync: its stream plans nothing. May be NULL. */
+    bool (*is_paused)(void *ctx, const char *sync);
     /** No run uses this project any more, after engine_set_project gave another. May be NULL. */
     void (*on_project_unused)(void *ctx, const struct project *project);
     /** The first request to stop was heard. */

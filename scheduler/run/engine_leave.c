@@ -36,6 +36,7 @@ void engine_leave(struct engine *e)
     e->stopping = true;
     if (e->opts.on_stopping)
         e->opts.on_stopping(e->opts.ctx);
+    engine_streams_leave(e);
     for (size_t i = 0; i < e->run_count; i++)
         if (!e->runs[i].ended && sync_run_plans(e->runs[i].run) &&
             !sync_run_record(e->runs[i].run)->stream && !sync_run_stopping(e->runs[i].run))

@@ -92,8 +92,11 @@ struct engine {
     size_t old_count;
     bool history_grew;  /* since it was pruned */
     int64_t history_ms; /* when that was */
-    bool beginning;     /* more asks may begin than one turn takes */
-    bool sweeps;        /* entries that were dropped may be left */
+    struct engine_stream *streams;
+    size_t stream_count, streams_wanted;
+    const struct project *streams_of; /* whose streams there are */
+    bool beginning;                   /* more asks may begin than one turn takes */
+    bool sweeps;                      /* entries that were dropped may be left */
 };
 
 /** Ends the engine with an error. */
@@ -170,6 +173,21 @@ void engine_on_results(void *ctx, struct quota *q, const struct queue_result *re
                        size_t count);
 void engine_on_quota_broken(void *ctx, struct quota *q, const struct err *err);
 void engine_on_quota_stats(void *ctx, struct quota *q, const struct queue_stats *stats);
+
+/* engine_streams.c */
+/** Once a turn: opens those of the project in force, closes others, lets each go on. */
+void engine_streams_turn(struct engine *e);
+bool engine_streams_use(const struct engine *e, const struct project *project);
+void engine_on_settled(void *ctx, struct sync_run *run, uint64_t mark, uint32_t tries,
+                       struct slice key, enum settled_how how);
+void engine_streams_run_ended(struct engine *e, const struct run_record *r);
+enum err_code engine_streams_before_commit(struct engine *e, struct err *err) MUST_CHECK;
+void engine_streams_committed(struct engine *e);
+/** A change waits for the next commit. */
+bool engine_streams_await_commit(const struct engine *e);
+/** They end their runs and open nothing more. */
+void engine_streams_leave(struct engine *e);
+void engine_streams_free(struct engine *e);
 
 /* engine_leave.c */
 /** One turn of PHASE_DRAIN. */

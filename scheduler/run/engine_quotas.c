@@ -130,7 +130,7 @@ void engine_set_project(struct engine *e, const struct project *project)
 
 static bool uses(const struct engine *e, const struct project *p)
 {
-    bool used = false;
+    bool used = engine_streams_use(e, p);
     for (size_t i = 0; i < e->run_count; i++)
         used |= e->runs[i].project == p;
     for (size_t i = 0; i < e->quota_count; i++)

@@ -92,6 +92,7 @@ void engine_runs_set_host(struct engine *e)
         .on_read_unwanted = on_read_unwanted,
         .on_ended = on_ended,
         .window_share = window_share,
+        .on_settled = engine_on_settled,
     };
 }
 
@@ -126,9 +127,19 @@ static void on_read_done(void *ctx)
     (void)ctx; /* the turn of the loop frees it */
 }
 
+/* All runs of the model that wait share a read; one with a snapshot has a read of its own. */
+static bool shares_read(const struct sync_run *run, const struct sync_run *first)
+{
+    if (run == first)
+        return true;
+    return sync_run_reads(run) && !sync_run_snapshot(run) && !sync_run_snapshot(first) &&
+           sync_run_sync(run)->model == sync_run_sync(first)->model;
+}
+
 static enum err_code start_read(struct engine *e, const struct model *model, size_t first_run,
                                 struct err *err)
 {
+    struct sync_run *first = e->runs[first_run].run;
     struct sync_run **runs = calloc(e->run_count, sizeof(struct sync_run *));
     struct model_read **reads =
         realloc(e->reads, (e->read_count + 1) * sizeof(struct model_read *));
@@ -140,10 +151,10 @@ static enum err_code start_read(struct engine *e, const struct model *model, siz
         return err_set(err, ERR_NOMEM, "no memory for a read");
     }
     for (size_t i = first_run; i < e->run_count; i++)
-        if (sync_run_sync(e->runs[i].run)->model == model && sync_run_reads(e->runs[i].run))
+        if (shares_read(e->runs[i].run, first))
             runs[n++] = e->runs[i].run;
-    enum err_code rc =
-        model_read_start(e->base, model, runs, n, on_read_done, e, &e->reads[e->read_count], err);
+    enum err_code rc = model_read_start(e->base, model, sync_run_snapshot(first), runs, n,
+                                        on_read_done, e, &e->reads[e->read_count], err);
     for (size_t i = 0; i < n && rc; i++)
         sync_run_read_end(runs[i], err);
     if (!rc)
@@ -255,6 +266,7 @@ static void tell_ended(struct engine *e)
         if (!slot->ended || slot->told)
             continue;
         slot->told = true;
+        engine_streams_run_ended(e, sync_run_record(slot->run));
         e->opts.on_run(e->opts.ctx, sync_run_record(slot->run), slot->recovered);
     }
 }

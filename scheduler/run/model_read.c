@@ -41,6 +41,8 @@ static enum err_code on_columns(void *ctx, const struct column *columns, size_t 
                                 struct err *err)
 {
     struct model_read *r = ctx;
+    if (source_read_lost_snapshot(r->source))
+        sync_run_lost_snapshot(r->runs[0]);
     for (size_t i = 0; i < r->count; i++) {
         struct err own;
         if (sync_run_reads(r->runs[i]) && sync_run_columns(r->runs[i], columns, count, &own))
@@ -80,7 +82,7 @@ static void on_end(void *ctx, const struct err *err)
 }
 
 enum err_code model_read_start(struct event_base *base, const struct model *model,
-                               struct sync_run *const *runs, size_t count,
+                               const char *snapshot, struct sync_run *const *runs, size_t count,
                                void (*on_done)(void *ctx), void *ctx, struct model_read **ret_read,
                                struct err *err)
 {
@@ -97,7 +99,7 @@ enum err_code model_read_start(struct event_base *base, const struct model *mode
     r->on_done = on_done;
     r->ctx = ctx;
     struct source_events events = {on_columns, on_row, on_end, r};
-    enum err_code rc = source_read_start(base, model, &events, &r->source, err);
+    enum err_code rc = source_read_start_at(base, model, snapshot, &events, &r->source, err);
     if (rc) {
         model_read_free(r);
         return rc;

@@ -12,10 +12,10 @@
 
 struct model_read;
 
-/** Borrows the runs until freed; on_done is called once, when no more rows will come (free it
- * later, not inside). */
+/** snapshot: exported by the source, to read at; NULL: none. Borrows the runs until freed; on_done
+ * is called once, when no more rows will come (free it later, not inside). */
 enum err_code model_read_start(struct event_base *base, const struct model *model,
-                               struct sync_run *const *runs, size_t count,
+                               const char *snapshot, struct sync_run *const *runs, size_t count,
                                void (*on_done)(void *ctx), void *ctx, struct model_read **ret_read,
                                struct err *err) MUST_CHECK;
 /** Accepts NULL. */

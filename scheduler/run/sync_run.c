@@ -88,6 +88,7 @@ void sync_run_free(struct sync_run *run)
     sync_run_retire(run);
     run_publish_free(run);
     in_flight_done(&run->stream.in_flight);
+    buf_done(&run->stream.landed);
     history_notes_done(&run->notes);
     free(run->primary_names);
     free(run);
@@ -214,6 +215,12 @@ const char *sync_run_asked_hold(const struct sync_run *run)
 const char *sync_run_snapshot(const struct sync_run *run)
 {
     return *run->snapshot ? run->snapshot : NULL;
+}
+
+void sync_run_lost_snapshot(const struct sync_run *run)
+{
+    log_event(run->host->log, LOG_INFO, "snapshot_gone", LOG_STR("run", run->record.id),
+              LOG_STR("sync", run->record.sync));
 }
 
 bool sync_run_is_full(const struct sync_run *run)

@@ -105,6 +105,8 @@ bool sync_run_reads(const struct sync_run *run);
 const char *sync_run_asked_hold(const struct sync_run *run);
 /** The exported snapshot at which its rows are to be read; NULL: none. */
 const char *sync_run_snapshot(const struct sync_run *run);
+/** It is gone; says so. Its rows are read as they are by now. */
+void sync_run_lost_snapshot(const struct sync_run *run);
 
 /* ---- queue ---- */
 void sync_run_attach(struct sync_run *run, struct quota *quota);

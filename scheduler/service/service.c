@@ -96,6 +96,13 @@ static void on_ask_failed(void *ctx, const struct engine_ask *ask, const struct 
         schedule_ran(c->table, ask->sync, ask->run, SCHEDULE_RAN_FAILED, clock_wall_ms());
 }
 
+static bool is_paused(void *ctx, const char *sync)
+{
+    const struct control *c = ctx;
+    int i = control_sync_index(c, sync);
+    return i >= 0 && c->syncs[i].paused;
+}
+
 static void on_quota_ready(void *ctx, struct quota *q)
 {
     pauses_apply(ctx, q);
@@ -217,6 +224,7 @@ static enum err_code open_engine(struct control *c, struct err *err)
         .on_begun = on_begun,
         .on_ask_failed = on_ask_failed,
         .on_quota_ready = on_quota_ready,
+        .is_paused = is_paused,
         .on_project_unused = control_on_project_unused,
         .on_stopping = on_stopping,
         .ctx = c,

@@ -36,6 +36,11 @@ static enum err_code put_choice(PGconn *conn, const struct model *m, struct buf 
     return rc ? rc : buf_puts(out, m->column_count ? " from " : "* from ");
 }
 
+static bool is_condition(const char *where)
+{
+    return sql_text_is_enclosed(sql_text_statement(slice_str(where)));
+}
+
 /* The condition may end in a comment. */
 static enum err_code put_condition(const char *where, struct buf *out)
 {
@@ -46,7 +51,7 @@ static enum err_code put_condition(const char *where, struct buf *out)
     return rc ? rc : buf_puts(out, "\n)");
 }
 
-static enum err_code put_name(PGconn *conn, const char *table, struct buf *out)
+enum err_code model_text_name(PGconn *conn, const char *table, struct buf *out)
 {
     struct slice rest = slice_str(table);
     char *part = malloc(rest.n + 1);
@@ -69,7 +74,7 @@ static enum err_code put_table(PGconn *conn, const struct model *m, const char *
 {
     enum err_code rc = put_choice(conn, m, out);
     if (!rc)
-        rc = put_name(conn, table, out);
+        rc = model_text_name(conn, table, out);
     return rc || !m->where ? rc : put_condition(m->where, out);
 }
 
@@ -86,6 +91,10 @@ enum err_code model_text_statement(PGconn *conn, const struct model *model, cons
                                    struct buf *out, struct err *err)
 {
     if (table) {
+        if (model->where && !is_condition(model->where))
+            return err_set(err, ERR_CONFIG,
+                           "`where` must be one condition: its parentheses do not pair, or it goes "
+                           "on after a semicolon");
         enum err_code rc = put_table(conn, model, table, out);
         if (rc == ERR_NOMEM || rc == ERR_FULL)
             return err_set(err, rc, "no memory for the model's text");

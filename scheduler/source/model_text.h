@@ -16,6 +16,9 @@
 enum err_code model_text_relation(const struct model *model, struct buf *out,
                                   struct err *err) MUST_CHECK;
 
+/** Appends the table's name as SQL has it. Errors: ERR_CONFIG (not a name), ERR_NOMEM. */
+enum err_code model_text_name(PGconn *conn, const char *table, struct buf *out) MUST_CHECK;
+
 /** Writes the statement of model (table: the relation of a table or dbt model, else NULL). Errors:
  * ERR_CONFIG. */
 enum err_code model_text_statement(PGconn *conn, const struct model *model, const char *table,

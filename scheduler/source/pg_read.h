@@ -18,7 +18,7 @@
  *             refused: in simpler words            COPY refused: rows
  *          ┌──────────────────────────────┐  ┌──────────────────────────┐
  *          ▼                              │  ▼                          │
- *   OPEN ▶ BEGIN ▶ SETTINGS ─▶ (AGAIN: rollback)        ┌─▶ TYPES ─┐   │
+ *   OPEN ▶ BEGIN (▶ AT) ▶ SETTINGS ─▶ (AGAIN: rollback)        ┌─▶ TYPES ─┐   │
  *                     └─────▶ PREPARE ▶ DESCRIBE ───────┴──────────┴▶ ROWS ▶ ENDED
  *   Any step: an error ▶ ENDED.
  */
@@ -26,6 +26,7 @@ enum pg_step {
     PG_STEP_OPEN,
     PG_STEP_ENDED_YET, /* of a window: what was open, before the transaction */
     PG_STEP_BEGIN,
+    PG_STEP_AT, /* an exported snapshot */
     PG_STEP_SETTINGS,
     PG_STEP_SNAPSHOT, /* of a window: what is open */
     PG_STEP_PREPARE,
@@ -49,7 +50,9 @@ struct pg_read {
     enum pg_rows_phase phase;
     enum pg_settings settings;
     bool plain_begin; /* READ ONLY without an isolation level */
-    bool copy;        /* rows come by COPY */
+    char at[64];      /* exported snapshot to read at; empty: as it is */
+    bool lost_snapshot;
+    bool copy; /* rows come by COPY */
     bool copy_refused;
     bool paused;
     bool in_callback;
@@ -72,6 +75,7 @@ struct pg_read {
 
 /* Sending, one function per step: libpq's 1, or 0 when it could not be sent. */
 int pg_send_begin(struct pg_read *r);
+int pg_send_at(struct pg_read *r);
 int pg_send_ended_yet(struct pg_read *r);
 int pg_send_snapshot(struct pg_read *r);
 int pg_send_settings(struct pg_read *r);

@@ -16,6 +16,18 @@ int pg_send_begin(struct pg_read *r)
                            : "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY");
 }
 
+/* Before any other statement, and in a transaction that can repeat its reads. */
+int pg_send_at(struct pg_read *r)
+{
+    PGconn *conn = pg_link_conn(r->link);
+    char *name = PQescapeLiteral(conn, r->at, strlen(r->at));
+    buf_reset(&r->sent);
+    enum err_code rc = name ? buf_printf(&r->sent, "SET TRANSACTION SNAPSHOT %s", name) : ERR_NOMEM;
+    PQfreemem(name);
+    const char *sql = rc ? NULL : buf_cstr(&r->sent);
+    return sql ? PQsendQuery(conn, sql) : 0;
+}
+
 int pg_send_settings(struct pg_read *r)
 {
     PGconn *conn = pg_link_conn(r->link);

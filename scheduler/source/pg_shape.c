@@ -155,13 +155,12 @@ static enum err_code ask(PGconn *conn, const char *sql, const char *parameter, P
 static enum err_code relation_of(PGconn *conn, const struct model *model, struct buf *out,
                                  struct err *err)
 {
-    static const char before[] = "select * from ";
-    enum err_code rc = statement_of(conn, model, out, err);
-    if (!rc && out->len >= sizeof before - 1) {
-        out->len -= sizeof before - 1;
-        memmove(out->p, out->p + sizeof before - 1, out->len);
-    }
-    return rc;
+    enum err_code rc = model_text_name(conn, model->table, out);
+    if (rc == ERR_CONFIG)
+        return err_set(err, rc,
+                       "%s is not a table's name; write schema.table, odd names in double quotes",
+                       model->table);
+    return rc ? err_set(err, rc, "no memory for the table's name") : ERR_OK;
 }
 
 enum err_code pg_shape_key(PGconn *conn, const struct model *model, struct pg_shape *shape,

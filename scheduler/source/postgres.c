@@ -10,6 +10,7 @@
 #include "scheduler/source/pg_result.h"
 #include "scheduler/source/pg_window.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -125,6 +126,14 @@ static enum err_code take_description(struct pg_read *r, enum pg_step *next, str
     return rc ? rc : resolve_types(r, next, err);
 }
 
+static enum err_code take_begin(struct pg_read *r, enum pg_step *next, struct err *err)
+{
+    (void)err;
+    if (*r->at)
+        *next = PG_STEP_AT;
+    return ERR_OK;
+}
+
 static enum err_code take_types(struct pg_read *r, enum pg_step *next, struct err *err)
 {
     enum err_code rc = types_learn(&r->types, r->answer, err);
@@ -171,7 +180,8 @@ static const struct {
     enum pg_step next;
 } steps[] = {
     [PG_STEP_ENDED_YET] = {pg_send_ended_yet, take_ended_yet, PG_STEP_BEGIN},
-    [PG_STEP_BEGIN] = {pg_send_begin, NULL, PG_STEP_SETTINGS},
+    [PG_STEP_BEGIN] = {pg_send_begin, take_begin, PG_STEP_SETTINGS},
+    [PG_STEP_AT] = {pg_send_at, NULL, PG_STEP_SETTINGS},
     [PG_STEP_SETTINGS] = {pg_send_settings, take_settings, PG_STEP_PREPARE},
     [PG_STEP_SNAPSHOT] = {pg_send_snapshot, take_snapshot, PG_STEP_PREPARE},
     [PG_STEP_PREPARE] = {pg_send_prepare, NULL, PG_STEP_DESCRIBE},
@@ -205,6 +215,11 @@ static bool ask_less(struct pg_read *r)
         return false;
     if (r->step == PG_STEP_BEGIN && !r->plain_begin) {
         r->plain_begin = true;
+        return true;
+    }
+    if (r->step == PG_STEP_AT) {
+        r->at[0] = '\0';
+        r->lost_snapshot = true;
         return true;
     }
     if (r->step == PG_STEP_SETTINGS && r->settings < PG_SETTINGS_LEAST) {
@@ -381,10 +396,11 @@ static enum err_code start(struct event_base *base, const struct pg_read *from,
 }
 
 static enum err_code postgres_start(struct event_base *base, const struct model *model,
-                                    const struct source_events *events,
+                                    const char *snapshot, const struct source_events *events,
                                     struct source_read **ret_read, struct err *err)
 {
     struct pg_read from = {.model = model, .events = *events};
+    snprintf(from.at, sizeof from.at, "%s", snapshot ? snapshot : "");
     return start(base, &from, ret_read, err);
 }
 
@@ -428,6 +444,11 @@ static uint64_t postgres_bytes(const struct source_read *read)
     return ((const struct pg_read *)read)->bytes;
 }
 
+static bool postgres_lost_snapshot(const struct source_read *read)
+{
+    return ((const struct pg_read *)read)->lost_snapshot;
+}
+
 const struct source_ops postgres_source_ops = {
     .type = "postgres",
     .start = postgres_start,
@@ -435,4 +456,5 @@ const struct source_ops postgres_source_ops = {
     .resume = postgres_resume,
     .free = postgres_free,
     .bytes = postgres_bytes,
+    .lost_snapshot = postgres_lost_snapshot,
 };

@@ -8,9 +8,16 @@ enum err_code source_read_start(struct event_base *base, const struct model *mod
                                 const struct source_events *events, struct source_read **ret_read,
                                 struct err *err)
 {
+    return source_read_start_at(base, model, NULL, events, ret_read, err);
+}
+
+enum err_code source_read_start_at(struct event_base *base, const struct model *model,
+                                   const char *snapshot, const struct source_events *events,
+                                   struct source_read **ret_read, struct err *err)
+{
     for (size_t i = 0; i < ARRAY_LEN(implementations); i++)
         if (strcmp(implementations[i]->type, model->source->type) == 0)
-            return implementations[i]->start(base, model, events, ret_read, err);
+            return implementations[i]->start(base, model, snapshot, events, ret_read, err);
     if (source_is_redis(model->source))
         return err_set(err, ERR_CONFIG,
                        "the model %s has events, which cannot be read as rows: its syncs only "
@@ -35,6 +42,11 @@ void source_read_free(struct source_read *read)
 {
     if (read)
         read->ops->free(read);
+}
+
+bool source_read_lost_snapshot(const struct source_read *read)
+{
+    return read->ops->lost_snapshot(read);
 }
 
 uint64_t source_read_bytes(const struct source_read *read)

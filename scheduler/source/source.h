@@ -33,6 +33,13 @@ struct source_events {
 enum err_code source_read_start(struct event_base *base, const struct model *model,
                                 const struct source_events *events, struct source_read **ret_read,
                                 struct err *err) MUST_CHECK;
+/** The same at an exported snapshot, where the source knows them and it still is; NULL: none. */
+enum err_code source_read_start_at(struct event_base *base, const struct model *model,
+                                   const char *snapshot, const struct source_events *events,
+                                   struct source_read **ret_read, struct err *err) MUST_CHECK;
+/** It was to be read at a snapshot, and that is gone: it is read as it is now. From on_columns on.
+ */
+bool source_read_lost_snapshot(const struct source_read *read);
 /** Stops asking the warehouse for more; the rows of the buffer in hand may still come. Nests not.
  */
 void source_read_pause(struct source_read *read);

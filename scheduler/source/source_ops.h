@@ -11,13 +11,14 @@
 
 struct source_ops {
     const char *type; /* the word in the configuration */
-    enum err_code (*start)(struct event_base *base, const struct model *model,
+    enum err_code (*start)(struct event_base *base, const struct model *model, const char *snapshot,
                            const struct source_events *events, struct source_read **ret_read,
                            struct err *err);
     void (*pause)(struct source_read *read);
     void (*resume)(struct source_read *read);
     void (*free)(struct source_read *read);
     uint64_t (*bytes)(const struct source_read *read);
+    bool (*lost_snapshot)(const struct source_read *read);
 };
 
 struct source_read {

@@ -162,6 +162,19 @@ bool sql_text_is_query(struct slice text)
     return false;
 }
 
+bool sql_text_is_enclosed(struct slice text)
+{
+    const char *p = text.p, *end = text.p + text.n;
+    int depth = 0;
+    while (p < end && depth >= 0) {
+        const char *start = p;
+        if (next_token(&p, end) == TOKEN_SEMICOLON)
+            return false;
+        depth += p - start == 1 && *start == '(' ? 1 : p - start == 1 && *start == ')' ? -1 : 0;
+    }
+    return depth == 0;
+}
+
 static bool begins_character(char c)
 {
     return ((unsigned char)c & 0xC0) != 0x80;

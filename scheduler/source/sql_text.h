@@ -20,6 +20,10 @@ struct slice sql_text_statement(struct slice text);
  * parenthesis. */
 bool sql_text_is_query(struct slice text);
 
+/** True when text can stand in parentheses without changing what stands around them: its own
+ * parentheses pair, outside of quotes and comments, and no semicolon parts it. */
+bool sql_text_is_enclosed(struct slice text);
+
 /* Both from 1, in characters. */
 struct sql_place {
     uint32_t line;

@@ -131,6 +131,7 @@ void cdc_flows(struct cdc_feed *f, uint64_t horizon)
     if (f->phase != CDC_FLOWING) {
         f->phase = CDC_FLOWING;
         f->flow_ms = clock_mono_ms();
+        cdc_mark(f, f->from.lsn); /* where it goes on, so that the owner can go on from there */
     }
     cdc_follow(f);
     tell(f, FEED_BACK, NULL);

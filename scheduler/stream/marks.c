@@ -132,3 +132,8 @@ uint64_t marks_held(const struct marks *m)
 {
     return m->held;
 }
+
+uint64_t marks_first(const struct marks *m)
+{
+    return m->base;
+}

@@ -30,6 +30,8 @@ void marks_release(struct marks *m, uint64_t mark);
 void marks_close(struct marks *m, const struct feed_position *at);
 /** The latest position before which everything is settled. */
 const struct feed_position *marks_settled(const struct marks *m);
+/** The first mark that is held, or the open one. */
+uint64_t marks_first(const struct marks *m);
 /** Changes that are held. */
 uint64_t marks_held(const struct marks *m);
 

@@ -12,7 +12,7 @@ enum { TABLE_FIRST = 1024, ITEMS_FIRST = 512, VALUE_HEAD_BYTES = 5, KEY_HEAD_MAX
 struct item {
     uint64_t hash;
     uint64_t mark;
-    int64_t since_ms;
+    int64_t since_ms, last_ms;
     size_t key_at, row_at;
     uint32_t key_bytes, row_bytes;
     uint32_t tries;
@@ -201,6 +201,7 @@ static enum err_code put_value(struct pending *p, struct item *it, const struct 
     it->row_bytes = 0;
     it->kind = (uint8_t)c->kind;
     it->tries = c->tries;
+    it->last_ms = c->since_ms;
     if (c->kind == CHANGE_ROW && put_row(p, it, row))
         return err_set(err, ERR_NOMEM, "stream: no memory for pending changes");
     return ERR_OK;
@@ -283,6 +284,7 @@ bool pending_next(struct pending *p, size_t *at, struct pending_change *ret)
         .mark = it->mark,
         .tries = it->tries,
         .since_ms = it->since_ms,
+        .last_ms = it->last_ms,
     };
     return true;
 }
@@ -302,6 +304,15 @@ void pending_take(struct pending *p, size_t at)
 void pending_lay_by(struct pending *p, size_t at)
 {
     p->items[at - 1].laid_by = true;
+    p->laid_by++;
+}
+
+void pending_lay_by_key(struct pending *p, struct slice key)
+{
+    struct item *it = find(p, key);
+    if (!it || it->laid_by)
+        return;
+    it->laid_by = true;
     p->laid_by++;
 }
 

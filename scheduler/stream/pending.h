@@ -24,6 +24,7 @@ struct pending_change {
     uint64_t mark;    /* of the earliest change it stands for */
     uint32_t tries;   /* how often its record has failed */
     int64_t since_ms; /* when the key began to wait, monotonic */
+    int64_t last_ms;  /* given: when the newest change of it came */
 };
 
 /** NULL: no memory. */
@@ -54,6 +55,8 @@ bool pending_next(struct pending *p, size_t *at, struct pending_change *ret);
 /** Takes the change that pending_next gave last, with its at, out; lays it by. */
 void pending_take(struct pending *p, size_t at);
 void pending_lay_by(struct pending *p, size_t at);
+/** The same by its key; fine where there is none. */
+void pending_lay_by_key(struct pending *p, struct slice key);
 /** The change of this key is walked over again; of all keys. */
 void pending_wake(struct pending *p, struct slice key);
 void pending_wake_all(struct pending *p);

@@ -3,6 +3,8 @@ import psycopg2
 import psycopg2.extras
 import pytest
 
+from harness.sink import wait_until
+
 KEYS = {"from": "keys", "keys": {"c": "id"}}
 OWN = {"from": "cdc", "slot": "their_slot", "publication": "their_pub"}
 
@@ -145,6 +147,29 @@ def test_a_table_without_identity_and_a_cursor_that_is_no_column(live, sink):
     done, said = check(lab)
     assert done.rc == 78 and "REPLICA IDENTITY FULL" in said["stream", "s"]["text"], done
     assert not said["sync", "p"]["ok"] and "no column updated_at" in said["sync", "p"]["text"] and ("stream", "p") not in said
+
+
+def test_the_triggers_of_a_poll_are_printed_and_notify(lab, sink):
+    lab.customers(5)
+    lab.sql("create view v as select id, email, amount from c")
+    lab.project({"m": {"sql": "select * from v"}}, {"hook": {"url": sink.url}},
+                {"s": {"model": "m", "destination": "hook", "schedule": {"stream": {"from": "poll", "cursor": "amount", "notify": "woken"}}}})
+    done = lab.command("stream", "sql", "s")
+    assert done.rc == 0 and not lab.sql("select tgname from pg_trigger where not tgisinternal"), done
+    lab.sql(done.out)
+    conn = lab.postgres.connect(lab.database)
+    try:
+        conn.cursor().execute("listen woken")
+        lab.sql("update c set amount = amount + 1")
+        wait_until(lambda: (conn.poll(), conn.notifies)[1], 30, "a notification")
+    finally:
+        conn.close()
+    lab.project({"m": {"sql": "select * from v"}}, {"hook": {"url": sink.url}},
+                {"s": {"model": "m", "destination": "hook", "schedule": {"stream": {"from": "poll", "cursor": "amount"}}}})
+    done = lab.command("stream", "sql", "s")
+    assert done.rc == 0 and "-- Its schedule needs `notify: s` as well." in done.out, done
+    done = lab.command("stream", "drop", "s")
+    assert done.rc == 64 and "has no slot" in done.err, done
 
 
 @pytest.mark.parametrize("args,words", [

@@ -40,7 +40,9 @@ static enum err_code on_columns(void *ctx, const struct column *columns, size_t 
                                 struct err *err)
 {
     (void)err;
-    read_run_keep_columns(ctx, columns, count);
+    struct read_run *run = ctx;
+    run->lost_snapshot = source_read_lost_snapshot(run->read);
+    read_run_keep_columns(run, columns, count);
     return ERR_OK;
 }
 
@@ -126,7 +128,8 @@ void read_run_go(struct read_run *run)
     struct source_events events = {on_columns, on_row, on_end, run};
     run->model.source = &run->source;
     run->source.params = run->params;
-    if (source_read_start(run->base, &run->model, &events, &run->read, &run->err)) {
+    if (source_read_start_at(run->base, &run->model, run->snapshot, &events, &run->read,
+                             &run->err)) {
         run->ended = true;
         return;
     }

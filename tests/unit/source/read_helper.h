@@ -23,9 +23,10 @@ struct read_run {
     struct source source;
     struct model model;
     struct param params[4];
-    size_t pause_every; /* rows; 0: never. Paused reads go on after some turns of the loop */
-    size_t refuse_row;  /* on_row returns an error at this row (from 1); 0: never */
-    size_t free_at_row; /* the loop ends there and the read is freed; 0: never */
+    size_t pause_every;   /* rows; 0: never. Paused reads go on after some turns of the loop */
+    size_t refuse_row;    /* on_row returns an error at this row (from 1); 0: never */
+    size_t free_at_row;   /* the loop ends there and the read is freed; 0: never */
+    const char *snapshot; /* to read at; NULL: none */
     void (*on_row)(struct read_run *run, const struct row *row);
     void (*on_end)(struct read_run *run);
     void *ctx;
@@ -38,6 +39,7 @@ struct read_run {
     size_t rows_while_paused;
     size_t column_calls;
     bool paused;
+    bool lost_snapshot;
     bool ended;
     bool ok; /* ended without an error */
     struct err err;

@@ -406,6 +406,51 @@ static int stop(void **state)
         "rows: " #f, f, NULL, NULL, (void *)&by_rows                                               \
     }
 
+/* Exports a snapshot that knows nothing of what is committed afterwards. */
+static PGconn *export_snapshot(char *out, size_t n)
+{
+    PGconn *c = postgres_server_connect(&server, NULL);
+    PQclear(PQexec(c, "begin isolation level repeatable read"));
+    PGresult *r = PQexec(c, "select pg_export_snapshot()");
+    assert_int_equal(PQntuples(r), 1);
+    snprintf(out, n, "%s", PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return c;
+}
+
+static void read_snap(struct read_run *run, void **state, const char *snapshot)
+{
+    read_run_init(run, &server, METHOD(state), "select v from snap order by v");
+    run->snapshot = snapshot;
+    read_run_go(run);
+    assert_true(run->ok);
+}
+
+static void a_read_at_a_snapshot_sees_what_that_saw(void **state)
+{
+    struct read_run run;
+    char snapshot[64];
+    postgres_server_run(&server, NULL,
+                        "create table if not exists snap (v int); truncate snap; "
+                        "insert into snap values (1)");
+    PGconn *c = export_snapshot(snapshot, sizeof snapshot);
+    postgres_server_run(&server, NULL, "insert into snap values (2)");
+    read_snap(&run, state, snapshot);
+    assert_string_equal(run.rows.p, "number:1\n");
+    assert_false(run.lost_snapshot);
+    read_run_done(&run);
+    PQfinish(c);
+    read_snap(&run, state, snapshot); /* it is gone */
+    assert_string_equal(run.rows.p, "number:1\nnumber:2\n");
+    assert_true(run.lost_snapshot);
+    assert_int_equal(run.column_calls, 1);
+    read_run_done(&run);
+    read_snap(&run, state, "'; drop table snap; --");
+    assert_true(run.lost_snapshot);
+    assert_int_equal(run.row_count, 2);
+    read_run_done(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +471,7 @@ int main(void)
         BOTH(a_place_is_the_model_s_own_inside_what_surrounds_it),
         BOTH(a_server_that_refuses_settings_is_asked_for_less),
         cmocka_unit_test(without_copy_the_rows_come_one_by_one),
+        BOTH(a_read_at_a_snapshot_sees_what_that_saw),
         BOTH(a_dbt_model_is_read_where_dbt_built_it),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -316,6 +316,24 @@ static void a_table_may_be_read_in_part(void **state)
     }
 }
 
+static void a_condition_cannot_leave_its_parentheses(void **state)
+{
+    static const char *const conditions[] = {"false) or (true",
+                                             "false) union select true, 7 where (true",
+                                             "true; drop table t", "(true"};
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+        struct read_run run;
+        read_run_init(&run, &server, **(const enum read_method **)state, NULL);
+        run.model.table = "t";
+        run.model.where = conditions[i];
+        read_run_go(&run);
+        assert_false(run.ok);
+        assert_int_equal(run.err.code, ERR_CONFIG);
+        assert_non_null(strstr(run.err.text, "`where` must be one condition"));
+        read_run_done(&run);
+    }
+}
+
 static void text_that_is_not_utf8_is_bad_and_the_rest_of_the_row_is_not(void **state)
 {
     struct read_run run;
@@ -382,6 +400,7 @@ int main(void)
         BOTH(a_zone_that_is_none_is_an_error),
         BOTH(a_table_may_have_odd_names),
         BOTH(a_table_may_be_read_in_part),
+        BOTH(a_condition_cannot_leave_its_parentheses),
         BOTH(text_that_is_not_utf8_is_bad_and_the_rest_of_the_row_is_not),
         BOTH(a_model_that_changes_the_session_s_formats_is_found_out),
     };

@@ -108,6 +108,35 @@ static void a_name_comes_apart_at_its_dots(void **state)
     }
 }
 
+static void what_stands_in_parentheses_stays_there(void **state)
+{
+    (void)state;
+    static const char *const enclosed[] = {
+        "",
+        "a > 1",
+        "(a) and (b)",
+        "a = ')'",
+        "a = ''')('",
+        "\")\" > 1",
+        "a = E'\\')' ",
+        "a = $x$)$x$ or (b)",
+        "a /* ) */ > 1",
+        "a > 1 -- )",
+        "a in (select ')' from (select 1) b)",
+    };
+    static const char *const open[] = {
+        ")",         "(",           "a) or (b",     "a) union select 1 from b where (true",
+        "a; delete", "a = '(' ) (", "a = E'\\'' )", "a /* ( */ )",
+        "(a))((b)",
+    };
+    for (size_t i = 0; i < LEN(enclosed); i++)
+        if (!sql_text_is_enclosed(slice_str(enclosed[i])))
+            fail_msg("%s", enclosed[i]);
+    for (size_t i = 0; i < LEN(open); i++)
+        if (sql_text_is_enclosed(slice_str(open[i])))
+            fail_msg("%s", open[i]);
+}
+
 /* Whatever the text: the statement is a prefix, nothing behind the text is read (a sanitizer
  * tells). */
 static void any_text_has_an_end(void **state)
@@ -130,6 +159,7 @@ static void any_text_has_an_end(void **state)
         struct slice again = sql_text_statement(s);
         assert_int_equal(again.n, s.n);
         (void)sql_text_is_query(slice_of(exact, n));
+        (void)sql_text_is_enclosed(slice_of(exact, n));
         free(exact);
     }
 }
@@ -141,6 +171,7 @@ int main(void)
         cmocka_unit_test(a_query_begins_with_one_of_five_words),
         cmocka_unit_test(a_place_counts_characters_not_bytes),
         cmocka_unit_test(a_name_comes_apart_at_its_dots),
+        cmocka_unit_test(what_stands_in_parentheses_stays_there),
         cmocka_unit_test(any_text_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
