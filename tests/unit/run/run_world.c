@@ -43,6 +43,13 @@ void run_world_loop(struct run_world *w)
 
 /* ---- what the run and the quota ask of the engine ---- */
 
+static void on_landed(void *ctx, struct slice key)
+{
+    struct run_world *w = ctx;
+    assert_true(key.n > 0);
+    w->landed_count++;
+}
+
 static enum err_code commit(void *ctx, struct err *err)
 {
     struct run_world *w = ctx;
@@ -53,6 +60,8 @@ static enum err_code commit(void *ctx, struct err *err)
         rc = state_commit(w->state, err);
     if (!rc && w->quota)
         quota_committed(w->quota);
+    if (!rc && w->run && sync_run_record(w->run)->stream)
+        sync_run_landed(w->run, on_landed, w);
     return rc;
 }
 
@@ -534,10 +543,12 @@ void run_world_answer_all(struct run_world *w, size_t count, enum verdict verdic
             fail_msg("%zu changes are settled, not %zu", w->settled_count, count);
     }
     assert_int_equal(w->settled_count, count);
+    run_world_commit(w);
 }
 
 void run_world_settled(struct run_world *w, size_t count)
 {
     UNTIL(w, w->settled_count >= count);
     assert_int_equal(w->settled_count, count);
+    run_world_commit(w);
 }
