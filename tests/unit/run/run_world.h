@@ -50,7 +50,8 @@ struct run_world {
     struct guard_hour hour;
     bool ended;
     struct settled settled[WORLD_SETTLED_MAX];
-    size_t settled_count, landed_count;
+    size_t settled_count;
+    size_t landed_count; /* keys that may be planned again */
     uint64_t token;
     struct claimed claims[WORLD_CLAIMS_MAX];
     size_t claim_count;
