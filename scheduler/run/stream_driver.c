@@ -60,6 +60,7 @@ enum err_code stream_driver_new(const struct stream_host *host, const struct syn
     d->sync = sync;
     d->ops = ops_of(sync->schedule.stream.from);
     arena_init(&d->arena, COLUMN_BYTES_MAX);
+    stream_forget_init(&d->passing);
     buf_init(&d->key, KEY_BYTES_MAX + 512);
     d->pending = pending_new();
     d->marks = marks_new();
@@ -95,6 +96,7 @@ static void close_feed(struct stream_driver *d)
     d->feed = NULL;
     d->feed_flows = d->feed_paused = d->feed_over = d->reopens = d->resync_owed = false;
     pending_clear(d->pending);
+    stream_forget_reset(d);
     marks_reset(d->marks, &d->memory.at);
     d->confirmed = (struct feed_position){0};
     d->coalesced = 0;
@@ -121,6 +123,7 @@ void stream_driver_free(struct stream_driver *d)
         close_all(d);
     pending_free(d->pending);
     marks_free(d->marks);
+    stream_forget_done(&d->passing);
     arena_done(&d->arena);
     buf_done(&d->key);
     free(d);
@@ -147,8 +150,9 @@ static void remember(struct stream_driver *d)
 enum err_code stream_driver_before_commit(struct stream_driver *d, struct err *err)
 {
     bool moved = has_moved(d);
-    if (!moved && !d->memory_changed)
-        return ERR_OK;
+    enum err_code rc = stream_forget_passed(d, err);
+    if (rc || (!moved && !d->memory_changed))
+        return rc;
     if (moved)
         d->memory.at = *marks_settled(d->marks);
     d->memory_changed = false;
@@ -157,8 +161,22 @@ enum err_code stream_driver_before_commit(struct stream_driver *d, struct err *e
     return stream_memory_keep(d->host.state, d->sync->name, &d->memory, err);
 }
 
+static void on_landed(void *ctx, struct slice key)
+{
+    struct stream_driver *d = ctx;
+    pending_wake(d->pending, key);
+    stream_soon(d, 0);
+}
+
+bool stream_driver_awaits_commit(const struct stream_driver *d)
+{
+    return d->run && sync_run_awaits_commit(d->run);
+}
+
 void stream_driver_committed(struct stream_driver *d)
 {
+    if (d->run)
+        sync_run_landed(d->run, on_landed, d);
     if (!d->feed || !d->saved.n || memcmp(&d->saved, &d->confirmed, sizeof d->saved) == 0)
         return;
     d->confirmed = d->saved;
@@ -364,6 +382,7 @@ static void whole(struct stream_driver *d, bool ours)
     d->memory.reread[0] = d->memory.hold[0] = d->read_run[0] = '\0';
     d->hour = (struct guard_hour){0};
     d->why[0] = '\0';
+    d->gave_up = false;
     if (ours && d->ask)
         drop_covered(d);
     remember(d);

@@ -102,6 +102,10 @@ static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)
     case FEED_LOST:
         log_event(d->host.log, LOG_WARN, "stream_lost", LOG_STR("sync", d->sync->name),
                   LOG_STR("reason", why));
+        if (err && err->code == ERR_FULL) {
+            d->gave_up = true;
+            d->gave_up_ms = clock_mono_ms();
+        }
         snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, why);
         break;
     case FEED_RESYNC:
@@ -174,6 +178,7 @@ static void after(struct plan *p, const struct pending_change *c, size_t at, enu
         pending_take(d->pending, at);
         break;
     case CHANGE_DONE:
+        stream_forget_later(d, c->mark, c->key);
         pending_take(d->pending, at);
         marks_release(d->marks, c->mark);
         break;
@@ -358,6 +363,7 @@ void stream_driver_settled(struct stream_driver *d, uint64_t mark, uint32_t trie
     case SETTLED_SENT:
     case SETTLED_REJECTED:
         note_up(d);
+        stream_forget_later(d, mark, key);
         marks_release(d->marks, mark);
         break;
     case SETTLED_FAILED:

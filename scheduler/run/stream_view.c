@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { SAMPLE_MS = 250 };
+enum { SAMPLE_MS = 250, GAVE_UP_MS = 15000 };
 
 void stream_sample(struct stream_driver *d)
 {
@@ -39,6 +39,12 @@ static int64_t waits_ms(const struct stream_driver *d)
     return since ? clock_mono_ms() - since : 0;
 }
 
+/* A small model is read in no time: it is told for a while all the same. */
+static bool gave_up(const struct stream_driver *d)
+{
+    return d->gave_up || (d->gave_up_ms && clock_mono_ms() - d->gave_up_ms < GAVE_UP_MS);
+}
+
 void stream_driver_look(const struct stream_driver *d, struct stream_view *ret)
 {
     const struct schedule_stream *s = &d->sync->schedule.stream;
@@ -48,6 +54,7 @@ void stream_driver_look(const struct stream_driver *d, struct stream_view *ret)
         .pending = pending_count(d->pending),
         .in_flight = d->run ? sync_run_in_flight(d->run) : 0,
         .waits_ms = waits_ms(d),
+        .gave_up = gave_up(d),
         .since_ms = d->flows_since_ms,
         .reconcile_ms =
             s->reconcile_ms && d->memory.read_ms ? d->memory.read_ms + (int64_t)s->reconcile_ms : 0,

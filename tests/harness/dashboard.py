@@ -25,7 +25,8 @@ def browser(chromium):
     chromium.expected = []
     chromium.service = None
     yield chromium
-    assert chromium.complaints(*chromium.expected) == []
+    said = chromium.complaints(*chromium.expected)
+    assert said == [], said
     if chromium.service:
         check_requests(chromium.requests(), chromium.service)
 
