@@ -264,6 +264,19 @@ enum err_code sync_run_turn(struct sync_run *run, struct err *err)
     return ERR_OK;
 }
 
+void sync_run_landed(struct sync_run *run, sync_run_landed_cb cb, void *ctx)
+{
+    (void)run;
+    (void)cb;
+    (void)ctx;
+}
+
+bool sync_run_awaits_commit(const struct sync_run *run)
+{
+    (void)run;
+    return false;
+}
+
 void sync_run_coalesced(struct sync_run *run, uint64_t changes)
 {
     run->coalesced += changes;
@@ -286,6 +299,14 @@ uint64_t sync_run_batches_open(const struct sync_run *run)
 uint64_t sync_run_changes(const struct sync_run *run)
 {
     return run->changes;
+}
+
+enum err_code sync_run_forget(struct sync_run *run, struct slice key, struct err *err)
+{
+    (void)run;
+    (void)key;
+    (void)err;
+    return ERR_OK;
 }
 
 void sync_run_finish(struct sync_run *run)
