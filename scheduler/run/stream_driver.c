@@ -159,8 +159,22 @@ enum err_code stream_driver_before_commit(struct stream_driver *d, struct err *e
     return stream_memory_keep(d->host.state, d->sync->name, &d->memory, err);
 }
 
+static void on_landed(void *ctx, struct slice key)
+{
+    struct stream_driver *d = ctx;
+    pending_wake(d->pending, key);
+    stream_soon(d, 0);
+}
+
+bool stream_driver_awaits_commit(const struct stream_driver *d)
+{
+    return d->run && sync_run_awaits_commit(d->run);
+}
+
 void stream_driver_committed(struct stream_driver *d)
 {
+    if (d->run)
+        sync_run_landed(d->run, on_landed, d);
     if (!d->feed || !d->saved.n || memcmp(&d->saved, &d->confirmed, sizeof d->saved) == 0)
         return;
     d->confirmed = d->saved;
