@@ -58,6 +58,7 @@ enum err_code stream_driver_new(const struct stream_host *host, const struct syn
     d->sync = sync;
     d->ops = ops_of(sync->schedule.stream.from);
     arena_init(&d->arena, COLUMN_BYTES_MAX);
+    stream_forget_init(&d->passing);
     buf_init(&d->key, KEY_BYTES_MAX + 512);
     d->pending = pending_new();
     d->marks = marks_new();
@@ -93,6 +94,7 @@ static void close_feed(struct stream_driver *d)
     d->feed = NULL;
     d->feed_flows = d->feed_paused = d->feed_over = d->reopens = d->resync_owed = false;
     pending_clear(d->pending);
+    stream_forget_reset(d);
     marks_reset(d->marks, &d->memory.at);
     d->confirmed = (struct feed_position){0};
     d->coalesced = 0;
@@ -119,6 +121,7 @@ void stream_driver_free(struct stream_driver *d)
         close_all(d);
     pending_free(d->pending);
     marks_free(d->marks);
+    stream_forget_done(&d->passing);
     arena_done(&d->arena);
     buf_done(&d->key);
     free(d);
@@ -145,8 +148,9 @@ static void remember(struct stream_driver *d)
 enum err_code stream_driver_before_commit(struct stream_driver *d, struct err *err)
 {
     bool moved = has_moved(d);
-    if (!moved && !d->memory_changed)
-        return ERR_OK;
+    enum err_code rc = stream_forget_passed(d, err);
+    if (rc || (!moved && !d->memory_changed))
+        return rc;
     if (moved)
         d->memory.at = *marks_settled(d->marks);
     d->memory_changed = false;

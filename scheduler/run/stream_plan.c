@@ -178,6 +178,7 @@ static void after(struct plan *p, const struct pending_change *c, size_t at, enu
         pending_take(d->pending, at);
         break;
     case CHANGE_DONE:
+        stream_forget_later(d, c->mark, c->key);
         pending_take(d->pending, at);
         marks_release(d->marks, c->mark);
         break;
@@ -362,6 +363,7 @@ void stream_driver_settled(struct stream_driver *d, uint64_t mark, uint32_t trie
     case SETTLED_SENT:
     case SETTLED_REJECTED:
         note_up(d);
+        stream_forget_later(d, mark, key);
         marks_release(d->marks, mark);
         break;
     case SETTLED_FAILED:

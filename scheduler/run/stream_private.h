@@ -54,6 +54,14 @@ struct stream_sample {
     int64_t ms;
 };
 
+/* Keys of events whose entries go once their position has passed. */
+struct passing {
+    struct passing_item *items;
+    size_t count, cap;
+    uint64_t least; /* of their marks, where there are any */
+    struct buf keys;
+};
+
 struct stream_driver {
     struct stream_host host;
     const struct sync *sync;
@@ -95,6 +103,7 @@ struct stream_driver {
     struct buf key;     /* scratch */
     uint64_t nameless;  /* rows without a key so far */
     uint64_t coalesced; /* not counted by a run yet */
+    struct passing passing;
     struct stream_sample samples[STREAM_SAMPLES];
     size_t sample_count, sample_next;
 
@@ -148,6 +157,17 @@ bool stream_ask_add(struct stream_driver *d, const struct pending_change *c);
 void stream_ask_send(struct stream_driver *d);
 /** What is asked for waits as a key again. */
 void stream_ask_take_back(struct stream_driver *d);
+
+/* stream_forget.c */
+void stream_forget_init(struct passing *p);
+void stream_forget_done(struct passing *p);
+/** The event of this key is settled: where it is sent once, nothing need be known of it when its
+ * mark has passed. */
+void stream_forget_later(struct stream_driver *d, uint64_t mark, struct slice key);
+/** In the transaction that moves the position. */
+enum err_code stream_forget_passed(struct stream_driver *d, struct err *err) MUST_CHECK;
+/** Before the marks are reset: what has not passed is given again. */
+void stream_forget_reset(struct stream_driver *d);
 
 /* stream_memory.c */
 enum err_code stream_memory_load(struct state *state, const char *sync, struct stream_memory *ret,

@@ -288,6 +288,14 @@ uint64_t sync_run_changes(const struct sync_run *run)
     return run->changes;
 }
 
+enum err_code sync_run_forget(struct sync_run *run, struct slice key, struct err *err)
+{
+    (void)run;
+    (void)key;
+    (void)err;
+    return ERR_OK;
+}
+
 void sync_run_finish(struct sync_run *run)
 {
     run->finished = true;
