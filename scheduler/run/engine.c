@@ -19,6 +19,7 @@ enum {
     TICK_MS = 10,
     SLOW_TICK_MS = 100, /* while nothing is under way */
     COMMIT_EVERY_MS = 250,
+    COMMIT_SOON_MS = 20, /* while a change of a stream waits for it */
     CONNECT_DEADLINE_MS = 10000,
     REASON_BYTES = 512,
     REDIS_AWAY_MAX_MS = 60000,
@@ -151,7 +152,8 @@ void engine_tell_full(struct engine *e, const struct err *err)
 static void commit_in_time(struct engine *e)
 {
     struct err err;
-    if (!state_dirty(e->state) || clock_mono_ms() - e->committed_ms < COMMIT_EVERY_MS)
+    int64_t every = engine_streams_await_commit(e) ? COMMIT_SOON_MS : COMMIT_EVERY_MS;
+    if (!state_dirty(e->state) || clock_mono_ms() - e->committed_ms < every)
         return;
     enum err_code rc = engine_commit(e, &err);
     if (rc == ERR_FULL)

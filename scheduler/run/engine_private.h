@@ -183,6 +183,8 @@ void engine_on_settled(void *ctx, struct sync_run *run, uint64_t mark, uint32_t 
 void engine_streams_run_ended(struct engine *e, const struct run_record *r);
 enum err_code engine_streams_before_commit(struct engine *e, struct err *err) MUST_CHECK;
 void engine_streams_committed(struct engine *e);
+/** A change waits for the next commit. */
+bool engine_streams_await_commit(const struct engine *e);
 /** They end their runs and open nothing more. */
 void engine_streams_leave(struct engine *e);
 void engine_streams_free(struct engine *e);

@@ -207,6 +207,14 @@ void engine_streams_committed(struct engine *e)
         stream_driver_committed(e->streams[i].driver);
 }
 
+bool engine_streams_await_commit(const struct engine *e)
+{
+    for (size_t i = 0; i < e->stream_count; i++)
+        if (stream_driver_awaits_commit(e->streams[i].driver))
+            return true;
+    return false;
+}
+
 void engine_streams_leave(struct engine *e)
 {
     for (size_t i = 0; i < e->stream_count; i++)

@@ -74,3 +74,11 @@ void in_flight_drop(struct in_flight *f, struct flight *flight)
     f->p[hole] = (struct flight){0};
     f->count--;
 }
+
+/* What moves up into the place of one that is dropped is looked at next. */
+void in_flight_drop_landed(struct in_flight *f)
+{
+    for (size_t i = 0; i < f->buckets; i++)
+        while (f->p[i].used && f->p[i].landed)
+            in_flight_drop(f, &f->p[i]);
+}

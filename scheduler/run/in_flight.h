@@ -1,5 +1,5 @@
 /*
- * In flight: which records of a stream's run have no verdict yet, by slot.
+ * In flight: which records of a stream's run have no verdict yet that is durable, by slot.
  *
  * Bounded by what is in flight: a table with open addressing that grows, and takes no memory per
  * record once it has. Pure.
@@ -20,6 +20,8 @@ struct flight {
     uint32_t tries;
     uint8_t worst; /* enum settled_how */
     bool open;     /* the end of the turn may plan more of it */
+    bool sent;     /* some record of it was planned */
+    bool landed;   /* all verdicts are in state, and not committed */
     bool used;
 };
 
@@ -36,5 +38,7 @@ struct flight *in_flight_find(const struct in_flight *f, uint32_t slot);
 enum err_code in_flight_add(struct in_flight *f, uint32_t slot, uint64_t mark, uint32_t tries,
                             struct err *err) MUST_CHECK;
 void in_flight_drop(struct in_flight *f, struct flight *flight);
+/** Drops all that have landed. */
+void in_flight_drop_landed(struct in_flight *f);
 
 #endif

@@ -53,6 +53,8 @@ void stream_driver_settled(struct stream_driver *d, uint64_t mark, uint32_t trie
 void stream_driver_run_ended(struct stream_driver *d, const struct run_record *r);
 enum err_code stream_driver_before_commit(struct stream_driver *d, struct err *err) MUST_CHECK;
 void stream_driver_committed(struct stream_driver *d);
+/** A change waits for the next commit. */
+bool stream_driver_awaits_commit(const struct stream_driver *d);
 /** Plans nothing until resumed. */
 void stream_driver_pause(struct stream_driver *d, bool paused);
 /** Ends its run and gives the source back; nothing begins any more. */

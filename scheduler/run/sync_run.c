@@ -88,6 +88,7 @@ void sync_run_free(struct sync_run *run)
     sync_run_retire(run);
     run_publish_free(run);
     in_flight_done(&run->stream.in_flight);
+    buf_done(&run->stream.landed);
     history_notes_done(&run->notes);
     free(run->primary_names);
     free(run);

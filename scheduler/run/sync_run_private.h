@@ -19,6 +19,9 @@ struct guard_hour;
 struct run_stream {
     struct diff_stream asks;
     struct in_flight in_flight;
+    struct buf landed;       /* of those: slot, length and bytes of each key */
+    bool awaited;            /* a change waits for one of them */
+    bool untold;             /* some are not among them */
     struct guard_hour *hour; /* NULL: no guard */
     uint64_t gone;           /* of this turn: rows whose removals are still to be planned */
     char guard[RUN_TEXT_MAX + 1];

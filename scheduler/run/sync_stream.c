@@ -10,12 +10,16 @@
 
 #include <stdio.h>
 
+enum { LANDED_KEEP_BYTES = 1 << 20, LANDED_BYTES_MAX = 64 << 20 };
+
 /* ---- what the diff asks ---- */
 
 static bool is_busy(void *ctx, uint32_t slot)
 {
-    const struct sync_run *run = ctx;
-    return in_flight_find(&run->stream.in_flight, slot) != NULL;
+    struct sync_run *run = ctx;
+    const struct flight *flight = in_flight_find(&run->stream.in_flight, slot);
+    run->stream.awaited |= flight && flight->landed;
+    return flight != NULL;
 }
 
 /* Those accepted when the hour began: what was removed since was among them. */
@@ -72,10 +76,37 @@ static void count_hour(struct sync_run *run, enum diff_class class)
 
 /* ---- in flight ---- */
 
+/* What a landed one is told by, once its verdicts are durable. */
+struct landed_head {
+    uint32_t slot, key_bytes;
+};
+
+/* Without memory nobody is told: whoever waits looks again in a while. */
+static void keep_landed(struct sync_run *run, uint32_t slot, struct slice key)
+{
+    struct landed_head head = {slot, (uint32_t)key.n};
+    struct buf *b = &run->stream.landed;
+    if (!b->max)
+        buf_init(b, LANDED_BYTES_MAX);
+    if (buf_reserve(b, sizeof head + key.n) || buf_put(b, &head, sizeof head) ||
+        buf_put(b, key.p, key.n))
+        run->stream.untold = true;
+}
+
+/*
+ * A crash may take back a verdict that is not committed, and with it what Redis knew of it: then
+ * its record is sent again. Had a later version been sent by then, the two would be sent in any
+ * order: so it is in flight until the commit.
+ */
 static void settle(struct sync_run *run, struct flight *flight, struct slice key)
 {
     struct flight f = *flight;
-    in_flight_drop(&run->stream.in_flight, flight);
+    if (f.sent) {
+        flight->landed = true;
+        keep_landed(run, f.slot, key);
+    } else {
+        in_flight_drop(&run->stream.in_flight, flight);
+    }
     if (run->host->on_settled)
         run->host->on_settled(run->host->ctx, run, f.mark, f.tries, key, (enum settled_how)f.worst);
 }
@@ -98,8 +129,36 @@ void run_stream_settled(struct sync_run *run, uint32_t slot, struct slice key,
         settle(run, flight, key);
 }
 
+void sync_run_landed(struct sync_run *run, sync_run_landed_cb cb, void *ctx)
+{
+    struct run_stream *s = &run->stream;
+    const char *at = s->landed.p, *end = at + s->landed.len;
+    while (at < end) {
+        struct landed_head head;
+        memcpy(&head, at, sizeof head);
+        struct flight *flight = in_flight_find(&s->in_flight, head.slot);
+        ensure(flight && flight->landed);
+        in_flight_drop(&s->in_flight, flight);
+        cb(ctx, slice_of(at + sizeof head, head.key_bytes));
+        at += sizeof head + head.key_bytes;
+    }
+    if (s->untold)
+        in_flight_drop_landed(&s->in_flight);
+    s->awaited = s->untold = false;
+    if (s->landed.cap > LANDED_KEEP_BYTES)
+        buf_done(&s->landed);
+    else
+        buf_reset(&s->landed);
+}
+
+bool sync_run_awaits_commit(const struct sync_run *run)
+{
+    return run->stream.awaited;
+}
+
 static void one_more(struct sync_run *run, struct flight *flight)
 {
+    flight->sent = true;
     flight->records++;
     run->stream.in_flight.records++;
 }

@@ -35,6 +35,12 @@ enum err_code sync_run_change_gone(struct sync_run *run, struct slice key, uint6
 /** Ends a turn: plans the removals, cuts the open batches. Changes that needed none after all are
  * settled inside. */
 enum err_code sync_run_turn(struct sync_run *run, struct err *err) MUST_CHECK;
+typedef void (*sync_run_landed_cb)(void *ctx, struct slice key);
+/** Behind a commit: records whose verdicts are durable by now are no longer in flight. Tells the
+ * key bytes of each. */
+void sync_run_landed(struct sync_run *run, sync_run_landed_cb cb, void *ctx);
+/** A change waits for a verdict that is in state and not committed. */
+bool sync_run_awaits_commit(const struct sync_run *run);
 /** Changes that were seen and replaced before they were planned: count as coalesced. */
 void sync_run_coalesced(struct sync_run *run, uint64_t changes);
 

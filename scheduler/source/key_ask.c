@@ -319,7 +319,7 @@ void ask_input(void *ctx)
 static bool fits(const struct key_ask *ask, const struct value *key)
 {
     for (size_t i = 0; i < ask->model->primary_key_count; i++)
-        if (!key_text_fits(ask->keys[i].type, key[i]))
+        if (!key_text_fits(ask->keys[i].kind, key[i]))
             return false;
     return true;
 }
@@ -328,7 +328,7 @@ static enum err_code put_key(struct key_ask *ask, const struct value *key, struc
 {
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < ask->model->primary_key_count && !rc; i++)
-        rc = key_text_element(ask->keys[i].type, key[i], &ask->keys[i].text);
+        rc = key_text_element(ask->keys[i].kind, key[i], &ask->keys[i].text);
     if (rc == ERR_INVALID)
         return err_set(err, rc, "a key without a value cannot be asked for");
     return rc ? err_set(err, rc, "no room for the keys of a question") : ERR_OK;

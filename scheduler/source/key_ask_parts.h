@@ -12,11 +12,11 @@
 #include "scheduler/source/row_decoder.h"
 
 /*
- *   CLOSED ▶ CONNECT ▶ BEGIN ▶ SETTINGS ▶ MODEL ▶ DESCRIBE ▶ (TYPES) ▶ PROBE ▶ PROBED ▶ ROWS
- *     ▲                  ▲        │ refused: in simpler words                            │
- *     │                  └─ AGAIN ┘            READY ◀ END ◀ HORIZON ◀ KEEP ◀────────────┘
- *     │ idle, lost, failed                     ▲   │
- *     └────────────────────────────────────────┴───┴▶ ANSWER
+ *   CLOSED ▶ CONNECT ▶ BEGIN ▶ SETTINGS ▶ MODEL ▶ DESCRIBE ▶ (TYPES) ▶ PROBE ▶ PROBED ┐
+ *     ▲                  ▲        │ refused: in simpler words                         │
+ *     │                  └─ AGAIN ┘      READY ◀ END ◀ HORIZON ◀ KEEP ◀ ROWS ◀ (RELATION)
+ *     │ idle, lost, failed               ▲   │
+ *     └──────────────────────────────────┴───┴▶ ANSWER
  */
 enum ask_step {
     ASK_CLOSED,
@@ -27,11 +27,12 @@ enum ask_step {
     ASK_MODEL,    /* the model by itself */
     ASK_DESCRIBE, /* what it gives */
     ASK_TYPES,
-    ASK_PROBE,   /* as what keys are compared */
-    ASK_PROBED,  /* the answer to that */
-    ASK_ROWS,    /* the statement of the questions */
-    ASK_KEEP,    /* that of the settings */
-    ASK_HORIZON, /* that of the place in the log */
+    ASK_PROBE,    /* as what keys are compared */
+    ASK_PROBED,   /* the answer to that */
+    ASK_RELATION, /* is the model the rows of a table? */
+    ASK_ROWS,     /* the statement of the questions */
+    ASK_KEEP,     /* that of the settings */
+    ASK_HORIZON,  /* that of the place in the log */
     ASK_END,
     ASK_READY,
     ASK_ANSWER,
@@ -50,10 +51,10 @@ enum ask_part {
 enum { PARTS_MAX = PART_SYNC + 1 };
 
 struct ask_key {
-    int column;            /* of the model */
-    enum column_type type; /* of that column */
-    Oid array;             /* of the parameter */
-    struct buf text;       /* the parameter of the question in hand */
+    int column; /* of the model */
+    struct key_kind kind;
+    Oid array;       /* of the parameter */
+    struct buf text; /* the parameter of the question in hand */
 };
 
 struct key_ask {
@@ -69,6 +70,7 @@ struct key_ask {
     bool described; /* on_columns was told */
     bool busy;
     bool in_callback;
+    bool plain;       /* the model's rows are those of a table */
     bool has_horizon; /* the server has a log with places */
     struct buf relation;
     struct buf text;     /* the model as one statement */

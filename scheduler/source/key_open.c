@@ -9,7 +9,12 @@
 
 #include <stdlib.h>
 
-enum { BIGINT_ARRAY_OID = 1016, RECORD_ARRAY_OID = 2287, VERSION_UNNEST_MANY = 90400 };
+enum {
+    UUID_OID = 2950,
+    BIGINT_ARRAY_OID = 1016,
+    RECORD_ARRAY_OID = 2287,
+    VERSION_UNNEST_MANY = 90400
+};
 
 const char ask_model_name[] = "sluice_model";
 const char ask_rows_name[] = "sluice_rows";
@@ -97,6 +102,19 @@ static int send_probed(struct key_ask *ask)
     return PQsendDescribePrepared(conn_of(ask), "");
 }
 
+/* A view may group. */
+static int send_relation(struct key_ask *ask)
+{
+    static const char sql[] = "SELECT c.relkind IN ('r', 'p', 'm', 'f') FROM pg_catalog.pg_class c"
+                              " WHERE c.oid = $1::pg_catalog.regclass";
+    buf_reset(&ask->sent);
+    const char *relation = buf_cstr(&ask->relation);
+    const char *name = relation && !model_text_name(conn_of(ask), relation, &ask->sent)
+                           ? buf_cstr(&ask->sent)
+                           : NULL;
+    return name ? PQsendQueryParams(conn_of(ask), sql, 1, NULL, &name, NULL, NULL, 0) : 0;
+}
+
 static int send_rows(struct key_ask *ask)
 {
     return prepare_for_keys(ask, ask_rows_name);
@@ -121,7 +139,16 @@ static struct key_text text_of(const struct key_ask *ask)
         .read = {conn_of(ask), ask->columns, &ask->types, m->timezone, false, NULL},
         .statement = buf_slice(&ask->text),
         .keys = m->primary_key,
-        .key_count = m->primary_key_count};
+        .key_count = m->primary_key_count,
+        .plain = ask->plain};
+}
+
+static bool is_uuid(const struct types *types, Oid oid)
+{
+    const struct pg_type *type = types_find(types, oid);
+    while (type && type->base)
+        type = types_find(types, type->base);
+    return type && type->oid == UUID_OID;
 }
 
 static enum err_code find_key(struct key_ask *ask, size_t i, struct err *err)
@@ -136,14 +163,14 @@ static enum err_code find_key(struct key_ask *ask, size_t i, struct err *err)
         return err_set(err, ERR_CONFIG, "the primary key's column %s is not one of the model's",
                        name);
     Oid oid = PQftype(ask->columns, key->column);
-    key->type = types_column(&ask->types, oid);
-    if (key->type == COLUMN_ARRAY)
+    key->kind = (struct key_kind){types_column(&ask->types, oid), is_uuid(&ask->types, oid)};
+    if (key->kind.type == COLUMN_ARRAY)
         return err_set(err, ERR_CONFIG,
                        "the primary key's column %s is an array (%s), whose rows cannot be asked "
                        "for; give its text in the model",
                        name, types_find(&ask->types, oid)->name);
     /* Whatever the width of the column: a key of another table may be wider. */
-    key->array = key->type == COLUMN_INT ? BIGINT_ARRAY_OID : InvalidOid;
+    key->array = key->kind.type == COLUMN_INT ? BIGINT_ARRAY_OID : InvalidOid;
     return ERR_OK;
 }
 
@@ -204,9 +231,15 @@ static enum err_code take_types(struct key_ask *ask, enum ask_step *next, struct
     return rc ? rc : resolve_types(ask, next, err);
 }
 
+static enum err_code put_rows(struct key_ask *ask, struct err *err)
+{
+    struct key_text text = text_of(ask);
+    buf_reset(&ask->sent);
+    return key_text_rows(&text, &ask->sent, &ask->chars_before, err);
+}
+
 static enum err_code take_probed(struct key_ask *ask, enum ask_step *next, struct err *err)
 {
-    (void)next;
     if (PQnparams(ask->answer) != (int)ask->model->primary_key_count)
         return err_set(err, ERR_SQL, "the warehouse does not say as what keys are compared");
     for (size_t i = 0; i < ask->model->primary_key_count; i++) {
@@ -217,9 +250,17 @@ static enum err_code take_probed(struct key_ask *ask, enum ask_step *next, struc
                            "for; give its parts as columns of the key",
                            ask->model->primary_key[i]);
     }
-    struct key_text text = text_of(ask);
-    buf_reset(&ask->sent);
-    return key_text_rows(&text, &ask->sent, &ask->chars_before, err);
+    if (ask->model->primary_key_count == 1 || ask->relation.len == 0)
+        return put_rows(ask, err);
+    *next = ASK_RELATION;
+    return ERR_OK;
+}
+
+static enum err_code take_relation(struct key_ask *ask, enum ask_step *next, struct err *err)
+{
+    (void)next;
+    ask->plain = PQntuples(ask->answer) == 1 && PQgetvalue(ask->answer, 0, 0)[0] == 't';
+    return put_rows(ask, err);
 }
 
 static enum err_code take_horizon(struct key_ask *ask, enum ask_step *next, struct err *err)
@@ -242,6 +283,7 @@ static const struct {
     [ASK_TYPES] = {send_types, take_types, ASK_PROBE},
     [ASK_PROBE] = {send_probe, NULL, ASK_PROBED},
     [ASK_PROBED] = {send_probed, take_probed, ASK_ROWS},
+    [ASK_RELATION] = {send_relation, take_relation, ASK_ROWS},
     [ASK_ROWS] = {send_rows, NULL, ASK_KEEP},
     [ASK_KEEP] = {send_keep, NULL, ASK_HORIZON},
     [ASK_HORIZON] = {send_horizon, take_horizon, ASK_END},
@@ -392,6 +434,7 @@ enum err_code ask_open(struct key_ask *ask, struct err *err)
 {
     const struct pg_link_events events = {on_open, on_refused, ask_input, ask};
     ask->settings = PG_SETTINGS_ALL;
+    ask->plain = false;
     enum err_code rc = pg_link_open(ask->base, ask->model->source, &events, &ask->link, err);
     if (!rc)
         ask->step = ASK_CONNECT;

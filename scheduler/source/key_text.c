@@ -1,5 +1,7 @@
 #include "scheduler/source/key_text.h"
 
+#include "protocol/base/json.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -16,7 +18,7 @@ static enum err_code put_columns_in(const struct key_text *k, struct buf *out)
 {
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < k->key_count && !rc; i++) {
-        rc = buf_puts(out, i ? " AND " : "\n) AS sluice_asked WHERE ");
+        rc = buf_puts(out, i ? " AND " : "");
         if (!rc)
             rc = put_name(k, i, out);
         if (!rc)
@@ -29,7 +31,7 @@ static enum err_code put_tuples_in(const struct key_text *k, struct buf *out)
 {
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < k->key_count && !rc; i++) {
-        rc = buf_puts(out, i ? ", " : " AND (");
+        rc = buf_puts(out, i ? ", " : "(");
         if (!rc)
             rc = put_name(k, i, out);
     }
@@ -39,8 +41,20 @@ static enum err_code put_tuples_in(const struct key_text *k, struct buf *out)
     return rc ? rc : buf_puts(out, "))");
 }
 
-static enum err_code put_question(const struct key_text *k, const char *head, bool tuples,
-                                  struct buf *out, size_t *ret_chars_before, struct err *err)
+static enum err_code put_condition(const struct key_text *k, bool columns, bool tuples,
+                                   struct buf *out)
+{
+    enum err_code rc = buf_puts(out, "\n) AS sluice_asked WHERE ");
+    if (!rc && columns)
+        rc = put_columns_in(k, out);
+    if (!rc && columns && tuples)
+        rc = buf_puts(out, " AND ");
+    return rc || !tuples ? rc : put_tuples_in(k, out);
+}
+
+static enum err_code put_question(const struct key_text *k, const char *head, bool columns,
+                                  bool tuples, struct buf *out, size_t *ret_chars_before,
+                                  struct err *err)
 {
     size_t chars = strlen(head), inner = 0;
     if (buf_puts(out, head))
@@ -50,8 +64,7 @@ static enum err_code put_question(const struct key_text *k, const char *head, bo
     enum err_code rc = model_text_read(&k->read, k->statement, &read, &inner, err);
     if (rc)
         return rc;
-    if (buf_put(out, read.p, read.len) || put_columns_in(k, out) ||
-        (tuples && put_tuples_in(k, out)))
+    if (buf_put(out, read.p, read.len) || put_condition(k, columns, tuples, out))
         return err_set(err, ERR_NOMEM, "no memory for the model's text");
     *ret_chars_before = chars + inner;
     return ERR_OK;
@@ -60,13 +73,15 @@ static enum err_code put_question(const struct key_text *k, const char *head, bo
 enum err_code key_text_probe(const struct key_text *k, struct buf *out, struct err *err)
 {
     size_t ignored;
-    return put_question(k, "SELECT FROM (", false, out, &ignored, err);
+    return put_question(k, "SELECT FROM (", true, false, out, &ignored, err);
 }
 
 enum err_code key_text_rows(const struct key_text *k, struct buf *out, size_t *ret_chars_before,
                             struct err *err)
 {
-    return put_question(k, "SELECT * FROM (", k->key_count > 1, out, ret_chars_before, err);
+    bool tuples = k->key_count > 1;
+    return put_question(k, "SELECT * FROM (", !tuples || !k->plain, tuples, out, ret_chars_before,
+                        err);
 }
 
 /* ---- values ---- */
@@ -109,14 +124,81 @@ static bool is_base64(struct value v)
     return true;
 }
 
-bool key_text_fits(enum column_type type, struct value v)
+/* shape: 0 stands for a digit, a for a hexadecimal one, anything else for itself. */
+static bool has_shape(const char *p, const char *shape)
 {
-    if (type == COLUMN_INT)
+    for (; *shape; p++, shape++) {
+        bool digit = *p >= '0' && *p <= '9';
+        bool fits = *shape == '0'   ? digit
+                    : *shape == 'a' ? digit || (*p >= 'a' && *p <= 'f')
+                                    : *p == *shape;
+        if (!fits)
+            return false;
+    }
+    return true;
+}
+
+static int two_digits(const char *p)
+{
+    return (p[0] - '0') * 10 + p[1] - '0';
+}
+
+/* p has the shape of a date. */
+static bool is_day(const char *p)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year = two_digits(p) * 100 + two_digits(p + 2);
+    int month = two_digits(p + 5), day = two_digits(p + 8);
+    bool leap = (year % 4 == 0 && year % 100) || year % 400 == 0;
+    return year && month >= 1 && month <= 12 && day >= 1 &&
+           day <= days[month - 1] + (month == 2 && leap);
+}
+
+static bool is_date(struct value v)
+{
+    return v.n == 10 && has_shape(v.p, "0000-00-00") && is_day(v.p);
+}
+
+/* RFC 3339 in UTC, as convert.c writes it. */
+static bool is_time(struct value v)
+{
+    static const char shape[] = "0000-00-00T00:00:00";
+    const uint32_t n = sizeof shape - 1;
+    if (v.n <= n || v.p[v.n - 1] != 'Z' || !has_shape(v.p, shape) || !is_day(v.p))
+        return false;
+    if (two_digits(v.p + 11) > 23 || two_digits(v.p + 14) > 59 || two_digits(v.p + 17) > 59)
+        return false;
+    for (uint32_t i = n + 1; i < v.n - 1; i++)
+        if (v.p[i] < '0' || v.p[i] > '9')
+            return false;
+    return v.n == n + 1 || (v.p[n] == '.' && v.n > n + 2);
+}
+
+bool key_text_fits(struct key_kind kind, struct value v)
+{
+    if (kind.is_uuid)
+        return v.n == 36 && has_shape(v.p, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa");
+    switch (kind.type) {
+    case COLUMN_INT:
         return is_integer(v);
-    if (type == COLUMN_BYTES)
-        return is_base64(v);
-    if (type == COLUMN_BOOL)
+    case COLUMN_NUMERIC:
+    case COLUMN_FLOAT:
+        return json_is_number(value_slice(v));
+    case COLUMN_BOOL:
         return v.kind == VALUE_TRUE || v.kind == VALUE_FALSE;
+    case COLUMN_DATE:
+        return is_date(v);
+    case COLUMN_TIMESTAMP:
+        return is_time(v);
+    case COLUMN_BYTES:
+        return is_base64(v);
+    case COLUMN_JSON:
+        return v.kind == VALUE_JSON;
+    case COLUMN_TEXT:
+    case COLUMN_ARRAY:
+    case COLUMN_OTHER:
+        break;
+    }
     return true;
 }
 
@@ -150,7 +232,7 @@ static enum err_code put_quoted(struct value v, struct buf *out)
     return rc ? rc : buf_putc(out, '"');
 }
 
-enum err_code key_text_element(enum column_type type, struct value v, struct buf *out)
+enum err_code key_text_element(struct key_kind kind, struct value v, struct buf *out)
 {
     enum err_code rc = buf_putc(out, out->len ? ',' : '{');
     if (rc)
@@ -162,7 +244,7 @@ enum err_code key_text_element(enum column_type type, struct value v, struct buf
     case VALUE_NUMBER:
     case VALUE_TEXT:
     case VALUE_JSON:
-        return type == COLUMN_BYTES ? put_hex(v, out) : put_quoted(v, out);
+        return kind.type == COLUMN_BYTES ? put_hex(v, out) : put_quoted(v, out);
     case VALUE_NULL:
     case VALUE_ABSENT:
     case VALUE_BAD:

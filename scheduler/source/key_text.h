@@ -17,6 +17,7 @@ struct key_text {
     struct slice statement;  /* of the model */
     const char *const *keys; /* names of the primary key's columns */
     size_t key_count;
+    bool plain; /* the model's rows are those of a table: its index serves whole keys */
 };
 
 /** Appends a statement that shows, once prepared, as what each key is compared. */
@@ -26,11 +27,18 @@ enum err_code key_text_probe(const struct key_text *k, struct buf *out, struct e
 enum err_code key_text_rows(const struct key_text *k, struct buf *out, size_t *ret_chars_before,
                             struct err *err) MUST_CHECK;
 
-/** Can a column of this type be equal to v? What cannot be read as its type has no row. */
-bool key_text_fits(enum column_type type, struct value v);
+/* What decides how a column's values are written. */
+struct key_kind {
+    enum column_type type;
+    bool is_uuid;
+};
+
+/** Is v written as such a column's values are? Another text is the key of no row, and might not
+ * even be read as one. */
+bool key_text_fits(struct key_kind kind, struct value v);
 /** Appends v as the next element to the array in out (empty: its beginning). The caller closes it
  * with key_text_close. Errors: ERR_NOMEM, ERR_FULL; ERR_INVALID: not a value of a key. */
-enum err_code key_text_element(enum column_type type, struct value v, struct buf *out) MUST_CHECK;
+enum err_code key_text_element(struct key_kind kind, struct value v, struct buf *out) MUST_CHECK;
 enum err_code key_text_close(struct buf *out) MUST_CHECK;
 
 #endif

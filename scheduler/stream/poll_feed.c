@@ -408,7 +408,8 @@ static enum err_code feed_start(const struct feed_options *options,
                             .again_ms = AGAIN_FIRST_MS,
                             .caught_up_ms = -1,
                             .last_wide_ms = INT64_MIN / 2,
-                            .wait_most_ms = WAIT_MOST_MS};
+                            .wait_most_ms = WAIT_MOST_MS,
+                            .hold_most_ms = PAUSED_MOST_MS};
     buf_init(&f->look.open.running, RUNNING_BYTES);
     buf_init(&f->waits_for.running, RUNNING_BYTES);
     enum err_code rc = make_parts(f, err);
@@ -443,7 +444,7 @@ static void feed_pause(struct feed *feed)
         return;
     if (f->read && !f->look.over) {
         source_read_pause(f->read);
-        set_timer(f->hold, PAUSED_MOST_MS);
+        set_timer(f->hold, f->hold_most_ms);
     } else if (!f->look.over) {
         evtimer_del(f->timer);
     }

@@ -56,6 +56,7 @@ struct poll_feed {
     struct poll_open waits_for;
     int64_t waits_since_ms;
     int64_t wait_most_ms; /* for what is open at the beginning */
+    int64_t hold_most_ms; /* that a look may stand paused */
     int64_t wait_until_ms;
     int64_t last_look_ms;
     int64_t last_wide_ms; /* the last one that went back by the overlap */

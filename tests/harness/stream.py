@@ -76,6 +76,10 @@ class Flow:
     def wait_phase(self, *phases):
         return self.service.wait(lambda: (lambda v: v if v.get("phase") in phases else None)(self.view()), f"a stream that is {' or '.join(phases)}")
 
+    def wait_why(self):
+        """What the stream says is wrong, once it does."""
+        return self.service.wait(lambda: self.view().get("why"), "words for what is wrong")
+
     def flowing(self):
         """All rows are there, and changes are followed."""
         self.wait_same()

@@ -21,7 +21,7 @@ class Versions:
         lab.sql(f"insert into c select g, nextval('versions'), 0, {BODY} from generate_series(1, {rows}) g; analyze c")
 
     def transaction(self, size):
-        """SQL of one transaction that changes about so many rows, and how many it changes for sure is known afterwards."""
+        """The statements of one that changes about so many rows."""
         low = self.rng.randrange(1, max(2, self.next_id - size))
         part = max(1, size // 10)
         statements = [f"update c set version = nextval('versions') where id between {low} and {low + size - 1}"]
@@ -45,14 +45,15 @@ class Versions:
             self.changes += max(0, cursor.rowcount)
         cursor.execute("rollback" if self.rng.random() < 0.05 else "commit")
 
-    def change(self, changes, size):
-        """At least so many changes."""
+    def change(self, changes, size, pace_s=0):
+        """At least so many changes; pace_s: from transaction to transaction."""
         connection = self.lab.postgres.connect(self.lab.database)
         try:
             with connection.cursor() as cursor:
-                until = self.changes + changes
+                until, pace = self.changes + changes, threading.Event()
                 while self.changes < until:
                     self.run(cursor, size)
+                    pace.wait(pace_s)
         finally:
             connection.close()
 
@@ -78,19 +79,23 @@ class Versions:
 
 
 class Writer(threading.Thread):
-    """Changes the table until it has made so many changes; goes on after its server was away. kill: on this thread too."""
+    """Changes the table until it has made so many changes, at about so many a second; goes on after its server was away."""
 
-    def __init__(self, versions, changes, size):
+    def __init__(self, versions, changes, size, rate):
         super().__init__(daemon=True)
         self.versions, self.until, self.size, self.error = versions, versions.changes + changes, size, None
+        self.pace_s = size / rate
         self.start()
 
     def run(self):
         while self.versions.changes < self.until and not self.error:
             try:
-                self.versions.change(self.until - self.versions.changes, self.size)
-            except psycopg2.OperationalError:
+                self.versions.change(self.until - self.versions.changes, self.size, self.pace_s)
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
                 continue  # the server was killed: it comes back
+            except psycopg2.DatabaseError as error:
+                if "server closed the connection" not in str(error):
+                    self.error = error
             except Exception as error:  # pylint: disable=broad-except
                 self.error = error
 

@@ -264,6 +264,19 @@ enum err_code sync_run_turn(struct sync_run *run, struct err *err)
     return ERR_OK;
 }
 
+void sync_run_landed(struct sync_run *run, sync_run_landed_cb cb, void *ctx)
+{
+    (void)run;
+    (void)cb;
+    (void)ctx;
+}
+
+bool sync_run_awaits_commit(const struct sync_run *run)
+{
+    (void)run;
+    return false;
+}
+
 void sync_run_coalesced(struct sync_run *run, uint64_t changes)
 {
     run->coalesced += changes;

@@ -49,6 +49,30 @@ static void slots_that_come_and_go_at_random_are_never_mixed_up(void **state)
     in_flight_done(&f);
 }
 
+static void those_that_landed_are_dropped_together(void **state)
+{
+    (void)state;
+    struct in_flight f = {0};
+    struct err err;
+    uint32_t random = 777;
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        assert_int_equal(in_flight_add(&f, slot * 977, slot + 1, 1, &err), ERR_OK);
+        random = random * 1664525U + 1013904223U;
+        in_flight_find(&f, slot * 977)->landed = random >> 31;
+    }
+    bool landed[SLOTS];
+    size_t left = 0;
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        landed[slot] = in_flight_find(&f, slot * 977)->landed;
+        left += !landed[slot];
+    }
+    in_flight_drop_landed(&f);
+    assert_int_equal(f.count, left);
+    for (uint32_t slot = 0; slot < SLOTS; slot++)
+        assert_int_equal(in_flight_find(&f, slot * 977) == NULL, landed[slot]);
+    in_flight_done(&f);
+}
+
 static void its_memory_follows_what_is_in_flight_not_what_ever_was(void **state)
 {
     (void)state;
@@ -69,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_in_flight_at_first),
         cmocka_unit_test(slots_that_come_and_go_at_random_are_never_mixed_up),
+        cmocka_unit_test(those_that_landed_are_dropped_together),
         cmocka_unit_test(its_memory_follows_what_is_in_flight_not_what_ever_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

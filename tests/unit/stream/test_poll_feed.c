@@ -228,6 +228,29 @@ static void a_transaction_that_writes_late_is_given(void **state)
     }
 }
 
+/* What others do is not shown to a user without privileges, but that they do something. */
+static void a_user_that_may_only_read_misses_nothing(void **state)
+{
+    (void)state;
+    struct poll_world w;
+    sql("drop role if exists reader; create role reader login;"
+        "grant select on numbers to reader; create role writer login;"
+        "grant all on numbers, numbers_n to writer");
+    poll_world_init(&w, &server, by_number, "n");
+    w.params[1].value = "reader";
+    poll_world_flow(&w);
+    PGconn *late = postgres_server_connect(&server, NULL);
+    run_on(late, "set session authorization writer; begin; select nextval('numbers_n')");
+    sql("insert into numbers (id, v) values (11, 0)");
+    poll_world_until_given(&w, 11, 1);
+    poll_world_looks(&w, 3);
+    run_on(late, "insert into numbers values (10, 0, currval('numbers_n')); commit");
+    poll_world_until_given(&w, 10, 1);
+    poll_world_done(&w);
+    PQfinish(late);
+    sql("drop owned by reader, writer; drop role reader, writer");
+}
+
 static void a_prepared_transaction_is_given(void **state)
 {
     (void)state;
@@ -385,6 +408,7 @@ int main(void)
         FRESH(a_position_is_gone_on_from),
         FRESH(a_transaction_that_commits_late_is_given),
         FRESH(a_transaction_that_writes_late_is_given),
+        FRESH(a_user_that_may_only_read_misses_nothing),
         FRESH(a_prepared_transaction_is_given),
         FRESH(what_was_passed_is_not_given_again),
         FRESH(a_time_in_the_future_hides_nothing),
