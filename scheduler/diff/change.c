@@ -152,8 +152,12 @@ static enum err_code decide_identity(struct diff *d, bool others, struct diff_de
     ret->identity = buf_slice(&d->identity);
     enum err_code code = others ? diff_identity_decide(d, &taken, &marks, err)
                                 : diff_identity(d, &answer, &marks, err);
-    if (!code && (taken || answer == IDENTITY_OURS))
+    if (!code && (taken || answer == IDENTITY_OURS)) {
+        struct turn_item *item = turn_find(&d->turn, d->slot);
+        if (item) /* it has what it waited for, and keeps it */
+            item->flags = (uint8_t)(item->flags & ~TURN_ASIDE);
         return diff_classify(d, marks, ret, err);
+    }
     if (!code && others)
         code = diff_identity_noted(d, err);
     return code ? code : diff_invalid(d, REJECTED_INVALID, slice_str(d->reason.text), ret, err);

@@ -169,15 +169,6 @@ static enum err_code owner_keeps(struct diff *d, const struct identity_owner *o,
     return code;
 }
 
-static void is_decided(struct diff *d)
-{
-    struct turn_item *item = d->o.stream ? turn_find(&d->turn, d->slot) : NULL;
-    if (item)
-        item->flags = (uint8_t)(item->flags & ~TURN_ASIDE);
-    if (!d->o.stream)
-        bits_clear(&d->set_aside, d->slot);
-}
-
 enum err_code diff_identity_decide(struct diff *d, bool *ret_taken, uint8_t *ret_marks,
                                    struct err *err)
 {
@@ -197,7 +188,7 @@ enum err_code diff_identity_decide(struct diff *d, bool *ret_taken, uint8_t *ret
     code = claim(d, marks, &answer, ret_marks, err);
     if (!code && answer == IDENTITY_OURS) {
         *ret_taken = true;
-        is_decided(d);
+        bits_clear(&d->set_aside, d->slot);
         if (others)
             code = owner_robbed(d, o.slot, err);
     }

@@ -169,6 +169,20 @@ void stream_ask_take_back(struct stream_driver *d)
         forget(d->asked);
 }
 
+/* Said once per failure, and taken back with the next answer. */
+static void tell(struct stream_driver *d, const struct err *failed)
+{
+    bool same = failed && d->ask_ails && strncmp(d->why, failed->text, STREAM_WHY_MAX) == 0;
+    if (failed && !same)
+        log_event(d->host.log, LOG_WARN, "keys_not_answered", LOG_STR("sync", d->sync->name),
+                  LOG_STR("reason", failed->text));
+    if (failed)
+        snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, failed->text);
+    else if (d->ask_ails)
+        d->why[0] = '\0';
+    d->ask_ails = failed != NULL;
+}
+
 static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
 {
     struct stream_driver *d = ctx;
@@ -177,9 +191,7 @@ static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
         stream_rest(d, err.text);
         return;
     }
-    if (failed)
-        log_event(d->host.log, LOG_WARN, "keys_not_answered", LOG_STR("sync", d->sync->name),
-                  LOG_STR("reason", failed->text));
+    tell(d, failed);
     stream_ask_take_back(d);
     if (failed && failed->code == ERR_STALE) {
         d->columns_stale = true;
@@ -218,7 +230,7 @@ void stream_ask_close(struct stream_driver *d)
 {
     key_ask_free(d->ask);
     d->ask = NULL;
-    d->ask_ready = d->ask_failed = false;
+    d->ask_ready = d->ask_failed = d->ask_ails = false;
     if (!d->asked)
         return;
     buf_done(&d->asked->bytes);

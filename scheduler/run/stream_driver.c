@@ -19,6 +19,8 @@ enum {
     COLUMN_BYTES_MAX = 1 << 20,
 };
 
+static const char reconcile[] = "reconcile"; /* why the model is read by itself, once in a while */
+
 /* ---- life ---- */
 
 static void on_soon(evutil_socket_t fd, short what, void *arg)
@@ -386,6 +388,17 @@ static void whole(struct stream_driver *d, bool ours)
     remember(d);
 }
 
+/* A read that no change asked for finds what the source's changes did not tell. */
+static void tell_drift(struct stream_driver *d, const struct run_record *r)
+{
+    const struct run_counts *c = &r->counts;
+    if (strcmp(d->memory.reread, reconcile) != 0 || !(c->added + c->changed + c->removed))
+        return;
+    log_event(d->host.log, LOG_WARN, "stream_drift", LOG_STR("sync", d->sync->name),
+              LOG_STR("run", r->id), LOG_INT("added", c->added), LOG_INT("changed", c->changed),
+              LOG_INT("removed", c->removed));
+}
+
 /* What is pending may be older than what a read of the whole model has sent. */
 static void out_of_date(struct stream_driver *d)
 {
@@ -416,6 +429,8 @@ static void read_ended(struct stream_driver *d, const struct run_record *r)
         snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, r->reason);
         return;
     }
+    if (well && ours)
+        tell_drift(d, r);
     if (well)
         whole(d, ours);
     if (well && waits)
@@ -506,7 +521,7 @@ static void flowing_turn(struct stream_driver *d)
     if (d->reopens) {
         stream_rest(d, d->why);
     } else if (is_reconcile_due(d)) {
-        stream_want_read(d, "reconcile", NULL);
+        stream_want_read(d, reconcile, NULL);
     } else if (yield || is_roll_due(d)) {
         d->phase = STREAM_ROLLING;
         end_run(d);

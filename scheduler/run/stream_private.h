@@ -92,6 +92,7 @@ struct stream_driver {
     size_t column_count;
     uint16_t key_columns[KEY_VALUES_MAX];
     struct asked *asked;
+    bool ask_ails; /* the last question failed, which `why` says */
     int64_t ask_again_ms;
 
     /* changes */

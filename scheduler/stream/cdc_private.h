@@ -129,6 +129,7 @@ struct cdc_feed {
     size_t publish_next; /* tables looked at for JOB_PUBLISH */
     bool *uncovered;     /* per table */
     bool anew;           /* the slot must be made anew, `why` says why */
+    bool gave_up;        /* it held back too much, and nothing has flowed since */
     bool give_up;        /* it holds back too much: dropped even where it is a user's own */
     bool early;          /* the slot is older than its publication */
     char note[256];

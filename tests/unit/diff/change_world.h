@@ -5,7 +5,7 @@
 #include "scheduler/diff/change.h"
 #include "tests/unit/diff/suite.h"
 
-enum { CHANGE_SLOTS = 64 };
+enum { CHANGE_SLOTS = 4096 };
 
 struct change_world {
     struct world w; /* first: suite.h takes it for one */

@@ -43,6 +43,13 @@ void run_world_loop(struct run_world *w)
 
 /* ---- what the run and the quota ask of the engine ---- */
 
+static void on_landed(void *ctx, struct slice key)
+{
+    struct run_world *w = ctx;
+    assert_true(key.n > 0);
+    w->landed_count++;
+}
+
 static enum err_code commit(void *ctx, struct err *err)
 {
     struct run_world *w = ctx;
@@ -53,6 +60,8 @@ static enum err_code commit(void *ctx, struct err *err)
         rc = state_commit(w->state, err);
     if (!rc && w->quota)
         quota_committed(w->quota);
+    if (!rc && w->run)
+        sync_run_landed(w->run, on_landed, w);
     return rc;
 }
 
@@ -314,7 +323,7 @@ enum err_code run_world_begin_with(struct run_world *w, const struct run_start *
     const struct column columns[] = {
         {"id", "int4", COLUMN_INT}, {"email", "text", COLUMN_TEXT}, {third, "t", type}};
     w->ended = false;
-    w->settled_count = 0;
+    w->settled_count = w->landed_count = 0;
     check(sync_run_new(&w->host, w->sync, start, &w->run, err), err);
     if (start->stream)
         sync_run_set_hour(w->run, &w->hour);
@@ -342,7 +351,7 @@ void run_world_crash(struct run_world *w)
     check(state_run_get(w->state, id, &record, &err), &err);
     assert_false(run_status_ended(record.status));
     w->ended = false;
-    w->settled_count = 0;
+    w->settled_count = w->landed_count = 0;
     check(sync_run_recover(&w->host, &record, w->sync, &w->run, &err), &err);
     open_quota(w);
     sync_run_attach(w->run, w->quota);
@@ -534,10 +543,12 @@ void run_world_answer_all(struct run_world *w, size_t count, enum verdict verdic
             fail_msg("%zu changes are settled, not %zu", w->settled_count, count);
     }
     assert_int_equal(w->settled_count, count);
+    run_world_commit(w);
 }
 
 void run_world_settled(struct run_world *w, size_t count)
 {
     UNTIL(w, w->settled_count >= count);
     assert_int_equal(w->settled_count, count);
+    run_world_commit(w);
 }

@@ -51,6 +51,7 @@ struct run_world {
     bool ended;
     struct settled settled[WORLD_SETTLED_MAX];
     size_t settled_count;
+    size_t landed_count; /* keys that may be planned again */
     uint64_t token;
     struct claimed claims[WORLD_CLAIMS_MAX];
     size_t claim_count;
@@ -88,9 +89,9 @@ void run_world_answer(struct run_world *w, size_t claim, enum verdict verdict, u
 /** The first record of the claim has this verdict, the others the other one. */
 void run_world_answer_first(struct run_world *w, size_t claim, enum verdict first,
                             enum verdict others);
-/** Answers whatever there is until so many changes were settled. */
+/** Answers whatever there is until so many changes were settled; commits. */
 void run_world_answer_all(struct run_world *w, size_t count, enum verdict verdict);
-/** Until so many changes were settled. */
+/** Until so many changes were settled; commits. */
 void run_world_settled(struct run_world *w, size_t count);
 /** Turns the loop once. */
 void run_world_loop(struct run_world *w);

@@ -109,6 +109,30 @@ static void a_change_is_published_in_its_turn_and_settled_with_its_mark(void **s
     assert_int_equal(r.counts.succeeded, 2);
 }
 
+static void a_record_stays_in_flight_until_its_verdict_is_committed(void **state)
+{
+    struct run_world *w = *state;
+    begin(w);
+    run_world_row(w, 7, "a", "x", 41, false);
+    run_world_turn(w);
+    run_world_answer(w, run_world_claim(w), VERDICT_OK, 0);
+    while (!w->settled_count)
+        run_world_loop(w);
+    assert_int_equal(sync_run_in_flight(w->run), 0);
+    assert_false(sync_run_awaits_commit(w->run));
+    assert_int_equal(run_world_row(w, 7, "a", "y", 42, false), CHANGE_BUSY);
+    assert_true(sync_run_awaits_commit(w->run));
+    assert_int_equal(w->landed_count, 0);
+    run_world_commit(w);
+    assert_int_equal(w->landed_count, 1);
+    assert_false(sync_run_awaits_commit(w->run));
+    assert_int_equal(run_world_row(w, 7, "a", "y", 42, false), CHANGE_PLANNED);
+    sync_run_finish(w->run);
+    run_world_answer(w, run_world_claim(w), VERDICT_OK, 0);
+    struct run_record r = run_world_end(w);
+    balances(&r);
+}
+
 static void the_worst_verdict_of_a_change_is_told_once(void **state)
 {
     struct run_world *w = *state;
@@ -374,6 +398,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with(start_upsert, a_change_is_published_in_its_turn_and_settled_with_its_mark),
+        with(start_mirror, a_record_stays_in_flight_until_its_verdict_is_committed),
         with(start_mirror, the_worst_verdict_of_a_change_is_told_once),
         with(start_mirror, gone_rows_are_removed_and_rows_with_their_identity_take_it_over),
         with(start_mirror, what_is_invalid_is_counted_and_a_refused_identity_asks_for_a_read),

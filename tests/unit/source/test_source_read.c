@@ -439,6 +439,7 @@ static void a_read_at_a_snapshot_sees_what_that_saw(void **state)
     assert_string_equal(run.rows.p, "number:1\n");
     assert_false(run.lost_snapshot);
     read_run_done(&run);
+    PQclear(PQexec(c, "rollback")); /* and with it its snapshot */
     PQfinish(c);
     read_snap(&run, state, snapshot); /* it is gone */
     assert_string_equal(run.rows.p, "number:1\nnumber:2\n");
