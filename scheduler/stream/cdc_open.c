@@ -101,9 +101,6 @@ static void on_ready(void *ctx, const struct replication_server *server)
         why(f, ERR_REMOTE, "the warehouse is another server than before (%s)",
             f->from.system == server->system ? "a standby was promoted, or a backup restored"
                                              : "another cluster");
-    } else if (f->placed && f->from.cover != f->cover) {
-        why(f, ERR_REMOTE, "a table was made anew, or taken out of publication \"%s\" for a while",
-            f->names.publication);
     }
     f->system = server->system;
     f->timeline = server->timeline;
@@ -239,12 +236,19 @@ static void fail_slot(struct cdc_feed *f)
 static void choose_slot(struct cdc_feed *f)
 {
     const struct slot_server *s = &f->server;
-    bool make = f->anew || f->give_up || f->early || !s->slot_exists || s->slot_lost;
+    bool moved = f->placed && f->from.cover != f->cover;
+    bool make = f->anew || f->give_up || f->early || !s->slot_exists || s->slot_lost ||
+                (moved && creates(f));
     if (s->slot_lost)
         why(f, ERR_REMOTE, "replication slot \"%s\" was lost: it held back too much of the log",
             f->names.slot);
     else if (!s->slot_exists && f->read && !f->anew)
         why(f, ERR_REMOTE, "replication slot \"%s\" was gone", f->names.slot);
+    else if (f->early)
+        why(f, ERR_REMOTE, "replication slot \"%s\" was older than its publication", f->names.slot);
+    if (moved)
+        why(f, ERR_REMOTE, "a table was made anew, or taken out of publication \"%s\" for a while",
+            f->names.publication);
     if (!make)
         connect_slot(f, false);
     else if (s->slot_exists && (f->give_up || creates(f)))

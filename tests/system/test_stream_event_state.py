@@ -1,12 +1,13 @@
 """What Sluice keeps of events: nothing of those that are sent once and acknowledged, whatever happens on the way."""
 import json
+import pathlib
 import shutil
 
 import pytest
 
 from harness.lab import RUN_DEADLINE_S, assert_clean
 from harness.service import Service
-from harness.sink import Answer, wait_until
+from harness.sink import Answer, never_within, refuse, wait_until
 
 OFF = {"listen": "127.0.0.1:0"}
 
@@ -53,6 +54,11 @@ def accepted(lab):
     return said.get("accepted", 0)
 
 
+def resident_bytes(pid):
+    (line,) = [line for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) << 10
+
+
 def test_nothing_is_kept_of_events_that_are_sent_and_acknowledged(lab, sink, bus):
     project(lab, bus, sink)
     service = Service(lab)
@@ -91,6 +97,28 @@ def test_a_destination_that_is_down_for_a_while_gets_no_event_twice(lab, sinks, 
     down["on"] = False
     service.wait(lambda: set(numbers(sink)) == set(range(1, 31)) and bus.settled(), "all events")
     assert sorted(numbers(sink)) == list(range(1, 31)), "each once"
+    service.wait(lambda: accepted(lab) == 0, "no entry is left")
+    assert service.stop().rc == 0
+
+
+def test_a_destination_that_is_down_leaves_events_in_redis(lab, sinks, bus):
+    """Memory does not grow with them, and each is sent once when it is back."""
+    down, events = {"on": True}, 130_000
+    sink = sinks(behave=lambda q: refuse(503, Retry_After="1") if down["on"] else None)
+    project(lab, bus, sink)
+    service = Service(lab)
+    bus.add(1000)
+    service.wait(lambda: sink.log, "a request")
+    before = resident_bytes(service.running.pid)
+    for _ in range(events // 10000):
+        bus.add(10000)
+    client = bus.redis.client()
+    service.wait(lambda: client.xinfo_groups("e")[0]["pending"] == 100_000, "as many as may be out")
+    assert never_within(lambda: client.xinfo_groups("e")[0]["pending"] > 100_000, 1)
+    assert resident_bytes(service.running.pid) - before < 64 << 20
+    down["on"] = False
+    service.wait(lambda: len(numbers(sink)) >= bus.sent and bus.settled(), "all events")
+    assert sorted(numbers(sink)) == list(range(1, bus.sent + 1)), "each once"
     service.wait(lambda: accepted(lab) == 0, "no entry is left")
     assert service.stop().rc == 0
 

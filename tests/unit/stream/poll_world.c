@@ -34,6 +34,9 @@ static enum err_code on_change(void *ctx, const struct change *change, struct er
     size_t key = strtoul(text, NULL, 10);
     must(key < WORLD_KEYS, "the key is beyond the test's");
     w->times[key] = (uint8_t)(w->times[key] < 255 ? w->times[key] + 1 : 255);
+    if (change->kind == CHANGE_ROW && change->row->n > 1)
+        w->values[key] =
+            strtoll(change->row->values[1].n ? change->row->values[1].p : "0", NULL, 10);
     w->given_while_standing += w->standing;
     w->rows += change->kind == CHANGE_ROW;
     w->keys += change->kind == CHANGE_KEY;
@@ -84,8 +87,9 @@ void poll_world_init(struct poll_world *w, struct postgres_server *server, const
         (struct schedule_stream){.from = STREAM_POLL, .poll_ms = 20, .cursor = cursor};
     buf_init(&w->last, LAST_BYTES);
     w->times = calloc(WORLD_KEYS, 1);
+    w->values = calloc(WORLD_KEYS, sizeof *w->values);
     w->base = event_base_new();
-    must(w->times && w->base, "no memory");
+    must(w->times && w->values && w->base, "no memory");
 }
 
 void poll_world_start(struct poll_world *w)
@@ -176,4 +180,5 @@ void poll_world_done(struct poll_world *w)
     event_base_free(w->base);
     buf_done(&w->last);
     free(w->times);
+    free(w->values);
 }

@@ -24,6 +24,7 @@ struct poll_world {
     size_t refuse_at;
     /* what came */
     uint8_t *times;  /* by key: how often it was given */
+    int64_t *values; /* by key: the second column, a number, as it was given last */
     struct buf last; /* the last row, one value a line */
     size_t rows, keys, given_while_standing, turns, marks;
     struct feed_position position;

@@ -234,17 +234,34 @@ static void a_role_that_may_not_replicate_is_told(void **state)
 static void a_publication_younger_than_its_slot_needs_another_slot(void **state)
 {
     (void)state;
+    world_sql(&w, "create table t(id int primary key)");
+    world_sql(&w, "select pg_create_logical_replication_slot('sluice_abcdef12_live', 'pgoutput')");
+    world_sql(&w, "insert into t values (1)");
+    world_sql(&w, "create publication sluice_abcdef12_live for table t");
+    world_start(&w);
+    world_wait(&w, "lost: publication \"sluice_abcdef12_live\" does not exist");
+    world_wait(&w, "resync: replication slot \"sluice_abcdef12_live\" was older than its "
+                   "publication");
+    world_settle(&w);
+    world_sql(&w, "insert into t values (3)");
+    world_wait(&w, "row number:3\nmark\n");
+}
+
+static void a_table_out_of_its_publication_for_a_while_is_read_anew(void **state)
+{
+    (void)state;
     w.confirms = true;
     go("create table t(id int primary key)");
     world_sql(&w, "insert into t values (1)");
     world_wait(&w, "mark");
     world_stop(&w);
-    world_sql(&w, "drop publication sluice_abcdef12_live");
+    world_sql(&w, "alter publication sluice_abcdef12_live drop table t");
     world_sql(&w, "insert into t values (2)");
-    world_sql(&w, "create publication sluice_abcdef12_live for table t");
+    world_sql(&w, "alter publication sluice_abcdef12_live add table t");
     world_forget(&w);
     world_start(&w);
-    world_wait(&w, "resync: ");
+    world_wait(&w, "resync: a table was made anew, or taken out of publication");
+    assert_true(w.snapshot[0] != '\0');
     world_settle(&w);
     world_sql(&w, "insert into t values (3)");
     world_wait(&w, "row number:3\nmark\n");
@@ -416,6 +433,7 @@ int main(void)
         EACH(a_publication_of_partitions_is_refused),
         EACH(a_role_that_may_not_replicate_is_told),
         EACH(a_publication_younger_than_its_slot_needs_another_slot),
+        EACH(a_table_out_of_its_publication_for_a_while_is_read_anew),
         EACH(transactions_under_way_are_waited_for),
         EACH(changes_of_base_tables_name_keys_of_the_model),
         EACH(a_base_table_whose_deletes_tell_nothing_is_noted),
