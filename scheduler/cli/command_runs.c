@@ -162,7 +162,9 @@ static void print_status(const struct sync *sync, const struct state_counts *c,
         puts("\n  no run yet");
     if (last && last->status == RUN_HELD)
         printf("  held: %s\n  to send it: sluice approve %s\n", last->reason, last->id);
-    if (last && (last->status == RUN_READING || last->status == RUN_PLANNED))
+    if (last && last->stream && !run_status_ended(last->status))
+        puts("  a stretch of its stream: goes on, or is finished when the scheduler starts");
+    else if (last && (last->status == RUN_READING || last->status == RUN_PLANNED))
         puts("  under way, or interrupted: the next run finishes it first");
     if (last && *last->error)
         printf("  %s\n", last->error);

@@ -22,17 +22,30 @@ struct look {
 
 /* ---- columns ---- */
 
+static bool has_order(enum column_type type)
+{
+    return type == COLUMN_INT || type == COLUMN_NUMERIC || type == COLUMN_FLOAT ||
+           type == COLUMN_DATE || type == COLUMN_TIMESTAMP;
+}
+
+/* What a poll goes by. */
 static enum err_code check_cursor(const struct sync *s, const struct column *columns, size_t count,
                                   struct err *err)
 {
     const struct schedule_stream *stream = &s->schedule.stream;
     if (s->schedule.kind != SCHEDULE_STREAM || stream->from != STREAM_POLL)
         return ERR_OK;
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(columns[i].name, stream->cursor) == 0)
-            return ERR_OK;
-    return err_set(err, ERR_CONFIG, "the model has no column %s, the `cursor` of its stream",
-                   stream->cursor);
+    size_t i = 0;
+    while (i < count && strcmp(columns[i].name, stream->cursor) != 0)
+        i++;
+    if (i == count)
+        return err_set(err, ERR_CONFIG, "the model has no column %s, the `cursor` of its stream",
+                       stream->cursor);
+    return has_order(columns[i].type)
+               ? ERR_OK
+               : err_set(err, ERR_CONFIG,
+                         "the cursor %s is %s: it must be a time, a date or a number",
+                         stream->cursor, columns[i].type_name);
 }
 
 static void check_sync(struct look *l, const struct sync *s, const struct column *columns,

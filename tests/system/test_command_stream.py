@@ -143,9 +143,12 @@ def test_a_table_without_identity_and_a_cursor_that_is_no_column(live, sink):
     lab.sql("create table c (id bigint, email text)")
     lab.project({"m": {"table": "c"}}, {"hook": {"url": sink.url}},
                 {"s": {"model": "m", "destination": "hook", "schedule": {"stream": {"from": "cdc", "create": True}}},
-                 "p": {"model": "m", "destination": "hook", "schedule": {"stream": {"from": "poll", "cursor": "updated_at"}}}})
+                 "p": {"model": "m", "destination": "hook", "schedule": {"stream": {"from": "poll", "cursor": "updated_at"}}},
+                 "t": {"model": "m", "destination": "hook", "schedule": {"stream": {"from": "poll", "cursor": "email"}}},
+                 "n": {"model": "m", "destination": "hook", "schedule": {"stream": {"from": "poll", "cursor": "id"}}}})
     done, said = check(lab)
     assert done.rc == 78 and "REPLICA IDENTITY FULL" in said["stream", "s"]["text"], done
+    assert "the cursor email is text" in said["sync", "t"]["text"] and said["sync", "n"]["ok"]
     assert not said["sync", "p"]["ok"] and "no column updated_at" in said["sync", "p"]["text"] and ("stream", "p") not in said
 
 

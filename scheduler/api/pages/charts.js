@@ -63,7 +63,7 @@ export function funnel(run) {
             stage(run.stream ? "Changes seen" : "Rows read", count(total), seen, total, equation(total, run.stream ? "changes" : "rows", seen, ended)),
             stage(run.stream ? "Records planned" : "Changes planned", count(c.planned), changes, Math.max(total, c.planned),
                 equation(c.planned, "planned", changes, ended)),
-            stage("Batches", plural(run.batches ?? 0, "batch", "batches"), null, 0,
+            stage("Batches", run.stream && !ended ? "" : plural(run.batches ?? 0, "batch", "batches"), null, 0,
                 h("p", {class: "small"}, `${plural(run.requests ?? 0, "request")}, ${plural(run.retries ?? 0, "retry", "retries")}, `
                     + `${bytes(run.bytes)} sent`)),
             stage("Verdicts", count(answered), right, Math.max(c.planned, 1), equation(c.planned, "planned", right, ended))),
