@@ -7,7 +7,9 @@ enum err_code sync_run_forget(struct sync_run *run, struct slice key, struct err
     uint32_t slot;
     struct entry e;
     enum err_code rc = state_key_find(run->entries, key, &slot, err);
-    if (rc || slot == SLOT_NONE || in_flight_find(&run->stream.in_flight, slot))
+    const struct flight *flight =
+        rc || slot == SLOT_NONE ? NULL : in_flight_find(&run->stream.in_flight, slot);
+    if (rc || slot == SLOT_NONE || (flight && !flight->landed))
         return rc;
     rc = state_entry_get(run->entries, slot, &e, err);
     if (!rc && (e.flags & ENTRY_LISTED)) { /* what is listed of it is for people, and stays */

@@ -84,8 +84,7 @@ static enum err_code gather_one(struct sync_run *run, uint64_t number, struct er
     if (rc)
         return rc;
     out->ordset_bytes[i] = 0;
-    /* Versions of one record may be in several batches that a stream left: one at a time, in order.
-     */
+    /* Should what a stream left hold two versions of a record: one batch at a time, in order. */
     struct slice lane = run->recovered && run->record.stream ? SLICE_LIT("0") : f.lane;
     out->lane_at[i] = out->bytes.len;
     out->lane_bytes[i] = lane.n;

@@ -180,9 +180,10 @@ static enum err_code hold_mark(struct sync_run *run, uint32_t slot, struct slice
 
 /* ---- changes ---- */
 
+/* While the disk is full what is planned waits in memory: no more of it then. */
 static bool takes_changes(const struct sync_run *run)
 {
-    return run->stage == RUN_STAGE_READING && run->batcher && !run->stopping;
+    return run->stage == RUN_STAGE_READING && run->batcher && !run->stopping && !run->disk_full;
 }
 
 static void taken(struct sync_run *run)

@@ -52,6 +52,7 @@ static void ask_for_resync(struct poll_feed *f, enum err_code code, const char *
     struct err err;
     err_set(&err, code, "%s", why);
     f->step = POLL_STANDING;
+    f->told_back = false;
     tell(f, FEED_RESYNC, &err);
 }
 
@@ -428,6 +429,7 @@ static enum err_code feed_start(const struct feed_options *options,
 static void feed_resynced(struct feed *feed)
 {
     struct poll_feed *f = of(feed);
+    f->look.as_keys |= f->read != NULL; /* what was read is newer than this look's snapshot */
     if (f->step != POLL_STANDING)
         return;
     f->step = POLL_FLOWING;

@@ -120,8 +120,10 @@ static void what_is_open_for_long_at_the_beginning_is_read_when_it_has_ended(voi
     run_on(late, "commit");
     poll_world_until(&w, is_resync_again);
     assert_int_equal(w.times[3], 0); /* it is below the place */
+    assert_int_equal(w.troubles[FEED_BACK], 1);
     poll_world_resynced(&w);
     poll_world_looks(&w, 3);
+    assert_int_equal(w.troubles[FEED_BACK], 2);
     assert_int_equal(w.troubles[FEED_RESYNC], 2);
     poll_world_done(&w);
 
