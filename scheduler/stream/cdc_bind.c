@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { OIDS_MAX = COLUMN_LIMIT + KEY_VALUES_MAX };
+enum { OIDS_MAX = COLUMN_LIMIT + KEY_VALUES_MAX, TYPES_ENOUGH_BYTES = 4 << 20 };
 
 static void unbind(struct cdc_table *t)
 {
@@ -157,19 +157,37 @@ static enum replication_taken know_types(struct cdc_feed *f, struct cdc_table *t
     return REPLICATION_TAKEN;
 }
 
+/* Every description takes a little of what the types have: before it is used up all begins anew. */
+static bool make_room(struct cdc_feed *f)
+{
+    struct err err;
+    if (f->types.arena.used < TYPES_ENOUGH_BYTES)
+        return true;
+    if (f->table_count == 1) {
+        types_done(&f->types);
+        types_init(&f->types);
+        return true;
+    }
+    err_set(&err, ERR_FULL, "the tables were described too often for one connection");
+    cdc_lose(f, &err);
+    return false;
+}
+
 enum replication_taken cdc_bind(struct cdc_feed *f, const struct pgoutput_message *m)
 {
     struct cdc_table *t = table_of(f, m);
     if (!t)
         return REPLICATION_TAKEN;
     unbind(t);
+    if (!make_room(f))
+        return REPLICATION_STOP;
     bind_keys(f, t, m);
-    bool rows = !f->keys_only && bind_columns(f, t, m);
+    bool told = !f->keys_only && !t->guarded, rows = told && bind_columns(f, t, m);
     enum replication_taken taken = know_types(f, t, m, &rows);
     if (taken != REPLICATION_TAKEN)
         return taken;
     rows = rows && same_types(f, t, m);
-    if (!rows && !f->keys_only && f->shape == SHAPE_UNKNOWN) {
+    if (!rows && told && f->shape == SHAPE_UNKNOWN) {
         cdc_want(f, JOB_SHAPE);
         return REPLICATION_HELD;
     }

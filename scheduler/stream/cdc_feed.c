@@ -20,7 +20,9 @@ enum {
     STEADY_MS = 5000,         /* a connection that flowed as long was a good one */
     WATCH_STILL_MS = 3000,    /* the slot is looked at, while nothing is read */
     WATCH_FLOWING_MS = 15000, /* and while something is */
-    FIT_MS = 30000,           /* the tables are looked at */
+    SIDE_STAYS_S = 60,        /* longer than from look to look: keys wait for answers */
+    SIDE_LEAVES_S = 5,
+    FIT_MS = 30000, /* the tables are looked at */
     SQL_BYTES = 4 << 20,
 };
 
@@ -299,7 +301,8 @@ static enum err_code make(struct cdc_feed *f, const struct feed_options *o, stru
     find_key(f);
     if (!f->table_count)
         return err_set(err, ERR_CONFIG, "a stream of changes needs the model's table, or tables");
-    return side_new(o->base, o->sync->model->source, &f->side, err);
+    return side_new(o->base, o->sync->model->source, f->keys_only ? SIDE_STAYS_S : SIDE_LEAVES_S,
+                    &f->side, err);
 }
 
 static enum err_code cdc_start(const struct feed_options *o, const struct feed_events *events,
@@ -402,7 +405,9 @@ static void cdc_lag(const struct feed *feed, struct feed_lag *ret)
     if (f->confirmed && f->end)
         ret->bytes = f->end > f->confirmed ? (int64_t)(f->end - f->confirmed) : 0;
     ret->gave_up = f->gave_up;
-    if (f->marked)
+    if (f->phase == CDC_CREATING)
+        snprintf(ret->place, sizeof ret->place, "making the slot: waits for open transactions");
+    else if (f->marked)
         replication_lsn_text(f->marked, ret->place);
     snprintf(ret->note, sizeof ret->note, "%s", f->note);
 }

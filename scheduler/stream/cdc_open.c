@@ -322,6 +322,7 @@ static void keep_table(struct cdc_feed *f, const struct slot_table *t)
 {
     struct cdc_table *kept = &f->tables[t->number];
     kept->oid = t->oid;
+    kept->guarded = t->guarded;
     snprintf(kept->schema, sizeof kept->schema, "%s", t->schema);
     snprintf(kept->name, sizeof kept->name, "%s", t->name);
     f->uncovered[t->number] = !slot_table_told(&f->server, t);

@@ -51,6 +51,7 @@ struct cdc_table {
     Oid cover; /* likewise */
     char schema[64], name[64];
     const char *const *keys; /* names of the columns that name a record of the model */
+    bool guarded;            /* row security: the log tells of rows that the model does not have */
     bool bound;              /* the server has described it */
     bool usable;             /* the key columns are told */
     bool by_key;             /* its rows are not those of the model: ask for them */

@@ -7,11 +7,12 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-enum { SIDE_TEXT_BYTES = 4 << 20, QUESTION_S = 60, IDLE_S = 10 };
+enum { SIDE_TEXT_BYTES = 4 << 20, QUESTION_S = 60 };
 
 struct side {
     struct event_base *base;
     const struct source *source;
+    int idle_s;
     struct pg_link *link;
     struct event *timer; /* the question's deadline, else the end of idling */
     bool open;
@@ -35,7 +36,7 @@ static void close_link(struct side *s)
 
 static void rest(struct side *s)
 {
-    static const struct timeval idle = {IDLE_S, 0};
+    struct timeval idle = {s->idle_s, 0};
     s->asking = false;
     evtimer_add(s->timer, &idle);
 }
@@ -162,12 +163,12 @@ static enum err_code open_link(struct side *s, struct err *err)
     return pg_link_open(s->base, s->source, &events, &s->link, err);
 }
 
-enum err_code side_new(struct event_base *base, const struct source *source, struct side **ret,
-                       struct err *err)
+enum err_code side_new(struct event_base *base, const struct source *source, int idle_s,
+                       struct side **ret, struct err *err)
 {
     struct side *s = calloc(1, sizeof *s);
     if (s) {
-        *s = (struct side){.base = base, .source = source};
+        *s = (struct side){.base = base, .source = source, .idle_s = idle_s};
         buf_init(&s->sql, SIDE_TEXT_BYTES);
         buf_init(&s->values, SIDE_TEXT_BYTES);
         s->timer = evtimer_new(base, on_timer, s);

@@ -23,9 +23,10 @@ struct side_answer {
     void *ctx;
 };
 
-/** The source is borrowed until freed. Errors: ERR_NOMEM. */
-enum err_code side_new(struct event_base *base, const struct source *source, struct side **ret,
-                       struct err *err) MUST_CHECK;
+/** The source is borrowed until freed. The connection is closed after idle_s without questions.
+ * Errors: ERR_NOMEM. */
+enum err_code side_new(struct event_base *base, const struct source *source, int idle_s,
+                       struct side **ret, struct err *err) MUST_CHECK;
 /** Not while a question is under way. Copies all; values of $1 and so on. Errors: ERR_NOMEM, or
  * why the connection cannot be begun; the answer is not called then. */
 enum err_code side_ask(struct side *s, const char *sql, const char *const *values, int count,

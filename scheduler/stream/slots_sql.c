@@ -22,7 +22,7 @@ static const char server_sql[] =
     "p.pubinsert, p.pubupdate, p.pubdelete "
     "FROM pg_catalog.pg_roles r LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = ";
 
-enum { SERVER_COLUMNS = 18, TABLE_COLUMNS = 11 };
+enum { SERVER_COLUMNS = 18, TABLE_COLUMNS = 13 };
 
 enum err_code slot_sql_server(struct buf *out, const struct slot_names *names)
 {
@@ -139,7 +139,9 @@ static const char tables_tail[] =
     "pg_catalog.pg_publication_rel pr ON pr.prpubid = p.oid AND pr.prrelid = c.oid WHERE p.pubname "
     "= ";
 static const char tables_end[] =
-    ") FROM t LEFT JOIN "
+    "), c.relkind <> 'p' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = "
+    "c.oid), CASE WHEN c.oid IS NULL THEN false ELSE pg_catalog.row_security_active(c.oid) END "
+    "FROM t LEFT JOIN "
     "pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) LEFT JOIN "
     "pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN LATERAL ("
     "SELECT pg_catalog.min(l.name) FILTER (WHERE NOT l.identity) AS without, "
@@ -222,6 +224,8 @@ enum err_code slot_read_table(const PGresult *answer, int row, struct slot_table
         .not_covering = text_at(answer, row, 8),
         .filter = text_at(answer, row, 9),
         .cover = (Oid)strtoul(PQgetvalue(answer, row, 10), NULL, 10),
+        .inherited = true_at(answer, row, 11),
+        .guarded = true_at(answer, row, 12),
     };
     return ERR_OK;
 }
@@ -244,6 +248,11 @@ enum err_code slot_fit_table(const struct slot_server *s, const struct slot_tabl
         return err_set(err, ERR_CONFIG,
                        "%s is not a table: changes can be told of tables and partitioned tables "
                        "only",
+                       table);
+    if (t->inherited)
+        return err_set(err, ERR_CONFIG,
+                       "other tables inherit from %s, whose changes are not told as its own: use "
+                       "from: poll, or partitions",
                        table);
     if (t->missing)
         return err_set(err, ERR_CONFIG, "table %s has no column %s", table, t->missing);

@@ -47,6 +47,8 @@ struct slot_table {
     const char *without;      /* the relation, or partition of it, without a replica identity */
     const char *not_covering; /* the one whose identity lacks a key column */
     const char *filter;       /* row filter of the publication; NULL */
+    bool inherited;           /* other tables inherit from it, and have changes of their own */
+    bool guarded;             /* row security hides rows of it from the role */
 };
 
 size_t slot_table_count(const struct sync *sync);

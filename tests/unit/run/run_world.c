@@ -342,6 +342,11 @@ enum err_code run_world_begin(struct run_world *w, bool stream, struct err *err)
 
 void run_world_crash(struct run_world *w)
 {
+    run_world_crash_to(w, w->sync);
+}
+
+void run_world_crash_to(struct run_world *w, const struct sync *sync)
+{
     struct run_record record;
     struct err err;
     run_world_commit(w);
@@ -352,7 +357,7 @@ void run_world_crash(struct run_world *w)
     assert_false(run_status_ended(record.status));
     w->ended = false;
     w->settled_count = w->landed_count = 0;
-    check(sync_run_recover(&w->host, &record, w->sync, &w->run, &err), &err);
+    check(sync_run_recover(&w->host, &record, sync, &w->run, &err), &err);
     open_quota(w);
     sync_run_attach(w->run, w->quota);
 }

@@ -70,6 +70,8 @@ enum err_code run_world_begin_with(struct run_world *w, const struct run_start *
                                    const char *third, enum column_type type, struct err *err);
 /** The process dies: the run is gone, what was committed stays. Another one recovers it. */
 void run_world_crash(struct run_world *w);
+/** The same; the project that recovers it has this sync, or none (NULL). */
+void run_world_crash_to(struct run_world *w, const struct sync *sync);
 /** A run that was free to end: waits until it has, and frees it; its record stays. */
 struct run_record run_world_end(struct run_world *w);
 

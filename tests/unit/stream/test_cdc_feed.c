@@ -270,6 +270,25 @@ static void a_transaction_of_many_rows_has_one_mark(void **state)
     assert_int_equal(w.marks, before + 1);
 }
 
+/* Every change of the table's definition describes it anew. */
+static void a_table_may_be_described_any_number_of_times(void **state)
+{
+    (void)state;
+    char columns[40000] = "";
+    for (int i = 0, n = 0; i < 1500; i++)
+        n += snprintf(columns + n, sizeof columns - (size_t)n, ", c%d int", i);
+    char sql[41000];
+    snprintf(sql, sizeof sql, "create table t(id int primary key%s)", columns);
+    go(sql);
+    w.counts = true;
+    world_sql(&w, "do $$ begin for i in 1..470 loop alter table t replica identity full; alter "
+                  "table t replica identity default; insert into t(id) values (i); commit; end "
+                  "loop; end $$");
+    world_wait_count(&w, &w.changes, 470);
+    assert_int_equal(w.losses + w.failures, 0);
+    assert_int_equal(w.resyncs_told, 1);
+}
+
 static void an_owner_that_refuses_ends_the_feed(void **state)
 {
     (void)state;
@@ -296,6 +315,7 @@ int main(void)
         EACH(rows_of_partitions_come_as_rows_of_their_root),
         EACH(keys_of_several_columns_and_odd_names),
         EACH(a_transaction_of_many_rows_has_one_mark),
+        EACH(a_table_may_be_described_any_number_of_times),
         EACH(an_owner_that_refuses_ends_the_feed),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
