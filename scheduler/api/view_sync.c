@@ -68,6 +68,7 @@ static void put_stream(struct output *o, const struct control_sync_view *v)
     output_text_or_null(o, "note", s->lag.note);
     output_time(o, "since", s->since_ms);
     output_time(o, "reconcile", s->reconcile_ms);
+    put_amount(o, "drift", s->drift);
     output_close(o, '}');
 }
 

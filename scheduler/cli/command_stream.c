@@ -108,10 +108,13 @@ static void show_live(const struct command_of_stream *c, const struct sync *s)
     const char *slot = json_string_value(json_object_get(stream, "slot"));
     const char *publication = json_string_value(json_object_get(stream, "publication"));
     const char *place = json_string_value(json_object_get(stream, "place"));
+    const char *note = json_string_value(json_object_get(stream, "note"));
     if (slot)
         printf("  slot %s, publication %s\n", slot, publication ? publication : "?");
     if (place)
         printf("  at %s\n", place);
+    if (note)
+        printf("  %s\n", note);
 }
 
 static void show_look(const struct command_of_stream *c, const struct sync *s,

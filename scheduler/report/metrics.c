@@ -220,6 +220,13 @@ static bool number_stream_waits(const struct samples *s, const struct sync_sampl
     return y->view.streams;
 }
 
+static bool number_stream_drift(const struct samples *s, const struct sync_sample *y, double *ret)
+{
+    (void)s;
+    *ret = (double)y->view.stream.drift;
+    return y->view.streams && *ret >= 0;
+}
+
 /* Only where a slot holds the log back: the rest has no such limit. */
 static bool number_stream_most(const struct samples *s, const struct sync_sample *y, double *ret)
 {
@@ -254,6 +261,8 @@ static const struct {
      "Of the source's log, held back until what is in it has been accepted."},
     {"sluice_stream_max_lag_bytes", number_stream_most, "A slot that holds back more is given up."},
     {"sluice_stream_lag_records", number_stream_records, "Entries that are still to come."},
+    {"sluice_stream_drift_records", number_stream_drift,
+     "Records that the last reconciliation found and no change had told of."},
     {"sluice_stream_pending", number_stream_pending,
      "Keys with a change that waits to be planned."},
     {"sluice_stream_in_flight", number_stream_flight, "Records of the stream without a verdict."},

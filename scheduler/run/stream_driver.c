@@ -58,6 +58,7 @@ enum err_code stream_driver_new(const struct stream_host *host, const struct syn
         return err_set(err, ERR_NOMEM, "stream: no memory");
     d->host = *host;
     d->sync = sync;
+    d->drift = -1;
     d->ops = ops_of(sync->schedule.stream.from);
     arena_init(&d->arena, COLUMN_BYTES_MAX);
     stream_forget_init(&d->passing);
@@ -392,7 +393,10 @@ static void whole(struct stream_driver *d, bool ours)
 static void tell_drift(struct stream_driver *d, const struct run_record *r)
 {
     const struct run_counts *c = &r->counts;
-    if (strcmp(d->memory.reread, reconcile) != 0 || !(c->added + c->changed + c->removed))
+    if (strcmp(d->memory.reread, reconcile) != 0)
+        return;
+    d->drift = (int64_t)(c->added + c->changed + c->removed);
+    if (!d->drift)
         return;
     log_event(d->host.log, LOG_WARN, "stream_drift", LOG_STR("sync", d->sync->name),
               LOG_STR("run", r->id), LOG_INT("added", c->added), LOG_INT("changed", c->changed),

@@ -72,6 +72,7 @@ struct stream_driver {
     int64_t rest_until_ms;  /* monotonic */
     uint32_t rests;         /* in a row */
     int64_t flows_since_ms; /* wall clock */
+    int64_t drift;          /* what the last reconciliation found; -1: none was made */
     bool gave_up;           /* its slot, for what it held back; until the model was read anew */
     int64_t gave_up_ms;     /* monotonic; 0: never */
 

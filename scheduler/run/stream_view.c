@@ -54,6 +54,7 @@ void stream_driver_look(const struct stream_driver *d, struct stream_view *ret)
         .pending = pending_count(d->pending),
         .in_flight = d->run ? sync_run_in_flight(d->run) : 0,
         .waits_ms = waits_ms(d),
+        .drift = d->drift,
         .gave_up = gave_up(d),
         .since_ms = d->flows_since_ms,
         .reconcile_ms =

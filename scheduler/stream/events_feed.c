@@ -127,10 +127,8 @@ static void on_reader(void *ctx, bool connected, const struct err *err)
 static void on_clerk(void *ctx, bool connected, const struct err *err)
 {
     (void)err; /* the reader says it */
-    if (!connected)
-        return;
-    events_acknowledge(ctx);
-    events_look_at_lag(ctx);
+    if (connected)
+        events_acknowledge(ctx);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *arg)

@@ -1,9 +1,10 @@
 /*
  * The stream and its group: looked at after each connect, made where they are missing.
  *
- * XINFO STREAM → XGROUP CREATE → XAUTOCLAIM → what is pending. A stream whose newest id is before
- * what was given already is another one: it was emptied, and began anew. Whatever others hold of
- * the group is taken over by a state that has settled nothing yet: the state before it was lost.
+ * XINFO STREAM → XINFO GROUPS → XGROUP CREATE → XAUTOCLAIM → what is pending. A stream whose newest
+ * id is before what was given already is another one: it was emptied, and began anew. Whatever
+ * others hold of the group is taken over by a state that has settled nothing yet: the state before
+ * it was lost.
  */
 #include "scheduler/stream/events_private.h"
 
@@ -131,6 +132,21 @@ static void begin_anew(struct events_feed *f)
     event_ids_clear(&f->out);
 }
 
+/* Before anything is read: afterwards nothing tells what was gone unread. */
+static void on_counted(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    struct events_feed *f = ctx;
+    f->asking = false;
+    if (f->step != EVENTS_LOOKING)
+        return;
+    if (err && !starts(err, "ERR no such key")) {
+        events_refused(f, err);
+        return;
+    }
+    events_look_at_groups(f, reply);
+    make(f);
+}
+
 static void on_looked(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct events_feed *f = ctx;
@@ -146,7 +162,10 @@ static void on_looked(void *ctx, const struct redisReply *reply, const struct er
     if (event_id_compare(f->newest, f->given) < 0)
         begin_anew(f);
     f->start = skip ? f->newest : f->settled;
-    make(f);
+    if (reply)
+        events_count_gone(f, reply);
+    const struct slice argv[] = {SLICE_LIT("XINFO"), SLICE_LIT("GROUPS"), f->stream};
+    events_ask(f, argv, ARRAY_LEN(argv), on_counted);
 }
 
 void events_look(struct events_feed *f)

@@ -124,5 +124,9 @@ void events_acknowledge(struct events_feed *f);
 /** Acknowledges these at once: they were settled before. */
 void events_acknowledge_old(struct events_feed *f, const struct event_id *ids, size_t count);
 void events_look_at_lag(struct events_feed *f);
+/** From XINFO STREAM: how many entries were there and are no more. */
+void events_count_gone(struct events_feed *f, const struct redisReply *stream);
+/** From XINFO GROUPS, NULL: none: lag, and whether some of those were never read. */
+void events_look_at_groups(struct events_feed *f, const struct redisReply *groups);
 
 #endif

@@ -90,11 +90,19 @@ static int64_t number_of(const struct redisReply *map, const char *name, int64_t
     return v && v->type == REDIS_REPLY_INTEGER ? v->integer : otherwise;
 }
 
+void events_count_gone(struct events_feed *f, const struct redisReply *stream)
+{
+    int64_t added = number_of(stream, "entries-added", -1);
+    f->gone = added < 0 ? 0 : added - number_of(stream, "length", added);
+}
+
 static void on_stream(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct events_feed *f = ctx;
-    int64_t added = err ? -1 : number_of(reply, "entries-added", -1);
-    f->gone = added < 0 ? 0 : added - number_of(reply, "length", added);
+    if (err)
+        f->gone = 0;
+    else
+        events_count_gone(f, reply);
 }
 
 /* More entries are gone than were ever read: so many at least were never read. */
@@ -109,18 +117,23 @@ static void note_missed(struct events_feed *f, int64_t entries_read)
              f->gone - entries_read, clock_text(clock_wall_ms(), at));
 }
 
-static void on_groups(void *ctx, const struct redisReply *reply, const struct err *err)
+void events_look_at_groups(struct events_feed *f, const struct redisReply *groups)
 {
-    struct events_feed *f = ctx;
     f->lag.records = -1;
-    for (size_t i = 0; !err && i < reply->elements; i++) {
-        const struct redisReply *group = reply->element[i];
+    for (size_t i = 0; groups && i < groups->elements; i++) {
+        const struct redisReply *group = groups->element[i];
         const struct redisReply *name = value_of_name(group, "name");
         if (!name || !slice_eq(text_of(name), f->group))
             continue;
         f->lag.records = number_of(group, "lag", -1);
         note_missed(f, number_of(group, "entries-read", -1));
     }
+}
+
+static void on_groups(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    (void)err;
+    events_look_at_groups(ctx, reply);
 }
 
 static void on_time(void *ctx, const struct redisReply *reply, const struct err *err)

@@ -35,6 +35,8 @@ struct stream_view {
     int64_t waits_ms;   /* how long the oldest change has waited to be accepted; 0: none does */
     char slot[64];      /* cdc, keys; else empty */
     char publication[64];
+    int64_t drift;    /* records that the last reconciliation found without a change's telling; -1:
+                         none    was made since the start */
     bool gave_up;     /* its slot was given up for what it held back, and the model is read anew */
     int64_t since_ms; /* wall clock: when it began to flow; 0: it does not */
     int64_t reconcile_ms; /* wall clock: when the model is read anew next; 0: never */

@@ -133,6 +133,25 @@ def test_a_run_by_hand_is_refused_in_words(lab, sink, bus):
     assert not sink.log
 
 
+def test_what_was_trimmed_unread_is_told(lab, sink, bus):
+    project(lab, bus, sink)
+    service = Service(lab)
+    bus.add(3)
+    service.wait(bus.settled, "all events")
+    service.post("/api/v1/syncs/s/pause")
+    service.wait(lambda: service.sync("s")["paused"], "a sync that is paused")
+    assert service.stop().rc == 0
+    bus.add(10)
+    bus.redis.client().xtrim("e", maxlen=4, approximate=False)
+    service.start()
+    service.wait(lambda: "6 entries were trimmed" in lab.command("stream", "status", "s").out, "words about them")
+    assert lab.command("stream", "sql", "s").rc == lab.command("stream", "drop", "s").rc == 64, "events have neither"
+    service.post("/api/v1/syncs/s/resume")
+    service.wait(bus.settled, "the rest")
+    assert sorted(numbers(sink)) == [1, 2, 3, 10, 11, 12, 13]
+    assert service.stop().rc == 0
+
+
 def test_check_looks_at_the_bus(lab, sink, bus):
     project(lab, bus, sink, mappings=[{"from": "m", "to": "n"}])
     done = lab.command("check", "--connect", "--json")

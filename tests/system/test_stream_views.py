@@ -146,3 +146,20 @@ def test_the_dashboard_shows_a_stream(live, sink, browser):  # noqa: F811
     browser.open(flow.service.url, f"runs/{run['id']}")
     browser.wait_text("From changes to verdicts", "main")
     assert "7 planned" in browser.text(".funnel"), browser.text(".funnel")
+
+
+@pytest.mark.long  # a reconciliation comes after a minute at the earliest
+def test_what_no_change_told_of_is_found_by_a_reconciliation_and_told(live, sink):
+    """A publication that does not tell of inserts."""
+    lab = live
+    lab.customers(5)
+    lab.sql("create publication quiet for table c with (publish = 'update, delete')")
+    lab.sql("select pg_create_logical_replication_slot('quiet_slot', 'pgoutput')")
+    flow = Flow(lab, sink, stream=cdc(slot="quiet_slot", publication="quiet", reconcile={"every": "1m"})).flowing()
+    assert flow.view()["drift"] is None and metrics(flow.service).get("sluice_stream_up", sync="s") == 1
+    lab.sql("insert into c values (100, 'untold', 'untold', 1, false), (101, 'untold', 'untold', 1, false)")
+    flow.wait_same()
+    flow.service.wait(lambda: flow.view()["drift"] == 2, "the drift is told")
+    assert metrics(flow.service).get("sluice_stream_drift_records", sync="s") == 2
+    assert "stream_drift sync=s" in flow.running.err()
+    flow.end()

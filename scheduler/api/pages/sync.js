@@ -53,6 +53,7 @@ function stream_facts(stream) {
         ["Publication", stream.publication && h("code", null, stream.publication)],
         ["Place", stream.place && h("code", null, stream.place)],
         ["Note", stream.note],
+        ["Last reconciliation", known(stream.drift, (n) => (n ? `found ${plural(n, "record")}` : "found nothing"))],
         ["Reads the model anew", stream.reconcile && due(stream.reconcile, "never")],
     ];
 }

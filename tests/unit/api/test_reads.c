@@ -92,6 +92,7 @@ static void a_stream_is_told_as_far_as_it_is_known(void **state)
             .pending = 5,
             .in_flight = 2,
             .waits_ms = 1250,
+            .drift = 4,
             .slot = "sluice_lines",
             .publication = "sluice_lines",
             .since_ms = 1700000000000});
@@ -105,18 +106,21 @@ static void a_stream_is_told_as_far_as_it_is_known(void **state)
     assert_string_equal(at(j, "syncs/2/stream/pending"), "5");
     assert_string_equal(at(j, "syncs/2/stream/in_flight"), "2");
     assert_string_equal(at(j, "syncs/2/stream/waits_seconds"), "1.25");
+    assert_string_equal(at(j, "syncs/2/stream/drift"), "4");
     assert_string_equal(at(j, "syncs/2/stream/place"), "0/16B3748");
     assert_string_equal(at(j, "syncs/2/stream/since"), "2023-11-14T22:13:20.000Z");
     assert_string_equal(at(j, "syncs/2/stream/reconcile"), "null");
     double_set_stream(lab->control, "lines",
                       &(struct stream_view){.phase = STREAM_RESTING,
                                             .why = "connection refused",
+                                            .drift = -1,
                                             .lag = {-1, -1, 9, "", ""}});
     j = get(lab, "/api/v1/syncs/lines", NULL);
     assert_string_equal(at(j, "stream/phase"), "resting");
     assert_string_equal(at(j, "stream/why"), "connection refused");
     assert_string_equal(at(j, "stream/lag_seconds"), "null");
     assert_string_equal(at(j, "stream/lag_records"), "9");
+    assert_string_equal(at(j, "stream/drift"), "null");
     assert_string_equal(at(j, "stream/slot"), "null");
     assert_string_equal(at(j, "stream/since"), "null");
 }

@@ -240,6 +240,7 @@ static void streams_are_told_as_they_are(void **state)
     assert_says(&c, "sluice_stream_lag_seconds{sync=\"s\"} 1.5");
     assert_says(&c, "sluice_stream_lag_bytes{sync=\"s\"} 4096");
     assert_says(&c, "sluice_stream_max_lag_bytes{sync=\"s\"} 2000000000");
+    assert_says(&c, "sluice_stream_drift_records{sync=\"s\"} 0");
     assert_says(&c, "sluice_stream_pending{sync=\"s\"} 7");
     assert_says(&c, "sluice_stream_in_flight{sync=\"s\"} 3");
     assert_says(&c, "sluice_stream_waits_seconds{sync=\"s\"} 0.25");
@@ -249,12 +250,13 @@ static void streams_are_told_as_they_are(void **state)
     free(text);
     strcpy(v->stream.why, "the connection is lost");
     assert_says(&c, "sluice_stream_up{sync=\"s\"} 0");
-    v->stream = (struct stream_view){.phase = STREAM_PAUSED,
-                                     .lag = {.behind_ms = -1, .bytes = -1, .records = 12}};
+    v->stream = (struct stream_view){
+        .phase = STREAM_PAUSED, .lag = {.behind_ms = -1, .bytes = -1, .records = 12}, .drift = -1};
     assert_says(&c, "sluice_stream_up{sync=\"s\"} 1");
     assert_says(&c, "sluice_stream_lag_records{sync=\"s\"} 12");
     text = text_of(&c);
     assert_null(strstr(text, "sluice_stream_lag_seconds{"));
+    assert_null(strstr(text, "sluice_stream_drift_records{"));
     assert_null(strstr(text, "sluice_stream_max_lag_bytes{"));
     free(text);
     fake_control_done(&c);

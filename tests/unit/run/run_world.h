@@ -61,6 +61,8 @@ struct run_world {
 
 /** sync: lines of the sync beyond model, destination and mappings, indented by four. */
 void run_world_start(struct run_world *w, const char *sync);
+/** The same of a sync whose model is a stream of events. */
+void run_world_start_events(struct run_world *w, const char *sync);
 void run_world_stop(struct run_world *w);
 
 /** Begins a run; stream: fed by the test. Errors of its columns are given. */
@@ -70,6 +72,8 @@ enum err_code run_world_begin_with(struct run_world *w, const struct run_start *
                                    const char *third, enum column_type type, struct err *err);
 /** The process dies: the run is gone, what was committed stays. Another one recovers it. */
 void run_world_crash(struct run_world *w);
+/** The same; the project that recovers it has this sync, or none (NULL). */
+void run_world_crash_to(struct run_world *w, const struct sync *sync);
 /** A run that was free to end: waits until it has, and frees it; its record stays. */
 struct run_record run_world_end(struct run_world *w);
 

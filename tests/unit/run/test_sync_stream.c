@@ -1,11 +1,14 @@
 /* A run that is fed changes: what is in flight, what is told of it, what it ends with, and what a
  * crash leaves. */
+#include "scheduler/state/entries.h"
 #include "tests/unit/run/run_world.h"
 
 #include <string.h>
 
 static const char upsert[] = "    mode: upsert\n";
 static const char mirror[] = "    mode: mirror\n    guard: off\n    identify_by: email\n";
+static const char events[] = "    mode: upsert\n    identify_by: email\n"
+                             "    schedule: {stream: {from: events}}\n";
 static const char guarded[] = "    mode: mirror\n    guard: {max_removed: 1, max_changed: 2}\n";
 
 static int start(void **state, const char *sync)
@@ -29,6 +32,14 @@ static int start_mirror(void **state)
 static int start_guarded(void **state)
 {
     return start(state, guarded);
+}
+
+static int start_events(void **state)
+{
+    static struct run_world w;
+    run_world_start_events(&w, events);
+    *state = &w;
+    return 0;
 }
 
 static int stop(void **state)
@@ -338,6 +349,85 @@ static void a_crash_before_anything_was_planned_is_a_success(void **state)
     assert_int_equal(r.counts.changes, 0);
 }
 
+static void what_a_crash_left_of_a_sync_that_is_gone_is_cancelled(void **state)
+{
+    struct run_world *w = *state;
+    begin(w);
+    accept_rows(w, 1);
+    run_world_row(w, 2, "b", "x", 2, false);
+    run_world_turn(w);
+    run_world_crash_to(w, NULL);
+    struct run_record r = run_world_end(w);
+    assert_int_equal(r.status, RUN_CANCELLED);
+    assert_int_equal(r.counts.succeeded, 1);
+    assert_int_equal(r.counts.cancelled, 1);
+    struct run_sums sums;
+    assert_true(run_counts_balance(&r.counts, &sums));
+}
+
+static void give_another_target(struct run_world *w)
+{
+    struct state_sync *ss;
+    struct err err;
+    assert_int_equal(state_sync_open(w->state, "s", &ss, &err), ERR_OK);
+    assert_int_equal(state_sync_set_target(ss, (const uint8_t *)"another account.", &err), ERR_OK);
+    state_sync_close(ss);
+}
+
+static void another_target_is_for_a_read_to_judge(void **state)
+{
+    struct run_world *w = *state;
+    struct err err;
+    begin(w);
+    sync_run_finish(w->run);
+    run_world_end(w);
+    give_another_target(w);
+    begin(w); /* nothing was accepted there */
+    accept_rows(w, 1);
+    sync_run_finish(w->run);
+    run_world_end(w);
+    give_another_target(w);
+    assert_int_equal(run_world_begin(w, true, &err), ERR_STALE);
+    assert_non_null(strstr(err.text, "the target changed"));
+    sync_run_stop(w->run, RUN_STOP_CANCEL, err.text);
+    struct run_record r = run_world_end(w);
+    assert_int_equal(r.status, RUN_CANCELLED);
+    assert_int_equal(run_world_begin(w, false, &err), ERR_OK);
+    run_world_read(w, 1, "a", "x");
+    sync_run_read_end(w->run, NULL);
+    r = run_world_end(w);
+    assert_int_equal(r.status, RUN_HELD);
+    assert_true(r.fresh);
+}
+
+/* What only a read could judge must not keep them from flowing. */
+static void events_go_on_whatever_changes_around_them(void **state)
+{
+    struct run_world *w = *state;
+    struct err err;
+    struct run_start stream = {.stream = true};
+    begin(w);
+    accept_rows(w, 1);
+    sync_run_finish(w->run);
+    run_world_end(w);
+    if (run_world_begin_with(w, &stream, "name", COLUMN_NUMERIC, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(run_world_row(w, 1, "a", "x", 1, false), CHANGE_DONE);
+    assert_int_equal(run_world_row(w, 2, "a", "x", 2, false), CHANGE_ASIDE);
+    assert_int_equal(run_world_row(w, 2, "a", "x", 2, true), CHANGE_DONE);
+    run_world_turn(w);
+    assert_int_equal(run_world_row(w, 1, "b", "x", 3, false), CHANGE_PLANNED);
+    assert_null(sync_run_wants_read(w->run));
+    sync_run_stop(w->run, RUN_STOP_CANCEL, "enough");
+    run_world_end(w);
+    give_another_target(w);
+    begin(w); /* nothing of it is there */
+    assert_int_equal(run_world_row(w, 1, "a", "x", 1, false), CHANGE_PLANNED);
+    sync_run_stop(w->run, RUN_STOP_CANCEL, "enough");
+    struct run_record r = run_world_end(w);
+    assert_int_equal(r.counts.added, 1);
+}
+
 static void columns_that_changed_are_for_a_read_to_judge(void **state)
 {
     struct run_world *w = *state;
@@ -408,6 +498,9 @@ int main(void)
         with(start_upsert, single_refusals_count_once_something_was_accepted),
         with(start_upsert, a_crash_leaves_one_ordered_lane_and_nothing_interrupted),
         with(start_upsert, a_crash_before_anything_was_planned_is_a_success),
+        with(start_upsert, what_a_crash_left_of_a_sync_that_is_gone_is_cancelled),
+        with(start_upsert, another_target_is_for_a_read_to_judge),
+        with(start_events, events_go_on_whatever_changes_around_them),
         with(start_upsert, columns_that_changed_are_for_a_read_to_judge),
         with(start_upsert, a_read_that_is_asked_to_be_held_is_held_whatever_it_plans),
         with(start_upsert, a_record_keeps_what_belongs_to_a_stream),

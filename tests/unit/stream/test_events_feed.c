@@ -343,14 +343,9 @@ static void what_was_trimmed_unread_is_told(void **state)
     freeReplyObject(r);
     world_forget(&w);
     world_start(&w);
-    w.feed->ops->pause(w.feed); /* so that it is looked at before it is read */
-    for (int i = 0; i < 500 && !*lag.note; i++) {
-        world_run(&w, 20);
-        w.feed->ops->lag(w.feed, &lag);
-    }
-    w.feed->ops->resume(w.feed);
     world_until(&w, &w.given, 4);
     assert_string_equal(w.rows[0], "6|6");
+    w.feed->ops->lag(w.feed, &lag);
     assert_int_equal(strncmp(lag.note, "6 entries were trimmed or deleted", 33), 0);
     world_close(&w);
 }
