@@ -324,9 +324,18 @@ enum err_code diff_hash_row(struct diff *d, const struct mapped *mapped, struct 
 }
 
 /* insert and append: a change of a known row is not sent, and neither is one of its identity. */
+/* Its own one it has for good: that is not removed before the row has gone. */
+static enum err_code note_kept(struct diff *d, struct err *err)
+{
+    struct identity_owner o;
+    enum err_code code = state_identity_find(d->o.entries, buf_slice(&d->identity), &o, err);
+    bool own = o.slot == d->slot && (o.marks & IDENTITY_LIVE);
+    return code || own ? code : diff_identity_noted(d, err);
+}
+
 enum err_code diff_keep_known(struct diff *d, struct diff_decision *ret, struct err *err)
 {
-    enum err_code code = d->o.has_identity ? diff_identity_noted(d, err) : ERR_OK;
+    enum err_code code = d->o.has_identity ? note_kept(d, err) : ERR_OK;
     return code ? code : settle_unchanged(d, ret->hash, 0, ret, err);
 }
 

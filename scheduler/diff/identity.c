@@ -109,10 +109,6 @@ enum err_code diff_identity(struct diff *d, enum identity_answer *ret, uint8_t *
 
 enum err_code diff_identity_noted(struct diff *d, struct err *err)
 {
-    struct identity_owner o;
-    enum err_code code = state_identity_find(d->o.entries, buf_slice(&d->identity), &o, err);
-    if (code || (o.slot == d->slot && (o.marks & IDENTITY_LIVE)))
-        return code; /* it is the row's own, and is not removed before its row has gone */
     return state_identity_hold(d->o.entries, buf_slice(&d->identity), err);
 }
 

@@ -6,6 +6,7 @@
 #include "protocol/base/arena.h"
 #include "protocol/base/log.h"
 #include "scheduler/run/stream_driver.h"
+#include "scheduler/run/stream_failing.h"
 #include "scheduler/source/key_ask.h"
 #include "scheduler/state/key.h"
 #include "scheduler/stream/marks.h"
@@ -107,6 +108,7 @@ struct stream_driver {
     uint64_t nameless;  /* rows without a key so far */
     uint64_t coalesced; /* not counted by a run yet */
     struct passing passing;
+    struct failing failing; /* events */
     struct stream_sample samples[STREAM_SAMPLES];
     size_t sample_count, sample_next;
 

@@ -17,6 +17,11 @@
 
 enum { PLAN_STEPS_PER_TURN = 2000, DISK_POLL_MS = 1000 };
 
+bool run_can_be_read(const struct sync_run *run)
+{
+    return !source_is_redis(run->sync->model->source);
+}
+
 /* Nothing is at the old target, and what that one refused says nothing about the new one. */
 static enum err_code forget_entries(struct sync_run *run, struct err *err)
 {
@@ -46,6 +51,12 @@ static enum err_code open_entries(struct sync_run *run, struct err *err)
     bool had = state_sync_target(run->entries, known), stale = counts.accepted + counts.doubt;
     if (had && memcmp(known, target, sizeof target) == 0)
         return ERR_OK;
+    if (stale && !run_can_be_read(run)) { /* what comes from now on is for the new one */
+        log_event(run->host->log, LOG_WARN, "target_changed", LOG_STR("run", run->record.id),
+                  LOG_STR("sync", run->record.sync), LOG_INT("forgotten", counts.stored));
+        stale = false;
+        run->accepted_before = 0;
+    }
     if (stale && run->record.stream)
         return err_set(err, ERR_STALE,
                        "the target changed (account, object, identify_by or primary key) while "
@@ -127,8 +138,8 @@ static enum err_code compile(struct sync_run *run, const struct column *columns,
     char why[RUN_TEXT_MAX + 1];
     struct err own;
     enum err_code rc = map_compile(run->sync, columns, count, &run->map, &own);
-    bool stream = run->record.stream;
-    bool guarded = stream || (!run->sync->guard.columns_off && !run->adopt);
+    bool judged = run->record.stream && run_can_be_read(run);
+    bool guarded = judged || (!run->sync->guard.columns_off && !run->adopt && !run->record.stream);
     *ret_lost = false;
     if (rc && (rc != ERR_CONFIG || !guarded)) {
         *err = own;
@@ -138,7 +149,7 @@ static enum err_code compile(struct sync_run *run, const struct column *columns,
         drift_look(run->host->state, run->sync, run->map, columns, count, why, sizeof why, err);
     if (looked)
         return looked;
-    if (stream && (rc || *why)) /* a run that reads the model says what is to become of it */
+    if (judged && (rc || *why)) /* a run that reads the model says what is to become of it */
         return err_set(err, ERR_STALE, "%s", *why ? why : own.text);
     if (rc && !*why) {
         *err = own;

@@ -62,7 +62,8 @@ const char *sync_run_guard(const struct sync_run *run)
 
 const char *sync_run_wants_read(const struct sync_run *run)
 {
-    return run->diff && run->record.stream ? diff_wants_read(run->diff) : NULL;
+    return run->diff && run->record.stream && run_can_be_read(run) ? diff_wants_read(run->diff)
+                                                                   : NULL;
 }
 
 static void count_hour(struct sync_run *run, enum diff_class class)

@@ -52,7 +52,8 @@ uint64_t sync_run_changes(const struct sync_run *run);
 /** Nothing is known of this key any more, nor of what is at the destination for it, but what is
  * listed for people; not where a version of it is in flight. */
 enum err_code sync_run_forget(struct sync_run *run, struct slice key, struct err *err) MUST_CHECK;
-/** Why only a read of the whole model can decide some row; NULL: nothing of the kind so far. */
+/** Why only a read of the whole model can decide some row; NULL: nothing of the kind so far, or the
+ * model cannot be read. */
 const char *sync_run_wants_read(const struct sync_run *run);
 /** Plans nothing more: ends once everything has its verdict. */
 void sync_run_finish(struct sync_run *run);

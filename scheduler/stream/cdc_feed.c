@@ -143,7 +143,7 @@ void cdc_flows(struct cdc_feed *f, uint64_t horizon)
 void cdc_mark(struct cdc_feed *f, uint64_t lsn)
 {
     struct feed_position at;
-    struct cdc_place place = {f->system, f->timeline, f->cover, lsn};
+    struct cdc_place place = {f->system, f->timeline, f->cover, f->parts, lsn};
     cdc_place_put(&place, &at);
     f->marked = lsn;
     if (lsn > f->marked_most)
@@ -215,6 +215,12 @@ static void on_later(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- life ---- */
 
+static void free_table(struct cdc_table *t)
+{
+    free(t->columns);
+    free(t->leaves);
+}
+
 static void cdc_free(struct feed *feed)
 {
     struct cdc_feed *f = (struct cdc_feed *)feed;
@@ -228,7 +234,7 @@ static void cdc_free(struct feed *feed)
         event_free(*e);
     cdc_unbind(f);
     for (size_t i = 0; i < f->table_count; i++)
-        free(f->tables[i].columns);
+        free_table(&f->tables[i]);
     types_done(&f->types);
     for (size_t i = 0; i < f->column_count; i++) {
         free((char *)f->columns[i].name);

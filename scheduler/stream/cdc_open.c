@@ -73,6 +73,8 @@ static void begin_or_read(struct cdc_feed *f)
     uint64_t lsn = f->from.lsn;
     if (!f->read)
         why(f, ERR_REMOTE, "the stream begins: its slot \"%s\" was there already", f->names.slot);
+    else if (f->placed && f->from.parts != f->parts)
+        why(f, ERR_REMOTE, "partitions came or went while nobody looked");
     else if (f->placed && lsn < f->server.confirmed)
         why(f, ERR_REMOTE,
             "replication slot \"%s\" was confirmed up to %s by somebody, beyond %s, up to where "
@@ -129,6 +131,7 @@ void cdc_begin(struct cdc_feed *f)
     f->from.system = f->system;
     f->from.timeline = f->timeline;
     f->from.cover = f->cover;
+    f->from.parts = f->parts;
     f->placed = f->read = true;
     f->waits = false;
     f->snapshot[0] = '\0';
@@ -330,7 +333,7 @@ static void keep_table(struct cdc_feed *f, const struct slot_table *t)
 }
 
 enum err_code cdc_take_tables(struct cdc_feed *f, const PGresult *result, bool keep,
-                              uint64_t *ret_cover, struct err *err)
+                              uint64_t *ret_cover, bool *ret_less, struct err *err)
 {
     uint64_t cover = UINT64_C(14695981039346656037);
     if ((size_t)PQntuples(result) != f->table_count)
@@ -347,6 +350,12 @@ enum err_code cdc_take_tables(struct cdc_feed *f, const PGresult *result, bool k
         cover = digest(digest(cover, t.oid), t.covered ? t.cover : 0);
         if (keep)
             keep_table(f, &t);
+        bool less = false;
+        if (t.oid == f->tables[t.number].oid)
+            rc = cdc_parts_keep(f, t.number, t.leaves, &less, err);
+        if (rc)
+            return rc;
+        *ret_less |= less;
     }
     *ret_cover = cover;
     return ERR_OK;
@@ -384,7 +393,8 @@ static void take_server(struct cdc_feed *f, const PGresult *result)
 static void take_tables(struct cdc_feed *f, const PGresult *result)
 {
     struct err err;
-    if (cdc_take_tables(f, result, true, &f->cover, &err))
+    bool less = false;
+    if (cdc_take_tables(f, result, true, &f->cover, &less, &err))
         cdc_fail(f, &err);
     else
         choose_publication(f);

@@ -1,6 +1,6 @@
 #include "scheduler/stream/cdc_private.h"
 
-enum { PLACE_VERSION = 1, PLACE_BYTES = 1 + 8 + 4 + 8 + 8 };
+enum { PLACE_VERSION = 1, PLACE_BYTES = 1 + 8 + 4 + 8 + 8 + 8 };
 
 static uint8_t *put(uint8_t *p, uint64_t v, size_t n)
 {
@@ -25,6 +25,7 @@ void cdc_place_put(const struct cdc_place *place, struct feed_position *ret)
     p = put(p, place->system, 8);
     p = put(p, place->timeline, 4);
     p = put(p, place->cover, 8);
+    p = put(p, place->parts, 8);
     put(p, place->lsn, 8);
     ret->n = PLACE_BYTES;
 }
@@ -37,6 +38,7 @@ bool cdc_place_get(const struct feed_position *position, struct cdc_place *ret)
     ret->system = get(&p, 8);
     ret->timeline = (uint32_t)get(&p, 4);
     ret->cover = get(&p, 8);
+    ret->parts = get(&p, 8);
     ret->lsn = get(&p, 8);
     return true;
 }

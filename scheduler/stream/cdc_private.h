@@ -7,6 +7,7 @@
  *   cdc_bind.c   which columns of a table are which of the model
  *   cdc_rows.c   messages to changes
  *   cdc_seen.c   which transactions others can see
+ *   cdc_parts.c  partitions that come and go
  *   cdc_place.c  positions as bytes
  */
 #ifndef SLUICE_STREAM_CDC_PRIVATE_H
@@ -27,6 +28,7 @@ struct cdc_place {
     uint64_t system;
     uint32_t timeline;
     uint64_t cover; /* digest of what covers the tables */
+    uint64_t parts; /* digest of the partitions that hold their rows */
     uint64_t lsn;
 };
 void cdc_place_put(const struct cdc_place *place, struct feed_position *ret);
@@ -50,6 +52,7 @@ struct cdc_table {
     Oid oid;   /* as the check found it */
     Oid cover; /* likewise */
     char schema[64], name[64];
+    char *leaves;            /* partitions as last seen; NULL: none */
     const char *const *keys; /* names of the columns that name a record of the model */
     bool guarded;            /* row security: the log tells of rows that the model does not have */
     bool bound;              /* the server has described it */
@@ -126,13 +129,12 @@ struct cdc_feed {
     struct slot_server server;
     uint64_t system;
     uint32_t timeline;
-    uint64_t cover;
-    size_t publish_next; /* tables looked at for JOB_PUBLISH */
-    bool *uncovered;     /* per table */
-    bool anew;           /* the slot must be made anew, `why` says why */
-    bool gave_up;        /* it held back too much, and nothing has flowed since */
-    bool give_up;        /* it holds back too much: dropped even where it is a user's own */
-    bool early;          /* the slot is older than its publication */
+    uint64_t cover, parts;
+    bool *uncovered; /* per table */
+    bool anew;       /* the slot must be made anew, `why` says why */
+    bool gave_up;    /* it held back too much, and nothing has flowed since */
+    bool give_up;    /* it holds back too much: dropped even where it is a user's own */
+    bool early;      /* the slot is older than its publication */
     char note[256];
 
     /* where it goes on */
@@ -197,10 +199,17 @@ void cdc_again_in(struct cdc_feed *f, uint32_t ms);
 void cdc_open(struct cdc_feed *f);
 void cdc_open_answer(struct cdc_feed *f, enum cdc_job job, const PGresult *result);
 /** The tables as they are now, kept where `keep`; ERR_CONFIG where something is wrong with them.
- * *ret_cover: a digest of what they are and what covers them. */
+ * *ret_cover: a digest of what they are and what covers them. *ret_less: set where a partition went
+ * or was emptied. */
 enum err_code cdc_take_tables(struct cdc_feed *f, const PGresult *result, bool keep,
-                              uint64_t *ret_cover, struct err *err) MUST_CHECK;
+                              uint64_t *ret_cover, bool *ret_less, struct err *err) MUST_CHECK;
 void cdc_begin(struct cdc_feed *f);
+
+/* cdc_parts.c */
+/** Keeps the partitions of table number i. *ret_less: one that was there is not any more, or was
+ * emptied. Errors: ERR_NOMEM. */
+enum err_code cdc_parts_keep(struct cdc_feed *f, size_t i, const char *leaves, bool *ret_less,
+                             struct err *err) MUST_CHECK;
 
 /* cdc_side.c */
 void cdc_want(struct cdc_feed *f, enum cdc_job job);

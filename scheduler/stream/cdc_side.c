@@ -9,6 +9,8 @@
 #include "protocol/base/clock.h"
 #include "scheduler/stream/replication_words.h"
 
+#include <stdio.h>
+
 enum { SEEN_WAIT_MOST_MS = 50 };
 
 static void on_answer(void *ctx, const PGresult *result, const struct err *err);
@@ -108,13 +110,20 @@ static void take_fit(struct cdc_feed *f, const PGresult *result)
 {
     struct err err;
     uint64_t cover = 0;
-    if (cdc_take_tables(f, result, false, &cover, &err)) {
+    bool less = false;
+    bool failed = cdc_take_tables(f, result, false, &cover, &less, &err) != ERR_OK;
+    f->from.parts = f->parts; /* what is less is said below */
+    if (failed) {
         cdc_fail(f, &err);
     } else if (cover != f->cover) {
         err_set(&err, ERR_STALE, "what is published has changed");
         cdc_lose(f, &err);
     } else if (f->unusable) {
         f->unusable = false;
+        cdc_want(f, JOB_END);
+    } else if (less && f->phase == CDC_FLOWING && !f->waits) {
+        f->why_code = ERR_REMOTE;
+        snprintf(f->why, sizeof f->why, "a partition was dropped, detached or emptied by itself");
         cdc_want(f, JOB_END);
     }
 }

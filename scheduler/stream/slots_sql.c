@@ -22,7 +22,7 @@ static const char server_sql[] =
     "p.pubinsert, p.pubupdate, p.pubdelete "
     "FROM pg_catalog.pg_roles r LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = ";
 
-enum { SERVER_COLUMNS = 18, TABLE_COLUMNS = 13 };
+enum { SERVER_COLUMNS = 18, TABLE_COLUMNS = 14 };
 
 enum err_code slot_sql_server(struct buf *out, const struct slot_names *names)
 {
@@ -140,13 +140,16 @@ static const char tables_tail[] =
     "= ";
 static const char tables_end[] =
     "), c.relkind <> 'p' AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = "
-    "c.oid), CASE WHEN c.oid IS NULL THEN false ELSE pg_catalog.row_security_active(c.oid) END "
+    "c.oid), CASE WHEN c.oid IS NULL THEN false ELSE pg_catalog.row_security_active(c.oid) END, "
+    "x.leaves "
     "FROM t LEFT JOIN "
     "pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name) LEFT JOIN "
     "pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN LATERAL ("
-    "SELECT pg_catalog.min(l.name) FILTER (WHERE NOT l.identity) AS without, "
+    "SELECT pg_catalog.string_agg(l.leaf, ',' ORDER BY l.leaf COLLATE \"C\") AS leaves, "
+    "pg_catalog.min(l.name) FILTER (WHERE NOT l.identity) AS without, "
     "pg_catalog.min(l.name) FILTER (WHERE NOT l.covers) AS lacking FROM ("
-    "SELECT r.oid::pg_catalog.regclass::text AS name, r.relreplident = 'f' OR EXISTS ("
+    "SELECT r.oid::pg_catalog.regclass::text AS name, CASE WHEN c.relkind = 'p' THEN "
+    "r.oid || ':' || r.relfilenode END AS leaf, r.relreplident = 'f' OR EXISTS ("
     "SELECT FROM i WHERE i.indrelid = r.oid AND (r.relreplident = 'd' AND i.indisprimary OR "
     "r.relreplident = 'i' AND i.indisreplident)) AS identity, r.relreplident = 'f' OR NOT EXISTS ("
     "SELECT FROM pg_catalog.unnest(t.keys) k WHERE NOT EXISTS (SELECT FROM i JOIN "
@@ -226,6 +229,7 @@ enum err_code slot_read_table(const PGresult *answer, int row, struct slot_table
         .cover = (Oid)strtoul(PQgetvalue(answer, row, 10), NULL, 10),
         .inherited = true_at(answer, row, 11),
         .guarded = true_at(answer, row, 12),
+        .leaves = PQgetvalue(answer, row, 13),
     };
     return ERR_OK;
 }

@@ -48,6 +48,7 @@ struct slot_table {
     const char *not_covering; /* the one whose identity lacks a key column */
     const char *filter;       /* row filter of the publication; NULL */
     bool inherited;           /* other tables inherit from it, and have changes of their own */
+    const char *leaves;       /* partitions that hold rows, and their files: oid:file,… */
     bool guarded;             /* row security hides rows of it from the role */
 };
 

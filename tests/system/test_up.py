@@ -42,3 +42,18 @@ def test_a_destination_that_is_away_is_told_and_found_again(lab, sinks):
     up.process.send_signal(signal.SIGINT)
     assert up.wait().rc == 0
     lab.assert_same(sink.state, SQL)
+
+
+def test_it_tells_what_streams_and_keeps_it_running(lab, sink):
+    lab.customers(20)
+    lab.simple(sink, sql="select * from c", settings=OFF, schedule={"stream": {"from": "poll", "cursor": "id", "every": "100ms"}})
+    up = lab.start("up")
+    wait_until(lambda: "sluice is up: 1 sync, 0 of them by schedule, 1 streaming" in up.out(), 60, "it says what streams")
+    wait_until(lambda: len(sink.state) == 20, 60, "the first read")
+    lab.sql("insert into c values (50, 'new@example.org', 'New', 1, false)")
+    wait_until(lambda: len(sink.state) == 21, 60, "a row that is new")
+    seen = lab.command("stream", "status", "--json").lines[0]
+    assert seen["from"] == "poll" and seen["running"] and seen["slot"] is None and seen["place"], seen
+    up.process.send_signal(signal.SIGINT)
+    assert up.wait().rc == 0
+    lab.assert_same(sink.state, "select * from c")

@@ -61,6 +61,8 @@ static struct remote *remote_of(struct story *s, const struct planned *p)
 static void apply(struct story *s, const struct planned *p)
 {
     struct remote *r = remote_of(s, p);
+    if (!r->there && p->record.op == OP_UPDATE)
+        return;
     *r = (struct remote){.there = p->class != DIFF_REMOVED, .id = p->id, .name = atoi(p->text + 1)};
 }
 
@@ -75,6 +77,7 @@ static void verdict(struct story *s, size_t i, enum verdict v, bool doubt)
 static void answer(struct story *s, size_t i, bool kind)
 {
     const struct planned *p = &s->c.w.planned[i];
+    bool missing = p->record.op == OP_UPDATE && !remote_of(s, p)->there;
     uint32_t what = kind ? 9 : roll(s, 10);
     if (what == 0) {
         verdict(s, i, VERDICT_REJECTED, false);
@@ -86,7 +89,7 @@ static void answer(struct story *s, size_t i, bool kind)
         verdict(s, i, roll(s, 2) ? VERDICT_FAILED : VERDICT_CANCELLED, doubt);
     } else {
         apply(s, p);
-        verdict(s, i, VERDICT_OK, false);
+        verdict(s, i, missing ? VERDICT_NOT_FOUND : VERDICT_OK, false);
     }
 }
 
@@ -326,12 +329,13 @@ static void compare(struct story *s)
 
 static void tell(uint64_t seed)
 {
-    static const enum sync_mode modes[] = {MODE_UPSERT, MODE_MIRROR, MODE_FULL, MODE_MIRROR};
+    static const enum sync_mode modes[] = {MODE_UPSERT, MODE_MIRROR, MODE_FULL,
+                                           MODE_UPDATE, MODE_INSERT, MODE_APPEND};
     struct story *s = calloc(1, sizeof *s);
     assert_non_null(s);
     s->random = seed * 2654435761u + 1;
     change_init(&s->c, roll(s, 4) != 0);
-    s->c.w.o.mode = modes[roll(s, 4)];
+    s->c.w.o.mode = modes[roll(s, ARRAY_LEN(modes))];
     s->c.w.o.on_removed = (enum on_removed)roll(s, 3);
     begin(s);
     for (uint32_t i = 0, turns = 1 + roll(s, TURNS); i < turns; i++) {
@@ -344,6 +348,7 @@ static void tell(uint64_t seed)
     make_rows_clean(s);
     forget_refusals(s);
     s->c.w.o.mode = MODE_MIRROR;
+    s->c.w.o.full = true; /* some modes have not sent what changed */
     begin(s);
     drain(s);
     compare(s);

@@ -185,11 +185,11 @@ static const char project_text[] =
     "settings: {redis: \"%s\", state_dir: %s/state}\n"
     "sources:\n"
     "  warehouse: {type: postgres, url: \"postgres://localhost/x\"}\n"
+    "  bus: {type: redis, url: \"redis://localhost\"}\n"
     "models:\n"
     "  customers:\n"
-    "    source: warehouse\n"
     "    primary_key: id\n"
-    "    sql: select 1\n"
+    "%s"
     "destinations:\n"
     "  crm: {type: webhook, url: \"http://127.0.0.1:9/\"}\n"
     "syncs:\n"
@@ -199,7 +199,13 @@ static const char project_text[] =
     "    mappings: all\n"
     "%s";
 
-static void load_project(struct run_world *w, const char *sync)
+static const char rows[] = "    source: warehouse\n"
+                           "    sql: select 1\n";
+static const char events[] = "    source: bus\n"
+                             "    stream: e\n"
+                             "    columns: {id: number, email: text, name: text}\n";
+
+static void load_project(struct run_world *w, const char *model, const char *sync)
 {
     char path[WORLD_PATH_BYTES];
     struct problem_list problems;
@@ -207,7 +213,7 @@ static void load_project(struct run_world *w, const char *sync)
     snprintf(path, sizeof path, "%s/sluice.yaml", w->dir);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    fprintf(f, project_text, w->server.url, w->dir, sync);
+    fprintf(f, project_text, w->server.url, w->dir, model, sync);
     fclose(f);
     problem_list_init(&problems);
     enum err_code rc = project_load(w->dir, &w->project, &problems, &err);
@@ -259,7 +265,7 @@ static void open_quota(struct run_world *w)
     UNTIL(w, quota_is_ready(w->quota));
 }
 
-void run_world_start(struct run_world *w, const char *sync)
+static void start(struct run_world *w, const char *model, const char *sync)
 {
     *w = (struct run_world){.dir = "/tmp/sluice-run-XXXXXX"};
     signal(SIGPIPE, SIG_IGN);
@@ -267,7 +273,7 @@ void run_world_start(struct run_world *w, const char *sync)
     redis_server_start(&w->server, NULL);
     w->base = event_base_new();
     assert_non_null(w->base);
-    load_project(w, sync);
+    load_project(w, model, sync);
     open_state(w);
     w->host = (struct run_host){
         .base = w->base,
@@ -292,6 +298,16 @@ static void remove_files(struct run_world *w)
     char command[WORLD_PATH_BYTES];
     snprintf(command, sizeof command, "rm -rf %s", w->dir);
     assert_int_equal(system(command), 0);
+}
+
+void run_world_start(struct run_world *w, const char *sync)
+{
+    start(w, rows, sync);
+}
+
+void run_world_start_events(struct run_world *w, const char *sync)
+{
+    start(w, events, sync);
 }
 
 /* The connection first: what waits for its answers is called for the last time. */

@@ -61,6 +61,8 @@ struct run_world {
 
 /** sync: lines of the sync beyond model, destination and mappings, indented by four. */
 void run_world_start(struct run_world *w, const char *sync);
+/** The same of a sync whose model is a stream of events. */
+void run_world_start_events(struct run_world *w, const char *sync);
 void run_world_stop(struct run_world *w);
 
 /** Begins a run; stream: fed by the test. Errors of its columns are given. */

@@ -7,6 +7,8 @@
 
 static const char upsert[] = "    mode: upsert\n";
 static const char mirror[] = "    mode: mirror\n    guard: off\n    identify_by: email\n";
+static const char events[] = "    mode: upsert\n    identify_by: email\n"
+                             "    schedule: {stream: {from: events}}\n";
 static const char guarded[] = "    mode: mirror\n    guard: {max_removed: 1, max_changed: 2}\n";
 
 static int start(void **state, const char *sync)
@@ -30,6 +32,14 @@ static int start_mirror(void **state)
 static int start_guarded(void **state)
 {
     return start(state, guarded);
+}
+
+static int start_events(void **state)
+{
+    static struct run_world w;
+    run_world_start_events(&w, events);
+    *state = &w;
+    return 0;
 }
 
 static int stop(void **state)
@@ -390,6 +400,34 @@ static void another_target_is_for_a_read_to_judge(void **state)
     assert_true(r.fresh);
 }
 
+/* What only a read could judge must not keep them from flowing. */
+static void events_go_on_whatever_changes_around_them(void **state)
+{
+    struct run_world *w = *state;
+    struct err err;
+    struct run_start stream = {.stream = true};
+    begin(w);
+    accept_rows(w, 1);
+    sync_run_finish(w->run);
+    run_world_end(w);
+    if (run_world_begin_with(w, &stream, "name", COLUMN_NUMERIC, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(run_world_row(w, 1, "a", "x", 1, false), CHANGE_DONE);
+    assert_int_equal(run_world_row(w, 2, "a", "x", 2, false), CHANGE_ASIDE);
+    assert_int_equal(run_world_row(w, 2, "a", "x", 2, true), CHANGE_DONE);
+    run_world_turn(w);
+    assert_int_equal(run_world_row(w, 1, "b", "x", 3, false), CHANGE_PLANNED);
+    assert_null(sync_run_wants_read(w->run));
+    sync_run_stop(w->run, RUN_STOP_CANCEL, "enough");
+    run_world_end(w);
+    give_another_target(w);
+    begin(w); /* nothing of it is there */
+    assert_int_equal(run_world_row(w, 1, "a", "x", 1, false), CHANGE_PLANNED);
+    sync_run_stop(w->run, RUN_STOP_CANCEL, "enough");
+    struct run_record r = run_world_end(w);
+    assert_int_equal(r.counts.added, 1);
+}
+
 static void columns_that_changed_are_for_a_read_to_judge(void **state)
 {
     struct run_world *w = *state;
@@ -462,6 +500,7 @@ int main(void)
         with(start_upsert, a_crash_before_anything_was_planned_is_a_success),
         with(start_upsert, what_a_crash_left_of_a_sync_that_is_gone_is_cancelled),
         with(start_upsert, another_target_is_for_a_read_to_judge),
+        with(start_events, events_go_on_whatever_changes_around_them),
         with(start_upsert, columns_that_changed_are_for_a_read_to_judge),
         with(start_upsert, a_read_that_is_asked_to_be_held_is_held_whatever_it_plans),
         with(start_upsert, a_record_keeps_what_belongs_to_a_stream),

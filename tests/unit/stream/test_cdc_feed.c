@@ -1,6 +1,9 @@
 /* Changes of a table as they come from a real PostgreSQL: their kinds, their values, their order.
  */
+#include "scheduler/stream/cdc_private.h"
 #include "tests/unit/stream/cdc_world.h"
+
+#include "protocol/base/clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -240,6 +243,48 @@ static void rows_of_partitions_come_as_rows_of_their_root(void **state)
     assert_true(world_has(&w, "row number:1|text:a\nrow number:11|text:b\n"));
     /* A row that moves between partitions is deleted there and inserted here. */
     assert_true(world_has(&w, "gone number:1\nrow number:12|text:a\ngone number:11\n"));
+    world_sql(&w, "truncate t");
+    world_wait(&w, "resync: table public.t was truncated");
+}
+
+/* Which happens every half a minute by itself. */
+static void look_at_tables(void)
+{
+    struct cdc_feed *f = (struct cdc_feed *)w.feed;
+    cdc_want(f, JOB_FIT);
+    int64_t deadline = clock_mono_ms() + 60000;
+    while (f->wants[JOB_FIT] || f->job != JOB_NONE) {
+        assert_true(clock_mono_ms() < deadline);
+        world_run_ms(&w, 2);
+    }
+}
+
+/* PostgreSQL does not say that a single partition was emptied or dropped. */
+static void partitions_that_go_by_themselves_are_noticed(void **state)
+{
+    (void)state;
+    w.confirms = true;
+    go("create table t(id int primary key, name text) partition by range (id); "
+       "create table t_low partition of t for values from (0) to (10); "
+       "create table t_high partition of t for values from (10) to (20)");
+    world_sql(&w, "insert into t values (1, 'a'), (11, 'b'); create table t_more partition of t "
+                  "for values from (20) to (30)");
+    world_wait(&w, "mark");
+    look_at_tables();
+    assert_int_equal(w.resyncs_told, 1); /* a new one is empty */
+    world_sql(&w, "drop table t_low");
+    look_at_tables();
+    world_wait(&w, "resync: a partition was dropped, detached or emptied by itself");
+    world_settle(&w);
+    world_sql(&w, "insert into t values (13, 'c')");
+    world_wait(&w, "row number:13|text:c\nmark\n");
+    world_stop(&w);
+    world_sql(&w, "truncate t_high");
+    world_start(&w);
+    world_wait(&w, "resync: partitions came or went while nobody looked");
+    world_settle(&w);
+    world_sql(&w, "insert into t values (14, 'd')");
+    world_wait(&w, "row number:14|text:d\nmark\n");
 }
 
 static void keys_of_several_columns_and_odd_names(void **state)
@@ -313,6 +358,7 @@ int main(void)
         EACH(chosen_columns_come_in_the_models_order),
         EACH(conditions_zones_and_generated_columns_are_asked_for),
         EACH(rows_of_partitions_come_as_rows_of_their_root),
+        EACH(partitions_that_go_by_themselves_are_noticed),
         EACH(keys_of_several_columns_and_odd_names),
         EACH(a_transaction_of_many_rows_has_one_mark),
         EACH(a_table_may_be_described_any_number_of_times),
