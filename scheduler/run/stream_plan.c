@@ -329,6 +329,20 @@ static void note_up(struct stream_driver *d)
     d->downs = 0;
 }
 
+/* Nothing can be asked for: the mark stays held until the feed gives it again. One that fails again
+ * and again while others are accepted is left to people: it is listed, and let go. */
+static void event_failed(struct stream_driver *d, uint64_t mark, struct slice key)
+{
+    if (!failing_again(&d->failing, key, clock_mono_ms())) {
+        d->reopens = true;
+        return;
+    }
+    log_event(d->host.log, LOG_WARN, "event_given_up", LOG_STR("sync", d->sync->name),
+              LOG_INT("failures", FAILING_TRIES));
+    stream_forget_later(d, mark, key);
+    marks_release(d->marks, mark);
+}
+
 /* It is asked for again in a while. One that fails again and again while others are accepted is
  * left to the next read of the model. */
 static void failed(struct stream_driver *d, uint64_t mark, uint32_t tries, struct slice key)
@@ -341,8 +355,8 @@ static void failed(struct stream_driver *d, uint64_t mark, uint32_t tries, struc
                                .since_ms = clock_mono_ms()};
     bool there = true;
     note_down(d);
-    if (!d->ask) { /* nothing can be asked for: the mark stays held until the feed gives it again */
-        d->reopens = true;
+    if (!d->ask) {
+        event_failed(d, mark, key);
         return;
     }
     bool again = c.tries < STREAM_TRIES_MAX &&
@@ -363,6 +377,7 @@ void stream_driver_settled(struct stream_driver *d, uint64_t mark, uint32_t trie
     case SETTLED_SENT:
     case SETTLED_REJECTED:
         note_up(d);
+        failing_accepted(&d->failing, key);
         stream_forget_later(d, mark, key);
         marks_release(d->marks, mark);
         break;
