@@ -205,7 +205,7 @@ static void end_run(struct stream_driver *d)
 
 void stream_rest(struct stream_driver *d, const char *why)
 {
-    uint32_t wait = REST_FIRST_MS << (d->rests < 6 ? d->rests : 6);
+    uint32_t wait = (uint32_t)REST_FIRST_MS << (d->rests < 6 ? d->rests : 6);
     if (wait > REST_MOST_MS)
         wait = REST_MOST_MS;
     if (why != d->why)
@@ -376,9 +376,10 @@ static void drop_covered(struct stream_driver *d)
 }
 
 /* The whole model was read and diffed. */
-static void whole(struct stream_driver *d, bool ours)
+static void whole(struct stream_driver *d, const struct run_record *r, bool ours)
 {
     d->memory.synced = true;
+    d->memory.of = stream_digest(d->sync, r->mapping);
     d->memory.read_ms = clock_wall_ms();
     d->memory.reread[0] = d->memory.hold[0] = d->read_run[0] = '\0';
     d->hour = (struct guard_hour){0};
@@ -436,7 +437,7 @@ static void read_ended(struct stream_driver *d, const struct run_record *r)
     if (well && ours)
         tell_drift(d, r);
     if (well)
-        whole(d, ours);
+        whole(d, r, ours);
     if (well && waits)
         d->phase = STREAM_OPENING;
     else if (well)
@@ -492,6 +493,8 @@ static void begin_run(struct stream_driver *d)
         d->run_ms = clock_mono_ms();
         d->finishing = false;
         sync_run_set_hour(d->run, &d->hour);
+        if (d->ask && d->memory.of != stream_digest(d->sync, sync_run_record(d->run)->mapping))
+            stream_want_read(d, "the model or the mapping changed", NULL);
     }
 }
 
@@ -518,7 +521,7 @@ static void flowing_turn(struct stream_driver *d)
     if (!d->run) {
         if (!d->leaving)
             begin_run(d);
-        if (!d->run)
+        if (!d->run || d->phase != STREAM_FLOWING)
             return;
     }
     (void)d->host.may_begin(d->host.ctx, d->sync, &yield);

@@ -27,6 +27,7 @@ struct stream_memory {
     char reread[STREAM_WHY_MAX + 1]; /* why it must be read again; empty: it need not */
     char hold[STREAM_WHY_MAX + 1];   /* that read is to be held for this reason; empty: no */
     int64_t read_ms;                 /* wall clock: when it was read last */
+    uint64_t of;                     /* digest of the model and the mapping with which it was */
     struct feed_position at;
 };
 
@@ -174,6 +175,8 @@ enum err_code stream_forget_passed(struct stream_driver *d, struct err *err) MUS
 void stream_forget_reset(struct stream_driver *d);
 
 /* stream_memory.c */
+/** Of what rows and records are made of; mapping: of a run's record. */
+uint64_t stream_digest(const struct sync *sync, const uint8_t mapping[16]);
 enum err_code stream_memory_load(struct state *state, const char *sync, struct stream_memory *ret,
                                  struct err *err) MUST_CHECK;
 enum err_code stream_memory_keep(struct state *state, const char *sync,
