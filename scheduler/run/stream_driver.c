@@ -205,7 +205,7 @@ static void end_run(struct stream_driver *d)
 
 void stream_rest(struct stream_driver *d, const char *why)
 {
-    uint32_t wait = REST_FIRST_MS << (d->rests < 6 ? d->rests : 6);
+    uint32_t wait = (uint32_t)REST_FIRST_MS << (d->rests < 6 ? d->rests : 6);
     if (wait > REST_MOST_MS)
         wait = REST_MOST_MS;
     if (why != d->why)

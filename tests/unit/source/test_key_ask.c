@@ -185,6 +185,24 @@ static void a_table_s_whole_keys_reach_its_index(void **state)
     }
 }
 
+static void a_table_in_part_is_asked_in_part(void **state)
+{
+    (void)state;
+    static const char *const columns[] = {"name", "id"};
+    const struct value keys[] = {number("4"), number("5"), number("8")};
+    struct ask_run run;
+    ask_run_init(&run, &server, NULL, "id");
+    run.read.model.table = "users";
+    run.read.model.columns = columns;
+    run.read.model.column_count = ARRAY_LEN(columns);
+    run.read.model.where = "id % 2 = 0 and name <> 'user 8' -- (even";
+    assert_true(ask_run_start(&run));
+    assert_string_equal(run.read.columns.p, "name:text:text\nid:integer:int\n");
+    ask(&run, keys, 3);
+    assert_string_equal(run.read.rows.p, "text:user 4\nnumber:4\n");
+    ask_run_done(&run);
+}
+
 static void a_model_may_end_in_comments_and_semicolons(void **state)
 {
     (void)state;
@@ -480,6 +498,7 @@ int main(void)
         cmocka_unit_test(the_condition_reaches_the_index),
         cmocka_unit_test(the_condition_on_two_columns_reaches_the_index),
         cmocka_unit_test(a_table_s_whole_keys_reach_its_index),
+        cmocka_unit_test(a_table_in_part_is_asked_in_part),
         cmocka_unit_test(a_model_may_end_in_comments_and_semicolons),
         cmocka_unit_test(a_model_is_one_statement_that_writes_nothing),
         cmocka_unit_test(what_a_question_changes_in_its_session_ends_with_it),
