@@ -1,4 +1,5 @@
-/* What the files of a stream's driver share: phases (stream_driver.c), planning (stream_plan.c),
+/* What the files of a stream's driver share: phases (stream_driver.c), reading
+ * the whole model (stream_reading.c), planning (stream_plan.c),
  * keys that are asked for (stream_asks.c), what state keeps (stream_memory.c). */
 #ifndef SLUICE_RUN_STREAM_PRIVATE_H
 #define SLUICE_RUN_STREAM_PRIVATE_H
@@ -133,6 +134,16 @@ void stream_rest(struct stream_driver *d, const char *why);
 /** The model is to be read as a whole; hold: whatever that plans; NULL. */
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold);
 void stream_soon(struct stream_driver *d, uint32_t ms);
+
+void stream_remember(struct stream_driver *d);
+
+/* stream_reading.c */
+extern const char stream_reconcile[]; /* why the model is read by itself, once in a while */
+/** A hold that an earlier process left still waits: then that is the phase. */
+bool stream_is_held(struct stream_driver *d);
+void stream_reading_turn(struct stream_driver *d);
+/** A run that read the whole model has ended or is held, whoever asked for it. */
+void stream_read_ended(struct stream_driver *d, const struct run_record *r);
 
 /* stream_view.c */
 /** Once a turn: notes which mark is open. */
