@@ -9,7 +9,8 @@ struct hour_sums {
     uint64_t changed, removed;
 };
 
-/** now_ms: monotonic. Minutes that are past are forgotten. */
+/** now_ms: wall clock. Minutes that are past are forgotten; a clock that is set back forgets none.
+ */
 void guard_hour_turn(struct guard_hour *h, int64_t now_ms);
 void guard_hour_count(struct guard_hour *h, uint64_t changed, uint64_t removed);
 struct hour_sums guard_hour_sums(const struct guard_hour *h);

@@ -98,7 +98,7 @@ static void close_feed(struct stream_driver *d)
     stream_forget_reset(d);
     marks_reset(d->marks, &d->memory.at);
     d->confirmed = (struct feed_position){0};
-    d->coalesced = 0;
+    d->coalesced = d->half = 0;
 }
 
 static void close_all(struct stream_driver *d)
@@ -362,7 +362,7 @@ static void begin_run(struct stream_driver *d)
     } else {
         d->run_ms = clock_mono_ms();
         d->finishing = false;
-        sync_run_set_hour(d->run, &d->hour);
+        sync_run_set_hour(d->run, &d->memory.hour);
         if (d->ask && d->memory.of != stream_digest(d->sync, sync_run_record(d->run)->mapping))
             stream_want_read(d, "the model or the mapping changed", NULL);
     }

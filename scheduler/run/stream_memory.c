@@ -7,11 +7,30 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-enum { MEMORY_VERSION = 2, MEMORY_BYTES = 1024, MEMORY_NAME_BYTES = STATE_NAME_MAX + 16 };
+enum { MEMORY_VERSION = 2, MEMORY_BYTES = 2048, MEMORY_NAME_BYTES = STATE_NAME_MAX + 16 };
 
 static void memory_name(const char *sync, char out[MEMORY_NAME_BYTES])
 {
     snprintf(out, MEMORY_NAME_BYTES, "stream:%s", sync);
+}
+
+/* Records that were not kept by an earlier version have none: zeroes. */
+static void take_hour(struct unpack *u, struct guard_hour *hour)
+{
+    hour->minute = (int64_t)unpack_u64(u);
+    for (size_t i = 0; i < ARRAY_LEN(hour->changed); i++) {
+        hour->changed[i] = unpack_u32(u);
+        hour->removed[i] = unpack_u32(u);
+    }
+}
+
+static void put_hour(struct pack *k, const struct guard_hour *hour)
+{
+    pack_u64(k, (uint64_t)hour->minute);
+    for (size_t i = 0; i < ARRAY_LEN(hour->changed); i++) {
+        pack_u32(k, (uint32_t)hour->changed[i]);
+        pack_u32(k, (uint32_t)hour->removed[i]);
+    }
 }
 
 enum err_code stream_memory_load(struct state *state, const char *sync, struct stream_memory *ret,
@@ -39,6 +58,7 @@ enum err_code stream_memory_load(struct state *state, const char *sync, struct s
     ret->at.n = (uint8_t)at.n;
     if (at.n)
         memcpy(ret->at.bytes, at.p, at.n);
+    take_hour(&u, &ret->hour);
     return ERR_OK;
 }
 
@@ -79,6 +99,7 @@ enum err_code stream_memory_keep(struct state *state, const char *sync,
     pack_str(&k, m->reread);
     pack_str(&k, m->hold);
     pack_slice(&k, slice_of(m->at.bytes, m->at.n));
+    put_hour(&k, &m->hour);
     ensure(!k.full);
     memory_name(sync, name);
     return state_misc_put(state, name, slice_of(bytes, k.n), err);

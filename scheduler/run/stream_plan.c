@@ -16,6 +16,7 @@ enum {
     TRY_AGAIN_MS = 10000, /* a record that failed */
     LOOK_AGAIN_MS = 100,  /* at what waits for another record's verdict */
     NAMELESS_BYTES = 12,
+    HALF_MAX = 20000, /* changes of one transaction that wait for its end */
 };
 
 bool stream_takes(const struct stream_driver *d)
@@ -56,6 +57,7 @@ static enum err_code on_change(void *ctx, const struct change *change, struct er
     struct pending_change c = {
         .kind = change->kind, .mark = marks_open(d->marks), .since_ms = clock_mono_ms()};
     struct err why;
+    d->half++;
     buf_reset(&d->key);
     if (!key_encode(&d->key, change->key, d->sync->model->primary_key_count, NULL, &why))
         c.key = buf_slice(&d->key);
@@ -82,6 +84,9 @@ static void on_mark(void *ctx, const struct feed_position *at)
 {
     struct stream_driver *d = ctx;
     marks_close(d->marks, at);
+    if (d->half)
+        stream_soon(d, 0);
+    d->half = 0;
 }
 
 static void on_turn(void *ctx)
@@ -100,6 +105,7 @@ static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)
         d->why[0] = '\0';
         break;
     case FEED_LOST:
+        d->half = 0; /* it is given again, as a whole */
         log_event(d->host.log, LOG_WARN, "stream_lost", LOG_STR("sync", d->sync->name),
                   LOG_STR("reason", why));
         if (err && err->code == ERR_FULL) {
@@ -265,6 +271,9 @@ static bool may_plan(struct stream_driver *d, int64_t now)
     if (d->phase != STREAM_FLOWING || d->paused || !d->feed_flows || !stream_takes(d))
         return false;
     if (d->down && now < d->down_until_ms)
+        return false;
+    /* Rows of one transaction may exchange their identities, or cancel out. */
+    if (d->half && d->half < HALF_MAX && !d->feed_paused)
         return false;
     return (pending_ready(d->pending) || d->coalesced) && !lingers(d, now);
 }

@@ -30,6 +30,7 @@ struct stream_memory {
     int64_t read_ms;                 /* wall clock: when it was read last */
     uint64_t of;                     /* digest of the model and the mapping with which it was */
     struct feed_position at;
+    struct guard_hour hour; /* what guards count */
 };
 
 /* A key that is asked for. */
@@ -108,6 +109,7 @@ struct stream_driver {
     struct buf key;     /* scratch */
     uint64_t nameless;  /* rows without a key so far */
     uint64_t coalesced; /* not counted by a run yet */
+    uint64_t half;      /* changes of a transaction that has not been given to its end */
     struct passing passing;
     struct failing failing; /* events */
     struct stream_sample samples[STREAM_SAMPLES];
@@ -117,7 +119,6 @@ struct stream_driver {
     struct sync_run *run;
     int64_t run_ms; /* monotonic: when it began */
     bool finishing;
-    struct guard_hour hour;
     bool down; /* records failed, and none was accepted since */
     int64_t down_until_ms;
     uint32_t downs;

@@ -79,7 +79,7 @@ static void whole(struct stream_driver *d, const struct run_record *r, bool ours
     d->memory.of = stream_digest(d->sync, r->mapping);
     d->memory.read_ms = clock_wall_ms();
     d->memory.reread[0] = d->memory.hold[0] = d->read_run[0] = '\0';
-    d->hour = (struct guard_hour){0};
+    d->memory.hour = (struct guard_hour){0};
     d->why[0] = '\0';
     d->gave_up = false;
     if (ours && d->ask)

@@ -36,7 +36,7 @@ static bool may_plan(void *ctx, enum diff_class class)
     const struct guard *g = &run->sync->guard;
     if (!s->hour || (class == DIFF_REMOVED ? !g->max_removed.set : !g->max_changed.set))
         return true;
-    guard_hour_turn(s->hour, clock_mono_ms());
+    guard_hour_turn(s->hour, clock_wall_ms());
     uint64_t changed = class == DIFF_CHANGED, removed = class == DIFF_REMOVED ? s->gone + 1 : 0;
     return guard_hour_lets(g, s->hour, accepted_then(run), changed, removed, s->guard,
                            sizeof s->guard);
@@ -52,7 +52,7 @@ void sync_run_set_hour(struct sync_run *run, struct guard_hour *hour)
 {
     run->stream.hour = hour;
     if (hour)
-        guard_hour_turn(hour, clock_mono_ms());
+        guard_hour_turn(hour, clock_wall_ms());
 }
 
 const char *sync_run_guard(const struct sync_run *run)
@@ -71,7 +71,7 @@ static void count_hour(struct sync_run *run, enum diff_class class)
     struct guard_hour *hour = run->stream.hour;
     if (!hour)
         return;
-    guard_hour_turn(hour, clock_mono_ms());
+    guard_hour_turn(hour, clock_wall_ms());
     guard_hour_count(hour, class == DIFF_CHANGED, class == DIFF_REMOVED);
 }
 

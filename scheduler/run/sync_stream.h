@@ -60,9 +60,9 @@ void sync_run_finish(struct sync_run *run);
 
 /* ---- the rolling hour of guards ---- */
 
-/* Kept by the stream over its runs; zero at first. */
+/* Kept by the stream over its runs, and over restarts; zero at first. */
 struct guard_hour {
-    uint64_t changed[60], removed[60]; /* per minute of the monotonic clock */
+    uint64_t changed[60], removed[60]; /* per minute of the wall clock */
     int64_t minute;
 };
 /** The run counts into it and asks it: once its guards are exceeded, changes that would add to it

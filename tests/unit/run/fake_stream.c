@@ -94,6 +94,7 @@ void fake_change(const char *key, const char *value)
         c = (struct change){CHANGE_GONE, values, NULL};
     else if (strcmp(value, "?") == 0)
         c = (struct change){CHANGE_KEY, values, NULL};
+    fake.half = true;
     ensure(!fake.events.on_change(fake.events.ctx, &c, &err));
 }
 
@@ -101,11 +102,20 @@ void fake_mark(unsigned n)
 {
     struct feed_position p = {.n = sizeof n};
     memcpy(p.bytes, &n, sizeof n);
+    fake.half = false;
+    fake.last = n;
     fake.events.on_mark(fake.events.ctx, &p);
+}
+
+void fake_turn_within(void)
+{
+    fake.events.on_turn(fake.events.ctx);
 }
 
 void fake_turn(void)
 {
+    if (fake.half)
+        fake_mark(fake.last);
     fake.events.on_turn(fake.events.ctx);
 }
 

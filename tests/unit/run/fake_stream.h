@@ -33,6 +33,8 @@ struct fake {
     struct feed_events events;
     struct feed_position from, confirmed;
     bool feed_open, feed_paused;
+    bool half; /* changes were given since the last mark */
+    unsigned last;
     int resynced;
     uint64_t horizon;
     /* the model */
@@ -54,7 +56,11 @@ extern struct fake fake;
 void fake_change(const char *key, const char *value);
 /** Everything so far is before place n. */
 void fake_mark(unsigned n);
+/** What was at hand was given, and the transaction ends with it: at the last place, where there was
+ * no mark since. */
 void fake_turn(void);
+/** The same in the middle of a transaction. */
+void fake_turn_within(void);
 void fake_trouble(enum feed_trouble what, const char *why);
 /** Place n, or 0. */
 unsigned fake_place(const struct feed_position *p);

@@ -297,6 +297,26 @@ static void test_what_never_was_sent_cancels_out(void **state)
     assert_int_equal(fake.run->coalesced, 1);
 }
 
+static void test_a_transaction_is_planned_as_a_whole(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake_change("a", "1");
+    fake_turn_within();
+    turn(w);
+    assert_int_equal(fake.run->count, 0);
+    fake_change("b", "1");
+    fake_mark(1);
+    turn(w);
+    assert_int_equal(fake.run->count, 2);
+    assert_int_equal(fake.run->turns, 1);
+    fake_change("c", "1");
+    fake_trouble(FEED_LOST, "gone");
+    turn(w);
+    assert_int_equal(fake.run->count,
+                     3); /* it comes again, and what is known of it is no less true */
+}
+
 static void test_keys_are_asked_for(void **state)
 {
     struct world *w = *state;
@@ -451,6 +471,7 @@ static void test_a_run_that_is_asked_for_takes_its_turn(void **state)
     turn(w);
     assert_int_equal(fake.begun, 1);
     fake_change("a", "old");
+    fake_mark(1);
     fake.yield = false;
     fake.blocked = true; /* it is under way */
     snprintf(fake.read_run, sizeof fake.read_run, "by-hand");
@@ -628,6 +649,7 @@ int main(void)
         STREAM_TEST(test_positions_move_with_verdicts_and_are_confirmed_when_durable),
         STREAM_TEST(test_one_version_of_a_record_is_in_flight),
         STREAM_TEST(test_what_never_was_sent_cancels_out),
+        STREAM_TEST(test_a_transaction_is_planned_as_a_whole),
         STREAM_TEST(test_keys_are_asked_for),
         STREAM_TEST(test_a_key_that_changes_while_it_is_asked_for_is_asked_for_again),
         STREAM_TEST(test_a_lost_answer_is_asked_for_again),
