@@ -72,7 +72,7 @@ const char *stream_words(const json_t *stream, char out[STREAM_WORDS_BYTES])
     json_int_t held = json_integer_value(json_object_get(stream, "lag_bytes"));
     put(&l, "%s%s%s", text_at(stream, "phase"), *why ? ": " : "", why);
     put_age(&l, stream);
-    put_count(&l, stream, "lag_records", "entry to come", "entries to come");
+    put_count(&l, stream, "lag_records", "record behind", "records behind");
     put_count(&l, stream, "pending", "key pending", "keys pending");
     put_count(&l, stream, "in_flight", "record in flight", "records in flight");
     if (held >= MUCH_BYTES)

@@ -260,7 +260,7 @@ static const struct {
     {"sluice_stream_lag_bytes", number_stream_bytes,
      "Of the source's log, held back until what is in it has been accepted."},
     {"sluice_stream_max_lag_bytes", number_stream_most, "A slot that holds back more is given up."},
-    {"sluice_stream_lag_records", number_stream_records, "Entries that are still to come."},
+    {"sluice_stream_lag_records", number_stream_records, "Records that are known of and not accepted yet."},
     {"sluice_stream_drift_records", number_stream_drift,
      "Records that the last reconciliation found and no change had told of."},
     {"sluice_stream_pending", number_stream_pending,

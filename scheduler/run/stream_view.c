@@ -63,6 +63,8 @@ void stream_driver_look(const struct stream_driver *d, struct stream_view *ret)
     snprintf(ret->why, sizeof ret->why, "%s", d->why);
     if (d->feed)
         d->ops->lag(d->feed, &ret->lag);
+    if (ret->lag.records < 0) /* the source cannot count: what is known of, then */
+        ret->lag.records = (int64_t)(ret->pending + ret->in_flight);
     if (s->from == STREAM_CDC || s->from == STREAM_KEYS) {
         struct slot_names names;
         slot_names_of(d->sync, state_id(d->host.state), &names);

@@ -47,7 +47,7 @@ function stream_facts(stream) {
         ["Oldest change waits", stream.waits_seconds ? span(stream.waits_seconds) : "none waits"],
         ["Pending", plural(stream.pending, "key")],
         ["In flight", plural(stream.in_flight, "record")],
-        ["Still to come", known(stream.lag_records, (n) => plural(n, "entry", "entries"))],
+        ["Records behind", known(stream.lag_records, count)],
         ["Log held back", known(stream.lag_bytes, bytes)],
         ["Slot", stream.slot && h("code", null, stream.slot)],
         ["Publication", stream.publication && h("code", null, stream.publication)],

@@ -54,7 +54,7 @@ export function lag_words(stream) {
     if (behind > 0 || stream.lag_seconds !== null)
         parts.push(behind >= 0.1 ? `${span(behind)} behind` : "up to date");
     if (stream.lag_records)
-        parts.push(`${plural(stream.lag_records, "entry", "entries")} to come`);
+        parts.push(`${plural(stream.lag_records, "record", "records")} behind`);
     if (stream.lag_bytes > 1e6)
         parts.push(`${bytes(stream.lag_bytes)} of log held back`);
     if (stream.pending)

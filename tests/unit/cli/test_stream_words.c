@@ -29,7 +29,7 @@ static void a_stream_is_told_in_one_line(void **state)
          "resting: connection refused"},
         {"{\"phase\":\"flowing\",\"lag_seconds\":null,\"waits_seconds\":0,\"lag_records\":7,"
          "\"note\":\"rows leave the filter unseen\"}",
-         "flowing, 7 entries to come; rows leave the filter unseen"},
+         "flowing, 7 records behind; rows leave the filter unseen"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char out[STREAM_WORDS_BYTES];
