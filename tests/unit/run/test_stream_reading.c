@@ -1,0 +1,188 @@
+/* A stream's driver: when the model is read as a whole, held, and gone on from. */
+#include "tests/unit/run/driver_world.h"
+
+static void test_the_model_is_read_before_changes_flow(void **state)
+{
+    struct world *w = *state;
+    turn(w);
+    assert_true(fake.ask_open);
+    assert_false(fake.feed_open);
+    fake_columns();
+    turn(w);
+    fake_trouble(FEED_RESYNC, "the first time");
+    turn(w);
+    assert_string_equal(fake.trigger, "stream: the first time");
+    assert_int_equal(phase(w), STREAM_READING);
+    assert_int_equal(fake.begun, 0);
+    end_read(w, RUN_WARNING);
+    assert_int_equal(fake.resynced, 1);
+    fake_trouble(FEED_BACK, NULL);
+    turn(w);
+    assert_int_equal(fake.begun, 1);
+    assert_int_equal(phase(w), STREAM_FLOWING);
+}
+
+static void test_a_read_that_failed_is_made_again(void **state)
+{
+    struct world *w = *state;
+    turn(w);
+    fake_columns();
+    turn(w);
+    fake_trouble(FEED_RESYNC, "the first time");
+    turn(w);
+    end_read(w, RUN_FAILED);
+    assert_int_equal(phase(w), STREAM_RESTING);
+    w->d->rest_until_ms = 0;
+    turn(w);
+    turn(w);
+    fake_columns();
+    turn(w);
+    fake_trouble(FEED_BACK, NULL);
+    turn(w);
+    assert_int_equal(fake.reads, 2);
+    assert_int_equal(phase(w), STREAM_READING);
+}
+
+static void test_a_run_that_is_asked_for_takes_its_turn(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake.yield = true;
+    turn(w);
+    assert_true(fake.run->finished);
+    end_run(w, RUN_SUCCESS);
+    turn(w);
+    assert_int_equal(fake.begun, 1);
+    fake_change("a", "old");
+    fake_mark(1);
+    fake.yield = false;
+    fake.blocked = true; /* it is under way */
+    snprintf(fake.read_run, sizeof fake.read_run, "by-hand");
+    end_read(w, RUN_SUCCESS);
+    fake.blocked = false;
+    turn(w);
+    turn(w);
+    assert_int_equal(fake.resynced, 2);
+    assert_int_equal(fake.begun, 2);
+    assert_true(fake.ask_busy); /* what waited is older than what that run has sent */
+    fake_answer(true);
+    turn(w);
+    assert_string_equal(fake.run->planned[0].value, "fresh:a");
+}
+
+static void test_a_guard_holds_the_stream_until_it_is_approved(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake_change("a", "1");
+    fake_mark(1);
+    fake.guard = "too many within an hour";
+    fake_turn();
+    assert_true(fake.run->finished);
+    assert_int_equal(phase(w), STREAM_READING);
+    end_run(w, RUN_SUCCESS);
+    turn(w);
+    assert_int_equal(fake.reads, 2);
+    assert_string_equal(fake.hold, "too many within an hour");
+    end_read(w, RUN_HELD);
+    assert_int_equal(phase(w), STREAM_HELD);
+    commit(w);
+    assert_int_equal(fake_place(&fake.confirmed), 0);
+    fake.guard = NULL;
+    end_read(w, RUN_SUCCESS); /* approved, and sent */
+    fake_trouble(FEED_BACK, NULL);
+    turn(w);
+    turn(w);
+    assert_int_equal(phase(w), STREAM_FLOWING);
+    assert_true(fake.ask_busy);
+    fake_answer(true);
+    turn(w);
+    assert_int_equal(fake.run->count, 1);
+}
+
+static void test_a_hold_survives_a_restart(void **state)
+{
+    struct world *w = *state;
+    struct err err;
+    flow(w);
+    fake_trouble(FEED_RESYNC, "TRUNCATE");
+    end_run(w, RUN_SUCCESS);
+    turn(w);
+    struct run_record r = read_record(RUN_HELD);
+    r.started_ms = 5;
+    assert_int_equal(state_run_put(w->state, &r, &err), ERR_OK);
+    end_read(w, RUN_HELD);
+    commit(w);
+    stream_driver_free(w->d);
+    fake.reads = 0;
+    open_driver(w);
+    turn(w);
+    fake_columns();
+    turn(w);
+    fake_trouble(FEED_BACK, NULL);
+    turn(w);
+    assert_int_equal(phase(w), STREAM_HELD);
+    assert_int_equal(fake.reads, 0);
+}
+
+static void test_it_goes_on_from_what_state_knows(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake_change("a", "1");
+    fake_mark(4);
+    fake_turn();
+    settle(w, 0, SETTLED_SENT);
+    fake_change("b", "1");
+    fake_mark(5);
+    fake_turn();
+    commit(w);
+    stream_driver_free(w->d);
+    fake.reads = 0;
+    open_driver(w);
+    turn(w);
+    fake_columns();
+    turn(w);
+    assert_int_equal(fake_place(&fake.from), 4);
+    fake_trouble(FEED_BACK, NULL);
+    turn(w);
+    assert_int_equal(phase(w), STREAM_FLOWING);
+    assert_int_equal(fake.reads, 0);
+}
+
+static void test_a_run_that_was_stopped_lets_the_stream_rest_and_begin_again(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake_mark(1);
+    fake_change("a", "1");
+    fake_mark(2);
+    fake_turn();
+    settle(w, 0, SETTLED_CANCELLED);
+    end_run(w, RUN_FAILED);
+    assert_int_equal(phase(w), STREAM_RESTING);
+    commit(w);
+    struct stream_view v;
+    stream_driver_look(w->d, &v);
+    assert_string_equal(v.why, "refused");
+    w->d->rest_until_ms = 0;
+    turn(w);
+    turn(w);
+    fake_columns();
+    turn(w);
+    assert_int_equal(fake_place(&fake.from), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STREAM_TEST(test_the_model_is_read_before_changes_flow),
+        STREAM_TEST(test_a_read_that_failed_is_made_again),
+        STREAM_TEST(test_a_run_that_is_asked_for_takes_its_turn),
+        STREAM_TEST(test_a_guard_holds_the_stream_until_it_is_approved),
+        STREAM_TEST(test_a_hold_survives_a_restart),
+        STREAM_TEST(test_it_goes_on_from_what_state_knows),
+        STREAM_TEST(test_a_run_that_was_stopped_lets_the_stream_rest_and_begin_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
