@@ -225,6 +225,25 @@ static void check_events(struct reader *rd, const struct node *from, const struc
                 shown_text(rd, model->name));
 }
 
+/* A model may be a choice of its table's columns. */
+static void check_cursor(struct reader *rd, const struct node *map, const struct schedule_stream *s,
+                         const struct model *model)
+{
+    const struct pair *cursor = node_get(map, "cursor");
+    if (!cursor) {
+        mistake(rd, map->at,
+                "`from: poll` has no `cursor`: name the column that grows with every change, "
+                "such as updated_at");
+        return;
+    }
+    bool read = !s->cursor || !model->table || model->column_count == 0;
+    for (size_t i = 0; i < model->column_count && !read; i++)
+        read = strcmp(model->columns[i], s->cursor) == 0;
+    if (!read)
+        mistake(rd, cursor->value->at, "%s is not one of the `columns` of the model %s: add it",
+                shown_text(rd, s->cursor), shown_text(rd, model->name));
+}
+
 static void check_way(struct reader *rd, const struct node *map, const struct stream_form *f,
                       const struct model *model)
 {
@@ -247,10 +266,7 @@ static void check_way(struct reader *rd, const struct node *map, const struct st
     case STREAM_POLL:
         check_source(rd, from, model);
         check_name(rd, map, "notify", s->notify);
-        if (!node_get(map, "cursor"))
-            mistake(rd, map->at,
-                    "`from: poll` has no `cursor`: name the column that grows with every change, "
-                    "such as updated_at");
+        check_cursor(rd, map, s, model);
         break;
     case STREAM_EVENTS:
         check_events(rd, from, model);

@@ -439,5 +439,7 @@ enum err_code engine_reject(struct engine *e, const char *run, const char *why, 
     if (!rc)
         rc = engine_commit(e, err);
     e->sweeps = true;
+    if (!rc)
+        engine_streams_run_ended(e, &r);
     return rc ? rc : spool_remove(path, err);
 }

@@ -133,13 +133,38 @@ static enum err_code take(struct stream_driver *d, struct asked_key *k, const st
     return put_back(d, &c, row, err);
 }
 
+/* Of the keys that have no answer yet, which hold their marks. */
+static uint64_t earliest_mark(const struct stream_driver *d)
+{
+    uint64_t mark = marks_open(d->marks);
+    for (size_t i = 0; i < d->asked->count; i++)
+        if (!d->asked->keys[i].answered && d->asked->keys[i].mark < mark)
+            mark = d->asked->keys[i].mark;
+    return mark;
+}
+
+/* A key that its table writes in another way than the model: '7' and 7, 'a' and 'a  '. The row goes
+ * under its own, and as early as the one that led to it. */
+static enum err_code take_other(struct stream_driver *d, struct slice key, const struct row *row,
+                                struct err *err)
+{
+    struct pending_change c = {.kind = d->asked->stale ? CHANGE_KEY : CHANGE_ROW,
+                               .key = key,
+                               .mark = earliest_mark(d),
+                               .since_ms = clock_mono_ms()};
+    if (!key.n)
+        return ERR_OK; /* invalid: the next read of the whole model counts it */
+    marks_hold(d->marks, c.mark);
+    return put_back(d, &c, row, err);
+}
+
 static enum err_code on_row(void *ctx, const struct row *row, struct err *err)
 {
     struct stream_driver *d = ctx;
-    struct slice key;
+    struct slice key = {0};
     struct asked_key *k = stream_key_of(d, row, &key) ? find(d->asked, key) : NULL;
     if (!k)
-        return err_set(err, ERR_STALE, "the model gave a row of a key that was not asked for");
+        return take_other(d, key, row, err);
     if (k->answered) /* a second row of one key: the next read of the whole model counts it */
         return ERR_OK;
     return take(d, k, row, err);

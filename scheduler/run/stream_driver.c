@@ -19,8 +19,6 @@ enum {
     COLUMN_BYTES_MAX = 1 << 20,
 };
 
-static const char reconcile[] = "reconcile"; /* why the model is read by itself, once in a while */
-
 /* ---- life ---- */
 
 static void on_soon(evutil_socket_t fd, short what, void *arg)
@@ -142,7 +140,7 @@ struct sync_run *stream_driver_run(const struct stream_driver *d)
 
 /* ---- memory ---- */
 
-static void remember(struct stream_driver *d)
+void stream_remember(struct stream_driver *d)
 {
     d->memory_changed = true;
     stream_soon(d, 0);
@@ -205,7 +203,7 @@ static void end_run(struct stream_driver *d)
 
 void stream_rest(struct stream_driver *d, const char *why)
 {
-    uint32_t wait = REST_FIRST_MS << (d->rests < 6 ? d->rests : 6);
+    uint32_t wait = (uint32_t)REST_FIRST_MS << (d->rests < 6 ? d->rests : 6);
     if (wait > REST_MOST_MS)
         wait = REST_MOST_MS;
     if (why != d->why)
@@ -233,7 +231,7 @@ void stream_want_read(struct stream_driver *d, const char *why, const char *hold
     d->phase = STREAM_READING;
     d->read_run[0] = '\0';
     end_run(d);
-    remember(d);
+    stream_remember(d);
 }
 
 /* ---- opening ---- */
@@ -252,21 +250,6 @@ static enum err_code open_feed(struct stream_driver *d, struct err *err)
     events.ctx = d;
     marks_reset(d->marks, &d->memory.at);
     return d->ops->start(&o, &events, &d->feed, err);
-}
-
-/* A hold that an earlier process left still waits. */
-static bool is_held(struct stream_driver *d)
-{
-    struct run_record r;
-    struct err err;
-    if (!d->ask || (!*d->memory.reread && d->memory.synced))
-        return false;
-    if (state_run_last(d->host.state, d->sync->name, &r, &err) || r.status != RUN_HELD)
-        return false;
-    snprintf(d->read_run, sizeof d->read_run, "%s", r.id);
-    snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, r.reason);
-    d->phase = STREAM_HELD;
-    return true;
 }
 
 static enum err_code look_for_source(struct stream_driver *d, struct err *err)
@@ -320,7 +303,7 @@ static void opening_turn(struct stream_driver *d)
         stream_rest(d, err.text);
         return;
     }
-    if (is_held(d))
+    if (stream_is_held(d))
         return;
     bool whole = !d->ask || (d->memory.synced && !*d->memory.reread && !lost);
     if (!whole) {
@@ -336,118 +319,6 @@ static void opening_turn(struct stream_driver *d)
     d->why[0] = '\0';
     d->flows_since_ms = clock_wall_ms();
     log_event(d->host.log, LOG_INFO, "stream_flows", LOG_STR("sync", d->sync->name));
-}
-
-/* ---- reading ---- */
-
-static void reading_turn(struct stream_driver *d)
-{
-    struct err err;
-    char trigger[RUN_TRIGGER_MAX + 1];
-    if (*d->read_run || d->run || (d->ask && d->ask_ready && key_ask_busy(d->ask)))
-        return;
-    if (is_held(d))
-        return;
-    const char *snapshot = d->feed && d->ops->snapshot ? d->ops->snapshot(d->feed) : NULL;
-    snprintf(trigger, sizeof trigger, "stream: %.*s", RUN_TRIGGER_MAX - 8, d->memory.reread);
-    d->read_ms = clock_mono_ms();
-    enum err_code rc =
-        d->host.ask_read(d->host.ctx, d->sync, trigger, *d->memory.hold ? d->memory.hold : NULL,
-                         snapshot, d->read_run, &err);
-    if (rc) {
-        d->read_run[0] = '\0';
-        stream_rest(d, err.text);
-        return;
-    }
-    snprintf(d->why, sizeof d->why, "the model is read: %.200s", d->memory.reread);
-}
-
-/* What came before the read began was in what it read. */
-static void drop_covered(struct stream_driver *d)
-{
-    struct pending_change c;
-    size_t at = 0;
-    pending_wake_all(d->pending);
-    while (pending_next(d->pending, &at, &c))
-        if (c.last_ms < d->read_ms) {
-            marks_release(d->marks, c.mark);
-            pending_take(d->pending, at);
-        }
-}
-
-/* The whole model was read and diffed. */
-static void whole(struct stream_driver *d, bool ours)
-{
-    d->memory.synced = true;
-    d->memory.read_ms = clock_wall_ms();
-    d->memory.reread[0] = d->memory.hold[0] = d->read_run[0] = '\0';
-    d->hour = (struct guard_hour){0};
-    d->why[0] = '\0';
-    d->gave_up = false;
-    if (ours && d->ask)
-        drop_covered(d);
-    remember(d);
-}
-
-/* A read that no change asked for finds what the source's changes did not tell. */
-static void tell_drift(struct stream_driver *d, const struct run_record *r)
-{
-    const struct run_counts *c = &r->counts;
-    if (strcmp(d->memory.reread, reconcile) != 0)
-        return;
-    d->drift = (int64_t)(c->added + c->changed + c->removed);
-    if (!d->drift)
-        return;
-    log_event(d->host.log, LOG_WARN, "stream_drift", LOG_STR("sync", d->sync->name),
-              LOG_STR("run", r->id), LOG_INT("added", c->added), LOG_INT("changed", c->changed),
-              LOG_INT("removed", c->removed));
-}
-
-/* What is pending may be older than what a read of the whole model has sent. */
-static void out_of_date(struct stream_driver *d)
-{
-    if (!d->ask)
-        return;
-    pending_to_keys(d->pending);
-    pending_wake_all(d->pending);
-    if (d->asked && d->asked->count)
-        d->asked->stale = true;
-    if (d->columns_stale && d->feed) {
-        stream_ask_close(d);
-        d->resync_owed = true;
-    } else if (d->feed) {
-        d->ops->resynced(d->feed);
-    }
-}
-
-static void read_ended(struct stream_driver *d, const struct run_record *r)
-{
-    bool well = r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING);
-    bool ours = strcmp(r->id, d->read_run) == 0;
-    bool waits = d->phase == STREAM_READING || d->phase == STREAM_HELD;
-    if (r->status == RUN_HELD) {
-        if (!ours && !waits)
-            return;
-        d->phase = STREAM_HELD;
-        snprintf(d->read_run, sizeof d->read_run, "%s", r->id);
-        snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, r->reason);
-        return;
-    }
-    if (well && ours)
-        tell_drift(d, r);
-    if (well)
-        whole(d, ours);
-    if (well && waits)
-        d->phase = STREAM_OPENING;
-    else if (well)
-        d->columns_stale = false; /* looked at when they are described next */
-    else if (ours && d->phase == STREAM_READING) {
-        d->read_run[0] = '\0';
-        stream_rest(d, *r->error ? r->error : "the read of the whole model did not end well");
-    } else if (d->phase == STREAM_HELD && ours)
-        snprintf(d->why, sizeof d->why,
-                 "the run that was held is over: run the sync to read its model again");
-    out_of_date(d);
 }
 
 /* ---- runs ---- */
@@ -471,7 +342,7 @@ void stream_driver_run_ended(struct stream_driver *d, const struct run_record *r
     if (d->run && strcmp(sync_run_record(d->run)->id, r->id) == 0)
         own_run_ended(d, r);
     else if (!r->stream)
-        read_ended(d, r);
+        stream_read_ended(d, r);
     stream_soon(d, 0);
 }
 
@@ -492,6 +363,8 @@ static void begin_run(struct stream_driver *d)
         d->run_ms = clock_mono_ms();
         d->finishing = false;
         sync_run_set_hour(d->run, &d->hour);
+        if (d->ask && d->memory.of != stream_digest(d->sync, sync_run_record(d->run)->mapping))
+            stream_want_read(d, "the model or the mapping changed", NULL);
     }
 }
 
@@ -518,14 +391,14 @@ static void flowing_turn(struct stream_driver *d)
     if (!d->run) {
         if (!d->leaving)
             begin_run(d);
-        if (!d->run)
+        if (!d->run || d->phase != STREAM_FLOWING)
             return;
     }
     (void)d->host.may_begin(d->host.ctx, d->sync, &yield);
     if (d->reopens) {
         stream_rest(d, d->why);
     } else if (is_reconcile_due(d)) {
-        stream_want_read(d, reconcile, NULL);
+        stream_want_read(d, stream_reconcile, NULL);
     } else if (yield || is_roll_due(d)) {
         d->phase = STREAM_ROLLING;
         end_run(d);
@@ -554,7 +427,7 @@ void stream_driver_turn(struct stream_driver *d)
         opening_turn(d);
         break;
     case STREAM_READING:
-        reading_turn(d);
+        stream_reading_turn(d);
         break;
     case STREAM_FLOWING:
         flowing_turn(d);

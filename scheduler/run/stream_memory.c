@@ -5,8 +5,9 @@
 #include "scheduler/state/pack.h"
 
 #include <stdio.h>
+#include <xxhash.h>
 
-enum { MEMORY_VERSION = 1, MEMORY_BYTES = 1024, MEMORY_NAME_BYTES = STATE_NAME_MAX + 16 };
+enum { MEMORY_VERSION = 2, MEMORY_BYTES = 1024, MEMORY_NAME_BYTES = STATE_NAME_MAX + 16 };
 
 static void memory_name(const char *sync, char out[MEMORY_NAME_BYTES])
 {
@@ -29,6 +30,7 @@ enum err_code stream_memory_load(struct state *state, const char *sync, struct s
         return ERR_OK; /* of a later version: the model is read as a whole */
     ret->synced = unpack_u8(&u);
     ret->read_ms = (int64_t)unpack_u64(&u);
+    ret->of = unpack_u64(&u);
     unpack_str(&u, ret->reread, sizeof ret->reread);
     unpack_str(&u, ret->hold, sizeof ret->hold);
     struct slice at = unpack_slice(&u);
@@ -40,6 +42,30 @@ enum err_code stream_memory_load(struct state *state, const char *sync, struct s
     return ERR_OK;
 }
 
+static uint64_t digest_text(uint64_t seed, const char *text)
+{
+    return text ? XXH3_64bits_withSeed(text, strlen(text), seed + 1) : seed;
+}
+
+static uint64_t digest_list(uint64_t seed, const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        seed = digest_text(seed, texts[i]);
+    return seed ^ count;
+}
+
+uint64_t stream_digest(const struct sync *sync, const uint8_t mapping[16])
+{
+    const struct model *m = sync->model;
+    const char *const parts[] = {m->sql,       m->table, m->dbt_manifest,
+                                 m->dbt_model, m->where, m->timezone};
+    uint64_t h = XXH3_64bits(mapping, 16);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        h = digest_text(h * 31 + i, parts[i]);
+    h = digest_list(h, m->primary_key, m->primary_key_count);
+    return digest_list(h, m->columns, m->column_count);
+}
+
 enum err_code stream_memory_keep(struct state *state, const char *sync,
                                  const struct stream_memory *m, struct err *err)
 {
@@ -49,6 +75,7 @@ enum err_code stream_memory_keep(struct state *state, const char *sync,
     pack_u8(&k, MEMORY_VERSION);
     pack_u8(&k, m->synced);
     pack_u64(&k, (uint64_t)m->read_ms);
+    pack_u64(&k, m->of);
     pack_str(&k, m->reread);
     pack_str(&k, m->hold);
     pack_slice(&k, slice_of(m->at.bytes, m->at.n));

@@ -310,7 +310,7 @@ void stream_plan(struct stream_driver *d)
 
 static void note_down(struct stream_driver *d)
 {
-    uint32_t wait = DOWN_FIRST_MS << (d->downs < 4 ? d->downs : 4);
+    uint32_t wait = (uint32_t)DOWN_FIRST_MS << (d->downs < 4 ? d->downs : 4);
     if (wait > DOWN_MOST_MS)
         wait = DOWN_MOST_MS;
     if (!d->down || d->down_until_ms == INT64_MAX)

@@ -1,4 +1,5 @@
-/* What the files of a stream's driver share: phases (stream_driver.c), planning (stream_plan.c),
+/* What the files of a stream's driver share: phases (stream_driver.c), reading
+ * the whole model (stream_reading.c), planning (stream_plan.c),
  * keys that are asked for (stream_asks.c), what state keeps (stream_memory.c). */
 #ifndef SLUICE_RUN_STREAM_PRIVATE_H
 #define SLUICE_RUN_STREAM_PRIVATE_H
@@ -27,6 +28,7 @@ struct stream_memory {
     char reread[STREAM_WHY_MAX + 1]; /* why it must be read again; empty: it need not */
     char hold[STREAM_WHY_MAX + 1];   /* that read is to be held for this reason; empty: no */
     int64_t read_ms;                 /* wall clock: when it was read last */
+    uint64_t of;                     /* digest of the model and the mapping with which it was */
     struct feed_position at;
 };
 
@@ -133,6 +135,16 @@ void stream_rest(struct stream_driver *d, const char *why);
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold);
 void stream_soon(struct stream_driver *d, uint32_t ms);
 
+void stream_remember(struct stream_driver *d);
+
+/* stream_reading.c */
+extern const char stream_reconcile[]; /* why the model is read by itself, once in a while */
+/** A hold that an earlier process left still waits: then that is the phase. */
+bool stream_is_held(struct stream_driver *d);
+void stream_reading_turn(struct stream_driver *d);
+/** A run that read the whole model has ended or is held, whoever asked for it. */
+void stream_read_ended(struct stream_driver *d, const struct run_record *r);
+
 /* stream_view.c */
 /** Once a turn: notes which mark is open. */
 void stream_sample(struct stream_driver *d);
@@ -174,6 +186,8 @@ enum err_code stream_forget_passed(struct stream_driver *d, struct err *err) MUS
 void stream_forget_reset(struct stream_driver *d);
 
 /* stream_memory.c */
+/** Of what rows and records are made of; mapping: of a run's record. */
+uint64_t stream_digest(const struct sync *sync, const uint8_t mapping[16]);
 enum err_code stream_memory_load(struct state *state, const char *sync, struct stream_memory *ret,
                                  struct err *err) MUST_CHECK;
 enum err_code stream_memory_keep(struct state *state, const char *sync,

@@ -63,7 +63,6 @@ void stream_driver_look(const struct stream_driver *d, struct stream_view *ret)
     snprintf(ret->why, sizeof ret->why, "%s", d->why);
     if (d->feed)
         d->ops->lag(d->feed, &ret->lag);
-    ret->gave_up = ret->lag.gave_up;
     if (s->from == STREAM_CDC || s->from == STREAM_KEYS) {
         struct slot_names names;
         slot_names_of(d->sync, state_id(d->host.state), &names);

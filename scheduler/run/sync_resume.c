@@ -69,14 +69,6 @@ static enum err_code open_spool(struct sync_run *run, bool *ret_damaged, struct 
     return ERR_OK;
 }
 
-static void recount_rows(struct sync_run *run)
-{
-    struct run_counts *c = &run->record.counts;
-    c->rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined + c->coalesced;
-    if (run->record.stream)
-        c->changes = c->rows + c->removed;
-}
-
 /* Entries, tally and counters of a run whose rows were planned by an earlier process. */
 static enum err_code resume(struct sync_run *run, bool *ret_damaged, struct err *err)
 {
@@ -98,7 +90,7 @@ static enum err_code resume(struct sync_run *run, bool *ret_damaged, struct err 
     run->bits = NULL;
     if (!rc)
         rc = run_fold_ready(run, identity, &mapping, err);
-    recount_rows(run);
+    run_recount(&run->record);
     run->stage = RUN_STAGE_SENDING;
     run->record.batches = rc ? 0 : spool_count(run->spool);
     return rc;

@@ -20,7 +20,8 @@ struct key_ask_events {
     /** What rows consist of, exactly as source_read_start gives it. Once per key_ask_start that
      * went well. Borrowed for the call. */
     void (*on_columns)(void *ctx, const struct column *columns, size_t count);
-    /** A row of the answer; borrowed for the call. */
+    /** A row of the answer; borrowed for the call. Its key may be another form of the one that was
+     * asked for: 7 of '7', or of 7.0. */
     enum err_code (*on_row)(void *ctx, const struct row *row, struct err *err);
     /**
      * The answer is whole (err NULL), or failed and may be asked again. horizon: a place in the

@@ -2,6 +2,7 @@
 
 #include "protocol/base/json.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -86,9 +87,22 @@ enum err_code key_text_rows(const struct key_text *k, struct buf *out, size_t *r
 
 /* ---- values ---- */
 
+/* 7.00, as a numeric column has it, without its zeros. */
+static struct value whole_part(struct value v)
+{
+    const char *point = v.n ? memchr(v.p, '.', v.n) : NULL;
+    size_t zeros = 0;
+    while (point && point + 1 + zeros < v.p + v.n && point[1 + zeros] == '0')
+        zeros++;
+    if (zeros && point + 1 + zeros == v.p + v.n)
+        v.n = (uint32_t)(point - v.p);
+    return v;
+}
+
 static bool is_integer(struct value v)
 {
     char text[24], *end;
+    v = whole_part(v);
     if (v.n == 0 || v.n >= sizeof text)
         return false;
     memcpy(text, v.p, v.n);
@@ -130,7 +144,7 @@ static bool has_shape(const char *p, const char *shape)
     for (; *shape; p++, shape++) {
         bool digit = *p >= '0' && *p <= '9';
         bool fits = *shape == '0'   ? digit
-                    : *shape == 'a' ? digit || (*p >= 'a' && *p <= 'f')
+                    : *shape == 'a' ? digit || isxdigit((unsigned char)*p)
                                     : *p == *shape;
         if (!fits)
             return false;
@@ -174,10 +188,17 @@ static bool is_time(struct value v)
     return v.n == n + 1 || (v.p[n] == '.' && v.n > n + 2);
 }
 
+/* Also as other tables may have it: in capitals, without hyphens. */
+static bool is_uuid(struct value v)
+{
+    return (v.n == 36 && has_shape(v.p, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa")) ||
+           (v.n == 32 && has_shape(v.p, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+}
+
 bool key_text_fits(struct key_kind kind, struct value v)
 {
     if (kind.is_uuid)
-        return v.n == 36 && has_shape(v.p, "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa");
+        return is_uuid(v);
     switch (kind.type) {
     case COLUMN_INT:
         return is_integer(v);
@@ -244,7 +265,9 @@ enum err_code key_text_element(struct key_kind kind, struct value v, struct buf 
     case VALUE_NUMBER:
     case VALUE_TEXT:
     case VALUE_JSON:
-        return kind.type == COLUMN_BYTES ? put_hex(v, out) : put_quoted(v, out);
+        if (kind.type == COLUMN_BYTES)
+            return put_hex(v, out);
+        return put_quoted(kind.type == COLUMN_INT ? whole_part(v) : v, out);
     case VALUE_NULL:
     case VALUE_ABSENT:
     case VALUE_BAD:

@@ -33,8 +33,8 @@ struct key_kind {
     bool is_uuid;
 };
 
-/** Is v written as such a column's values are? Another text is the key of no row, and might not
- * even be read as one. */
+/** Can v be read as a value of such a column? Another text is the key of no row, and would fail the
+ * question. */
 bool key_text_fits(struct key_kind kind, struct value v);
 /** Appends v as the next element to the array in out (empty: its beginning). The caller closes it
  * with key_text_close. Errors: ERR_NOMEM, ERR_FULL; ERR_INVALID: not a value of a key. */

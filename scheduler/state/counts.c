@@ -48,6 +48,16 @@ bool run_counts_balance(const struct run_counts *c, struct run_sums *ret)
     return c->rows == ret->rows && c->planned == ret->planned && ret->planned == ret->verdicts;
 }
 
+void run_recount(struct run_record *r)
+{
+    struct run_counts *c = &r->counts;
+    struct run_sums sums;
+    c->planned = c->added + c->changed + c->removed;
+    (void)run_counts_balance(c, &sums);
+    c->rows = sums.rows;
+    c->changes = r->stream ? sums.rows + c->removed : 0;
+}
+
 bool run_reached_nobody(const struct run_record *r)
 {
     const struct run_counts *c = &r->counts;

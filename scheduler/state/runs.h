@@ -53,6 +53,8 @@ struct run_sums {
 bool run_counts_balance(const struct run_counts *c, struct run_sums *ret);
 
 struct run_record;
+/** Of a run whose own count of them is lost: rows and changes as what became of them adds up. */
+void run_recount(struct run_record *r);
 /** It ended, and of all it sent nothing was accepted or refused: the destination is away. */
 bool run_reached_nobody(const struct run_record *r);
 /** It read to the end, and nothing of that is still to be accepted: all was, or was refused. */

@@ -77,10 +77,9 @@ static enum err_code end_run(struct state *s, const char *id, struct err *err)
     struct run_counts *c = &r.counts;
     r.status = RUN_FAILED;
     r.ended_ms = clock_wall_ms();
-    c->planned = c->added + c->changed + c->removed;
+    run_recount(&r);
     uint64_t answered = c->succeeded + c->rejected + c->failed;
     c->cancelled = c->planned > answered ? c->planned - answered : 0;
-    c->rows = c->added + c->changed + c->unchanged + c->invalid + c->quarantined;
     *r.spool = '\0';
     snprintf(r.error, sizeof r.error,
              "the state was restored from a copy that was made while this run was under way");

@@ -133,7 +133,6 @@ void cdc_flows(struct cdc_feed *f, uint64_t horizon)
     if (f->phase != CDC_FLOWING) {
         f->phase = CDC_FLOWING;
         f->flow_ms = clock_mono_ms();
-        f->gave_up = false;
         cdc_mark(f, f->from.lsn); /* where it goes on, so that the owner can go on from there */
     }
     cdc_follow(f);
@@ -410,7 +409,6 @@ static void cdc_lag(const struct feed *feed, struct feed_lag *ret)
     }
     if (f->confirmed && f->end)
         ret->bytes = f->end > f->confirmed ? (int64_t)(f->end - f->confirmed) : 0;
-    ret->gave_up = f->gave_up;
     if (f->phase == CDC_CREATING)
         snprintf(ret->place, sizeof ret->place, "making the slot: waits for open transactions");
     else if (f->marked)

@@ -132,7 +132,6 @@ struct cdc_feed {
     uint64_t cover, parts;
     bool *uncovered; /* per table */
     bool anew;       /* the slot must be made anew, `why` says why */
-    bool gave_up;    /* it held back too much, and nothing has flowed since */
     bool give_up;    /* it holds back too much: dropped even where it is a user's own */
     bool early;      /* the slot is older than its publication */
     char note[256];

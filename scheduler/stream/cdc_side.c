@@ -131,7 +131,7 @@ static void take_fit(struct cdc_feed *f, const PGresult *result)
 static void give_up(struct cdc_feed *f, const struct slot_server *s)
 {
     struct err err;
-    f->give_up = f->gave_up = true;
+    f->give_up = true;
     snprintf(f->why, sizeof f->why,
              "replication slot \"%s\" held back %lld MB of the warehouse's log (max_slot_lag is "
              "%llu MB) and is given up",

@@ -76,7 +76,6 @@ struct feed_lag {
     int64_t bytes;     /* of the source's log held back for us, not confirmed; -1: not known */
     int64_t records;   /* entries not given yet, where the source can count them; else -1 */
     char place[64];    /* the position last given, for people */
-    bool gave_up;      /* its slot was given up for what it held back; until it flows again */
     char note[256];    /* what the feed cannot tell as things are, for people; empty: nothing */
 };
 

@@ -16,7 +16,10 @@ void poll_lag(const struct feed *feed, struct feed_lag *ret)
         ret->behind_ms = f->read || f->lost[0] || f->paused ? now - f->caught_up_ms : 0;
     snprintf(ret->place, sizeof ret->place, "%.*s", (int)sizeof ret->place - 1,
              f->low.set ? f->low.text : "");
-    if (f->caught_up_ms >= 0 && !f->look.known)
+    if (f->step == POLL_WAIT)
+        snprintf(ret->note, sizeof ret->note,
+                 "waits, a minute at most, for transactions that were open at its beginning");
+    else if (f->caught_up_ms >= 0 && !f->look.known)
         snprintf(ret->note, sizeof ret->note,
                  "the warehouse does not tell which transactions are open: what is committed later "
                  "than the overlap after its cursor's value is not seen before the next read of "

@@ -164,7 +164,7 @@ def test_a_postgres_that_is_followed_drops_its_slots_and_starts_again(own_live):
 
 def test_a_destination_that_differs_from_the_table_of_versions_is_noticed(live, version_sink):
     table = Versions(live, 500, seed=3)
-    Writer(table, 3000, 50).finish(60)
+    Writer(table, 3000, 50, 100_000).finish(60)
     want = table.want()
     assert table.changes >= 3000 and max(want.values()) > 3000 and want.keys() != set(range(1, 501))
     send_versions(version_sink, *want.items())

@@ -126,6 +126,27 @@ def test_a_slot_that_holds_back_much_is_told_and_given_up(live, sink, receiver):
     flow.end()
 
 
+def test_a_truncated_table_is_held_and_told(live, sink, receiver):
+    lab = live
+    lab.customers(10)
+    flow = Flow(lab, sink, start=False)
+    lab.write(json.dumps({"alerts": {"ops": {"type": "webhook", "url": f"http://127.0.0.1:{receiver.server_port}/ops"}}}), "alerts.yaml")
+    flow.start().flowing()
+    lab.sql("truncate c")
+    view = flow.wait_phase("held")
+    flow.service.wait(lambda: [event["event"] for _, event, _ in receiver.of("/ops")] == ["held"], "the hold is told, and nothing else")
+    assert len(sink.state) == 10, "nothing is removed blindly"
+    assert metrics(flow.service).get("sluice_stream_up", sync="s") == 0 and metrics(flow.service).get("sluice_run_held", sync="s") == 1
+    status = lab.command("status").out
+    assert f"stream: held: {view['why']}" in status and "to send it: sluice approve " in status, status
+    run = flow.service.sync("s")["last_run"]["id"]
+    assert lab.command("approve", run).rc == 0
+    flow.flowing()
+    assert not sink.state
+    flow.service.wait(lambda: [event["event"] for _, event, _ in receiver.of("/ops")] == ["held", "recovered"], "its end is told")
+    flow.end()
+
+
 def test_the_dashboard_shows_a_stream(live, sink, browser):  # noqa: F811
     lab = live
     lab.customers(20)

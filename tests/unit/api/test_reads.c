@@ -114,7 +114,7 @@ static void a_stream_is_told_as_far_as_it_is_known(void **state)
                       &(struct stream_view){.phase = STREAM_RESTING,
                                             .why = "connection refused",
                                             .drift = -1,
-                                            .lag = {-1, -1, 9, "", ""}});
+                                            .lag = {.behind_ms = -1, .bytes = -1, .records = 9}});
     j = get(lab, "/api/v1/syncs/lines", NULL);
     assert_string_equal(at(j, "stream/phase"), "resting");
     assert_string_equal(at(j, "stream/why"), "connection refused");

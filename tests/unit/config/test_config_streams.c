@@ -183,6 +183,11 @@ static void what_a_way_needs_is_asked_for(void **state)
         {ONE("q", "from: keys, create: true, keys: {a: 5}"), "5:104", "put it in quotes"},
         {ONE("q", "from: poll"), "5:67", "no `cursor`"},
         {ONE("q", "from: poll, cursor: ''"), "5:88", "is empty"},
+        {"sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
+         "models: {m: {source: w, primary_key: id, table: t, columns: [id, a]}}\n"
+         "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
+         "syncs:\n" SYNC("s", "m", "from: poll, cursor: u"),
+         "5:88", "\"u\" is not one of the `columns` of the model"},
         {ONE("q", "from: poll, cursor: u, notify: "
                   "a23456789b23456789c23456789d23456789e23456789f23456789g23456789h234"),
          "5:99", "longer than 63 bytes"},

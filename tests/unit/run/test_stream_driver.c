@@ -546,6 +546,32 @@ static void test_it_goes_on_from_what_state_knows(void **state)
     assert_int_equal(fake.reads, 0);
 }
 
+static void test_another_model_is_read_before_changes_flow(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    commit(w);
+    stream_driver_free(w->d);
+    w->model.where = "active";
+    fake.reads = 0;
+    open_driver(w);
+    turn(w);
+    fake_columns();
+    turn(w);
+    fake_trouble(FEED_BACK, NULL);
+    turn(w);
+    assert_int_equal(phase(w), STREAM_READING);
+    assert_true(fake.run->finished);
+    end_run(w, RUN_SUCCESS);
+    turn(w);
+    assert_int_equal(fake.reads, 1);
+    end_read(w, RUN_SUCCESS);
+    fake_trouble(FEED_BACK, NULL);
+    turn(w);
+    assert_int_equal(phase(w), STREAM_FLOWING);
+    assert_int_equal(fake.reads, 1);
+}
+
 static void test_a_run_that_was_stopped_lets_the_stream_rest_and_begin_again(void **state)
 {
     struct world *w = *state;
@@ -613,6 +639,7 @@ int main(void)
         STREAM_TEST(test_a_guard_holds_the_stream_until_it_is_approved),
         STREAM_TEST(test_a_hold_survives_a_restart),
         STREAM_TEST(test_it_goes_on_from_what_state_knows),
+        STREAM_TEST(test_another_model_is_read_before_changes_flow),
         STREAM_TEST(test_a_run_that_was_stopped_lets_the_stream_rest_and_begin_again),
         STREAM_TEST(test_a_feed_is_paused_while_enough_waits),
     };

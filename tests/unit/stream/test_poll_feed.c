@@ -81,6 +81,7 @@ static void what_is_open_at_the_beginning_is_waited_for(void **state)
 {
     (void)state;
     struct poll_world w;
+    struct feed_lag lag;
     PGconn *late = postgres_server_connect(&server, NULL);
     run_on(late, "begin; insert into numbers (id, v) values (3, 0)");
     sql("insert into numbers (id, v) values (4, 0)");
@@ -88,6 +89,8 @@ static void what_is_open_at_the_beginning_is_waited_for(void **state)
     poll_world_start(&w);
     poll_world_looks(&w, 3);
     assert_int_equal(w.troubles[FEED_RESYNC], 0);
+    w.feed->ops->lag(w.feed, &lag);
+    assert_non_null(strstr(lag.note, "open at its beginning"));
     run_on(late, "commit");
     poll_world_until(&w, is_resync);
     poll_world_done(&w);

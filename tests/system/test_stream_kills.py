@@ -1,0 +1,119 @@
+"""kill -9 anywhere during a stream of changes: the destination equals the table afterwards, no version goes back."""
+import random
+
+import psycopg2
+import pytest
+
+from harness import processes
+from harness.lab import RUN_DEADLINE_S, assert_clean
+from harness.sink import wait_until
+from harness.stream import Flow, assert_stretch_balances, cdc
+from harness.versions import Versions, Writer
+
+TARGETS = ["everything", "scheduler", "workers", "one worker", "redis", "walsender"]
+
+
+def strike(flow, target, rng=random):
+    """Kills the chosen part; what does not come back by itself is started again."""
+    running = flow.running
+    if target == "everything":
+        running.kill_everything()
+    elif target == "scheduler":
+        running.kill_parent()
+    elif target == "walsender":
+        try:
+            flow.lab.sql("select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database() and active")
+        except psycopg2.OperationalError:
+            pass
+    else:
+        pids = running.redis() if target == "redis" else running.workers()
+        processes.kill_hard(rng.sample(pids, min(1, len(pids))) if target == "one worker" else pids)
+    if running.process.poll() is not None:
+        flow.start(ready=False)
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("target", TARGETS)
+def test_killed_with_records_in_flight_nothing_is_lost(live, sinks, target):
+    sink = sinks()
+    live.customers(200)
+    flow = Flow(live, sink, batch_size=10).flowing()
+    sink.hold()
+    live.sql("update c set name = 'first' where id <= 60; insert into c select g, 'n', 'N', g, false from generate_series(500, 540) g; delete from c where id between 61 and 70")
+    wait_until(lambda: sink.count_held() >= 2, RUN_DEADLINE_S, "requests that hang")
+    live.sql("update c set name = 'second' where id <= 30; delete from c where id between 500 and 510")
+    strike(flow, target)
+    sink.release()
+    flow.wait_same()
+    flow.wait_phase("flowing")
+    flow.sent_by("update c set name = 'third' where id = 100")
+    flow.end()
+
+
+def killed_while_it_reads(live, sinks, when):
+    sink = sinks(delay_s=0.02)
+    live.customers(2000)
+    flow = Flow(live, sink, batch_size=50)
+    wait_until(lambda: when(sink), RUN_DEADLINE_S, "the first rows are under way")
+    live.sql("update c set name = 'during' where id % 100 = 0; delete from c where id % 100 = 1; insert into c values (5000, 'e', 'n', 1, true)")
+    flow.kill()
+    live.sql("update c set name = 'after' where id % 100 = 2; delete from c where id % 100 = 3")
+    flow.start()
+    flow.flowing()
+    flow.sent_by("update c set name = 'then' where id % 100 = 4")
+    assert_clean(sink)
+    flow.end()
+
+
+def test_killed_while_the_first_rows_are_sent(live, sinks):
+    killed_while_it_reads(live, sinks, lambda sink: len(sink.log) > 5)
+
+
+def test_killed_at_its_very_start(live, sinks):
+    killed_while_it_reads(live, sinks, lambda sink: True)
+
+
+def campaign(lab, sink, seed, changes, kills, size=200, rate=20_000, rows=20_000):
+    """Kills something each time that another random number of records has arrived, while the table goes on changing."""
+    rng = random.Random(seed)
+    print(f"seed {seed}")
+    table = Versions(lab, rows, seed)
+    flow = Flow(lab, sink, stream=cdc(roll="2s"), guard="off")
+    writer = Writer(table, changes, size, rate)
+    for _ in range(kills):
+        point = sink.stats()["records"] + rng.randrange(changes // kills)
+        wait_until(lambda: sink.stats()["records"] >= point or not writer.is_alive(), RUN_DEADLINE_S, "the point to kill at")
+        strike(flow, rng.choice(TARGETS), rng)
+    writer.finish(RUN_DEADLINE_S)
+    table.wait_at(sink, 3 * RUN_DEADLINE_S, flow.service.must_run)
+    flow.service.wait(flow.service.is_ready, "a scheduler that is ready")
+    for run in flow.stretches():
+        if run["ended_at"]:
+            assert_stretch_balances(run)
+    flow.stop()
+    sink.assert_in_order()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_kills_at_random_points_of_fifty_thousand_changes(live, version_sink, seed):
+    campaign(live, version_sink, seed, changes=50_000, kills=5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 104))
+def test_kills_at_random_points_of_a_million_changes(live, version_sink, seed):
+    campaign(live, version_sink, seed, changes=1_000_000, kills=40, size=500, rate=30_000, rows=100_000)
+
+
+def test_the_server_itself_is_killed_again_and_again(own_live, version_sink):
+    table = Versions(own_live, 5000, 7)
+    flow = Flow(own_live, version_sink, guard="off")
+    writer = Writer(table, 30_000, 100, 10_000)
+    for number in range(3):
+        wait_until(lambda: table.changes >= 10_000 * number or not writer.is_alive(), RUN_DEADLINE_S, "the point to kill at")
+        postmaster = own_live.postgres.process.pid
+        backends = [pid for pid, name in processes.descendants(postmaster).items() if name == "postgres"]
+        processes.kill_hard(backends[-1:])  # a backend that is killed makes the server recover from a crash
+    writer.finish(RUN_DEADLINE_S)
+    table.wait_at(version_sink, 2 * RUN_DEADLINE_S, flow.service.must_run)
+    flow.stop()
