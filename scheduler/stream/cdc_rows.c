@@ -241,7 +241,9 @@ static enum replication_taken take_change(struct cdc_feed *f, const struct pgout
     bool keyed = behind(f), rows = !keyed && !f->keys_only && !t->by_key;
     d.row = d.gives_after && rows && gather(f, t, m);
     bool asks = (d.gives_after && !d.row) || (d.gives_before && keyed);
-    if (asks && !can_ask(f))
+    /* A row is told by the log itself; but where commits wait for standbys it may still be lost
+       with the server, and a read of the model would not see it. */
+    if ((asks || f->server.synchronous) && !can_ask(f))
         return REPLICATION_HELD;
     f->toast_asked |= d.gives_after && rows && !d.row;
     return give(f, t, &d, keyed ? CHANGE_KEY : CHANGE_GONE);

@@ -148,6 +148,7 @@ static void take_watch(struct cdc_feed *f, const PGresult *result)
     uint64_t most = f->sync->schedule.stream.max_slot_bytes;
     if (slot_read_server(result, &s, &err))
         return;
+    f->server.synchronous = s.synchronous;
     if (s.end > f->end)
         f->end = s.end;
     if (!s.slot_exists || s.slot_lost || !s.publication_exists) {

@@ -19,10 +19,11 @@ static const char server_sql[] =
     "CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE "
     "pg_catalog.pg_current_wal_insert_lsn() - s.confirmed_flush_lsn END, "
     "p.oid IS NOT NULL, p.puballtables, pg_catalog.to_jsonb(p) ->> 'pubviaroot' = 'true', "
-    "p.pubinsert, p.pubupdate, p.pubdelete "
+    "p.pubinsert, p.pubupdate, p.pubdelete, "
+    "pg_catalog.current_setting('synchronous_standby_names') <> '' "
     "FROM pg_catalog.pg_roles r LEFT JOIN pg_catalog.pg_replication_slots s ON s.slot_name = ";
 
-enum { SERVER_COLUMNS = 18, TABLE_COLUMNS = 14 };
+enum { SERVER_COLUMNS = 19, TABLE_COLUMNS = 14 };
 
 enum err_code slot_sql_server(struct buf *out, const struct slot_names *names)
 {
@@ -74,6 +75,7 @@ enum err_code slot_read_server(const PGresult *answer, struct slot_server *ret, 
     s.inserts = true_at(answer, 0, 15);
     s.updates = true_at(answer, 0, 16);
     s.deletes = true_at(answer, 0, 17);
+    s.synchronous = true_at(answer, 0, 18);
     *ret = s;
     return ERR_OK;
 }

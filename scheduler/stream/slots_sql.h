@@ -15,6 +15,7 @@ struct slot_server {
     bool logical;       /* wal_level */
     bool may_replicate; /* the role */
     bool standby;
+    bool synchronous; /* commits may wait for standbys before others see them */
     char wal_level[16], role[64];
     uint64_t end; /* of the log; 0: not known */
     bool slot_exists;
