@@ -220,6 +220,7 @@ void stream_rest(struct stream_driver *d, const char *why)
 
 void stream_want_read(struct stream_driver *d, const char *why, const char *hold)
 {
+    d->memory.wanted_ms = clock_wall_ms();
     bool first = !*d->memory.reread;
     if (first || hold) {
         snprintf(d->memory.reread, sizeof d->memory.reread, "%.*s", STREAM_WHY_MAX, why);

@@ -59,6 +59,7 @@ enum err_code stream_memory_load(struct state *state, const char *sync, struct s
     if (at.n)
         memcpy(ret->at.bytes, at.p, at.n);
     take_hour(&u, &ret->hour);
+    ret->wanted_ms = (int64_t)unpack_u64(&u);
     return ERR_OK;
 }
 
@@ -100,6 +101,7 @@ enum err_code stream_memory_keep(struct state *state, const char *sync,
     pack_str(&k, m->hold);
     pack_slice(&k, slice_of(m->at.bytes, m->at.n));
     put_hour(&k, &m->hour);
+    pack_u64(&k, (uint64_t)m->wanted_ms);
     ensure(!k.full);
     memory_name(sync, name);
     return state_misc_put(state, name, slice_of(bytes, k.n), err);

@@ -102,7 +102,8 @@ static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)
     case FEED_BACK:
         log_event(d->host.log, LOG_INFO, "stream_connected", LOG_STR("sync", d->sync->name));
         d->feed_flows = true;
-        d->why[0] = '\0';
+        if (d->phase == STREAM_OPENING || d->phase == STREAM_FLOWING)
+            d->why[0] = '\0'; /* what is wrong otherwise is not the connection */
         break;
     case FEED_LOST:
         d->half = 0; /* it is given again, as a whole */

@@ -27,6 +27,7 @@ struct stream_memory {
     bool synced;                     /* the whole model was read once */
     char reread[STREAM_WHY_MAX + 1]; /* why it must be read again; empty: it need not */
     char hold[STREAM_WHY_MAX + 1];   /* that read is to be held for this reason; empty: no */
+    int64_t wanted_ms;               /* wall clock: when it was known that it must be read */
     int64_t read_ms;                 /* wall clock: when it was read last */
     uint64_t of;                     /* digest of the model and the mapping with which it was */
     struct feed_position at;

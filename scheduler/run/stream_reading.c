@@ -10,14 +10,15 @@
 
 const char stream_reconcile[] = "reconcile";
 
-/* A hold that an earlier process left still waits. */
+/* A hold that an earlier process left still waits; not one of before this read was wanted. */
 bool stream_is_held(struct stream_driver *d)
 {
     struct run_record r;
     struct err err;
     if (!d->ask || (!*d->memory.reread && d->memory.synced))
         return false;
-    if (state_run_last(d->host.state, d->sync->name, &r, &err) || r.status != RUN_HELD)
+    if (state_run_last(d->host.state, d->sync->name, &r, &err) || r.status != RUN_HELD ||
+        r.started_ms < d->memory.wanted_ms)
         return false;
     snprintf(d->read_run, sizeof d->read_run, "%s", r.id);
     snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, r.reason);
@@ -101,15 +102,18 @@ static void tell_drift(struct stream_driver *d, const struct run_record *r)
               LOG_INT("removed", c->removed));
 }
 
-/* What is pending may be older than what a read of the whole model has sent. */
+/* What is pending may be older than what a run of the whole model has sent. */
 static void out_of_date(struct stream_driver *d)
 {
-    if (!d->ask)
-        return;
     pending_to_keys(d->pending);
     pending_wake_all(d->pending);
     if (d->asked && d->asked->count)
         d->asked->stale = true;
+}
+
+/* The feed gives what came since. */
+static void go_on(struct stream_driver *d)
+{
     if (d->columns_stale && d->feed) {
         stream_ask_close(d);
         d->resync_owed = true;
@@ -118,32 +122,50 @@ static void out_of_date(struct stream_driver *d)
     }
 }
 
+/* Somebody's run, between two of the stream's. */
+static void beside_ended(struct stream_driver *d, const struct run_record *r, bool well)
+{
+    if (well)
+        whole(d, r, false);
+    d->columns_stale = false; /* looked at when they are described next */
+    out_of_date(d);
+    go_on(d);
+}
+
+static void awaited_ended(struct stream_driver *d, const struct run_record *r, bool well)
+{
+    bool ours = strcmp(r->id, d->read_run) == 0;
+    out_of_date(d);
+    if (well) {
+        if (ours)
+            tell_drift(d, r);
+        whole(d, r, ours);
+        d->phase = STREAM_OPENING;
+        go_on(d);
+    } else if (ours && d->phase == STREAM_READING) {
+        d->read_run[0] = '\0';
+        stream_rest(d, *r->error ? r->error : "the read of the whole model did not end well");
+    } else if (ours) {
+        snprintf(d->why, sizeof d->why,
+                 "the run that was held is over: run the sync to read its model again");
+    }
+}
+
 void stream_read_ended(struct stream_driver *d, const struct run_record *r)
 {
     bool well = r->read_ended && (r->status == RUN_SUCCESS || r->status == RUN_WARNING);
-    bool ours = strcmp(r->id, d->read_run) == 0;
     bool waits = d->phase == STREAM_READING || d->phase == STREAM_HELD;
-    if (r->status == RUN_HELD) {
-        if (!ours && !waits)
-            return;
+    /* One that began before may have read what was before the gap. */
+    bool counts = waits && r->started_ms >= d->memory.wanted_ms;
+    if (!d->ask)
+        return;
+    if (r->status == RUN_HELD && counts) {
         d->phase = STREAM_HELD;
         snprintf(d->read_run, sizeof d->read_run, "%s", r->id);
         snprintf(d->why, sizeof d->why, "%.*s", STREAM_WHY_MAX, r->reason);
-        return;
+    } else if (r->status != RUN_HELD && waits) {
+        awaited_ended(d, r, well && counts);
+    } else if (r->status != RUN_HELD) {
+        beside_ended(d, r, well);
     }
-    if (well && ours)
-        tell_drift(d, r);
-    if (well)
-        whole(d, r, ours);
-    if (well && waits)
-        d->phase = STREAM_OPENING;
-    else if (well)
-        d->columns_stale = false; /* looked at when they are described next */
-    else if (ours && d->phase == STREAM_READING) {
-        d->read_run[0] = '\0';
-        stream_rest(d, *r->error ? r->error : "the read of the whole model did not end well");
-    } else if (d->phase == STREAM_HELD && ours)
-        snprintf(d->why, sizeof d->why,
-                 "the run that was held is over: run the sync to read its model again");
-    out_of_date(d);
 }

@@ -7,6 +7,7 @@
 
 #include "tests/unit/run/fake_stream.h"
 
+#include "protocol/base/clock.h"
 #include "scheduler/run/stream_private.h"
 
 #include <event2/event.h>
@@ -128,7 +129,7 @@ static inline int tear_down(void **state)
 
 static inline struct run_record read_record(enum run_status status)
 {
-    struct run_record r = {.status = status, .read_ended = true};
+    struct run_record r = {.status = status, .read_ended = true, .started_ms = clock_wall_ms()};
     snprintf(r.id, sizeof r.id, "%s", fake.read_run);
     snprintf(r.sync, sizeof r.sync, "s");
     snprintf(r.reason, sizeof r.reason, "too many");

@@ -109,7 +109,6 @@ static void test_a_hold_survives_a_restart(void **state)
     end_run(w, RUN_SUCCESS);
     turn(w);
     struct run_record r = read_record(RUN_HELD);
-    r.started_ms = 5;
     assert_int_equal(state_run_put(w->state, &r, &err), ERR_OK);
     end_read(w, RUN_HELD);
     commit(w);
@@ -123,6 +122,27 @@ static void test_a_hold_survives_a_restart(void **state)
     turn(w);
     assert_int_equal(phase(w), STREAM_HELD);
     assert_int_equal(fake.reads, 0);
+}
+
+/* It may have read what was before the gap. */
+static void test_a_read_that_began_before_it_was_wanted_does_not_count(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    struct run_record r = read_record(RUN_SUCCESS);
+    snprintf(r.id, sizeof r.id, "by-hand");
+    r.started_ms -= 1000;
+    fake_trouble(FEED_RESYNC, "the slot was lost");
+    end_run(w, RUN_SUCCESS);
+    turn(w);
+    assert_int_equal(fake.reads, 2);
+    stream_driver_run_ended(w->d, &r);
+    turn(w);
+    assert_int_equal(phase(w), STREAM_READING);
+    assert_int_equal(fake.resynced, 1);
+    end_read(w, RUN_FAILED);
+    assert_int_equal(fake.resynced, 1);
+    assert_int_equal(phase(w), STREAM_RESTING);
 }
 
 static void test_it_goes_on_from_what_state_knows(void **state)
@@ -181,6 +201,7 @@ int main(void)
         STREAM_TEST(test_a_run_that_is_asked_for_takes_its_turn),
         STREAM_TEST(test_a_guard_holds_the_stream_until_it_is_approved),
         STREAM_TEST(test_a_hold_survives_a_restart),
+        STREAM_TEST(test_a_read_that_began_before_it_was_wanted_does_not_count),
         STREAM_TEST(test_it_goes_on_from_what_state_knows),
         STREAM_TEST(test_a_run_that_was_stopped_lets_the_stream_rest_and_begin_again),
     };
