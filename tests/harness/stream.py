@@ -32,8 +32,8 @@ def cdc(**how):
 class Flow:
     """The sync `s` of the table `c` into a receiver, kept by a scheduler. sql: what the receiver holds in the end."""
 
-    def __init__(self, lab, sink, stream=None, model=None, destination=None, settings=None, sql="select * from c", key=("id",), start=True, **sync):
-        self.lab, self.sink, self.sql, self.key = lab, sink, sql, key
+    def __init__(self, lab, sink, stream=None, model=None, destination=None, settings=None, sql="select * from c", key=("id",), start=True, args=(), **sync):
+        self.lab, self.sink, self.sql, self.key, self.args = lab, sink, sql, key, args
         self.write(stream, model, destination, settings, **sync)
         self.service = None
         if start:
@@ -49,7 +49,7 @@ class Flow:
         if self.service:
             self.service.start(ready)
         else:
-            self.service = Service(self.lab)
+            self.service = Service(self.lab, None, *self.args)
         return self
 
     @property

@@ -117,3 +117,60 @@ def test_the_server_itself_is_killed_again_and_again(own_live, version_sink):
     writer.finish(RUN_DEADLINE_S)
     table.wait_at(version_sink, 2 * RUN_DEADLINE_S, flow.service.must_run)
     flow.stop()
+
+
+def disturb(flow, what):
+    if what in ("run", "full run"):
+        flow.service.post("/api/v1/syncs/s/run", **({"full": True} if what == "full run" else {}))
+    elif what == "pause":
+        flow.service.post("/api/v1/syncs/s/pause")
+        assert flow.service.sync("s")["paused"]
+        flow.service.post("/api/v1/syncs/s/resume")
+    elif what == "destination":
+        flow.service.post("/api/v1/destinations/hook/pause")
+        flow.service.post("/api/v1/destinations/hook/resume")
+    elif what == "reload":
+        flow.reload()
+    elif what == "restart":
+        flow.stop()
+        flow.start(ready=False)
+        flow.service.wait(flow.service.is_ready, "a scheduler that is ready")
+    else:
+        strike(flow, what)
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long), pytest.param(3, marks=pytest.mark.long)])
+def test_reads_of_the_whole_model_and_other_disturbances_bring_no_old_version_back(live, version_sink, seed):
+    rng = random.Random(seed)
+    table = Versions(live, 20_000, seed)
+    flow = Flow(live, version_sink, stream=cdc(roll="1s", reconcile={"every": "2s"}), guard="off")
+    flow.service.wait(flow.service.is_ready, "a scheduler that is ready")
+    flow.wait_phase("flowing")
+    writer = Writer(table, 60_000, 200, 10_000)
+    done = []
+    while writer.is_alive():
+        done.append(rng.choice(["run", "full run", "pause", "destination", "reload", "restart", "workers", "redis", "walsender"]))
+        disturb(flow, done[-1])
+        writer.join(rng.random())
+    writer.finish(RUN_DEADLINE_S)
+    table.wait_at(version_sink, 2 * RUN_DEADLINE_S, flow.service.must_run)
+    assert len(done) > 5, done
+    flow.stop()
+    version_sink.assert_in_order()
+
+
+@pytest.mark.long
+def test_an_external_redis_that_is_emptied_loses_nothing(live, version_sink, redis_servers):
+    redis = redis_servers()
+    table = Versions(live, 20_000)
+    flow = Flow(live, version_sink, stream=cdc(roll="1s"), guard="off", settings={"redis": redis.url}, args=("--workers", "2"))
+    flow.wait_phase("flowing")
+    writer = Writer(table, 40_000, 200, 10_000)
+    for _ in range(3):
+        point = version_sink.stats()["records"] + 3000
+        wait_until(lambda: version_sink.stats()["records"] >= point or not writer.is_alive(), RUN_DEADLINE_S, "the point to empty it at")
+        redis.kill()
+        redis.start()
+    writer.finish(RUN_DEADLINE_S)
+    table.wait_at(version_sink, 2 * RUN_DEADLINE_S, flow.service.must_run)
+    flow.stop()
