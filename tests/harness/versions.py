@@ -12,10 +12,11 @@ BODY = "md5(g::text)"
 
 
 class Versions:
-    """The table `c`. Versions come from a sequence: they grow over deletions and new keys as well. Seeded: the same changes each time."""
+    """The table `c`. Versions come from a sequence: they grow over deletions and new keys as well. Seeded: the same changes each time.
+    where: which rows are to arrive."""
 
-    def __init__(self, lab, rows, seed=1):
-        self.lab, self.rng, self.rows = lab, random.Random(seed), rows
+    def __init__(self, lab, rows, seed=1, where="true"):
+        self.lab, self.rng, self.where = lab, random.Random(seed), where
         self.changes, self.next_id = 0, rows + 1
         lab.sql(TABLE)
         lab.sql(f"insert into c select g, nextval('versions'), 0, {BODY} from generate_series(1, {rows}) g; analyze c")
@@ -58,10 +59,10 @@ class Versions:
             connection.close()
 
     def want(self):
-        return dict(self.lab.sql("select id, version from c"))
+        return dict(self.lab.sql(f"select id, version from c where {self.where}"))
 
     def is_at(self, sink):
-        count = self.lab.sql("select count(*) from c")[0][0]
+        count = self.lab.sql(f"select count(*) from c where {self.where}")[0][0]
         return sink.stats()["rows"] == count and sink.rows() == self.want()
 
     def wait_at(self, sink, deadline_s, alive=lambda: None):

@@ -73,12 +73,17 @@ def test_killed_at_its_very_start(live, sinks):
     killed_while_it_reads(live, sinks, lambda sink: True)
 
 
-def campaign(lab, sink, seed, changes, kills, size=200, rate=20_000, rows=20_000):
+KEYS = {"stream": {"from": "keys", "create": True, "keys": {"c": "id"}, "roll": "2s"}}
+WHERE = "id % 100 <> 99"
+ASKED = {"sql": f"select id, version, body from c where {WHERE}"}
+
+
+def campaign(lab, sink, seed, changes, kills, size=200, rate=20_000, rows=20_000, where="true", **how):
     """Kills something each time that another random number of records has arrived, while the table goes on changing."""
     rng = random.Random(seed)
     print(f"seed {seed}")
-    table = Versions(lab, rows, seed)
-    flow = Flow(lab, sink, stream=cdc(roll="2s"), guard="off")
+    table = Versions(lab, rows, seed, where)
+    flow = Flow(lab, sink, **{"stream": cdc(roll="2s"), "guard": "off", **how})
     writer = Writer(table, changes, size, rate)
     for _ in range(kills):
         point = sink.stats()["records"] + rng.randrange(changes // kills)
@@ -97,6 +102,11 @@ def campaign(lab, sink, seed, changes, kills, size=200, rate=20_000, rows=20_000
 @pytest.mark.parametrize("seed", [1, 2])
 def test_kills_at_random_points_of_fifty_thousand_changes(live, version_sink, seed):
     campaign(live, version_sink, seed, changes=50_000, kills=5)
+
+
+@pytest.mark.parametrize("seed", [5, pytest.param(6, marks=pytest.mark.long)])
+def test_kills_at_random_points_while_a_model_is_asked_for_keys(live, version_sink, seed):
+    campaign(live, version_sink, seed, changes=30_000, kills=4, rate=10_000, where=WHERE, stream=KEYS, model=ASKED)
 
 
 @pytest.mark.long
