@@ -151,7 +151,7 @@ def test_twenty_single_refusals_in_a_row_stop_the_run_and_quarantine_nothing(lab
     done = lab.run()
     assert done.rc == 2 and done.last["status"] == "failed"
     assert "property vip does not exist" in done.text and done.counts("rejected", "succeeded") == (0, 0)
-    assert len(sink.log) < 100, "ten to reach the first single record, two for each of the twenty at most"
+    assert len(sink.log) < 500, "ten to reach the first single record, two for each of the twenty at most, and what was under way; not 3000"
     sink.behave = None
     assert lab.good_run().counts("succeeded", "quarantined") == (3000, 0)
 
