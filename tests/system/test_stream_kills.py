@@ -1,12 +1,14 @@
 """kill -9 anywhere during a stream of changes: the destination equals the table afterwards, no version goes back."""
+import os
 import random
+import signal
 
 import psycopg2
 import pytest
 
 from harness import processes
 from harness.lab import RUN_DEADLINE_S, assert_clean
-from harness.sink import wait_until
+from harness.sink import never_within, wait_until
 from harness.stream import Flow, assert_stretch_balances, cdc
 from harness.versions import Versions, Writer
 
@@ -183,4 +185,20 @@ def test_an_external_redis_that_is_emptied_loses_nothing(live, version_sink, red
         redis.start()
     writer.finish(RUN_DEADLINE_S)
     table.wait_at(version_sink, 2 * RUN_DEADLINE_S, flow.service.must_run)
+    flow.stop()
+
+
+@pytest.mark.long
+def test_a_worker_that_stands_still_beyond_its_lease_brings_no_old_version_back(live, version_sink):
+    table = Versions(live, 2_000)
+    flow = Flow(live, version_sink, destination={"timeout": "1s"}, guard="off")
+    table.wait_at(version_sink, RUN_DEADLINE_S)
+    flow.wait_phase("flowing")
+    writer = Writer(table, 150_000, 50, 6_000)
+    for worker in flow.running.workers()[:2]:
+        os.kill(worker, signal.SIGSTOP)
+        assert never_within(lambda: flow.running.process.poll() is not None, 12), "a lease is the timeout and ten seconds"
+        os.kill(worker, signal.SIGCONT)
+    writer.finish(RUN_DEADLINE_S)
+    table.wait_at(version_sink, RUN_DEADLINE_S, flow.service.must_run)
     flow.stop()
