@@ -12,7 +12,7 @@ enum {
     BATCHES_LEAST = 8,     /* in flight at a time, whatever the destination's concurrency */
     ASIDES_MAX = 4096,     /* in one turn */
     DOWN_FIRST_MS = 5000,
-    DOWN_MOST_MS = 60000,
+    DOWN_MOST_MS = 15000,
     TRY_AGAIN_MS = 10000, /* a record that failed */
     LOOK_AGAIN_MS = 100,  /* at what waits for another record's verdict */
     NAMELESS_BYTES = 12,
