@@ -88,7 +88,8 @@ struct schedule_stream {
     const char *notify;    /* POLL: channel to LISTEN on; NULL: none */
     const char *group;     /* EVENTS: consumer group; default sluice:SYNC */
     uint64_t roll_ms;      /* a run ends after; default 5 min */
-    uint64_t linger_ms;    /* how long a batch that is not full may wait for more; default 0 */
+    uint64_t linger_ms;    /* how long a batch that is not full may wait for more, at a
+                              destination with limits; default 0 */
     uint64_t reconcile_ms; /* the model is read anew after; 0: never; default 1 day, EVENTS: 0 */
 };
 

@@ -155,12 +155,14 @@ static uint64_t room(const struct stream_driver *d)
     return d->down ? d->sync->batch_size : IN_FLIGHT_MAX - in_flight;
 }
 
-/* A batch that is not full may wait for more where the destination counts its requests. */
+/* A batch that is not full may wait for more where the destination counts its requests; elsewhere
+ * waiting gains nothing. */
 static bool lingers(struct stream_driver *d, int64_t now)
 {
     int64_t most = (int64_t)d->sync->schedule.stream.linger_ms;
     int64_t passed = now - pending_since_ms(d->pending);
-    if (!most || pending_ready(d->pending) >= d->sync->batch_size || passed >= most)
+    bool counted = d->sync->destination->limit_count != 0;
+    if (!most || !counted || pending_ready(d->pending) >= d->sync->batch_size || passed >= most)
         return false;
     stream_soon(d, (uint32_t)(most - passed));
     return true;

@@ -141,9 +141,9 @@ def test_records_that_cannot_be_mapped_are_invalid_and_counted(live, sink):
     flow.end()
 
 
-def test_linger_fills_batches(live, sink):
+def test_linger_fills_batches_where_requests_are_counted(live, sink):
     live.customers(50)
-    flow = Flow(live, sink, stream=cdc(linger="500ms")).flowing()
+    flow = Flow(live, sink, stream=cdc(linger="500ms"), destination={"rate_limits": [{"requests": 1000, "per": "1s"}]}).flowing()
     mark = len(sink.log)
     for i in range(1, 31):
         live.sql(f"update c set name = 'x' where id = {i}")

@@ -87,6 +87,25 @@ static void test_a_transaction_is_planned_as_a_whole(void **state)
                      3); /* it comes again, and what is known of it is no less true */
 }
 
+static void test_a_batch_waits_for_more_only_where_requests_are_counted(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    w->sync.schedule.stream.linger_ms = 3600000;
+    fake_change("a", "1");
+    fake_turn();
+    assert_int_equal(fake.run->count, 1);
+    w->destination.limit_count = 1;
+    fake_change("b", "1");
+    fake_turn();
+    turn(w);
+    assert_int_equal(fake.run->count, 1);
+    for (char key[] = "c"; *key < 'c' + 9; ++*key) /* with b a whole batch */
+        fake_change(key, "1");
+    fake_turn();
+    assert_int_equal(fake.run->count, 1 + 10);
+}
+
 static void test_keys_are_asked_for(void **state)
 {
     struct world *w = *state;
@@ -286,6 +305,7 @@ int main(void)
         STREAM_TEST(test_one_version_of_a_record_is_in_flight),
         STREAM_TEST(test_what_never_was_sent_cancels_out),
         STREAM_TEST(test_a_transaction_is_planned_as_a_whole),
+        STREAM_TEST(test_a_batch_waits_for_more_only_where_requests_are_counted),
         STREAM_TEST(test_keys_are_asked_for),
         STREAM_TEST(test_a_key_that_changes_while_it_is_asked_for_is_asked_for_again),
         STREAM_TEST(test_a_lost_answer_is_asked_for_again),
