@@ -147,8 +147,6 @@ static void judge_work(struct control *c, struct samples *s)
         if (!q->view.open)
             continue;
         useful += q->runnable + q->view.now.leased;
-        if (!s->trips)
-            s->trips = q->view.now.trips;
     }
     s->desired_workers = work_desired(useful, s->runs_under_way > 0);
 }

@@ -32,7 +32,6 @@ struct samples {
     size_t quota_count;
     uint64_t runs_under_way;
     uint64_t desired_workers;
-    const struct histogram *trips; /* NULL: no quota is open */
 };
 
 /** Owned: samples_done. */

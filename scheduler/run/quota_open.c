@@ -6,11 +6,11 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
 #include "protocol/connector/connector.h"
-#include "protocol/connector/connector.h"
 #include "scheduler/state/state.h"
 
-/* The longest a worker may still be busy with a batch it claimed before the fence. */
-static int64_t lease_max_ms(const struct quota *q)
+#include <stdio.h>
+
+int64_t quota_lease_max_ms(const struct quota *q)
 {
     uint64_t timeout = 0;
     for (size_t i = 0; i < q->host->project->destination_count; i++) {
@@ -44,7 +44,7 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
     /* An empty Redis has forgotten the leases of workers that are not ours: they may still be at
      * work. */
     q->lease_left_unknown = o->fresh && q->was_ready && q->host->has_other_workers(q->host->ctx);
-    q->lease_left_ms = q->lease_left_unknown ? lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
+    q->lease_left_ms = q->lease_left_unknown ? quota_lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
     quota_go(q, STAGE_FENCE);
 }
 
@@ -118,8 +118,12 @@ static void on_cleared(void *ctx, int64_t left, const struct err *err)
     struct quota *q = ctx;
     if (!quota_passes(q, err))
         return;
+    if (left <= 0 && q->leaving) {
+        q->leaving = false;
+        q->host->on_leaves(q->host->ctx, q);
+    }
     int64_t rest = q->rested_ms + rest_ms(q) - clock_mono_ms();
-    quota_go(q, left > 0 ? STAGE_CLEAR : STAGE_OPEN);
+    quota_go(q, left > 0 ? STAGE_CLEAR : quota_after_clear(q));
     if (left <= 0 && rest > 0)
         quota_step_soon(q, (uint32_t)rest);
 }
@@ -142,6 +146,19 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
     q->host->on_ready(q->host->ctx, q);
 }
 
+/* From the commit on that has this, workers may hold leases there. */
+static enum err_code note_open(struct quota *q, struct err *err)
+{
+    struct place p = q->place;
+    snprintf(p.at, sizeof p.at, "%s", queue_member(q->queue));
+    p.open = true;
+    p.arriving = false;
+    enum err_code rc = place_save(&p, q->host->state, q->destination->quota, err);
+    if (!rc)
+        q->place = p;
+    return rc;
+}
+
 enum err_code quota_open_epoch(struct quota *q, struct err *err)
 {
     const struct queue_window *saved;
@@ -152,6 +169,8 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
         rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
     if (!rc)
         rc = shared_values_load(&q->shared, q->host->state, q->destination->quota, err);
+    if (!rc)
+        rc = note_open(q, err);
     if (!rc)
         rc = q->host->commit(q->host->ctx, err);
     if (rc)
