@@ -79,10 +79,12 @@ enum err_code queue_fence(struct queue *q, queue_done_cb cb, void *ctx, struct e
 enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /**
- * Removes what is left of a fenced and cleared quota that is at another server now; what expires by
- * itself may stay until then. number: results that went with it. Errors: ERR_BUSY without a clear.
+ * Removes what is left of a quota that is at another server now and was cleared here, under a fence
+ * or an epoch of this state without a permit; what expires by itself may stay until then. number:
+ * results that went with it. Errors: ERR_BUSY without a clear, or where somebody uses it.
  */
-enum err_code queue_wipe(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
+enum err_code queue_wipe(struct queue *q, const char *state_id, queue_done_cb cb, void *ctx,
+                         struct err *err) MUST_CHECK;
 
 /* A window that was in use when it was saved: count returns after left_ms. */
 struct queue_window {

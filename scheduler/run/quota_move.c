@@ -165,7 +165,7 @@ static void on_wiped(void *ctx, int64_t number, const struct err *err)
 /* Whatever an earlier stay left there is older than what state has. */
 enum err_code quota_wipe(struct quota *q, struct err *err)
 {
-    return queue_wipe(q->queue, on_wiped, q, err);
+    return queue_wipe(q->queue, state_id(q->host->state), on_wiped, q, err);
 }
 
 /* ---- a server that is gone ---- */
@@ -257,8 +257,8 @@ static void on_wipe_due(evutil_socket_t fd, short what, void *arg)
         *q->place.from = '\0'; /* out of reach, or wiped with the arrival */
         return;
     }
-    q->wipe_busy =
-        !queue_move(q->left, q->place.from, &err) && !queue_wipe(q->left, on_left_wiped, q, &err);
+    q->wipe_busy = !queue_move(q->left, q->place.from, &err) &&
+                   !queue_wipe(q->left, state_id(q->host->state), on_left_wiped, q, &err);
     if (!q->wipe_busy)
         wipe_again(q);
 }

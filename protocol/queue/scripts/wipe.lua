@@ -1,8 +1,10 @@
 --! flags allow-oom
 --! uses prelude window place
--- wipe: removes what clear keeps, of a fenced quota that was cleared: it is at another server now. Keys that expire by
--- themselves stay until then. ARGV: clock. Says how many results went with it.
-if epoch or (fenced ~= '1' and call('EXISTS', META) == 1) then return {BUSY} end
+-- wipe: removes what clear keeps, of a quota that is at another server now: a cleared one under a fence, or under an
+-- epoch of the state's own whose permit is over. Keys that expire by themselves stay until then. ARGV: clock, state.
+-- Says how many results went with it.
+if epoch and (now <= permit_until or call('HGET', META, 'state') ~= ARGV[2]) then return {BUSY} end
+if not epoch and fenced ~= '1' and call('EXISTS', META) == 1 then return {BUSY} end
 if call('EXISTS', P .. ':syncs', LEASE) > 0 then return {BUSY} end
 
 local w = windows()
