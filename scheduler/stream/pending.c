@@ -166,6 +166,45 @@ struct row pending_row(struct pending *p, const struct pending_change *c)
     return (struct row){p->values, n};
 }
 
+/* ---- room ---- */
+
+enum { KEEP_BYTES = 4 << 20, KEEP_ITEMS = 1 << 16 };
+
+/* Half of it are values that were replaced or taken. */
+static bool wastes_bytes(const struct pending *p)
+{
+    return p->bytes.len > KEEP_BYTES && p->bytes.len > p->live_bytes * 2;
+}
+
+static enum err_code compact(struct pending *p, struct err *err)
+{
+    struct buf bytes;
+    size_t n = 0;
+    buf_init(&bytes, p->bytes.max);
+    if (buf_reserve(&bytes, p->live_bytes ? p->live_bytes : 1))
+        return err_set(err, ERR_NOMEM, "stream: no memory for pending changes");
+    for (size_t i = 0; i < p->item_count; i++) {
+        struct item it = p->items[i];
+        if (it.taken)
+            continue;
+        memcpy(bytes.p + bytes.len, p->bytes.p + it.key_at, it.key_bytes);
+        it.key_at = bytes.len;
+        bytes.len += it.key_bytes;
+        if (it.row_bytes)
+            memcpy(bytes.p + bytes.len, p->bytes.p + it.row_at, it.row_bytes);
+        it.row_at = bytes.len;
+        bytes.len += it.row_bytes;
+        p->items[n++] = it;
+    }
+    buf_done(&p->bytes);
+    p->bytes = bytes;
+    p->item_count = n;
+    p->first = 0;
+    memset(p->table, 0, p->table_cap * sizeof *p->table);
+    table_fill(p);
+    return ERR_OK;
+}
+
 /* ---- adding ---- */
 
 static enum err_code item_new(struct pending *p, const struct pending_change *c, uint64_t hash,
@@ -220,13 +259,17 @@ static enum err_code add(struct pending *p, const struct pending_change *c, cons
     return put_value(p, &p->items[p->item_count - 1], c, row, err);
 }
 
+/* Replaced values are given back here too: while nothing is planned, nobody sweeps. */
 enum err_code pending_put(struct pending *p, const struct pending_change *c, const struct row *row,
                           bool *ret_replaced, struct err *err)
 {
     uint64_t hash = XXH3_64bits(c->key.p, c->key.n);
     uint32_t n = p->table[place_of(p, c->key, hash)];
     *ret_replaced = n != 0;
-    return n ? put_value(p, &p->items[n - 1], c, row, err) : add(p, c, row, hash, err);
+    if (!n)
+        return add(p, c, row, hash, err);
+    enum err_code rc = put_value(p, &p->items[n - 1], c, row, err);
+    return rc || !wastes_bytes(p) ? rc : compact(p, err);
 }
 
 enum err_code pending_put_back(struct pending *p, const struct pending_change *c,
@@ -247,6 +290,11 @@ size_t pending_count(const struct pending *p)
 size_t pending_ready(const struct pending *p)
 {
     return p->live - p->laid_by;
+}
+
+size_t pending_bytes(const struct pending *p)
+{
+    return p->bytes.len;
 }
 
 bool pending_is_full(const struct pending *p)
@@ -345,38 +393,7 @@ void pending_to_keys(struct pending *p)
     }
 }
 
-/* ---- room ---- */
-
-static enum err_code compact(struct pending *p, struct err *err)
-{
-    struct buf bytes;
-    size_t n = 0;
-    buf_init(&bytes, p->bytes.max);
-    if (buf_reserve(&bytes, p->live_bytes ? p->live_bytes : 1))
-        return err_set(err, ERR_NOMEM, "stream: no memory for pending changes");
-    for (size_t i = 0; i < p->item_count; i++) {
-        struct item it = p->items[i];
-        if (it.taken)
-            continue;
-        memcpy(bytes.p + bytes.len, p->bytes.p + it.key_at, it.key_bytes);
-        it.key_at = bytes.len;
-        bytes.len += it.key_bytes;
-        if (it.row_bytes)
-            memcpy(bytes.p + bytes.len, p->bytes.p + it.row_at, it.row_bytes);
-        it.row_at = bytes.len;
-        bytes.len += it.row_bytes;
-        p->items[n++] = it;
-    }
-    buf_done(&p->bytes);
-    p->bytes = bytes;
-    p->item_count = n;
-    p->first = 0;
-    memset(p->table, 0, p->table_cap * sizeof *p->table);
-    table_fill(p);
-    return ERR_OK;
-}
-
-enum { KEEP_BYTES = 4 << 20, KEEP_ITEMS = 1 << 16 };
+/* ---- giving room back ---- */
 
 /* A burst is over: what it needed is given back. */
 static void shrink(struct pending *p)
@@ -405,7 +422,7 @@ enum err_code pending_sweep(struct pending *p, struct err *err)
         shrink(p);
         return ERR_OK;
     }
-    bool waste = p->bytes.len > KEEP_BYTES && p->bytes.len > p->live_bytes * 2;
+    bool waste = wastes_bytes(p);
     waste |= p->item_count > KEEP_ITEMS && p->item_count > p->live * 2;
     return waste ? compact(p, err) : ERR_OK;
 }

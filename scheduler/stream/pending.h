@@ -3,7 +3,8 @@
  *
  * A later change of a key takes the place of the one before it and keeps that one's mark. A change
  * that cannot be planned now may be laid by, so that walks pass it until its key is woken. Bounded:
- * pending_is_full says when to stop reading. No allocation per change. One thread.
+ * pending_is_full says when to stop reading, and values that were replaced take no more room than
+ * those that stand, beside a few MB. No allocation per change. One thread.
  */
 #ifndef SLUICE_STREAM_PENDING_H
 #define SLUICE_STREAM_PENDING_H
@@ -60,6 +61,8 @@ void pending_lay_by_key(struct pending *p, struct slice key);
 /** The change of this key is walked over again; of all keys. */
 void pending_wake(struct pending *p, struct slice key);
 void pending_wake_all(struct pending *p);
+/** Bytes that keys and rows take up, replaced ones included. */
+size_t pending_bytes(const struct pending *p);
 /** Its row; the values are borrowed from the change, the array until the next call. */
 struct row pending_row(struct pending *p, const struct pending_change *c);
 /** What waits is out of date: rows and gone keys become keys to be asked for. */

@@ -132,6 +132,28 @@ static void test_it_says_when_it_is_full(void **state)
 }
 
 /* Random puts, takes and sweeps; the same of a plain array. */
+/* A stream that is held plans nothing for days, and one record may change all the while. */
+static void test_values_that_were_replaced_take_no_room(void **state)
+{
+    (void)state;
+    enum { KEYS = 100, ROUNDS = 20000, VALUE_BYTES = 64, ROOM = 16 << 20 };
+    struct pending *p = pending_new();
+    struct pending_change c;
+    char key[8], text[VALUE_BYTES + 1], last[VALUE_BYTES + 1];
+    size_t at = 0, count = 0;
+    for (int i = 0; i < ROUNDS * KEYS; i++) {
+        snprintf(key, sizeof key, "%d", i % KEYS);
+        snprintf(text, sizeof text, "%064d", i / KEYS);
+        assert_int_equal(put(p, change(CHANGE_ROW, key, 1), text), i >= KEYS);
+        assert_true(pending_bytes(p) < ROOM);
+    }
+    snprintf(last, sizeof last, "%064d", ROUNDS - 1);
+    for (; pending_next(p, &at, &c); count++)
+        assert_row(p, &c, last);
+    assert_int_equal(count, KEYS);
+    pending_free(p);
+}
+
 static void test_against_a_model(void **state)
 {
     (void)state;
@@ -182,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_what_is_laid_by_is_passed_until_it_is_woken),
         cmocka_unit_test(test_what_is_put_back_gives_way_to_a_newer_one),
         cmocka_unit_test(test_it_says_when_it_is_full),
+        cmocka_unit_test(test_values_that_were_replaced_take_no_room),
         cmocka_unit_test(test_against_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
