@@ -21,11 +21,13 @@ static const struct field fields[] = {
 };
 static const struct form form = {"Redis server", fields, ARRAY_LEN(fields), false};
 
-static const char cluster_scheme[] = "redis+cluster://";
+static const char *const cluster_schemes[] = {"redis+cluster://", "rediss+cluster://"};
 
 bool is_redis_url(const char *text)
 {
-    static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
+    static const char *const schemes[] = {
+        "redis://",           "rediss://",        "unix://",          "redis+sentinel://",
+        "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"};
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
         if (strncmp(text, schemes[i], strlen(schemes[i])) == 0 && text[strlen(schemes[i])])
             return true;
@@ -104,7 +106,10 @@ static void check_name(struct reader *rd, const struct node *node, const struct 
 
 static bool is_cluster(const struct redis_member *m)
 {
-    return strncmp(m->url, cluster_scheme, strlen(cluster_scheme)) == 0;
+    for (size_t i = 0; i < ARRAY_LEN(cluster_schemes); i++)
+        if (strncmp(m->url, cluster_schemes[i], strlen(cluster_schemes[i])) == 0)
+            return true;
+    return false;
 }
 
 /* What only the whole list can tell. */

@@ -124,6 +124,8 @@ static void refuse_settings(const struct control *c, const struct project *now, 
         what = "redis"; /* a private server, and others */
     else if (differ(was->redis_ca, is->redis_ca))
         what = "redis_ca";
+    else if (was->shards != is->shards)
+        what = "shards";
     else if (differ(was->state_dir, is->state_dir))
         what = "state_dir";
     else if (differ(was->listen, is->listen))
