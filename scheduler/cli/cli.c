@@ -31,7 +31,7 @@ static const struct command commands[] = {
      "Exit status: 0 all accepted, 1 some records rejected, failed or invalid, 2 a run failed or "
      "was\n"
      "stopped, 3 a run is held for approval.\n",
-     "fw", 0, 1000, command_run},
+     "fwV", 0, 1000, command_run},
     {"plan", "[SYNC…]", "show what a run would send, and send nothing",
      "Reads each model once and compares, in a copy of the state. Shows for each sync what would "
      "be\n"
@@ -52,7 +52,7 @@ static const struct command commands[] = {
     {"up", "", "run syncs as their schedules say, until stopped",
      "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
      "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
-     "wJ", 0, 0, command_up},
+     "wJV", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",

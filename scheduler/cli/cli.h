@@ -59,6 +59,7 @@ struct cli_options {
     bool connect;             /* check --connect */
     bool replace;             /* state import --replace */
     bool force;               /* stream drop --force */
+    bool take_over;           /* run, up --take-over */
     struct cli_list sets;     /* init --set */
     const char *const *names; /* what is left on the command line */
     size_t name_count;

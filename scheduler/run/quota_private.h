@@ -52,8 +52,10 @@ struct quota {
     uint64_t limit_used[WINDOWS_LIMITS_MAX];
     size_t limit_used_count;
     bool permit_busy;
-    bool permit_ends; /* the one on its way gives it up */
-    struct err error; /* why it is broken */
+    bool permit_ends;                       /* the one on its way gives it up */
+    bool owner_busy;                        /* being asked who owns it */
+    int64_t owner_since_ms, owned_since_ms; /* what was asked last, what was answered well */
+    struct err error;                       /* why it is broken */
     void (*shut_done)(void *ctx);
     void *shut_ctx;
 };
@@ -67,6 +69,8 @@ bool quota_passes(struct quota *q, const struct err *err);
 /** It cannot go on: tells the host. */
 void quota_break(struct quota *q, const struct err *err);
 void quota_ask_results(struct quota *q, uint32_t pause_ms);
+/** The epoch is not ours any more. */
+void quota_lost(struct quota *q, const struct err *err);
 
 /* quota_open.c: one step each; its reply leads to the next stage. */
 enum err_code quota_look(struct quota *q, struct err *err) MUST_CHECK;
