@@ -22,7 +22,8 @@ static const char usage[] =
     "\n"
     "  -C, --directory DIR  the project folder (default: the current one)\n"
     "      --redis URL      redis://, rediss:// or unix:// (default: settings.redis)\n"
-    "      --slots N        requests at the same time, 1 to 1024 (default 32)\n"
+    "      --slots N        requests at the same time, 1 to 1024 (default: "
+    "settings.worker_slots)\n"
     "      --listen ADDRESS serve metrics at host:port, off: nowhere (default: "
     "settings.worker_listen)\n"
     "      --log-format F   text or json (default: settings.log_format)\n"
@@ -122,7 +123,7 @@ int worker_options_parse(int argc, char **argv, struct worker_options *ret_optio
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    *ret_options = (struct worker_options){.dir = ".", .slots = WORKER_SLOTS_DEFAULT};
+    *ret_options = (struct worker_options){.dir = "."};
     opterr = 0;
     int opt;
     while ((opt = getopt_long(argc, argv, "C:h", known, NULL)) != -1) {

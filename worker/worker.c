@@ -252,6 +252,8 @@ static enum err_code worker_open(struct worker *w, struct err *err)
     enum err_code rc = setup_load(e->dir, &e->log, &e->setup, err);
     if (!rc && !w->options->log_format_set)
         e->log.format = e->setup->project->settings.log_format;
+    if (!rc && !w->options->slots)
+        e->slots_wanted = e->setup->project->settings.worker_slots;
     if (!rc)
         rc = read_url(w, err);
     if (!rc && w->options->parent)

@@ -55,6 +55,8 @@ struct settings {
     const char *seal_key;   /* secret; seals what the fleet shares through Redis; NULL: none */
     enum log_format log_format;
     const char *worker_listen;          /* host:port of a worker's metrics; NULL: none */
+    uint32_t worker_slots;              /* batches that a worker carries at a time */
+    uint64_t drain_within_ms;           /* a backlog is to be sent in about this time */
     const struct source *warehouse_log; /* runs are logged in tables there; NULL: they are not */
     const char *warehouse_schema;
     struct config_place place;

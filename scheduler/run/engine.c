@@ -182,6 +182,7 @@ const struct engine_view *engine_views(struct engine *e, size_t *ret_count)
             .sync = sync_run_sync(e->runs[i].run),
             .full = sync_run_is_full(e->runs[i].run),
             .adopt = sync_run_adopts(e->runs[i].run),
+            .batches_due = sync_run_batches_due(e->runs[i].run),
             .reading = sync_run_reads(e->runs[i].run),
             .stopping = sync_run_stopping(e->runs[i].run),
             .ended = e->runs[i].ended,

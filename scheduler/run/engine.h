@@ -31,6 +31,7 @@ struct engine_view {
     const struct quota_summary *quota; /* NULL: not open yet */
     const struct sync *sync;           /* NULL: recovered, and no longer in the project */
     bool full, adopt;                  /* as it was asked for */
+    uint64_t batches_due;              /* sync_run_batches_due */
     bool reading;
     bool stopping;
     bool ended;

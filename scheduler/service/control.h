@@ -74,6 +74,7 @@ enum err_code control_sync_look(const struct control *c, const char *sync,
 struct control_run_view {
     const struct run_record *record;
     enum control_phase phase;
+    uint64_t batches_due; /* without a verdict, that workers have or get as soon as there is room */
 };
 /** *ret_count views, in the order they began; an array that is the control's. */
 const struct control_run_view *control_runs(struct control *c, size_t *ret_count);
@@ -89,8 +90,11 @@ struct control_quota_view {
     struct quota_summary now; /* when open */
     double factor;            /* of the limits, less than 1 while throttled */
     const uint64_t *limit_used;
-    size_t limit_count; /* as many as the destination's limits */
-    const char *error;  /* why it cannot be used; NULL */
+    const uint64_t *limit_returns; /* of them, back within settings.drain_within */
+    size_t limit_count;            /* as many as the destination's limits */
+    const struct quota_sync *syncs;
+    size_t sync_count;
+    const char *error; /* why it cannot be used; NULL */
 };
 /** Of the destination's quota. */
 enum err_code control_quota_look(const struct control *c, const struct destination *destination,
