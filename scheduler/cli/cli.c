@@ -1,5 +1,6 @@
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/options.h"
+#include "scheduler/cli/shards.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -154,8 +155,8 @@ static void print_usage(FILE *out)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(out, "  %-11s%-*s %s\n", commands[i].name, padded(commands[i].arguments),
                 commands[i].arguments, commands[i].summary);
-    fputs("\nEvery command takes -C DIR (the project folder, default the current one), --json and "
-          "--help.\n",
+    fputs("\nEvery command takes -C DIR (the project folder, default the current one), --shard K, "
+          "--json and --help.\n",
           out);
 }
 
@@ -196,10 +197,11 @@ static int run_command(const struct command *c, struct cli_options o, int argc, 
         return usage_error(c->name, "%s needs a %s", c->name, c->arguments);
     if (o.name_count > c->names_max)
         return usage_error(c->name, "%s does not take %s", c->name, o.names[c->names_max]);
-    return c->run(&o);
+    return cli_run_in_shards(c, &o);
 }
 
-/* -C DIR and --json may also stand before the command. Returns how many words they take. */
+/* -C DIR, --shard K and --json may also stand before the command. Returns how many words they take.
+ */
 static int take_leading(int argc, char **argv, struct cli_options *o)
 {
     int at = 1;
@@ -210,6 +212,9 @@ static int take_leading(int argc, char **argv, struct cli_options *o)
         } else if ((strcmp(argv[at], "-C") == 0 || strcmp(argv[at], "--directory") == 0) &&
                    at + 1 < argc) {
             o->dir = argv[at + 1];
+            at += 2;
+        } else if (strcmp(argv[at], "--shard") == 0 && at + 1 < argc) {
+            cli_set_shard(argv[at + 1]);
             at += 2;
         } else {
             break;

@@ -1,17 +1,22 @@
 #include "scheduler/cli/options.h"
 
+#include "protocol/config/shard.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORKERS_OPTION_MAX = 64, LIMIT_OPTION_MAX = 1000000, OPT_JSON = 256, OPT_HELP };
+enum { WORKERS_OPTION_MAX = 64, LIMIT_OPTION_MAX = 1000000, OPT_JSON = 256, OPT_HELP, OPT_SHARD };
 enum { OPTIONS_MAX = 64, HELP_COLUMN = 23 };
 
 const struct cli_option cli_option_table[] = {
     {'C', "directory", "DIR", "the project folder (default: the current one)", true, true},
     {OPT_JSON, "json", NULL, "one JSON object per line on standard output", false, true},
+    {OPT_SHARD, "shard", "K",
+     "the shard, of a project that has several: a number, or hostname\n(default: SLUICE_SHARD)",
+     false, true},
     {OPT_HELP, "help", NULL, "this text", false, true},
     {.letter = 'f', .name = "full", .help = "send every row again; removals are handled as always"},
     {.letter = 'w',
@@ -90,6 +95,11 @@ const struct cli_option cli_option_table[] = {
      .help = "drop also what the project names itself, and others may use"},
 };
 const size_t cli_option_count = ARRAY_LEN(cli_option_table);
+
+bool cli_set_shard(const char *text)
+{
+    return setenv(SHARD_VARIABLE, text, 1) == 0;
+}
 
 bool cli_takes(const struct command *c, const struct cli_option *o)
 {
@@ -182,6 +192,8 @@ static bool take_option(int letter, struct cli_options *o)
     switch (letter) {
     case OPT_JSON:
         return o->json = true;
+    case OPT_SHARD:
+        return cli_set_shard(optarg);
     case 'f':
         return o->full = true;
     case 'd':
