@@ -384,12 +384,12 @@ static void one(struct exposition *x, const char *metric, const char *help, doub
 static void put_shard(struct exposition *x, const struct settings *s)
 {
     char shard[16], shards[16];
+    exposition_begin(x, "sluice_shard_info", "gauge",
+                     "1, with the shard and how many there are as labels.");
     if (s->shards < 2)
         return;
     snprintf(shard, sizeof shard, "%d", s->shard);
     snprintf(shards, sizeof shards, "%u", s->shards);
-    exposition_begin(x, "sluice_shard_info", "gauge",
-                     "1, with the shard and how many there are as labels.");
     exposition_count(x, LABELS({"shard", shard}, {"shards", shards}), 1);
 }
 
