@@ -120,6 +120,19 @@ static const struct command commands[] = {
      "Sends one by each alert, or by the one that is named, and says what came back. A PagerDuty\n"
      "incident is opened and resolved at once. Exits 0 when all were taken, 2 otherwise.\n",
      "", 1, 2, command_alerts},
+    {"capacity", "", "tell what the load is, what limits allow, and what more would need",
+     "Reads the last seven days of runs from state, beside a scheduler or without one, and says "
+     "for\n"
+     "each destination: records and requests a day, the busiest hour, what its limits carry at "
+     "most,\n"
+     "how long sending everything again takes; and for all of it: workers, Redis, scheduler, with\n"
+     "half as much again in reserve. With --records-per-day or --growth: for what is planned. "
+     "With\n"
+     "--destinations N: for an idea, without a project, under the limits of --connector (default:\n"
+     "webhook) and --object. What is not known is assumed, and named. Exits 1 where limits make "
+     "it\n"
+     "impossible.\n",
+     "qnatugNO", 0, 0, command_capacity},
     {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
      "Lists connectors with their objects and modes: those that are built in and, in a project\n"
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"

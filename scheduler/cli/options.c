@@ -93,6 +93,30 @@ const struct cli_option cli_option_table[] = {
     {.letter = 'F',
      .name = "force",
      .help = "drop also what the project names itself, and others may use"},
+    {.letter = 'q',
+     .name = "records-per-day",
+     .value = "N",
+     .help = "records to be sent a day, by all destinations together: 40M, 250k"},
+    {.letter = 'n',
+     .name = "destinations",
+     .value = "N",
+     .help = "so many destinations of the connector, instead of the project's"},
+    {.letter = 'a',
+     .name = "rows",
+     .value = "N",
+     .help = "rows of all models together (default: those in state)"},
+    {.letter = 't',
+     .name = "request-ms",
+     .value = "N",
+     .help = "mean time of a request (default: as the history has it)"},
+    {.letter = 'u',
+     .name = "runs-per-day",
+     .value = "N",
+     .help = "how often models are read (default: as the history has it)"},
+    {.letter = 'g',
+     .name = "growth",
+     .value = "FACTOR",
+     .help = "so many times the records and rows: 10x"},
 };
 const size_t cli_option_count = ARRAY_LEN(cli_option_table);
 
@@ -170,10 +194,17 @@ static const char **text_of(int letter, struct cli_options *o)
         int letter;
         const char **text;
     } texts[] = {
-        {'C', &o->dir},        {'k', &o->key},         {'m', &o->message},     {'r', &o->run},
-        {'J', &o->log_format}, {'o', &o->output},      {'D', &o->destination}, {'R', &o->role},
-        {'U', &o->url},        {'T', &o->table},       {'Q', &o->query},       {'N', &o->connector},
-        {'O', &o->object},     {'P', &o->primary_key}, {'I', &o->identify_by}, {'E', &o->export_to},
+        {'C', &o->dir},          {'k', &o->key},
+        {'m', &o->message},      {'r', &o->run},
+        {'J', &o->log_format},   {'o', &o->output},
+        {'D', &o->destination},  {'R', &o->role},
+        {'U', &o->url},          {'T', &o->table},
+        {'Q', &o->query},        {'N', &o->connector},
+        {'O', &o->object},       {'P', &o->primary_key},
+        {'I', &o->identify_by},  {'E', &o->export_to},
+        {'a', &o->rows},         {'t', &o->request_ms},
+        {'g', &o->growth},       {'u', &o->runs_per_day},
+        {'n', &o->destinations}, {'q', &o->records_per_day},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (texts[i].letter == letter)
