@@ -12,6 +12,8 @@
 
 #include "protocol/redis/redis.h"
 
+enum { REDIS_MEMBER_NAME_MAX = 200, REDIS_MEMBERS_MAX = 64 };
+
 struct redis_fleet;
 
 /* One entry of settings.redis. */
@@ -31,34 +33,65 @@ struct redis_fleet_options {
     void *ctx;
 };
 
+/** The name that a member has where none is given. out has n bytes. Errors: ERR_CONFIG. */
+enum err_code redis_member_name(const char *url, char *out, size_t n, struct err *err) MUST_CHECK;
+
 /** Copies what it is given and connects in the background. Errors: ERR_CONFIG (a URL, two members
  * of one name, a cluster beside others, none that stays), ERR_NOMEM. */
 enum err_code redis_fleet_new(struct event_base *base, const struct redis_member *members,
                               size_t count, const struct redis_fleet_options *opts,
                               struct redis_fleet **ret_fleet, struct err *err) MUST_CHECK;
+/**
+ * Another list. Members of the same name and URL keep their connections; of the same name and
+ * another URL get new ones, while what is on its way over the old ones is still answered. What is
+ * not in the list any more is *dropped*: nothing belongs there, but what lies there can be reached
+ * until redis_fleet_forget. Not inside a callback. Errors: as redis_fleet_new; then nothing
+ * changed.
+ */
+enum err_code redis_fleet_set(struct redis_fleet *f, const struct redis_member *members,
+                              size_t count, struct err *err) MUST_CHECK;
 /** As redis_free, of all. Accepts NULL. */
 void redis_fleet_free(struct redis_fleet *f);
 
 /* ---- where a quota is ---- */
 
-/** The name of the member that the quota belongs to. Borrowed, as long as the fleet. */
+enum redis_standing {
+    REDIS_MEMBER_UNKNOWN, /* no member of this name */
+    REDIS_MEMBER_STAYS,
+    REDIS_MEMBER_LEAVES,  /* said to be leaving */
+    REDIS_MEMBER_DROPPED, /* in an earlier list, not in this one */
+};
+enum redis_standing redis_fleet_standing(const struct redis_fleet *f, const char *member);
+/** Closes a dropped member's connections, where nothing is on its way there. */
+void redis_fleet_forget(struct redis_fleet *f, const char *member);
+
+/** The name of the member that the quota belongs to. Borrowed, as long as the list. */
 const char *redis_fleet_home(const struct redis_fleet *f, const char *quota);
 /** The connection that serves the quota at that member now; it may be another one after the loop
  * turned. NULL: no such member; a cluster that has not said yet who has the slot. */
 struct redis *redis_fleet_at(const struct redis_fleet *f, const char *member, const char *quota);
+/** The name of that server; the member's own where it is not known. Borrowed until the loop turns.
+ */
+const char *redis_fleet_server_of(const struct redis_fleet *f, const char *member,
+                                  const char *quota);
+/** The wake list that the quota's workers wait on. Borrowed likewise. */
+const char *redis_fleet_wake_of(const struct redis_fleet *f, const char *member, const char *quota);
 /** A reply said that the slot is elsewhere (MOVED, ASK, CLUSTERDOWN): the fleet asks who has it.
  * Harmless with any other error. */
 void redis_fleet_note(struct redis_fleet *f, const struct err *err);
 
 /* ---- its servers ---- */
 
-/** Servers known so far: members, or a cluster's primaries. */
+/** Servers known so far: members, dropped ones too, or a cluster's primaries. */
 size_t redis_fleet_count(const struct redis_fleet *f);
 const char *redis_fleet_name(const struct redis_fleet *f, size_t i);
 struct redis *redis_fleet_server(const struct redis_fleet *f, size_t i);
+/** NULL where none were asked for. */
 struct redis *redis_fleet_wait(const struct redis_fleet *f, size_t i);
 /** The wake list that this server has: sluice:wake, in a cluster one with a hash tag of its own. */
 const char *redis_fleet_wake_key(const struct redis_fleet *f, size_t i);
+/** Whether anything belongs at this server. */
+bool redis_fleet_stays(const struct redis_fleet *f, size_t i);
 /** Every server that quotas belong to is reached, so that any quota can be served. */
 bool redis_fleet_connected(const struct redis_fleet *f);
 

@@ -395,6 +395,16 @@ void redis_free(struct redis *r)
     free(r);
 }
 
+void redis_mute(struct redis *r)
+{
+    r->opts.on_state = NULL;
+}
+
+bool redis_pending(const struct redis *r)
+{
+    return !TAILQ_EMPTY(&r->waiting) || !TAILQ_EMPTY(&r->inflight);
+}
+
 const struct histogram *redis_trips(const struct redis *r)
 {
     return &r->trips;

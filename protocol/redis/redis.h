@@ -76,7 +76,11 @@ struct redis *redis_new(struct event_base *base, const struct redis_url *url,
  * callback.
  */
 void redis_free(struct redis *r);
+/** Nothing is told any more; commands are answered as before. */
+void redis_mute(struct redis *r);
 bool redis_connected(const struct redis *r);
+/** Commands without a reply, sent or not. */
+bool redis_pending(const struct redis *r);
 /** How long each reply took, from the command's sending; lost ones are not in it. */
 const struct histogram *redis_trips(const struct redis *r);
 

@@ -1,0 +1,1 @@
+select id, email, first_name from customers

@@ -1,0 +1,140 @@
+"""The container image: closed, small, and doing the work of an installed Sluice."""
+import json
+import os
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from harness import containers
+from harness.containers import HARDENED
+from harness.lab import ROOT, program_folder
+from harness.redis import RedisServer
+from harness.sink import wait_until
+
+SIZE_LIMIT = 32_000_000
+pytestmark = pytest.mark.skipif(bool(containers.why_not()), reason=str(containers.why_not()))
+
+
+@pytest.fixture(scope="module")
+def podman():
+    podman = containers.Podman()
+    yield podman
+    podman.close()
+
+
+@pytest.fixture(scope="module")
+def image(podman):
+    return podman.image_of(program_folder())
+
+
+@pytest.fixture
+def project(lab):
+    """A project that reads and writes through sockets, for containers without a network."""
+    os.chmod(lab.project_dir, 0o755)
+    there = lab.postgres.create_database()
+    lab.postgres.sql("create table people (id bigint primary key, email text, name text, amount numeric, vip boolean)", there)
+    lab.customers(3000)
+    lab.write(f"""
+settings: {{state_dir: "${{STATE_DIRECTORY:-.sluice}}", redis: "${{file:/run/secrets/sluice/redis_url}}"}}
+sources: {{warehouse: {{type: postgres, url: "{lab.warehouse_url}"}}}}
+models: {{m: {{source: warehouse, primary_key: id, sql_file: c.sql}}}}
+destinations: {{there: {{type: postgres, url: "{lab.postgres.url(there)}"}}}}
+syncs:
+  s: {{model: m, destination: there, object: people, mode: mirror, mappings: [id, email, name, amount, vip], schedule: {{every: 1s}}}}
+""")
+    lab.write("select * from c", "c.sql")
+    yield there
+    lab.postgres.drop_database(there)
+
+
+@pytest.fixture
+def redis():
+    server = RedisServer()
+    os.chmod(server.folder, 0o755)
+    os.chmod(server.socket, 0o777)
+    yield server
+    server.stop()
+
+
+def test_it_is_what_its_labels_say_and_small(podman, image):
+    seen = json.loads(podman("image", "inspect", image).stdout)[0]
+    labels, config = seen["Config"]["Labels"], seen["Config"]
+    version = re.search(r"project\(sluice VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))[1]
+    assert labels["org.opencontainers.image.version"] == version
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0" and labels["org.opencontainers.image.title"] == "Sluice"
+    assert config["User"] == "10001:10001" and not config.get("Entrypoint") and config["Cmd"] == ["sluice", "--help"]
+    assert seen["Size"] < SIZE_LIMIT, f"{seen['Size'] / 1e6:.1f} MB"
+    for program in ("sluice", "sluice-scheduler", "sluice-worker"):
+        assert podman("run", "--rm", *HARDENED, image, program, "--version").stdout == f"{program} {version}\n"
+
+
+def test_nothing_in_it_but_what_the_programs_need(podman, image, tmp_path):
+    name = podman.start("--network=none", image, "sluice", "--version")
+    podman("wait", name)
+    podman("export", "--output", tmp_path / "all.tar", name)
+    (tmp_path / "all").mkdir()
+    shutil.unpack_archive(tmp_path / "all.tar", tmp_path / "all")
+    root = tmp_path / "all"
+    paths = [p.relative_to(root) for p in root.rglob("*")]
+    mounts = {"etc/hostname", "etc/hosts", "etc/resolv.conf", "run/.containerenv"}  # podman's own, which an export shows
+    programs = {str(p) for p in paths if (root / p).is_file() and not (root / p).is_symlink() and os.access(root / p, os.X_OK)
+                and ".so" not in p.name} - mounts
+    assert programs == {f"usr/local/bin/{n}" for n in ("sluice", "sluice-scheduler", "sluice-worker")}
+    assert not [p for p in paths if (root / p).is_file() and (root / p).stat().st_mode & 0o6000], "set-user-ID files"
+    authorities = (root / "etc/ssl/certs/ca-certificates.crt").read_text()
+    assert authorities.count("BEGIN CERTIFICATE") == len(list(pathlib.Path("/usr/share/ca-certificates/mozilla").glob("*.crt"))) > 100
+    assert os.readlink(root / "usr/lib/ssl/cert.pem") == "/etc/ssl/certs/ca-certificates.crt"
+    assert (root / "usr/share/zoneinfo/Europe/Berlin").read_bytes().startswith(b"TZif")
+    for record in ("libc6", "libssl3", "libcurl4", "libpq5"):
+        assert f"Package: {record}\n" in (root / "var/lib/dpkg/status.d" / record).read_text()
+        assert (root / "usr/share/doc" / record / "copyright").stat().st_size > 0
+
+
+def test_a_project_is_checked_where_nothing_can_be_written(podman, image, lab, project, tmp_path):
+    run = ("run", "--rm", *HARDENED, f"--volume={lab.project_dir}:/project:ro", f"--volume={tmp_path}:/run/secrets/sluice:ro", image)
+    os.chmod(tmp_path, 0o755)
+    (tmp_path / "redis_url").write_text("redis://redis\n")
+    assert "ok: 1 source, 1 model, 1 destination, 1 sync" in podman(*run, "sluice", "check").stdout
+    (tmp_path / "redis_url").unlink()
+    done = podman(*run, "sluice", "check", check=False)
+    assert done.returncode == 78 and "redis_url} cannot be read" in done.stdout
+    done = podman(*run, "sh", "-c", "true", check=False)
+    assert done.returncode == 127 and "not found" in done.stderr
+
+
+def test_scheduler_and_worker_carry_a_sync_in_containers(podman, image, lab, project, redis):
+    """Read-only, without capabilities or a network: warehouse, Redis and destination are reached over mounted sockets."""
+    state, secrets = lab.root / "var", lab.root / "secrets"
+    state.mkdir(0o700)
+    os.chown(state, 10001, 65534)
+    secrets.mkdir(0o755)
+    (secrets / "redis_url").write_text(redis.url + "\n")
+    volumes = [f"--volume={lab.project_dir}:/project:ro", f"--volume={secrets}:/run/secrets/sluice:ro",
+               f"--volume={lab.postgres.folder}:{lab.postgres.folder}", f"--volume={redis.folder}:{redis.folder}"]
+    scheduler = podman.start(*HARDENED, *volumes, f"--volume={state}:/var/lib/sluice", image, "sluice-scheduler")
+    worker = podman.start(*HARDENED, *volumes, image, "sluice-worker")
+
+    def same():
+        for name in (scheduler, worker):
+            assert podman.runs(name), podman.logs(name)
+        return sorted(lab.sql("select * from c")) == sorted(lab.postgres.sql("select * from people", project))
+    wait_until(same, 60, "the first sync")
+    lab.sql("update c set name = 'new' where id % 3 = 0; delete from c where id % 5 = 0")
+    wait_until(same, 60, "what changed")
+    status = podman("exec", scheduler, "sluice", "status", "--json").stdout
+    assert json.loads(status.splitlines()[0])["sync"] == "s"
+    assert podman.stop(worker) == 0 and podman.stop(scheduler) == 0, podman.logs(worker) + podman.logs(scheduler)
+
+
+@pytest.mark.long
+def test_it_is_built_from_source_twice_the_same(podman):
+    """The whole Containerfile, on a base made from this machine's mirror."""
+    said = podman.build("--tag", "localhost/sluice-from-source")
+    assert re.match(r"localhost/sluice-from-source:[\d.]+: \d+\.\d MB\n$", said)
+    first = podman("image", "inspect", "--format", "{{.RootFS.Layers}} {{.Created}}", "localhost/sluice-from-source").stdout
+    assert "sluice 0" in podman("run", "--rm", *HARDENED, "localhost/sluice-from-source", "sluice", "--version").stdout
+    podman("rmi", "--all", "--force", check=False)
+    podman.build("--tag", "localhost/sluice-from-source")
+    assert podman("image", "inspect", "--format", "{{.RootFS.Layers}} {{.Created}}", "localhost/sluice-from-source").stdout == first
