@@ -7,7 +7,7 @@ build_packages="gcc cmake ninja-build pkg-config libc6-dev
 run_packages="redis-server ca-certificates tzdata"
 demo_packages="postgresql python3"
 test_packages="clang clang-format git libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
-  python3-prometheus-client python3-aiosmtpd zsh fish mandoc systemd
+  python3-prometheus-client python3-aiosmtpd python3-yaml zsh fish mandoc systemd
   redis-server nghttp2-server openssl procps util-linux chromium chromium-driver python3-selenium fonts-dejavu-core"
 container_packages="podman runc netavark"
 long_packages="mmdebstrap"

@@ -43,10 +43,13 @@ struct api_token {
 struct source;
 
 struct settings {
-    const char *redis;     /* URL, or NULL: a private server */
-    const char *redis_ca;  /* file with the authorities for rediss://; NULL: the system's */
-    const char *state_dir; /* absolute path */
-    const char *listen;    /* of the API and dashboard (listen.h), or "off" */
+    const char *redis;      /* URL, or NULL: a private server */
+    const char *redis_ca;   /* file with the authorities for rediss://; NULL: the system's */
+    const char *state_dir;  /* absolute path; of a shard: its own folder in state_root */
+    const char *state_root; /* as it is written; without shards the same */
+    uint32_t shards;        /* schedulers that share the project; 1: it is not sharded */
+    int32_t shard;          /* which of them this process is for; -1: none in particular */
+    const char *listen;     /* of the API and dashboard (listen.h), or "off" */
     const struct api_token *tokens; /* none: this machine's users may do everything */
     size_t token_count;
     uint64_t window_bytes;       /* ceiling of payloads in Redis, all syncs together */
@@ -137,6 +140,7 @@ struct destination {
     const char *const *options; /* one value per connector->options, default included; NULL: not
                                    set. A map's value is JSON */
     const char *quota;          /* defaults to name */
+    uint32_t shard;             /* of the quota */
     const struct rate_limit *limits;
     size_t limit_count;
     uint32_t concurrency; /* requests at the same time, fleet-wide */
@@ -348,10 +352,12 @@ struct project {
     size_t model_count;
     const struct connector **connectors; /* the project's own */
     size_t connector_count;
-    struct destination *destinations;
+    struct destination *destinations; /* where there are shards, and this is one: its own */
     size_t destination_count;
-    struct sync *syncs;
+    struct sync *syncs; /* likewise */
     size_t sync_count;
+    const struct sync *elsewhere; /* syncs of other shards */
+    size_t elsewhere_count;
     struct alert *alerts; /* a worker has none */
     size_t alert_count;
     const char *const *skipped_files; /* YAML files without any of our words */

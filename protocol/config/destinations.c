@@ -1,6 +1,7 @@
 /* Destinations: the keys that all of them have; those of the connector are read by options.c. */
 #include "protocol/config/form.h"
 #include "protocol/config/parts.h"
+#include "protocol/config/shard.h"
 #include "protocol/connector/connector.h"
 
 #include <stdlib.h>
@@ -17,12 +18,14 @@ struct destination_form {
     const struct node *limits;
     const struct node *retry;
     const struct node *headers;
+    const struct node *shard;
 };
 
 #define MEMBER(m) .offset = offsetof(struct destination_form, m)
 static const struct field fields[] = {
     {"type", FIELD_TEXT, MEMBER(type), .required = true},
     {"quota", FIELD_TEXT, MEMBER(d.quota)},
+    {"shard", FIELD_NODE, MEMBER(shard)},
     {"rate_limits", FIELD_NODE, MEMBER(limits)},
     {"concurrency", FIELD_COUNT, MEMBER(d.concurrency), .min = 1, .max = 10000},
     {"timeout", FIELD_DURATION, MEMBER(d.timeout_ms), .min = 1, .max = 3600000},
@@ -134,10 +137,23 @@ static uint64_t default_timeout(const struct connector *c)
     return longest;
 }
 
+static uint32_t read_shard(struct reader *rd, const struct node *node, const char *quota)
+{
+    uint32_t shards = rd->project->settings.shards, shard = 0;
+    struct err err;
+    if (!node)
+        return shard_of_quota(quota, shards);
+    if (node->kind != NODE_SCALAR || shard_parse(node->text, "", &shard, &err) || shard >= shards)
+        mistake(rd, node->at, "`shard` must be a number from 0 to %u: `settings.shards` is %u",
+                shards - 1, shards);
+    return shard < shards ? shard : 0;
+}
+
 static void read_common(struct reader *rd, const struct entry *of, struct destination_form *f)
 {
     if (f->d.quota != of->name)
         name_check(rd, node_get(of->node, "quota")->value->at, f->d.quota, "a quota's name");
+    f->d.shard = read_shard(rd, f->shard, f->d.quota);
     destination_limits_read(rd, f->limits, &f->d);
     if (f->retry)
         read_retry(rd, f->retry, node_get(of->node, "retry")->at, &f->d.retry);

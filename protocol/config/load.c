@@ -148,7 +148,7 @@ static bool is_inside(const char *path, const char *folder)
     return strncmp(path, folder, n) == 0 && path[n] == '/';
 }
 
-/* What lies in state_dir is data, and what has none of our words is somebody else's. */
+/* What lies in state_root is data, and what has none of our words is somebody else's. */
 static void set_aside(struct reader *rd, struct document_list *docs)
 {
     struct project *project = rd->project;
@@ -158,7 +158,7 @@ static void set_aside(struct reader *rd, struct document_list *docs)
     for (size_t i = 0; i < docs->count; i++) {
         struct document *doc = &docs->items[i];
         const char *path = reader_path(rd, doc->file);
-        bool is_state = path && is_inside(path, project->settings.state_dir);
+        bool is_state = path && is_inside(path, project->settings.state_root);
         if (is_state)
             doc->ours = false;
         else if (!doc->unreadable && !doc->ours)
@@ -320,8 +320,8 @@ static void gather(struct reader *rd, const struct document_list *docs)
 static void load(struct reader *rd)
 {
     static void (*const parts[])(struct reader *) = {
-        sources_read,      warehouse_log_read, models_read, connectors_read,
-        destinations_read, quotas_check,       syncs_read,  alerts_read,
+        sources_read, warehouse_log_read, models_read, connectors_read, destinations_read,
+        quotas_check, syncs_read,         alerts_read, shards_apply,
     };
     struct document_list docs = {0};
     parse_files(rd, &docs);

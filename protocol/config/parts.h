@@ -33,6 +33,8 @@ void destinations_read(struct reader *rd);
 void quotas_check(struct reader *rd);
 void syncs_read(struct reader *rd);
 void alerts_read(struct reader *rd);
+/** Leaves a shard its own destinations and syncs. */
+void shards_apply(struct reader *rd);
 
 /** The connector that a destination's `type` names; NULL where there is none, with a mistake.
  * ret_definition: its YAML in the project, untouched where it is built in. */

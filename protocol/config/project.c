@@ -24,6 +24,12 @@ enum err_code project_no_sync(const struct project *project, const char *name, s
     const char **names = calloc(project->sync_count + 1, sizeof *names);
     for (size_t i = 0; names && i < project->sync_count; i++)
         names[i] = project->syncs[i].name;
+    for (size_t i = 0; i < project->elsewhere_count; i++)
+        if (strcmp(project->elsewhere[i].name, name) == 0) {
+            free(names);
+            return err_set(err, ERR_USAGE, "%s belongs to shard %u, and this is shard %d", name,
+                           project->elsewhere[i].destination->shard, project->settings.shard);
+        }
     const char *near = names ? nearest_name(name, names, project->sync_count) : NULL;
     free(names);
     return err_set(err, ERR_USAGE, "the project has no sync %s%s%s%s", name,

@@ -50,6 +50,8 @@ static void compare(struct reader *rd, const struct destination *first,
         what = "rate_limits";
     else if (first->concurrency != other->concurrency)
         what = "concurrency";
+    else if (first->shard != other->shard)
+        what = "shard";
     else if (first->connector && other->connector && first->connector != other->connector &&
              (has_groups(first) || first->connector->open_jobs != other->connector->open_jobs))
         what = "type";

@@ -1,6 +1,7 @@
 #include "protocol/config/form.h"
 #include "protocol/config/listen.h"
 #include "protocol/config/parts.h"
+#include "protocol/config/shard.h"
 
 #include <stdlib.h>
 
@@ -22,6 +23,7 @@ static const struct field fields[] = {
     {"redis", FIELD_TEXT, MEMBER(s.redis), .may_be_empty = true},
     {"redis_ca", FIELD_TEXT, MEMBER(s.redis_ca), .may_be_empty = true},
     {"state_dir", FIELD_TEXT, MEMBER(state_dir)},
+    {"shards", FIELD_COUNT, MEMBER(s.shards), .min = 1, .max = SHARDS_MAX},
     {"listen", FIELD_TEXT, MEMBER(s.listen)},
     {"tokens", FIELD_NODE, MEMBER(tokens)},
     {"window", FIELD_SIZE, MEMBER(s.window_bytes), .min = 1 << 20, .max = 1ull << 40},
@@ -154,10 +156,37 @@ static void set_state_dir(struct reader *rd, const struct entry *of, const char 
             "project: write .sluice, or a path elsewhere");
 }
 
+/* A worker serves all shards: what it is told of one only says where its parent's state lies. */
+static void set_shard(struct reader *rd)
+{
+    struct settings *s = &rd->project->settings;
+    const char *text = getenv(SHARD_VARIABLE);
+    struct config_place place = {SHARD_VARIABLE, 0, 0};
+    uint32_t shard;
+    struct err err;
+    s->state_root = s->state_dir;
+    if (!text || !*text)
+        return;
+    if (shard_parse(text, NULL, &shard, &err)) {
+        if (!rd->is_worker)
+            mistake(rd, place, "%s", err.text);
+    } else if (shard >= s->shards) {
+        if (!rd->is_worker)
+            mistake(rd, place, "there is no shard %u: `settings.shards` is %u, so the last is %u",
+                    shard, s->shards, s->shards - 1);
+    } else {
+        s->shard = (int32_t)shard;
+        if (s->shards > 1 && s->state_root)
+            s->state_dir = reader_printf(rd, "%s/shard-%u", s->state_root, shard);
+    }
+}
+
 void settings_read(struct reader *rd, const struct entry *settings)
 {
     struct settings_form f = {
         .s = {.listen = "127.0.0.1:8470",
+              .shards = 1,
+              .shard = -1,
               .window_bytes = 64000000,
               .disk_reserve_bytes = 64000000,
               .history_bytes = 128000000},
@@ -183,4 +212,5 @@ void settings_read(struct reader *rd, const struct entry *settings)
     check_listen(rd, settings, &f.s, f.tokens && (f.tokens->broken || f.tokens->count));
     rd->project->settings = f.s;
     set_state_dir(rd, settings, f.state_dir);
+    set_shard(rd);
 }

@@ -6,7 +6,7 @@ static const char *const kind_words[] = {"text", "number", "bool", "map", "digit
 /* Keys of every destination. */
 static const char *const common[] = {
     "type",       "quota",       "rate_limits", "concurrency", "timeout", "retry",
-    "batch_size", "batch_bytes", "headers",     "ca_file",     NULL,
+    "batch_size", "batch_bytes", "headers",     "ca_file",     "shard",   NULL,
 };
 
 struct option_form {

@@ -45,7 +45,7 @@ static const struct form inline_form = {"http destination", inline_fields, ARRAY
 static const char *const common_words[] = {
     "type",       "quota",       "rate_limits", "concurrency", "timeout", "retry",
     "batch_size", "batch_bytes", "headers",     "ca_file",     "auth",    "answers",
-    "signals",    "objects",     "open_jobs",   NULL,
+    "signals",    "objects",     "open_jobs",   "shard",       NULL,
 };
 
 /* ---- objects ---- */

@@ -61,12 +61,18 @@ static void put_config(struct output *o, const struct control *control)
 
 void answer_status(struct api_call *c)
 {
+    const struct settings *settings = &control_project(c->control)->settings;
     struct output o;
     output_init(&o);
     output_open(&o, NULL, '{');
     output_text(&o, "version", SLUICE_VERSION);
     output_time(&o, "started_at", control_started_ms(c->control));
     put_ready(&o, c->control);
+    output_count(&o, "shards", settings->shards);
+    if (settings->shard >= 0)
+        output_count(&o, "shard", (uint64_t)settings->shard);
+    else
+        output_text_or_null(&o, "shard", NULL);
     output_count(&o, "workers", control_workers_alive(c->control));
     output_text_or_null(&o, "reload_error", control_reload_error(c->control));
     put_config(&o, c->control);

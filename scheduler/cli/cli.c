@@ -1,5 +1,6 @@
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/options.h"
+#include "scheduler/cli/shards.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -121,6 +122,19 @@ static const struct command commands[] = {
      "Sends one by each alert, or by the one that is named, and says what came back. A PagerDuty\n"
      "incident is opened and resolved at once. Exits 0 when all were taken, 2 otherwise.\n",
      "", 1, 2, command_alerts},
+    {"capacity", "", "tell what the load is, what limits allow, and what more would need",
+     "Reads the last seven days of runs from state, beside a scheduler or without one, and says "
+     "for\n"
+     "each destination: records and requests a day, the busiest hour, what its limits carry at "
+     "most,\n"
+     "how long sending everything again takes; and for all of it: workers, Redis, scheduler, with\n"
+     "half as much again in reserve. With --records-per-day or --growth: for what is planned. "
+     "With\n"
+     "--destinations N: for an idea, without a project, under the limits of --connector (default:\n"
+     "webhook) and --object. What is not known is assumed, and named. Exits 1 where limits make "
+     "it\n"
+     "impossible.\n",
+     "qnatugNO", 0, 0, command_capacity},
     {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
      "Lists connectors with their objects and modes: those that are built in and, in a project\n"
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"
@@ -156,8 +170,8 @@ static void print_usage(FILE *out)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(out, "  %-11s%-*s %s\n", commands[i].name, padded(commands[i].arguments),
                 commands[i].arguments, commands[i].summary);
-    fputs("\nEvery command takes -C DIR (the project folder, default the current one), --json and "
-          "--help.\n",
+    fputs("\nEvery command takes -C DIR (the project folder, default the current one), --shard K, "
+          "--json and --help.\n",
           out);
 }
 
@@ -198,10 +212,11 @@ static int run_command(const struct command *c, struct cli_options o, int argc, 
         return usage_error(c->name, "%s needs a %s", c->name, c->arguments);
     if (o.name_count > c->names_max)
         return usage_error(c->name, "%s does not take %s", c->name, o.names[c->names_max]);
-    return c->run(&o);
+    return cli_run_in_shards(c, &o);
 }
 
-/* -C DIR and --json may also stand before the command. Returns how many words they take. */
+/* -C DIR, --shard K and --json may also stand before the command. Returns how many words they take.
+ */
 static int take_leading(int argc, char **argv, struct cli_options *o)
 {
     int at = 1;
@@ -212,6 +227,9 @@ static int take_leading(int argc, char **argv, struct cli_options *o)
         } else if ((strcmp(argv[at], "-C") == 0 || strcmp(argv[at], "--directory") == 0) &&
                    at + 1 < argc) {
             o->dir = argv[at + 1];
+            at += 2;
+        } else if (strcmp(argv[at], "--shard") == 0 && at + 1 < argc) {
+            cli_set_shard(argv[at + 1]);
             at += 2;
         } else {
             break;

@@ -31,36 +31,38 @@ struct cli_list {
 
 /* What every subcommand understands. */
 struct cli_options {
-    const char *dir;          /* -C, default "." */
-    bool json;                /* --json */
-    bool full;                /* run --full */
-    bool adopt;               /* send nothing: the command is adopt */
-    uint32_t workers;         /* run --workers, 0: default */
-    uint32_t limit;           /* --limit, rows of output */
-    bool limit_set;           /* it was given */
-    const char *output;       /* -o */
-    const char *key;          /* --key */
-    const char *message;      /* --message */
-    const char *run;          /* --run */
-    const char *log_format;   /* up --log-format; NULL: the project's */
-    bool watch;               /* up --watch */
-    const char *destination;  /* --destination */
-    const char *role;         /* token --role */
-    bool markdown;            /* connectors --markdown */
-    const char *url;          /* init --url: a URL, or the name of a variable */
-    const char *table;        /* init --table */
-    const char *query;        /* init --query */
-    const char *connector;    /* init --connector */
-    const char *object;       /* init --object */
-    const char *primary_key;  /* init --primary-key: columns between commas */
-    const char *identify_by;  /* init --identify-by */
-    struct cli_list maps;     /* init --map */
-    struct cli_list syncs;    /* forget --sync */
-    const char *export_to;    /* errors --export */
-    bool connect;             /* check --connect */
-    bool replace;             /* state import --replace */
-    bool force;               /* stream drop --force */
-    struct cli_list sets;     /* init --set */
+    const char *dir;         /* -C, default "." */
+    bool json;               /* --json */
+    bool full;               /* run --full */
+    bool adopt;              /* send nothing: the command is adopt */
+    uint32_t workers;        /* run --workers, 0: default */
+    uint32_t limit;          /* --limit, rows of output */
+    bool limit_set;          /* it was given */
+    const char *output;      /* -o */
+    const char *key;         /* --key */
+    const char *message;     /* --message */
+    const char *run;         /* --run */
+    const char *log_format;  /* up --log-format; NULL: the project's */
+    bool watch;              /* up --watch */
+    const char *destination; /* --destination */
+    const char *role;        /* token --role */
+    bool markdown;           /* connectors --markdown */
+    const char *url;         /* init --url: a URL, or the name of a variable */
+    const char *table;       /* init --table */
+    const char *query;       /* init --query */
+    const char *connector;   /* init --connector */
+    const char *object;      /* init --object */
+    const char *primary_key; /* init --primary-key: columns between commas */
+    const char *identify_by; /* init --identify-by */
+    struct cli_list maps;    /* init --map */
+    struct cli_list syncs;   /* forget --sync */
+    const char *export_to;   /* errors --export */
+    bool connect;            /* check --connect */
+    bool replace;            /* state import --replace */
+    bool force;              /* stream drop --force */
+    struct cli_list sets;    /* init --set */
+    /* capacity, as given: numbers that may end in k, M or G */
+    const char *records_per_day, *destinations, *rows, *request_ms, *runs_per_day, *growth;
     const char *const *names; /* what is left on the command line */
     size_t name_count;
 };
@@ -112,6 +114,7 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
 /** Frees both; the exit status that follows from the runs that ended. Accepts NULL. */
 int cli_session_end(struct cli_session *session, struct engine *engine);
 
+int command_capacity(const struct cli_options *opts);
 int command_forget(const struct cli_options *opts);
 int command_completion(const struct cli_options *opts);
 int command_state(const struct cli_options *opts);

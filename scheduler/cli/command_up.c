@@ -1,6 +1,8 @@
 /* sluice up, sluice-scheduler: the service, with or without workers of its own. */
 #include "scheduler/cli/cli.h"
+#include "scheduler/cli/options.h"
 #include "scheduler/cli/scheduler_main.h"
+#include "scheduler/cli/shards.h"
 #include "scheduler/service/service.h"
 
 #include <getopt.h>
@@ -43,6 +45,8 @@ static int serve(const struct cli_options *opts, struct log *log, bool own_worke
     struct err err = {0};
     int status = cli_load(opts, &project);
     if (!status)
+        status = cli_check_shard(project);
+    if (!status)
         status = cli_check_rotation(project, opts->workers);
     if (status) {
         project_free(project);
@@ -84,6 +88,8 @@ static const char usage[] =
     "to start here.\n\n"
     "Options:\n"
     "  -C, --directory DIR  the project folder (default: the current one)\n"
+    "      --shard K        the shard, of a project that has several: a number, or hostname for\n"
+    "                       the number at the end of the host's name (default: SLUICE_SHARD)\n"
     "      --workers N      worker processes to start here\n"
     "      --watch          read the project folder again whenever it has changed\n"
     "      --log-format F   text or json (default: settings.log_format)\n"
@@ -92,10 +98,11 @@ static const char usage[] =
     "Exit status: 0 stopped by a signal, 2 it cannot go on, 64 bad usage, 69 it cannot listen,\n"
     "75 the state directory is in use, 78 bad configuration.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_WORKERS, OPT_WATCH, OPT_LOG_FORMAT };
+enum { OPT_HELP = 256, OPT_VERSION, OPT_SHARD, OPT_WORKERS, OPT_WATCH, OPT_LOG_FORMAT };
 
 static const struct option options[] = {
     {"directory", required_argument, NULL, 'C'},
+    {"shard", required_argument, NULL, OPT_SHARD},
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"watch", no_argument, NULL, OPT_WATCH},
     {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
@@ -121,6 +128,10 @@ static int parse(int argc, char **argv, struct cli_options *o, bool *ret_run)
         switch (letter) {
         case 'C':
             o->dir = optarg;
+            break;
+        case OPT_SHARD:
+            if (!cli_set_shard(optarg))
+                return bad_usage("no memory for --shard");
             break;
         case OPT_WORKERS:
             o->workers = (uint32_t)strtoul(optarg, &end, 10);

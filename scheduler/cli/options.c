@@ -1,17 +1,22 @@
 #include "scheduler/cli/options.h"
 
+#include "protocol/config/shard.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORKERS_OPTION_MAX = 64, LIMIT_OPTION_MAX = 1000000, OPT_JSON = 256, OPT_HELP };
+enum { WORKERS_OPTION_MAX = 64, LIMIT_OPTION_MAX = 1000000, OPT_JSON = 256, OPT_HELP, OPT_SHARD };
 enum { OPTIONS_MAX = 64, HELP_COLUMN = 23 };
 
 const struct cli_option cli_option_table[] = {
     {'C', "directory", "DIR", "the project folder (default: the current one)", true, true},
     {OPT_JSON, "json", NULL, "one JSON object per line on standard output", false, true},
+    {OPT_SHARD, "shard", "K",
+     "the shard, of a project that has several: a number, or hostname\n(default: SLUICE_SHARD)",
+     false, true},
     {OPT_HELP, "help", NULL, "this text", false, true},
     {.letter = 'f', .name = "full", .help = "send every row again; removals are handled as always"},
     {.letter = 'w',
@@ -91,8 +96,37 @@ const struct cli_option cli_option_table[] = {
     {.letter = 'F',
      .name = "force",
      .help = "drop also what the project names itself, and others may use"},
+    {.letter = 'q',
+     .name = "records-per-day",
+     .value = "N",
+     .help = "records to be sent a day, by all destinations together: 40M, 250k"},
+    {.letter = 'n',
+     .name = "destinations",
+     .value = "N",
+     .help = "so many destinations of the connector, instead of the project's"},
+    {.letter = 'a',
+     .name = "rows",
+     .value = "N",
+     .help = "rows of all models together (default: those in state)"},
+    {.letter = 't',
+     .name = "request-ms",
+     .value = "N",
+     .help = "mean time of a request (default: as the history has it)"},
+    {.letter = 'u',
+     .name = "runs-per-day",
+     .value = "N",
+     .help = "how often models are read (default: as the history has it)"},
+    {.letter = 'g',
+     .name = "growth",
+     .value = "FACTOR",
+     .help = "so many times the records and rows: 10x"},
 };
 const size_t cli_option_count = ARRAY_LEN(cli_option_table);
+
+bool cli_set_shard(const char *text)
+{
+    return setenv(SHARD_VARIABLE, text, 1) == 0;
+}
 
 bool cli_takes(const struct command *c, const struct cli_option *o)
 {
@@ -163,10 +197,17 @@ static const char **text_of(int letter, struct cli_options *o)
         int letter;
         const char **text;
     } texts[] = {
-        {'C', &o->dir},        {'k', &o->key},         {'m', &o->message},     {'r', &o->run},
-        {'J', &o->log_format}, {'o', &o->output},      {'D', &o->destination}, {'R', &o->role},
-        {'U', &o->url},        {'T', &o->table},       {'Q', &o->query},       {'N', &o->connector},
-        {'O', &o->object},     {'P', &o->primary_key}, {'I', &o->identify_by}, {'E', &o->export_to},
+        {'C', &o->dir},          {'k', &o->key},
+        {'m', &o->message},      {'r', &o->run},
+        {'J', &o->log_format},   {'o', &o->output},
+        {'D', &o->destination},  {'R', &o->role},
+        {'U', &o->url},          {'T', &o->table},
+        {'Q', &o->query},        {'N', &o->connector},
+        {'O', &o->object},       {'P', &o->primary_key},
+        {'I', &o->identify_by},  {'E', &o->export_to},
+        {'a', &o->rows},         {'t', &o->request_ms},
+        {'g', &o->growth},       {'u', &o->runs_per_day},
+        {'n', &o->destinations}, {'q', &o->records_per_day},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (texts[i].letter == letter)
@@ -185,6 +226,8 @@ static bool take_option(int letter, struct cli_options *o)
     switch (letter) {
     case OPT_JSON:
         return o->json = true;
+    case OPT_SHARD:
+        return cli_set_shard(optarg);
     case 'f':
         return o->full = true;
     case 'd':

@@ -27,6 +27,9 @@ bool cli_takes(const struct command *c, const struct cli_option *o);
 /** Prints the lines of --help. */
 void cli_print_options(const struct command *c);
 
+/** --shard: the environment's, so that processes started by this one have it too. */
+bool cli_set_shard(const char *text);
+
 enum cli_parse_result {
     CLI_PARSED,
     CLI_HELP,    /* --help was among them */

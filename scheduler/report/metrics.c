@@ -409,11 +409,24 @@ static void put_config(struct exposition *x, const struct control *c)
     exposition_count(x, LABELS({"revision", config.revision}), 1);
 }
 
+static void put_shard(struct exposition *x, const struct settings *s)
+{
+    char shard[16], shards[16];
+    if (s->shards < 2)
+        return;
+    snprintf(shard, sizeof shard, "%d", s->shard);
+    snprintf(shards, sizeof shards, "%u", s->shards);
+    exposition_begin(x, "sluice_shard_info", "gauge",
+                     "1, with the shard and how many there are as labels.");
+    exposition_count(x, LABELS({"shard", shard}, {"shards", shards}), 1);
+}
+
 static void put_scheduler(struct exposition *x, const struct control *c, const struct samples *s)
 {
     const char *why;
     exposition_begin(x, "sluice_build_info", "gauge", "1, with the version as a label.");
     exposition_count(x, LABELS({"version", SLUICE_VERSION}), 1);
+    put_shard(x, &control_project(c)->settings);
     one(x, "sluice_start_time_seconds", "When the scheduler was started.",
         (double)control_started_ms(c) / 1000);
     one(x, "sluice_ready", "1 while runs can begin.", control_is_ready(c, &why));

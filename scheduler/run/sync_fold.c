@@ -298,6 +298,7 @@ enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice
     run->record.counts.requests += r.requests;
     run->record.counts.retries += r.retries;
     run->record.counts.bytes += r.bytes;
+    run->record.counts.request_ms += r.requests ? r.duration_ms : 0;
     run->dirty = true;
     if (r.rest != VERDICT_OPEN || r.entry_count) {
         rc = spool_read(run->spool, batch, &f, err);

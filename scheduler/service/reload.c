@@ -122,6 +122,8 @@ static void refuse_settings(const struct control *c, const struct project *now, 
     const char *what = NULL;
     if (differ(was->redis, is->redis) || differ(was->redis_ca, is->redis_ca))
         what = "redis";
+    else if (was->shards != is->shards)
+        what = "shards";
     else if (differ(was->state_dir, is->state_dir))
         what = "state_dir";
     else if (differ(was->listen, is->listen))

@@ -71,6 +71,7 @@ static void pack_run(struct pack *k, const struct run_record *r)
     pack_str(k, r->trigger);
     pack_u64(k, r->counts.coalesced);
     pack_u64(k, r->counts.changes);
+    pack_u64(k, r->counts.request_ms);
 }
 
 static enum err_code unpack_run(struct slice v, struct run_record *r, struct err *err)
@@ -113,6 +114,7 @@ static enum err_code unpack_run(struct slice v, struct run_record *r, struct err
     unpack_str(&u, r->trigger, sizeof r->trigger);
     r->counts.coalesced = unpack_u64(&u);
     r->counts.changes = unpack_u64(&u);
+    r->counts.request_ms = unpack_u64(&u);
     return ERR_OK;
 }
 

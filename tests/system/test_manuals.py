@@ -40,9 +40,9 @@ def test_every_command_and_option_is_in_sluice_1(lab):
         start = re.search(rf"^\.It \"sluice {name}\b.*$", manual, re.M)
         assert start, name
         section = manual[start.start():].split('\n.It "sluice ', 1)[0]
-        want = options(lab.command(name, "--help").out.split("Options:")[1]) - {"--json", "--help", "--directory"}
+        want = options(lab.command(name, "--help").out.split("Options:")[1]) - {"--json", "--help", "--directory", "--shard"}
         assert want <= options(section), (name, want - options(section))
-    assert {"--json", "--help", "--directory"} <= options(manual)
+    assert {"--json", "--help", "--directory", "--shard"} <= options(manual)
 
 
 @pytest.mark.parametrize("program", ["sluice-worker", "sluice-scheduler"])

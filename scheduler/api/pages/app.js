@@ -147,7 +147,7 @@ function show_status() {
     put(by_id("ready"), status.ready ? badge("ready", "success") : [badge("not ready", "warning"), ` ${status.why ?? ""}`]);
     put(by_id("workers"), plural(status.workers ?? 0, "worker"));
     put(by_id("who"), status.name ? `${status.name} (${status.role})` : status.role);
-    put(by_id("version"), `Sluice ${status.version}`);
+    put(by_id("version"), status.shards > 1 ? `Sluice ${status.version}, shard ${status.shard} of ${status.shards}` : `Sluice ${status.version}`);
     by_id("logout").hidden = ["anyone", "local"].includes(status.name ?? "anyone"); // no token was asked for
     for (const node of document.querySelectorAll("[data-role=admin]"))
         node.hidden = status.role !== "admin";
