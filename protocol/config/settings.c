@@ -47,7 +47,9 @@ static struct config_place place_of_value(const struct entry *of, const char *ke
 
 bool is_redis_url(const char *text)
 {
-    static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
+    static const char *const schemes[] = {
+        "redis://",           "rediss://",        "unix://",          "redis+sentinel://",
+        "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"};
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
         if (strncmp(text, schemes[i], strlen(schemes[i])) == 0 && text[strlen(schemes[i])])
             return true;

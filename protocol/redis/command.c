@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 enum {
-    COPY_BYTES = 4096, /* a smaller command is copied to the output, a larger one lent to it */
-    LENGTH_BYTES = 24, /* "$18446744073709551615\r\n" */
+    COPY_BYTES = 4096,      /* a smaller command is copied to the output, a larger one lent to it */
+    LENGTH_BYTES = 24,      /* "$18446744073709551615\r\n" */
+    REPLICA_PAUSE_MS = 250, /* a replica does not become a primary at once */
 };
 
 /* ---- encoding (RESP: *argc, then $length and bytes each) ---- */
@@ -273,15 +274,23 @@ void command_fail_all(struct redis *r, struct command_list *list, const struct e
     }
 }
 
-/* Redis' own words, without the arguments it repeats for a command it does not know. */
+/*
+ * Redis' own words, without the arguments it repeats for a command it does not know. What a server
+ * does not carry out because it is not the one that should is as if it was not reached.
+ */
 static void describe(const struct redisReply *reply, struct err *err)
 {
     static const struct {
         const char *word;
         enum err_code code;
     } kinds[] = {
-        {"NOSCRIPT ", ERR_STALE}, {"OOM ", ERR_FULL},         {"NOAUTH ", ERR_DENIED},
-        {"NOPERM ", ERR_DENIED},  {"WRONGPASS ", ERR_DENIED},
+        {"NOSCRIPT ", ERR_STALE},          {"OOM ", ERR_FULL},
+        {"NOAUTH ", ERR_DENIED},           {"NOPERM ", ERR_DENIED},
+        {"WRONGPASS ", ERR_DENIED},        {"DENIED ", ERR_DENIED},
+        {"READONLY ", ERR_UNREACHABLE},    {"UNBLOCKED ", ERR_UNREACHABLE},
+        {"MASTERDOWN ", ERR_UNREACHABLE},  {"NOREPLICAS ", ERR_UNREACHABLE},
+        {"MOVED ", ERR_UNREACHABLE},       {"ASK ", ERR_UNREACHABLE},
+        {"CLUSTERDOWN ", ERR_UNREACHABLE}, {"TRYAGAIN ", ERR_UNREACHABLE},
     };
     enum err_code code = ERR_REMOTE;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
@@ -304,6 +313,13 @@ static bool resent_as_eval(struct redis *r, struct command *c, const struct err 
     return true;
 }
 
+/* The server became a replica: whatever else is sent to it would be refused, too. */
+static bool is_replica(const struct err *err)
+{
+    return err->code == ERR_UNREACHABLE &&
+           (strncmp(err->text, "READONLY ", 9) == 0 || strncmp(err->text, "UNBLOCKED ", 10) == 0);
+}
+
 enum err_code command_reply(struct redis *r, const struct redisReply *reply, struct err *err)
 {
     struct command *c = TAILQ_FIRST(&r->inflight);
@@ -319,5 +335,9 @@ enum err_code command_reply(struct redis *r, const struct redisReply *reply, str
     describe(reply, &remote);
     if (!resent_as_eval(r, c, &remote))
         finish(r, c, NULL, &remote);
+    if (is_replica(&remote)) {
+        r->pause_ms = r->pause_ms < REPLICA_PAUSE_MS ? REPLICA_PAUSE_MS : r->pause_ms;
+        redis_break(r, &remote);
+    }
     return ERR_OK;
 }

@@ -1,8 +1,8 @@
 /*
  * What is said first on a fresh connection, one step after the other:
  *
- *   AUTH (with a user or a password) → SELECT (db > 0) → CONFIG GET maxmemory-policy → [INFO
- * memory] → ready
+ *   AUTH (with a user or a password) → SELECT (db > 0) → ROLE (found by sentinels)
+ *     → CONFIG GET maxmemory-policy → [INFO memory] → ready
  *
  * With any_policy, PING takes the place of the policy: it says whether we may speak at all.
  *
@@ -129,6 +129,36 @@ static void ask_policy(struct redis *r)
     say(r, argv, ARRAY_LEN(argv), on_config);
 }
 
+/* ---- the role ---- */
+
+static void on_role(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    struct redis *r = ctx;
+    struct err why;
+    if (over(r))
+        return;
+    bool tells = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                 reply->element[0]->type == REDIS_REPLY_STRING;
+    if (tells && strcmp(reply->element[0]->str, "master") == 0) {
+        ask_policy(r);
+        return;
+    }
+    if (err)
+        why = *err;
+    else
+        err_set(&why, ERR_UNREACHABLE, "sentinels name it, and it says that it is no primary");
+    redis_break(r, &why);
+}
+
+/* Sentinels may know less than the server itself. */
+static void ask_role(struct redis *r)
+{
+    if (r->sentinel)
+        say(r, (const struct slice[]){SLICE_LIT("ROLE")}, 1, on_role);
+    else
+        ask_policy(r);
+}
+
 /* ---- the database ---- */
 
 static void on_selected(void *ctx, const struct redisReply *reply, const struct err *err)
@@ -138,7 +168,7 @@ static void on_selected(void *ctx, const struct redisReply *reply, const struct 
     if (over(r))
         return;
     if (!err) {
-        ask_policy(r);
+        ask_role(r);
         return;
     }
     struct err why = *err;
@@ -152,7 +182,7 @@ static void ask_db(struct redis *r)
 {
     char db[16];
     if (r->url.db == 0) {
-        ask_policy(r);
+        ask_role(r);
         return;
     }
     snprintf(db, sizeof db, "%d", r->url.db);

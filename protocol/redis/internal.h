@@ -2,6 +2,7 @@
  * What the files of this folder share: the connection and its commands. Nobody outside includes it.
  *
  *   redis.c    life cycle and state: the only writer of redis.state
+ *   primary.c  which server that is, where sentinels tell it; sentinel.c asks them, nodes.c any
  *   dial.c     reaching the server; tls.c the session on top
  *   greet.c    what is said first: AUTH, SELECT, the policy check
  *   command.c  encoding, sending, deadlines, handing replies out
@@ -21,6 +22,7 @@ struct dial;
 struct evbuffer;
 struct event;
 struct redisReader;
+struct sentinel;
 struct ssl_ctx_st;
 
 /*
@@ -28,9 +30,17 @@ struct ssl_ctx_st;
  *   PAUSING ────────────▶ DIALING ─────────────▶ GREETING ───────────▶ READY
  *      ▲                     │                       │                   │
  *      └─────────────────────┴───────── lost ────────┴───────────────────┘
+ *   with sentinels: PAUSING ──pause over──▶ SEEKING ──one names the primary──▶ DIALING
  *   redis_free: any ────▶ CLOSED
  */
-enum redis_state { REDIS_PAUSING, REDIS_DIALING, REDIS_GREETING, REDIS_READY, REDIS_CLOSED };
+enum redis_state {
+    REDIS_PAUSING,
+    REDIS_SEEKING,
+    REDIS_DIALING,
+    REDIS_GREETING,
+    REDIS_READY,
+    REDIS_CLOSED
+};
 
 /* One command with its encoded bytes, kept until its reply: an evbuffer and a NOSCRIPT may need
  * them. */
@@ -52,10 +62,11 @@ TAILQ_HEAD(command_list, command);
 
 struct redis {
     struct event_base *base;
-    struct redis_url url;
+    struct redis_url url; /* with sentinels, host and port are the primary's */
     struct redis_options opts;
     char *ca_file;
-    char name[512]; /* the URL without its password */
+    char name[1024];           /* the URL without its password, and the primary that it leads to */
+    struct sentinel *sentinel; /* NULL: one server */
 
     enum redis_state state;
     uint64_t pause_ms;
@@ -88,6 +99,15 @@ void redis_lose(struct redis *r, const struct err *why);
 void redis_break(struct redis *r, const struct err *why);
 /** The greeting is over. note: NULL or what on_state should be told. */
 void redis_greeted(struct redis *r, const struct err *note);
+/** Connects to the server of r->url. */
+void redis_dial(struct redis *r);
+
+/* ---- primary.c: only where the URL names sentinels ---- */
+
+/** False: out of memory. */
+bool primary_init(struct redis *r);
+/** Looks for the primary, and dials it. */
+void primary_seek(struct redis *r);
 
 /* ---- greet.c ---- */
 

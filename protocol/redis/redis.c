@@ -4,6 +4,7 @@
 #include "protocol/base/random.h"
 #include "protocol/redis/dial.h"
 #include "protocol/redis/internal.h"
+#include "protocol/redis/sentinel.h"
 #include "protocol/redis/tls.h"
 
 #include <errno.h>
@@ -288,7 +289,7 @@ static void on_dialed(void *ctx, int fd, const struct err *dial_err)
     lose_if_broken(r);
 }
 
-static void dial_start(struct redis *r)
+void redis_dial(struct redis *r)
 {
     struct err err;
     r->state = REDIS_DIALING;
@@ -306,7 +307,10 @@ static void on_state_timer(int fd, short what, void *arg)
     struct redis *r = arg;
     struct err err;
     if (r->state == REDIS_PAUSING) {
-        dial_start(r);
+        if (r->sentinel)
+            primary_seek(r);
+        else
+            redis_dial(r);
         return;
     }
     err_set(&err, ERR_UNREACHABLE, "not %s within %llu ms",
@@ -348,7 +352,8 @@ static bool fill(struct redis *r, const struct redis_options *opts)
     r->scratch = malloc(SCRATCH_BYTES);
     r->state_timer = evtimer_new(r->base, on_state_timer, r);
     r->deadline_timer = evtimer_new(r->base, command_on_deadline, r);
-    return r->scratch && r->state_timer && r->deadline_timer;
+    bool sentinels = r->url.shape == REDIS_SHAPE_SENTINEL;
+    return r->scratch && r->state_timer && r->deadline_timer && (!sentinels || primary_init(r));
 }
 
 struct redis *redis_new(struct event_base *base, const struct redis_url *url,
@@ -384,6 +389,7 @@ void redis_free(struct redis *r)
     drop_connection(r);
     command_fail_all(r, &r->inflight, &err);
     command_fail_all(r, &r->waiting, &err);
+    sentinel_free(r->sentinel);
     if (r->state_timer)
         event_free(r->state_timer);
     if (r->deadline_timer)

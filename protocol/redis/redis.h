@@ -8,12 +8,17 @@
  * connection is closed and made again, which fails the commands behind it, so long waits need a
  * connection of their own. Pending bytes have a ceiling. TCP, TLS (rediss://) and unix sockets. One
  * thread, in a program that ignores SIGPIPE.
+ *
+ * With sentinels the server is the primary that they name: asked before each connection, believed
+ * once it says itself that it is one, and left as soon as one of them names another, or it refuses
+ * to write. A URL of a cluster connects to the first of its nodes; fleet.h finds the others.
  */
 #ifndef SLUICE_REDIS_REDIS_H
 #define SLUICE_REDIS_REDIS_H
 
 #include "protocol/base/err.h"
 #include "protocol/base/slice.h"
+#include "protocol/redis/url.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,28 +27,6 @@ struct event_base;
 struct histogram;
 struct redis;
 struct redisReply; /* hiredis' plain reply tree */
-
-/*
- * What a URL says: redis://user:pass@host:port/db, rediss://…, unix:///path?db=0 or
- * unix://user:pass@/path. User, password and path may be percent-encoded. The port is 6379 where
- * none is given.
- */
-struct redis_url {
-    bool tls;
-    char host[256];
-    char path[4096]; /* unix socket; empty: TCP. May be longer than sun_path: reached through its
-                        folder */
-    uint16_t port;
-    int db;
-    char user[256];
-    char password[512]; /* secret */
-};
-
-/** Errors: ERR_CONFIG, with a text that repeats nothing of the URL. */
-enum err_code redis_url_parse(const char *text, struct redis_url *ret_url,
-                              struct err *err) MUST_CHECK;
-/** The URL without its password, for messages. out has n bytes; returns out. */
-const char *redis_url_safe(const struct redis_url *url, char *out, size_t n);
 
 struct redis_options {
     const char *ca_file;         /* for TLS; NULL: the system's authorities */
@@ -87,7 +70,9 @@ const struct histogram *redis_trips(const struct redis *r);
 /**
  * Exactly one of reply and err is not NULL. Both are borrowed for the call, which may give new
  * commands. An error reply of Redis is an err with its words: ERR_STALE (NOSCRIPT), ERR_FULL (OOM),
- * ERR_DENIED (NOAUTH, NOPERM), ERR_REMOTE (any other). Without a reply: ERR_UNREACHABLE,
+ * ERR_DENIED (NOAUTH, NOPERM, DENIED), ERR_UNREACHABLE (not carried out, for the server is a
+ * replica, has not this slot or too few replicas: READONLY, MOVED, ASK, TRYAGAIN, CLUSTERDOWN,
+ * MASTERDOWN, UNBLOCKED, NOREPLICAS), ERR_REMOTE (any other). Without a reply: ERR_UNREACHABLE,
  * ERR_TIMEOUT, ERR_STOPPED; ERR_DENIED and ERR_CONFIG where the deadline of a command that was not
  * sent passed while such a reason kept the connection from standing.
  */

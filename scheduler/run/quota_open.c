@@ -6,7 +6,6 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
 #include "protocol/connector/connector.h"
-#include "protocol/connector/connector.h"
 #include "scheduler/state/state.h"
 
 /* The longest a worker may still be busy with a batch it claimed before the fence. */
@@ -39,11 +38,12 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
     bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
     if (restored || (!o->same_state && *o->other_state))
         q->host->on_state_lost(q->host->ctx, q);
-    if (o->fresh)
+    if (o->fresh || o->restarted) /* a replica's results may be numbered below those read before */
         *q->position = *q->committed = '\0';
-    /* An empty Redis has forgotten the leases of workers that are not ours: they may still be at
-     * work. */
-    q->lease_left_unknown = o->fresh && q->was_ready && q->host->has_other_workers(q->host->ctx);
+    /* An empty Redis has forgotten the leases of workers that are not ours, one that was restarted
+     * or failed over the latest of them: they may still be at work. */
+    bool forgot = o->restarted || (o->fresh && q->was_ready);
+    q->lease_left_unknown = forgot && q->host->has_other_workers(q->host->ctx);
     q->lease_left_ms = q->lease_left_unknown ? lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
     quota_go(q, STAGE_FENCE);
 }

@@ -12,6 +12,7 @@ from shared_values import SharedValues
 
 STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED = -1, -2, -3, -4, -5, -6, -7
 KILLS_MAX, INF = 3, math.inf
+VERSIONS_LOST = 65536  # of shared values, where another life of the server goes on
 
 
 class Model(Placing, Claiming, SharedValues):
@@ -25,7 +26,7 @@ class Model(Placing, Claiming, SharedValues):
         self.closed, self.late_throttle = {}, {}
         self.tops = {}
         self.parked, self.holds, self.late_waits = {}, {}, {}
-        self.shared, self.shared_version = {}, 0
+        self.shared, self.shared_version, self.had_epoch = {}, 0, False
         self.leases_lost = 0
         self.max_open = 0
         self.forget_epoch()
@@ -102,6 +103,9 @@ class Model(Placing, Claiming, SharedValues):
         self.paused_destinations, self.since, self.lowered = set(), {}, {}
         self.start_late_waits()
         self.restore_shared(shared)
+        if self.had_epoch and server_changed:
+            self.shared_version += VERSIONS_LOST
+        self.had_epoch = True
         self.epoch, self.state, self.fenced = epoch, state, False
         self.owner = (state, str(commit))
         self.permit_until, self.v = self.now + permit_ms, 0.0

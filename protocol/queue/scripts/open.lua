@@ -55,9 +55,12 @@ local function begin_window(limit, saved, old)
     call('HSET', w.key(limit), 'u', tokens)
 end
 
--- Windows that a restarted server read back from its disk lack what was charged since it wrote them: the
--- saved ones are believed instead.
-local server_changed = run ~= call('HGET', META, 'rid')
+-- Windows that a restarted server read back from its disk, or a replica that took over had, lack what was
+-- charged since they were written: the saved ones are believed instead.
+local last_run = call('HGET', META, 'rid')
+local server_changed = run ~= last_run
+-- So many versions of shared values may have been lost with it; none is given twice.
+local VERSIONS_LOST = 65536
 
 local function open_windows(limits)
     local saved, old, kept = {}, {}, {}
@@ -112,6 +115,7 @@ start_late_waits()
 local shared = {}
 for i = 1, tonumber(word()) do shared[i] = {word(), word(), tonumber(word()), tonumber(word())} end
 restore_shared(shared)
+if last_run and server_changed then call('HINCRBY', META, 'sv', VERSIONS_LOST) end
 call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[8])
 call('HDEL', META, 'fen', 'v', 'chk')
 call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'nth', 0,

@@ -3,7 +3,7 @@
 local function same_server()
     local at = tonumber(checked) or 0
     if time >= at and time < at + 10 and ARGV[1] == '' then return true end
-    if string.match(call('INFO', 'server'), 'run_id:(%x+)') ~= call('HGET', META, 'rid') then return false end
+    if server_run() ~= call('HGET', META, 'rid') then return false end
     call('HSET', META, 'chk', time)
     return true
 end

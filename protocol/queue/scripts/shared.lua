@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude same share
+--! uses prelude server same share
 -- shared: get, lock, put and unlock of a value; all of the durable ones. Not stopped by a fence: what a request
 -- under way has fetched must not be lost.
 -- ARGV: clock, op, name, …: lock: holder, ttl_ms; put: holder, version ('': only as the holder), value, expire_ms,

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PATIENCE_MS = 8000, WORDS_MAX = 16 };
@@ -129,4 +130,28 @@ void fixture_ask(struct fixture *f, struct answer *a, const char *words)
 {
     fixture_send(f, a, 0, words);
     fixture_until(f, &a->calls, 1);
+}
+
+void fixture_certificates(const char *dir)
+{
+    static const char script[] =
+        "cd %s && new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes' && exec 2>openssl.log &&"
+        "for ca in ca other; do"
+        " openssl req -x509 $new -keyout $ca.key -out $ca.crt -days 2 -subj /CN=$ca || exit 1; "
+        "done;"
+        "sign() { openssl req $new -keyout $1.key -subj /CN=$1 |"
+        " openssl x509 -req -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext"
+        " -out $1.crt; };"
+        "echo subjectAltName=DNS:localhost,IP:127.0.0.1 >good.ext; sign good;"
+        "echo subjectAltName=DNS:elsewhere.example,IP:127.0.0.9 >away.ext; sign away";
+    char command[sizeof script + 64];
+    snprintf(command, sizeof command, script, dir);
+    assert_int_equal(system(command), 0);
+}
+
+void fixture_remove(const char *dir)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
 }

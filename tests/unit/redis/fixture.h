@@ -49,4 +49,10 @@ void fixture_ask(struct fixture *f, struct answer *a, const char *words);
 /** The callback that fills a struct answer. */
 void answer_take(void *ctx, const struct redisReply *reply, const struct err *err);
 
+/** Into dir (a path of less than 64 bytes): ca.crt; good.crt and .key for localhost and 127.0.0.1,
+ * away.crt and .key for others, signed by it; other.crt, an authority that signed nothing. */
+void fixture_certificates(const char *dir);
+/** A folder under /tmp with what is in it. */
+void fixture_remove(const char *dir);
+
 #endif

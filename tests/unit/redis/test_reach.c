@@ -208,23 +208,6 @@ static void a_server_without_a_free_place_is_tried_again(void **state)
 
 /* ---- TLS ---- */
 
-static void make_certificates(const char *dir)
-{
-    static const char script[] =
-        "cd %s && new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes' && exec 2>openssl.log &&"
-        "for ca in ca other; do"
-        " openssl req -x509 $new -keyout $ca.key -out $ca.crt -days 2 -subj /CN=$ca || exit 1; "
-        "done;"
-        "sign() { openssl req $new -keyout $1.key -subj /CN=$1 |"
-        " openssl x509 -req -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext"
-        " -out $1.crt; };"
-        "echo subjectAltName=DNS:localhost,IP:127.0.0.1 >good.ext; sign good;"
-        "echo subjectAltName=DNS:elsewhere.example,IP:127.0.0.9 >away.ext; sign away";
-    char command[sizeof script + REDIS_SERVER_DIR_BYTES];
-    snprintf(command, sizeof command, script, dir);
-    assert_int_equal(system(command), 0);
-}
-
 struct tls_server {
     struct redis_server server;
     uint16_t port;
@@ -236,7 +219,7 @@ static void start_tls(struct tls_server *t, const char *certificate)
     static char port[8], crt[100], key[100]; /* borrowed by the server until it stops */
     char dir[REDIS_SERVER_DIR_BYTES];
     redis_server_folder(dir);
-    make_certificates(dir);
+    fixture_certificates(dir);
     t->port = redis_server_free_port();
     snprintf(port, sizeof port, "%u", t->port);
     snprintf(crt, sizeof crt, "%s/%s.crt", dir, certificate);
