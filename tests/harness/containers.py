@@ -74,6 +74,12 @@ class Podman:
         assert not check or done.returncode == 0, f"podman {' '.join(map(str, args))}: exit {done.returncode}: {done.stdout}{done.stderr}"
         return done
 
+    def piped(self, *args, given=b""):
+        """Bytes in, bytes out."""
+        done = subprocess.run(["podman", *map(str, args)], env=self.env, input=given, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
     def image_of(self, programs):
         """The image of a folder with built programs, made once for the same ones; its name."""
         files = [programs / name for name in ("sluice", "sluice-scheduler", "sluice-worker")]
