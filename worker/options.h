@@ -17,6 +17,7 @@ struct worker_options {
     const char *prefix; /* of the worker's name; NULL: the host's name */
     const char *listen; /* host:port of the metrics, "off"; NULL: the project's */
     size_t slots;
+    bool watch;          /* the project folder is read again when it changes */
     bool log_format_set; /* otherwise the project's */
     enum log_format log_format;
     pid_t parent; /* 0: none; otherwise this process ends with it */

@@ -395,6 +395,20 @@ static void one(struct exposition *x, const char *metric, const char *help, doub
     exposition_number(x, NULL, number);
 }
 
+static void put_config(struct exposition *x, const struct control *c)
+{
+    struct control_config config;
+    control_config_look(c, &config);
+    one(x, "sluice_config_valid",
+        "0 while the project folder is refused and the one before is used.",
+        control_reload_error(c) == NULL);
+    one(x, "sluice_config_loaded_timestamp_seconds", "When the project in force was read.",
+        (double)config.loaded_ms / 1000);
+    exposition_begin(x, "sluice_config_info", "gauge",
+                     "1, with the revision of the project in force.");
+    exposition_count(x, LABELS({"revision", config.revision}), 1);
+}
+
 static void put_shard(struct exposition *x, const struct settings *s)
 {
     char shard[16], shards[16];
@@ -416,8 +430,7 @@ static void put_scheduler(struct exposition *x, const struct control *c, const s
     one(x, "sluice_start_time_seconds", "When the scheduler was started.",
         (double)control_started_ms(c) / 1000);
     one(x, "sluice_ready", "1 while runs can begin.", control_is_ready(c, &why));
-    one(x, "sluice_reload_failed", "1 while the last reload was refused.",
-        control_reload_error(c) != NULL);
+    put_config(x, c);
     one(x, "sluice_workers", "Workers of this scheduler that are alive.", control_workers_alive(c));
     one(x, "sluice_desired_workers", "Workers that would find work under the limits.",
         (double)s->desired_workers);

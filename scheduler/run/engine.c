@@ -353,7 +353,7 @@ static enum err_code add_events(struct engine *e, struct err *err)
 static enum err_code engine_open(struct engine *e, struct err *err)
 {
     const struct settings *s = &e->project->settings;
-    e->project_dir = strdup(e->project->dir);
+    e->project_dir = strdup(e->project->named);
     if (!e->project_dir)
         return err_set(err, ERR_NOMEM, "no memory");
     enum err_code rc = sibling_program("sluice-worker", e->worker_program, err);

@@ -54,6 +54,7 @@ struct engine_options {
     const struct project *project;
     bool stays;       /* until engine_leave or a signal */
     bool no_workers;  /* others bring them */
+    bool watched;     /* whoever owns this sets another project as soon as the folder changes */
     bool offline;     /* no Redis: only plans are made, and what a crash left stays as it is */
     uint32_t workers; /* 0: default */
     const struct log *log;

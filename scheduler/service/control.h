@@ -40,6 +40,14 @@ uint32_t control_workers_alive(const struct control *c);
  */
 const char *control_reload_error(const struct control *c);
 
+struct control_config {
+    char revision[INPUTS_REVISION_BYTES]; /* of the files in force, the same on every machine */
+    int64_t loaded_ms;                    /* wall clock: they were read */
+    int64_t refused_ms; /* wall clock: since when newer ones have been refused; 0: they are not */
+    bool watched;       /* a change of the folder is noticed */
+};
+void control_config_look(const struct control *c, struct control_config *ret);
+
 enum control_phase {
     CONTROL_IDLE,   /* nothing under way */
     CONTROL_QUEUED, /* asked for; waits for its run before it, for recovery or for a warehouse
