@@ -47,6 +47,18 @@ void answer_metrics(struct api_call *c)
         call_answer_bytes(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&text));
 }
 
+static void put_config(struct output *o, const struct control *control)
+{
+    struct control_config config;
+    control_config_look(control, &config);
+    output_open(o, "config", '{');
+    output_text_or_null(o, "revision", config.revision);
+    output_time(o, "loaded_at", config.loaded_ms);
+    output_time(o, "refused_at", config.refused_ms);
+    output_flag(o, "watched", config.watched);
+    output_close(o, '}');
+}
+
 void answer_status(struct api_call *c)
 {
     const struct settings *settings = &control_project(c->control)->settings;
@@ -63,6 +75,7 @@ void answer_status(struct api_call *c)
         output_text_or_null(&o, "shard", NULL);
     output_count(&o, "workers", control_workers_alive(c->control));
     output_text_or_null(&o, "reload_error", control_reload_error(c->control));
+    put_config(&o, c->control);
     output_text(&o, "role", role_name(c->who.role));
     output_text(&o, "name", c->who.name);
     output_close(&o, '}');

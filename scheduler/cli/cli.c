@@ -51,8 +51,10 @@ static const struct command commands[] = {
      "", 1, 1000, command_adopt},
     {"up", "", "run syncs as their schedules say, until stopped",
      "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
-     "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
-     "wJV", 0, 0, command_up},
+     "the same for services. The project folder is read again on SIGHUP or by `sluice reload`, "
+     "and\n"
+     "with --watch by itself: as a whole, or refused as a whole while the one before goes on.\n",
+     "wJWV", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",

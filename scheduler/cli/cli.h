@@ -43,6 +43,7 @@ struct cli_options {
     const char *message;     /* --message */
     const char *run;         /* --run */
     const char *log_format;  /* up --log-format; NULL: the project's */
+    bool watch;              /* up --watch */
     const char *destination; /* --destination */
     const char *role;        /* token --role */
     bool markdown;           /* connectors --markdown */

@@ -57,6 +57,7 @@ static int serve(const struct cli_options *opts, struct log *log, bool own_worke
     struct service_options o = {
         .project = project,
         .no_workers = !own_workers && project->settings.redis && !opts->workers,
+        .watch = opts->watch,
         .workers = cli_workers_for(project, opts->workers),
         .take_over = opts->take_over,
         .log = log,
@@ -82,7 +83,7 @@ int command_up(const struct cli_options *opts)
 static const char usage[] =
     "Usage: sluice-scheduler [OPTION…]\n\n"
     "Runs the project's syncs as their schedules say, serves the API and the dashboard, until a\n"
-    "signal stops it. SIGHUP reads the project folder again.\n\n"
+    "signal stops it. SIGHUP reads the project folder again; with --watch a change of it does.\n\n"
     "Without `settings.redis` it brings a private Redis and workers of its own, as `sluice up`\n"
     "does; with it, workers are started elsewhere (sluice-worker) unless --workers says how many\n"
     "to start here.\n\n"
@@ -93,19 +94,29 @@ static const char usage[] =
     "      --workers N      worker processes to start here\n"
     "      --take-over      go on where Redis knows a later scheduler of this state, or another\n"
     "                       state of these syncs, that is gone for good; rows are sent again\n"
+    "      --watch          read the project folder again whenever it has changed\n"
     "      --log-format F   text or json (default: settings.log_format)\n"
     "      --help           this text\n"
     "      --version        print the version\n\n"
     "Exit status: 0 stopped by a signal, 2 it cannot go on, 64 bad usage, 69 it cannot listen,\n"
     "75 the state directory is in use, 78 bad configuration.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_SHARD, OPT_TAKE_OVER, OPT_WORKERS, OPT_LOG_FORMAT };
+enum {
+    OPT_HELP = 256,
+    OPT_VERSION,
+    OPT_SHARD,
+    OPT_TAKE_OVER,
+    OPT_WORKERS,
+    OPT_WATCH,
+    OPT_LOG_FORMAT
+};
 
 static const struct option options[] = {
     {"directory", required_argument, NULL, 'C'},
     {"shard", required_argument, NULL, OPT_SHARD},
     {"take-over", no_argument, NULL, OPT_TAKE_OVER},
     {"workers", required_argument, NULL, OPT_WORKERS},
+    {"watch", no_argument, NULL, OPT_WATCH},
     {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -141,6 +152,9 @@ static int parse(int argc, char **argv, struct cli_options *o, bool *ret_run)
             o->workers = (uint32_t)strtoul(optarg, &end, 10);
             if (*end || end == optarg || !o->workers || o->workers > WORKERS_OPTION_MAX)
                 return bad_usage("--workers takes a number from 1 to 64");
+            break;
+        case OPT_WATCH:
+            o->watch = true;
             break;
         case OPT_LOG_FORMAT:
             o->log_format = optarg;

@@ -27,6 +27,9 @@ const struct cli_option cli_option_table[] = {
      .name = "log-format",
      .value = "F",
      .help = "text or json (default: settings.log_format)"},
+    {.letter = 'W',
+     .name = "watch",
+     .help = "read the project folder again whenever it has changed"},
     {.letter = 'k',
      .name = "key",
      .value = "TEXT",
@@ -233,6 +236,8 @@ static bool take_option(int letter, struct cli_options *o)
         return o->full = true;
     case 'd':
         return o->markdown = true;
+    case 'W':
+        return o->watch = true;
     case 'w':
         return parse_number(optarg, WORKERS_OPTION_MAX, &o->workers);
     case 'l':

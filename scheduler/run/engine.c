@@ -186,6 +186,7 @@ const struct engine_view *engine_views(struct engine *e, size_t *ret_count)
             .sync = sync_run_sync(e->runs[i].run),
             .full = sync_run_is_full(e->runs[i].run),
             .adopt = sync_run_adopts(e->runs[i].run),
+            .batches_due = sync_run_batches_due(e->runs[i].run),
             .reading = sync_run_reads(e->runs[i].run),
             .stopping = sync_run_stopping(e->runs[i].run),
             .ended = e->runs[i].ended,
@@ -359,7 +360,7 @@ static enum err_code add_events(struct engine *e, struct err *err)
 static enum err_code engine_open(struct engine *e, struct err *err)
 {
     const struct settings *s = &e->project->settings;
-    e->project_dir = strdup(e->project->dir);
+    e->project_dir = strdup(e->project->named);
     if (!e->project_dir)
         return err_set(err, ERR_NOMEM, "no memory");
     enum err_code rc = sibling_program("sluice-worker", e->worker_program, err);

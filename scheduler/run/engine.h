@@ -31,6 +31,7 @@ struct engine_view {
     const struct quota_summary *quota; /* NULL: not open yet */
     const struct sync *sync;           /* NULL: recovered, and no longer in the project */
     bool full, adopt;                  /* as it was asked for */
+    uint64_t batches_due;              /* sync_run_batches_due */
     bool reading;
     bool stopping;
     bool ended;
@@ -56,6 +57,7 @@ struct engine_options {
     bool no_workers;  /* others bring them */
     bool take_over;   /* where Redis knows a later scheduler of this state, or another state: they
                          are gone, and this one goes on */
+    bool watched;     /* whoever owns this sets another project as soon as the folder changes */
     bool offline;     /* no Redis: only plans are made, and what a crash left stays as it is */
     uint32_t workers; /* 0: default */
     const struct log *log;

@@ -124,6 +124,8 @@ void engine_set_project(struct engine *e, const struct project *project)
     e->quota_host.project = project;
     for (size_t i = 0; i < e->quota_count; i++)
         compare(e, &e->quotas[i]);
+    if (e->workers)
+        workers_reload(e->workers);
     engine_asks_check(e);
     engine_hurry(e);
 }

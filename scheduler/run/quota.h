@@ -14,6 +14,7 @@
 
 #include "protocol/base/log.h"
 #include "protocol/queue/queue.h"
+#include "scheduler/run/meter.h"
 
 struct event_base;
 struct histogram;
@@ -90,11 +91,24 @@ struct quota_summary {
     double limit_used;             /* of the limit that is used most, 0…1 */
     uint64_t leases_lost;          /* ended without a settle, since Redis has this quota */
     const struct histogram *trips; /* of the connection to Redis; NULL before the first stats */
+    struct request_cost cost;
 };
 const struct quota_summary *quota_summary(const struct quota *q);
 /** Factor and use of each limit, as told last. Borrowed until the loop turns. */
 double quota_factor(const struct quota *q);
 const uint64_t *quota_limit_used(const struct quota *q, size_t *ret_count);
+/** Of the tokens in use, per limit: how many are back within settings.drain_within. Likewise. */
+const uint64_t *quota_limit_returns(const struct quota *q);
+/* What the queue has of one sync. */
+struct quota_sync {
+    char sync[QUEUE_NAME_MAX + 1];
+    uint64_t queued, parked, leased;
+};
+/** Likewise. */
+const struct quota_sync *quota_syncs(const struct quota *q, size_t *ret_count);
+/** What a result told of its requests (meter.h). */
+void quota_note_requests(struct quota *q, uint32_t requests, uint32_t duration_ms,
+                         uint64_t batches);
 /** The same account with the same limits in another project, whose destination outlives this. */
 void quota_rebind(struct quota *q, const struct destination *destination);
 /** Nothing of it is on its way to Redis: after quota_shut, or once it is broken. */

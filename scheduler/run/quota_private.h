@@ -50,7 +50,12 @@ struct quota {
     struct quota_summary summary;
     double factor;
     uint64_t limit_used[WINDOWS_LIMITS_MAX];
+    uint64_t limit_returns[WINDOWS_LIMITS_MAX];
     size_t limit_used_count;
+    struct quota_sync *syncs;
+    size_t sync_count, sync_cap;
+    struct meter meter;
+    int64_t metered_ms; /* monotonic: when it was faded last */
     bool permit_busy;
     bool permit_ends;                       /* the one on its way gives it up */
     bool owner_busy;                        /* being asked who owns it */
@@ -71,6 +76,9 @@ void quota_break(struct quota *q, const struct err *err);
 void quota_ask_results(struct quota *q, uint32_t pause_ms);
 /** The epoch is not ours any more. */
 void quota_lost(struct quota *q, const struct err *err);
+
+/** What a permit's renewal told, kept for whoever looks (quota_tell.c). */
+void quota_summarise(struct quota *q, const struct queue_stats *stats);
 
 /* quota_open.c: one step each; its reply leads to the next stage. */
 enum err_code quota_look(struct quota *q, struct err *err) MUST_CHECK;

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -74,6 +75,12 @@ class Podman:
         assert not check or done.returncode == 0, f"podman {' '.join(map(str, args))}: exit {done.returncode}: {done.stdout}{done.stderr}"
         return done
 
+    def piped(self, *args, given=b""):
+        """Bytes in, bytes out."""
+        done = subprocess.run(["podman", *map(str, args)], env=self.env, input=given, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
     def image_of(self, programs):
         """The image of a folder with built programs, made once for the same ones; its name."""
         files = [programs / name for name in ("sluice", "sluice-scheduler", "sluice-worker")]
@@ -85,8 +92,8 @@ class Podman:
                 return name
             shutil.copytree(programs, pathlib.Path(prefix) / "bin")
             self.build("--programs", prefix, "--tag", name)
-            for old in self("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/sluice-*").stdout.split():
-                if not old.startswith((name, "localhost/sluice-base")):
+            for old in self("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split():
+                if re.match(r"localhost/sluice-[0-9a-f]{12}:", old) and not old.startswith(name):
                     self("rmi", old, check=False)
         return name
 

@@ -49,6 +49,18 @@ def test_a_component_is_right(kubectl, schemas, component, tmp_path):
     assert problems(manifests, outside=OUTSIDE) == []
 
 
+def test_the_pod_that_restores_is_right(kubectl, schemas, dev):
+    pod = yaml.safe_load((FOLDER / "restore.yaml").read_text())
+    assert against_schemas(schemas, [pod]) == []
+    scheduler = get(dev, "StatefulSet", "sluice-scheduler")["spec"]["template"]["spec"]
+    assert pod["spec"]["securityContext"].items() <= scheduler["securityContext"].items()
+    (mine,), (its,) = pod["spec"]["containers"], scheduler["containers"]
+    assert mine["securityContext"] == its["securityContext"] and mine["image"] == its["image"] and mine["volumeMounts"] == its["volumeMounts"]
+    claim = pod["spec"]["volumes"].pop()
+    assert pod["spec"]["volumes"] == yaml.safe_load(yaml.safe_dump(scheduler["volumes"]))
+    assert claim == {"name": "state", "persistentVolumeClaim": {"claimName": "state-sluice-scheduler-0"}}
+
+
 def test_production_holds_no_secret(kubectl):
     manifests = kustomize(kubectl, FOLDER / "overlays" / "production")
     assert not [m for m in manifests if m["kind"] == "Secret"]
@@ -75,6 +87,15 @@ def test_the_image_is_of_this_version(dev):
     version = re.search(r"project\(sluice VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text())[1]
     for kind, name in (("Deployment", "sluice-worker"), ("StatefulSet", "sluice-scheduler")):
         assert get(dev, kind, name)["spec"]["template"]["spec"]["containers"][0]["image"] == f"localhost/sluice:{version}"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda p: p.name)
+def test_there_is_a_scheduler_for_every_shard(kubectl, overlay):
+    manifests = kustomize(kubectl, overlay)
+    project = yaml.safe_load(get(manifests, "ConfigMap", "sluice-project")["data"]["sluice.yaml"])
+    scheduler = get(manifests, "StatefulSet", "sluice-scheduler")
+    assert scheduler["spec"]["replicas"] == project["settings"].get("shards", 1)
+    assert {"name": "SLUICE_SHARD", "value": "hostname"} in container(manifests, "StatefulSet", "sluice-scheduler")["env"]
 
 
 def container(manifests, kind="Deployment", name="sluice-worker"):
