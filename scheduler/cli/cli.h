@@ -59,6 +59,7 @@ struct cli_options {
     const char *export_to;   /* errors --export */
     bool connect;            /* check --connect */
     bool replace;            /* state import --replace */
+    bool merge;              /* state import --merge */
     bool force;              /* stream drop --force */
     bool take_over;          /* run, up --take-over */
     bool standby;            /* up --standby */

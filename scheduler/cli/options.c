@@ -101,6 +101,9 @@ const struct cli_option cli_option_table[] = {
      .name = "take-over",
      .help = "go on where Redis knows a later scheduler of this state, or another\nstate of these "
              "syncs, that is gone for good; rows are sent again"},
+    {.letter = 'G',
+     .name = "merge",
+     .help = "import single syncs into the state that is there, beside what it has"},
     {.letter = 'F',
      .name = "force",
      .help = "drop also what the project names itself, and others may use"},
@@ -253,6 +256,8 @@ static bool take_option(int letter, struct cli_options *o)
         return o->connect = true;
     case 'Z':
         return o->replace = true;
+    case 'G':
+        return o->merge = true;
     case 'F':
         return o->force = true;
     case 'B':
