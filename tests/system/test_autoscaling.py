@@ -224,6 +224,7 @@ def test_none_and_awake_again(stage):
     woken = time.monotonic()
     assert s.desired()["workers"] == 1 and not s.sink.log
     wait_until(lambda: Metrics(fetch(s.service.url + "/metrics")[2]).get("sluice_queue_batches", quota="hook", state="queued") == 5, 30, "batches in Redis")
+    assert "1 worker would find work; the scheduler runs 0 of its own" in s.lab.command("status").out
     started = time.monotonic()
     s.scaler.until(lambda: s.sink.log, what="a request")
     print(f"load after {woken - began:.2f} s, first request {time.monotonic() - started:.2f} s after the first look")
@@ -231,7 +232,7 @@ def test_none_and_awake_again(stage):
     s.scaler.until(lambda: s.fleet.count() == 0, what="no worker")
     again = begin(s)  # nothing has changed
     wait_until(lambda: ended(s, again), 60, "the second run's end")
-    assert s.desired()["load"] == 0 and s.fleet.count() == 0
+    assert s.desired()["load"] == 0 and s.fleet.count() == 0 and "would find work" not in s.lab.command("status").out
     check_delivered(s, run, 50)
 
 
