@@ -15,6 +15,7 @@ struct queue {
     struct redis *redis;
     char *quota;
     char *key; /* sluice:{QUOTA} */
+    struct queue_term term;
     struct redis_script scripts[QUEUE_SCRIPTS];
 };
 
@@ -36,6 +37,8 @@ void args_put(struct args *a, struct slice s);
 void args_str(struct args *a, const char *s);
 void args_u64(struct args *a, uint64_t n);
 void args_i64(struct args *a, int64_t n);
+/** The queue's term, with the state it is of; nothing where it has none. */
+void args_term(struct args *a, const struct queue *q, bool with_state);
 
 /** Runs a script; ctx is taken on success only. */
 enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb,

@@ -31,7 +31,7 @@ static const struct command commands[] = {
      "Exit status: 0 all accepted, 1 some records rejected, failed or invalid, 2 a run failed or "
      "was\n"
      "stopped, 3 a run is held for approval.\n",
-     "fw", 0, 1000, command_run},
+     "fwV", 0, 1000, command_run},
     {"plan", "[SYNC…]", "show what a run would send, and send nothing",
      "Reads each model once and compares, in a copy of the state. Shows for each sync what would "
      "be\n"
@@ -54,7 +54,7 @@ static const struct command commands[] = {
      "the same for services. The project folder is read again on SIGHUP or by `sluice reload`, "
      "and\n"
      "with --watch by itself: as a whole, or refused as a whole while the one before goes on.\n",
-     "wJW", 0, 0, command_up},
+     "wJWV", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",

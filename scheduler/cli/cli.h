@@ -60,6 +60,7 @@ struct cli_options {
     bool connect;            /* check --connect */
     bool replace;            /* state import --replace */
     bool force;              /* stream drop --force */
+    bool take_over;          /* run, up --take-over */
     struct cli_list sets;    /* init --set */
     /* capacity, as given: numbers that may end in k, M or G */
     const char *records_per_day, *destinations, *rows, *request_ms, *runs_per_day, *growth;

@@ -59,6 +59,7 @@ static int serve(const struct cli_options *opts, struct log *log, bool own_worke
         .no_workers = !own_workers && project->settings.redis && !opts->workers,
         .watch = opts->watch,
         .workers = cli_workers_for(project, opts->workers),
+        .take_over = opts->take_over,
         .log = log,
         .on_up = opts->json ? NULL : on_up,
         .on_stopping = opts->json ? NULL : on_stopping,
@@ -91,6 +92,8 @@ static const char usage[] =
     "      --shard K        the shard, of a project that has several: a number, or hostname for\n"
     "                       the number at the end of the host's name (default: SLUICE_SHARD)\n"
     "      --workers N      worker processes to start here\n"
+    "      --take-over      go on where Redis knows a later scheduler of this state, or another\n"
+    "                       state of these syncs, that is gone for good; rows are sent again\n"
     "      --watch          read the project folder again whenever it has changed\n"
     "      --log-format F   text or json (default: settings.log_format)\n"
     "      --help           this text\n"
@@ -98,11 +101,20 @@ static const char usage[] =
     "Exit status: 0 stopped by a signal, 2 it cannot go on, 64 bad usage, 69 it cannot listen,\n"
     "75 the state directory is in use, 78 bad configuration.\n";
 
-enum { OPT_HELP = 256, OPT_VERSION, OPT_SHARD, OPT_WORKERS, OPT_WATCH, OPT_LOG_FORMAT };
+enum {
+    OPT_HELP = 256,
+    OPT_VERSION,
+    OPT_SHARD,
+    OPT_TAKE_OVER,
+    OPT_WORKERS,
+    OPT_WATCH,
+    OPT_LOG_FORMAT
+};
 
 static const struct option options[] = {
     {"directory", required_argument, NULL, 'C'},
     {"shard", required_argument, NULL, OPT_SHARD},
+    {"take-over", no_argument, NULL, OPT_TAKE_OVER},
     {"workers", required_argument, NULL, OPT_WORKERS},
     {"watch", no_argument, NULL, OPT_WATCH},
     {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
@@ -132,6 +144,9 @@ static int parse(int argc, char **argv, struct cli_options *o, bool *ret_run)
         case OPT_SHARD:
             if (!cli_set_shard(optarg))
                 return bad_usage("no memory for --shard");
+            break;
+        case OPT_TAKE_OVER:
+            o->take_over = true;
             break;
         case OPT_WORKERS:
             o->workers = (uint32_t)strtoul(optarg, &end, 10);

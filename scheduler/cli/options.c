@@ -93,6 +93,10 @@ const struct cli_option cli_option_table[] = {
     {.letter = 'Z',
      .name = "replace",
      .help = "import over the state that is there, which is lost"},
+    {.letter = 'V',
+     .name = "take-over",
+     .help = "go on where Redis knows a later scheduler of this state, or another\nstate of these "
+             "syncs, that is gone for good; rows are sent again"},
     {.letter = 'F',
      .name = "force",
      .help = "drop also what the project names itself, and others may use"},
@@ -247,6 +251,8 @@ static bool take_option(int letter, struct cli_options *o)
         return o->replace = true;
     case 'F':
         return o->force = true;
+    case 'V':
+        return o->take_over = true;
     case 'Y':
         return add_to(&o->syncs, optarg);
     case 'S':

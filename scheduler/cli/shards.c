@@ -28,13 +28,13 @@ struct rule {
 
 /* The others need the state of none. */
 static const struct rule rules[] = {
-    {"adopt", SHARDS_NAMED, 0},      {"apply", SHARDS_ONE, 0},   {"approve", SHARDS_BY_RUN, 0},
-    {"cancel", SHARDS_BY_RUN, 0},    {"errors", SHARDS_LOOK, 0}, {"forget", SHARDS_ALL, 0},
-    {"history", SHARDS_OF_FIRST, 0}, {"pause", SHARDS_NAMED, 0}, {"plan", SHARDS_LOOK, 0},
-    {"reject", SHARDS_BY_RUN, 0},    {"reload", SHARDS_ONE, 0},  {"resume", SHARDS_NAMED, 0},
-    {"retry", SHARDS_NAMED, 0},      {"run", SHARDS_NAMED, 0},   {"runs", SHARDS_LOOK, 0},
-    {"state", SHARDS_NAMED, 2},      {"status", SHARDS_LOOK, 0}, {"stream", SHARDS_LOOK, 1},
-    {"up", SHARDS_ONE, 0},
+    {"adopt", SHARDS_NAMED, 0},   {"apply", SHARDS_ONE, 0},        {"approve", SHARDS_BY_RUN, 0},
+    {"cancel", SHARDS_BY_RUN, 0}, {"capacity", SHARDS_LOOK, 0},    {"errors", SHARDS_LOOK, 0},
+    {"forget", SHARDS_ALL, 0},    {"history", SHARDS_OF_FIRST, 0}, {"pause", SHARDS_NAMED, 0},
+    {"plan", SHARDS_LOOK, 0},     {"reject", SHARDS_BY_RUN, 0},    {"reload", SHARDS_ONE, 0},
+    {"resume", SHARDS_NAMED, 0},  {"retry", SHARDS_NAMED, 0},      {"run", SHARDS_NAMED, 0},
+    {"runs", SHARDS_LOOK, 0},     {"state", SHARDS_NAMED, 2},      {"status", SHARDS_LOOK, 0},
+    {"stream", SHARDS_LOOK, 1},   {"up", SHARDS_ONE, 0},
 };
 
 static struct rule rule_of(const struct command *c)

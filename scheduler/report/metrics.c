@@ -398,12 +398,10 @@ static void put_config(struct exposition *x, const struct control *c)
 static void put_shard(struct exposition *x, const struct settings *s)
 {
     char shard[16], shards[16];
+    snprintf(shard, sizeof shard, "%d", s->shards > 1 ? s->shard : 0);
+    snprintf(shards, sizeof shards, "%u", s->shards);
     exposition_begin(x, "sluice_shard_info", "gauge",
                      "1, with the shard and how many there are as labels.");
-    if (s->shards < 2)
-        return;
-    snprintf(shard, sizeof shard, "%d", s->shard);
-    snprintf(shards, sizeof shards, "%u", s->shards);
     exposition_count(x, LABELS({"shard", shard}, {"shards", shards}), 1);
 }
 

@@ -41,6 +41,10 @@ void engine_fail(struct engine *e, const struct err *err)
 enum err_code engine_commit(struct engine *e, struct err *err)
 {
     enum err_code rc = ERR_OK;
+    if (engine_stood_still(e))
+        return err_set(err, ERR_FULL,
+                       "the process stood still: it asks first whether another went on with this "
+                       "state");
     for (size_t i = 0; i < e->quota_count && !rc; i++)
         rc = quota_save_position(e->quotas[i].quota, err);
     for (size_t i = 0; i < e->run_count && !rc; i++)
@@ -297,6 +301,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct engine *e = arg;
     watch_private_redis(e);
     watch_redis(e);
+    if (e->phase != PHASE_DONE && !engine_may_turn(e))
+        return;
     engine_watch_project(e);
     if (e->phase != PHASE_DONE)
         turn_phase(e);
@@ -363,6 +369,9 @@ static enum err_code engine_open(struct engine *e, struct err *err)
     struct state_options o = {.reserve_bytes = s->disk_reserve_bytes};
     if (!rc)
         rc = state_open(s->state_dir, &o, &e->state, err);
+    if (rc)
+        return rc;
+    rc = engine_term_open(e, err);
     if (rc)
         return rc;
     snprintf(e->worker_prefix, sizeof e->worker_prefix, "local-%.12s-", state_id(e->state));
@@ -472,6 +481,8 @@ bool engine_is_ready(const struct engine *e, const char **ret_why)
         *ret_why = "the scheduler is stopping";
     else if (e->redis_away_ms || !e->was_connected)
         *ret_why = "Redis is not reached";
+    else if (e->term.asks)
+        *ret_why = "the process stood still, and asks whether another took over";
     else if (e->phase != PHASE_RUN)
         *ret_why = "what an earlier process left is being recovered";
     return !*ret_why;

@@ -55,6 +55,8 @@ struct engine_options {
     const struct project *project;
     bool stays;       /* until engine_leave or a signal */
     bool no_workers;  /* others bring them */
+    bool take_over;   /* where Redis knows a later scheduler of this state, or another state: they
+                         are gone, and this one goes on */
     bool watched;     /* whoever owns this sets another project as soon as the folder changes */
     bool offline;     /* no Redis: only plans are made, and what a crash left stays as it is */
     uint32_t workers; /* 0: default */
@@ -99,6 +101,9 @@ struct state *engine_state(const struct engine *e);
 /** Redis was reached and what a crash left is known. Otherwise *ret_why says what it waits for. */
 bool engine_is_ready(const struct engine *e, const char **ret_why);
 bool engine_is_stopping(const struct engine *e);
+/** The process did not turn for so long that another may have taken over: nothing is to be done,
+ * and nothing can be committed, until Redis was asked. */
+bool engine_stood_still(struct engine *e);
 uint32_t engine_workers_alive(const struct engine *e);
 
 /* ---- asking (engine_asks.c) ---- */

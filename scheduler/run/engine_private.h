@@ -11,6 +11,7 @@
 #include "scheduler/run/sync_run.h"
 #include "scheduler/run/workers.h"
 #include "scheduler/state/state.h"
+#include "scheduler/state/term.h"
 
 struct event;
 
@@ -40,6 +41,19 @@ struct engine_quota_slot {
     bool stale;                    /* the project in force has other limits, or no such quota */
     bool shut;                     /* gives up its permit, or has */
     int64_t broken_ms;             /* monotonic */
+};
+
+/* Whether this is still the scheduler that goes on with the state (engine_term.c). */
+struct engine_term {
+    struct state_term own;
+    struct queue_term told; /* the same, as Redis is told */
+    bool is_copy;           /* the state's file is not the one that the last scheduler had */
+    bool elsewhere;         /* its workers may be alive where no lock of ours shows them */
+    bool raised;
+    int64_t waits_since_ms; /* for another one that may be alive; 0: not */
+    int64_t turned_ms;      /* the loop last did, by a clock that goes on in a suspended machine */
+    bool asks;              /* it stood still, and looks who owns its quotas */
+    int64_t asked_ms;
 };
 
 struct engine {
@@ -97,6 +111,7 @@ struct engine {
     const struct project *streams_of; /* whose streams there are */
     bool beginning;                   /* more asks may begin than one turn takes */
     bool sweeps;                      /* entries that were dropped may be left */
+    struct engine_term term;
 };
 
 /** Ends the engine with an error. */
@@ -114,9 +129,18 @@ void engine_hurry(struct engine *e);
 void engine_need_workers(void *ctx);
 /** Ends them at once: no request of theirs is under way afterwards. */
 void engine_kill_workers(struct engine *e);
-bool engine_local_workers_gone(void *ctx);
+bool engine_local_workers_gone(void *ctx, bool own);
 /** Others may have claimed through this Redis: nobody else can reach a private one. */
 bool engine_has_other_workers(void *ctx);
+
+/* engine_term.c */
+/** Reads what the last scheduler left. */
+enum err_code engine_term_open(struct engine *e, struct err *err) MUST_CHECK;
+/** For quota_host. */
+enum err_code engine_term_check(void *ctx, struct quota *q, const struct queue_opened *o,
+                                struct err *err) MUST_CHECK;
+/** Once a turn, before anything else: nothing stands in the way of doing something. */
+bool engine_may_turn(struct engine *e);
 
 /* engine_load.c */
 /** How many runs may be under way, as to the files that may be open; raises that as far as it may.

@@ -280,6 +280,7 @@ void engine_quotas_set_host(struct engine *e)
         .ctx = e,
         .local_workers_gone = engine_local_workers_gone,
         .has_other_workers = engine_has_other_workers,
+        .check_term = engine_term_check,
         .commit = commit,
         .on_ready = on_ready,
         .on_lost = on_lost,

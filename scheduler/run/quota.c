@@ -134,7 +134,7 @@ void quota_committed(struct quota *q)
 
 /* ---- ready ---- */
 
-static void lost(struct quota *q, const struct err *err)
+void quota_lost(struct quota *q, const struct err *err)
 {
     log_event(q->host->log, LOG_WARN, "epoch_lost", LOG_STR("quota", quota_name(q)),
               LOG_STR("reason", err->text));
@@ -218,7 +218,7 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         return;
     }
     if (err && err->code == ERR_STALE) {
-        lost(q, err);
+        quota_lost(q, err);
         return;
     }
     quota_step_soon(q, PERMIT_RENEW_MS);
@@ -352,6 +352,11 @@ bool quota_is_ready(const struct quota *q)
     return q->stage == STAGE_READY;
 }
 
+bool quota_was_ready(const struct quota *q)
+{
+    return q->was_ready;
+}
+
 bool quota_is_broken(const struct quota *q)
 {
     return q->stage == STAGE_BROKEN;
@@ -375,7 +380,7 @@ void quota_rebind(struct quota *q, const struct destination *destination)
 bool quota_is_idle(const struct quota *q)
 {
     return q->stage == STAGE_BROKEN && !q->results_busy && !q->permit_busy && !q->shared_busy &&
-           !q->shut_done;
+           !q->owner_busy && !q->shut_done;
 }
 
 void quota_again(struct quota *q, const struct destination *destination)

@@ -30,8 +30,13 @@ struct quota_host {
     const struct log *log;
     const char *worker_prefix; /* names of the workers of this state directory */
     void *ctx;
-    /** No worker of this state directory is alive (its leases can be ended at once). */
-    bool (*local_workers_gone)(void *ctx);
+    /** No worker of this state directory is alive (its leases can be ended at once); own: those of
+     * an earlier process need not be asked for. */
+    bool (*local_workers_gone)(void *ctx, bool own);
+    /** What Redis knows of schedulers of this state: tells the queue our own term, which is durable
+     * by then. Errors: one of class RETRY: look again; another, where it may not go on. */
+    enum err_code (*check_term)(void *ctx, struct quota *q, const struct queue_opened *o,
+                                struct err *err);
     /** Workers of other machines may have claimed through this Redis. */
     bool (*has_other_workers)(void *ctx);
     /** Commits the state (the windows must be on disk before Redis charges tokens). */
@@ -59,6 +64,11 @@ const struct destination *quota_destination(const struct quota *q);
 struct queue *quota_queue(const struct quota *q);
 const char *quota_epoch(const struct quota *q);
 bool quota_is_ready(const struct quota *q);
+/** It has been ready before. */
+bool quota_was_ready(const struct quota *q);
+/** Redis said after since_ms that what is open there is ours; asks where it did not. True also
+ * where nothing is open. */
+bool quota_owns_since(struct quota *q, int64_t since_ms);
 /** on_broken was called. */
 bool quota_is_broken(const struct quota *q);
 /** Why; empty before. */

@@ -35,6 +35,9 @@ int64_t control_started_ms(const struct control *c);
 /** True once recovery is over and Redis is reached: runs can begin. Otherwise *ret_why says what it
  * waits for. */
 bool control_is_ready(const struct control *c, const char **ret_why);
+/** The process did not run for so long that another may have taken over: nothing is to be told to
+ * anybody until it knows. */
+bool control_stood_still(const struct control *c);
 uint32_t control_workers_alive(const struct control *c);
 /** Text of the reload that was refused last, with file:line:col; NULL when the last one was fine.
  */

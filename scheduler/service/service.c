@@ -173,6 +173,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     if (engine_is_stopping(c->engine))
         return;
     tell_ready(c);
+    if (engine_stood_still(c->engine))
+        return;
     pauses_turn(c);
     start_due(c);
     schedule_watch_turn(c->watch, clock_wall_ms());
@@ -203,6 +205,7 @@ static enum err_code open_engine(struct control *c, struct err *err)
         .project = c->project,
         .stays = true,
         .no_workers = c->opts.no_workers,
+        .take_over = c->opts.take_over,
         .watched = c->opts.watch,
         .workers = c->opts.workers,
         .log = c->opts.log,

@@ -36,6 +36,11 @@ bool control_is_ready(const struct control *c, const char **ret_why)
     return engine_is_ready(c->engine, ret_why);
 }
 
+bool control_stood_still(const struct control *c)
+{
+    return engine_stood_still(c->engine);
+}
+
 uint32_t control_workers_alive(const struct control *c)
 {
     return engine_workers_alive(c->engine);

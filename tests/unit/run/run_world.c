@@ -115,8 +115,16 @@ static void on_settled(void *ctx, struct sync_run *run, uint64_t mark, uint32_t 
     w->settled[w->settled_count++] = (struct settled){mark, tries, how, atoi(strndupa(id.p, id.n))};
 }
 
-static bool local_workers_gone(void *ctx)
+static enum err_code check_term(void *ctx, struct quota *q, const struct queue_opened *o,
+                                struct err *err)
 {
+    (void)ctx, (void)q, (void)o, (void)err;
+    return ERR_OK;
+}
+
+static bool local_workers_gone(void *ctx, bool own)
+{
+    (void)own;
     (void)ctx;
     return true;
 }
@@ -252,6 +260,7 @@ static void open_quota(struct run_world *w)
         .worker_prefix = "test",
         .ctx = w,
         .local_workers_gone = local_workers_gone,
+        .check_term = check_term,
         .has_other_workers = has_other_workers,
         .commit = commit,
         .on_ready = on_ready,
