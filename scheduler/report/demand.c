@@ -185,14 +185,27 @@ static enum err_code take_batches(struct control *c, struct demand *d, struct er
 
 /* ---- all ---- */
 
-static void judge(struct demand *d)
+/* Destinations of other shards, which workers serve as well; they stand behind one's own. */
+static size_t count_elsewhere(const struct project *p)
+{
+    size_t all = p->destination_count;
+    for (size_t i = 0; i < p->elsewhere_count; i++) {
+        size_t n = (size_t)(p->elsewhere[i].destination - p->destinations) + 1;
+        all = n > all ? n : all;
+    }
+    return all - p->destination_count;
+}
+
+static void judge(struct demand *d, size_t elsewhere)
 {
     struct work_sum sum = {0};
+    d->fleet.quotas = (uint32_t)(d->part_count + elsewhere);
     for (size_t i = 0; i < d->part_count; i++) {
         struct demand_part *part = &d->parts[i];
         work_judge(&part->work, &d->fleet, &part->need);
         work_add(&sum, &part->need);
     }
+    d->slots = work_slots(&sum, &d->fleet);
     d->workers = work_workers(&sum, &d->fleet);
     d->load = work_load(&sum, &d->fleet);
 }
@@ -208,7 +221,7 @@ enum err_code demand_take(struct control *c, struct demand *ret, struct err *err
         demand_done(ret);
         return rc;
     }
-    judge(ret);
+    judge(ret, count_elsewhere(control_project(c)));
     return ERR_OK;
 }
 

@@ -156,9 +156,22 @@ void work_judge(const struct work_quota *quota, const struct work_fleet *fleet,
 void work_add(struct work_sum *sum, const struct work_need *need)
 {
     sum->alive |= need->alive;
+    sum->quotas += need->slots + need->unmeasured > 0;
     sum->slots += need->slots;
     sum->unmeasured += need->unmeasured;
     sum->processors += need->processors;
+}
+
+/* worker/README.md, Slots. */
+uint32_t work_slots(const struct work_sum *sum, const struct work_fleet *fleet)
+{
+    enum { PER_QUOTA = 2 };
+    uint32_t all = fleet->slots, idle = 0;
+    if (all < PER_QUOTA * fleet->quotas)
+        all = PER_QUOTA * fleet->quotas;
+    if (fleet->quotas > sum->quotas)
+        idle = fleet->quotas - (sum->quotas ? sum->quotas : 1);
+    return all > idle ? all - idle : 1;
 }
 
 double work_load(const struct work_sum *sum, const struct work_fleet *fleet)
@@ -166,7 +179,7 @@ double work_load(const struct work_sum *sum, const struct work_fleet *fleet)
     if (!sum->alive)
         return 0;
     double slots = sum->slots + lower(sum->unmeasured, fleet->slots);
-    double load = higher(slots / fleet->slots, sum->processors);
+    double load = higher(slots / work_slots(sum, fleet), sum->processors);
     return fleet->single ? lower(1, higher(load, least_load)) : higher(load, least_load);
 }
 

@@ -44,7 +44,8 @@ struct work_quota {
 
 /* What workers are like, and what is wanted of them. */
 struct work_fleet {
-    uint32_t slots;    /* of a worker */
+    uint32_t slots;    /* of a worker; where that is more, two for each quota */
+    uint32_t quotas;   /* that it serves: it keeps a slot free for each that has none */
     uint64_t drain_ms; /* a backlog is to be sent in about this time */
     bool single;       /* several workers could not share a token: never more than one */
 };
@@ -78,9 +79,12 @@ void work_judge(const struct work_quota *quota, const struct work_fleet *fleet,
 /* Of all quotas together. */
 struct work_sum {
     bool alive;
+    uint32_t quotas; /* that want slots */
     double slots, unmeasured, processors;
 };
 void work_add(struct work_sum *sum, const struct work_need *need);
+/** Slots that a worker has for them. */
+uint32_t work_slots(const struct work_sum *sum, const struct work_fleet *fleet);
 /** Workers, unrounded: those of several schedulers may be added. At least 0.01 where something may
  * run, else 0. */
 double work_load(const struct work_sum *sum, const struct work_fleet *fleet);

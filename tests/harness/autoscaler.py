@@ -4,10 +4,10 @@ Both are pure: step(now_s, replicas, value) gives the replicas that the controll
 the manifests themselves (`from_scaled_object`, `from_hpa`), with all of their times divided by `faster`. An Autoscaler turns one
 of them: it reads a metric, asks, and sets. Whoever scales something says how to read, count and set:
 
-    def read():         GET …/api/v1/workers/desired, its `load`; an exception: the metric cannot be had
-    def count():        replicas as they are set now (spec.replicas)
-    def scale(n):       kubectl scale deployment/sluice-worker --replicas N, or processes started and ended
-    scaler = Autoscaler(from_scaled_object(manifest, faster=60), read, count, scale)
+    read()      the metric; an OSError: it cannot be had. load_of(url, token) asks a scheduler, load_of_all several
+    count()     replicas as they are set now (spec.replicas)
+    scale(n)    sets them. deployment(kubectl, name, namespace) gives this and count, by `kubectl scale`
+    scaler = Autoscaler(from_scaled_object(manifest, faster=60), load_of("http://…:8470", token), *deployment("kubectl"))
     scaler.until(lambda: …, deadline_s=60)      # turns it until the condition holds; scaler.history has (s, value, replicas)
 
 Sources: kubernetes.io, "Horizontal Pod Autoscaling": Algorithm details, Configurable scaling behavior; the API reference of
@@ -15,9 +15,12 @@ HorizontalPodAutoscalerBehavior; keda.sh, "Scaling Deployments, StatefulSets & C
 thresholds) and "ScaledObject specification" (pollingInterval, cooldownPeriod, minReplicaCount, fallback).
 """
 import dataclasses
+import json
 import math
+import subprocess
 import threading
 import time
+import urllib.request
 
 SYNC_PERIOD_S = 15  # --horizontal-pod-autoscaler-sync-period
 TOLERANCE = 0.1     # --horizontal-pod-autoscaler-tolerance
@@ -198,3 +201,34 @@ class Autoscaler:
 
     def most(self):
         return max((n for _, _, n in self.history), default=0)
+
+
+def load_of(url, token=None, deadline_s=10):
+    """As KEDA's metrics-api scaler with authMode bearer asks: the answer's `load`."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def read():
+        request = urllib.request.Request(url + "/api/v1/workers/desired", headers=headers)
+        with urllib.request.urlopen(request, timeout=deadline_s) as answer:
+            return float(json.loads(answer.read())["load"])
+    return read
+
+
+def load_of_all(reads):
+    """sum(sluice_worker_load)."""
+    return lambda: sum(read() for read in reads)
+
+
+def deployment(kubectl, name="sluice-worker", namespace="sluice"):
+    """count and scale of a Deployment. kubectl: the program, or a list with its options."""
+    command = [kubectl] if isinstance(kubectl, str) else list(kubectl)
+
+    def run(*args):
+        return subprocess.run([*command, "-n", namespace, *args], check=True, capture_output=True, text=True).stdout
+
+    def count():
+        return int(run("get", "deployment", name, "-o", "jsonpath={.spec.replicas}") or 0)
+
+    def scale(n):
+        run("scale", "deployment", name, f"--replicas={n}")
+    return count, scale

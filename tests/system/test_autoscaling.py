@@ -3,20 +3,24 @@
 All times of the manifests are divided, so that minutes are seconds here.
 """
 import dataclasses
+import hashlib
 import pathlib
 import signal
 import time
 import types
+import urllib.error
 
 import pytest
 import yaml
 
-from harness.autoscaler import Autoscaler, Behavior, Direction, Hpa, Keda, Policy, behavior_of, from_hpa, from_scaled_object
+from harness.autoscaler import (Autoscaler, Behavior, Direction, Hpa, Keda, Policy, behavior_of, deployment, from_hpa, from_scaled_object, load_of,
+                                load_of_all)
 from harness.lab import ROOT, assert_clean
-from harness.metrics import Metrics, fetch
 from harness.service import Service
 from harness.sink import most_in_window, never_within, wait_until
 
+TOKENS = [{"name": role, "role": role, "sha256": hashlib.sha256(token.encode()).hexdigest()}
+          for role, token in (("viewer", "keda-token"), ("admin", "ops-token"))]
 FASTER = 100  # 5 minutes in 3 seconds
 COMPONENTS = pathlib.Path(ROOT) / "deploy" / "kubernetes" / "components"
 
@@ -151,12 +155,12 @@ def stage(lab, sinks, redis_servers):
         sink = sinks(delay_s=answer_s)
         lab.customers(rows)
         lab.simple(sink, batch_size=batch, destination=destination,
-                   settings={"listen": "127.0.0.1:0", "redis": redis_servers().url, **(settings or {})})
-        service, fleet = Service(lab), Fleet(lab)
+                   settings={"listen": "127.0.0.1:0", "redis": redis_servers().url, "tokens": TOKENS, **(settings or {})})
+        service, fleet = Service(lab, "ops-token"), Fleet(lab)
 
         def desired():
             return service.get("/api/v1/workers/desired")
-        scaler = Autoscaler(controller or keda(), lambda: desired()["load"], fleet.count, fleet.scale)
+        scaler = Autoscaler(controller or keda(), load_of(service.url, "keda-token"), fleet.count, fleet.scale)
         return types.SimpleNamespace(lab=lab, sink=sink, service=service, fleet=fleet, desired=desired, scaler=scaler)
     return make
 
@@ -218,12 +222,15 @@ def test_none_and_awake_again(stage):
     """A run begins, reads and publishes without a worker; the first of its batches wakes one, and what has nothing to send wakes none."""
     s = stage(rows=50, batch=10, answer_s=0.01)
     assert s.desired()["workers"] == 0
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        load_of(s.service.url, "nobody")()
+    assert refused.value.code == 401
     run = begin(s)
     began = time.monotonic()
     wait_until(lambda: s.desired()["load"] > 0, 30, "a load")
     woken = time.monotonic()
     assert s.desired()["workers"] == 1 and not s.sink.log
-    wait_until(lambda: Metrics(fetch(s.service.url + "/metrics")[2]).get("sluice_queue_batches", quota="hook", state="queued") == 5, 30, "batches in Redis")
+    wait_until(lambda: s.service.get("/api/v1/destinations")["destinations"][0]["queued"] == 5, 30, "batches in Redis")
     assert "1 worker would find work; the scheduler runs 0 of its own" in s.lab.command("status").out
     started = time.monotonic()
     s.scaler.until(lambda: s.sink.log, what="a request")
@@ -251,3 +258,36 @@ def test_what_is_paused_or_spent_wakes_nobody_until_it_may_run(stage):
     s.scaler.until(lambda: ended(s, run), what="the run's end")
     assert len(s.sink.log) == 6 and most_in_window([(q.t, 1) for q in s.sink.log], 4.0) <= 4
     check_delivered(s, run, 60)
+
+
+def test_the_loads_of_several_schedulers_add_up(lab, sinks, redis_servers):
+    """Each of two has a little to do, and says one worker; together it is one, and it serves both."""
+    receivers = [sinks(), sinks()]
+    lab.customers(40)
+    lab.project({"m": {"sql": "select * from c"}}, {f"d{i}": {"url": r.url, "shard": i} for i, r in enumerate(receivers)},
+                {f"s{i}": {"model": "m", "destination": f"d{i}", "batch_size": 10} for i in (0, 1)},
+                {"redis": redis_servers().url, "shards": 2, "listen": "127.0.0.1:0"})
+    services, fleet = [Service(lab, None, "--shard", str(i)) for i in (0, 1)], Fleet(lab)
+    runs = [service.post(f"/api/v1/syncs/s{i}/run")["run"] for i, service in enumerate(services)]
+    wait_until(lambda: [s.get("/api/v1/workers/desired")["workers"] for s in services] == [1, 1], 30, "a worker wanted by each")
+    scaler = Autoscaler(keda(), load_of_all([load_of(s.url) for s in services]), fleet.count, fleet.scale)
+    scaler.until(lambda: all((s.find_run(r) or {}).get("status") == "success" for s, r in zip(services, runs)), what="both runs' end")
+    assert scaler.most() == 1
+    for receiver in receivers:
+        lab.assert_same(receiver.state)
+
+
+def test_a_deployment_is_scaled_by_kubectl(tmp_path):
+    """A program in kubectl's place: what it is asked for, and what its answer is taken as."""
+    state, program = tmp_path / "replicas", tmp_path / "kubectl"
+    program.write_text(f"""#!/bin/sh
+[ "$1 $2 $3" = "--kubeconfig x -n" ] && [ "$4" = here ] && [ "$6" = deployment ] && [ "$7" = sluice-worker ] || exit 3
+case "$5" in
+get) [ "$8 $9" = "-o jsonpath={{.spec.replicas}}" ] && cat {state} ;;
+scale) echo "${{8#--replicas=}}" >{state} ;;
+esac
+""")
+    program.chmod(0o755)
+    count, scale = deployment([str(program), "--kubeconfig", "x"], namespace="here")
+    scale(3)
+    assert state.read_text() == "3\n" and count() == 3

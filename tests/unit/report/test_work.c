@@ -218,9 +218,33 @@ static void quotas_share_workers(void **state)
         work_add(&sum, &need);
     }
     assert_int_equal(work_workers(&sum, &fleet), 3);
+    struct work_fleet many = fleet;
+    many.quotas = 57; /* 114 slots, all of which have work */
+    assert_int_equal(work_slots(&sum, &many), 114);
+    assert_int_equal(work_workers(&sum, &many), 1);
     struct work_fleet single = fleet;
     single.single = true;
     assert_int_equal(work_workers(&sum, &single), 1);
+}
+
+static void a_worker_keeps_a_slot_for_whom_has_nothing_to_do(void **state)
+{
+    (void)state;
+    struct work_quota q = quota_of(1000000, 1000);
+    q.concurrency = 64;
+    static const struct {
+        uint32_t slots, quotas, left;
+    } cases[] = {{32, 1, 32}, {32, 2, 31}, {32, 16, 17}, {32, 17, 18}, {32, 100, 101}, {1, 1, 2}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct work_fleet f = {cases[i].slots, cases[i].quotas, 120000, false};
+        struct work_sum sum = {0};
+        struct work_need need;
+        assert_int_equal(work_slots(&sum, &f), cases[i].left);
+        work_judge(&q, &f, &need);
+        work_add(&sum, &need);
+        assert_int_equal(work_slots(&sum, &f), cases[i].left);
+        assert_int_equal(work_workers(&sum, &f), (64 + cases[i].left - 1) / cases[i].left);
+    }
 }
 
 /* Each of four schedulers rounds up for itself; unrounded they may be added. */
@@ -340,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_long_limit_is_a_budget),
         cmocka_unit_test(what_cannot_run_is_worth_nothing),
         cmocka_unit_test(quotas_share_workers),
+        cmocka_unit_test(a_worker_keeps_a_slot_for_whom_has_nothing_to_do),
         cmocka_unit_test(loads_of_several_schedulers_add_up),
         cmocka_unit_test(the_laws_hold_for_any_quota),
     };
