@@ -13,10 +13,6 @@
 
 #include "scheduler/service/control.h"
 
-/* What one worker does in a second where waiting for answers is not what limits it: an eighth of
- * what one core was measured to do with the cheapest requests (README.md). */
-enum { WORK_REQUESTS_PER_S = 1000, WORK_RECORDS_PER_S = 250000 };
-
 struct work_limit {
     size_t index; /* in the destination's limits */
     enum rate_kind kind;
@@ -42,6 +38,8 @@ struct work_quota {
     size_t limit_count;
     struct request_cost cost;
     double batch_records; /* records in a batch, on average */
+    double request_kib;   /* of a body, on average */
+    bool https;
 };
 
 /* What workers are like, and what is wanted of them. */

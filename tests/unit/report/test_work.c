@@ -92,8 +92,12 @@ static void a_backlog_is_worth_what_sends_it_in_time(void **state)
          WORK_BACKLOG},
         {"as many requests as ten times the batches", QUOTA(BATCHES(10000), .cost = {100, 10}), 4,
          WORK_BACKLOG},
-        {"of a job of 1 ms the processor is what counts: 100,000 batches of 5,000 records",
-         QUOTA(BATCHES(100000), .batch_records = 5000, .cost = COST(1)), 18, WORK_BACKLOG},
+        {"requests of 1 ms with 5,000 records, 1.3 ms of a processor each",
+         QUOTA(BATCHES(100000), .batch_records = 5000, .cost = COST(1)), 2, WORK_BACKLOG},
+        {"the same with 1,000 KiB over HTTPS, 7.2 ms each",
+         QUOTA(BATCHES(100000), .batch_records = 5000, .request_kib = 1000, .https = true,
+               .cost = COST(1)),
+         7, WORK_BACKLOG},
     };
     check(cases, ARRAY_LEN(cases));
 }
@@ -258,6 +262,8 @@ static struct work_quota any_quota(void)
     q.paused = !any(10);
     q.open = any(10) != 0;
     q.batch_records = (double)(1 + any(1000));
+    q.request_kib = (double)any(1000);
+    q.https = any(2);
     q.cost.requests_per_batch = any(3) ? 1 : 1 + (double)any(50) / 10;
     q.limit_count = any(4);
     for (size_t i = 0; i < q.limit_count; i++) {
@@ -277,8 +283,7 @@ static bool is_idle(const struct work_quota *q)
     bool spent = false;
     for (size_t i = 0; i < q->limit_count; i++)
         spent |= q->limits[i].per_ms > fleet.drain_ms &&
-                 (double)q->limits[i].count * q->factor + (double)q->limits[i].returns <=
-                     (double)q->limits[i].used;
+                 q->limits[i].count + q->limits[i].returns <= q->limits[i].used;
     bool held = !q->open || q->paused || spent || q->closed_ms >= (int64_t)fleet.drain_ms;
     bool waits = q->open && !q->paused && q->parked;
     return !q->leased && !waits && (!q->batches || held);
