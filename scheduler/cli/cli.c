@@ -54,7 +54,7 @@ static const struct command commands[] = {
      "the same for services. The project folder is read again on SIGHUP or by `sluice reload`, "
      "and\n"
      "with --watch by itself: as a whole, or refused as a whole while the one before goes on.\n",
-     "wJWV", 0, 0, command_up},
+     "wJWBV", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",

@@ -61,6 +61,7 @@ struct cli_options {
     bool replace;            /* state import --replace */
     bool force;              /* stream drop --force */
     bool take_over;          /* run, up --take-over */
+    bool standby;            /* up --standby */
     struct cli_list sets;    /* init --set */
     /* capacity, as given: numbers that may end in k, M or G */
     const char *records_per_day, *destinations, *rows, *request_ms, *runs_per_day, *growth;

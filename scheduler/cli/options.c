@@ -93,6 +93,10 @@ const struct cli_option cli_option_table[] = {
     {.letter = 'Z',
      .name = "replace",
      .help = "import over the state that is there, which is lost"},
+    {.letter = 'B',
+     .name = "standby",
+     .help =
+         "where another scheduler has the state, wait until it is gone and go\non in its place"},
     {.letter = 'V',
      .name = "take-over",
      .help = "go on where Redis knows a later scheduler of this state, or another\nstate of these "
@@ -251,6 +255,8 @@ static bool take_option(int letter, struct cli_options *o)
         return o->replace = true;
     case 'F':
         return o->force = true;
+    case 'B':
+        return o->standby = true;
     case 'V':
         return o->take_over = true;
     case 'Y':

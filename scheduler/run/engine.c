@@ -364,8 +364,12 @@ static enum err_code engine_open(struct engine *e, struct err *err)
     if (!e->project_dir)
         return err_set(err, ERR_NOMEM, "no memory");
     enum err_code rc = sibling_program("sluice-worker", e->worker_program, err);
-    if (!rc)
+    if (!rc && e->opts.lock) {
+        e->lock = *e->opts.lock;
+        *e->opts.lock = (struct state_lock){-1, -1};
+    } else if (!rc) {
         rc = state_lock_take(&e->lock, s->state_dir, err);
+    }
     struct state_options o = {.reserve_bytes = s->disk_reserve_bytes};
     if (!rc)
         rc = state_open(s->state_dir, &o, &e->state, err);

@@ -25,6 +25,7 @@
 struct engine;
 struct event_base;
 struct state;
+struct state_lock;
 
 struct engine_view {
     const struct run_record *record;
@@ -55,6 +56,8 @@ struct engine_options {
     const struct project *project;
     bool stays;       /* until engine_leave or a signal */
     bool no_workers;  /* others bring them */
+    struct state_lock *lock; /* on the state directory, taken already: becomes the engine's; NULL:
+                                it takes it */
     bool take_over;   /* where Redis knows a later scheduler of this state, or another state: they
                          are gone, and this one goes on */
     bool watched;     /* whoever owns this sets another project as soon as the folder changes */

@@ -206,6 +206,7 @@ static enum err_code open_engine(struct control *c, struct err *err)
         .stays = true,
         .no_workers = c->opts.no_workers,
         .take_over = c->opts.take_over,
+        .lock = c->opts.lock,
         .watched = c->opts.watch,
         .workers = c->opts.workers,
         .log = c->opts.log,

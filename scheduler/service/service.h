@@ -16,6 +16,7 @@ struct service_options {
     struct project *project; /* becomes the service's */
     bool no_workers;         /* others bring them */
     bool take_over;          /* of engine_options */
+    struct state_lock *lock; /* likewise */
     bool watch;              /* the project folder is read again when it changes */
     uint32_t workers;        /* 0: default */
     const struct log *log;

@@ -1,16 +1,17 @@
 """Two schedulers on one state, or on copies of it: one goes on, and nothing that the other does counts."""
 import os
+import re
 import shutil
 import signal
-import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
-from harness import processes
 from harness.lab import assert_clean
 from harness.service import Service
-from harness.sink import refuse, wait_until
+from harness.sink import most_in_window, wait_until
 
 SHORT_LEASE = {"timeout": "1s"}  # a lease is the timeout and ten seconds
 
@@ -114,3 +115,39 @@ def test_a_scheduler_that_only_stood_still_goes_on(lab, sink, redis_servers):
     assert "stood_still" in service.running.err()
     lab.assert_same(sink.state)
     assert_clean(sink)
+
+
+def test_a_standby_goes_on_where_the_dead_one_was_in_the_middle_of_a_run(lab, sink, redis_servers):
+    limit = {"requests": 10, "per": "1s"}
+    lab.customers(4000)
+    shared(lab, sink, redis_servers(), batch_size=50, destination={"rate_limits": [limit]})
+    lab.start(program="sluice-worker")
+    active = Service(lab)
+    standby = lab.start("--standby", program="sluice-scheduler")
+    url = wait_until(lambda: re.search(r"standby_listens\b.* url=(http://\S+)", standby.err()), 60, "a standby that listens")[1]
+    assert urllib.request.urlopen(url + "/healthz").status == 200
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(url + "/readyz")
+    assert refused.value.code == 503 and b"standby" in refused.value.read()
+    assert lab.start(program="sluice-scheduler").wait().rc == 75, "without --standby it ends"
+    active.post("/api/v1/syncs/s/run")
+    wait_until(lambda: len(sink.log) >= 10, 60, "a run under way")
+    active.running.kill_everything()
+    wait_until(lambda: "takes_over" in standby.err(), 60, "the take-over")
+    wait_until(lambda: len(sink.state) == 4000, 120, "the rest of the run")
+    lab.assert_same(sink.state)
+    assert_clean(sink)
+    assert most_in_window([(q.t, 1) for q in sink.log], 1.0) <= limit["requests"]
+    assert standby.process.poll() is None
+    standby.process.terminate()
+    assert standby.wait().rc == 0
+
+
+def test_a_standby_that_is_told_to_stop_ends_well(lab, sink, redis_servers):
+    lab.customers(10)
+    shared(lab, sink, redis_servers())
+    Service(lab)
+    standby = lab.start("--standby", program="sluice-scheduler")
+    wait_until(lambda: "stands_by" in standby.err(), 60, "a standby")
+    standby.process.terminate()
+    assert standby.wait().rc == 0
