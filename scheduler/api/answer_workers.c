@@ -37,7 +37,7 @@ void answer_workers_desired(struct api_call *c)
     output_count(&o, "workers", d.workers);
     output_decimal(&o, "load", d.load);
     output_count(&o, "own", control_workers_alive(c->control));
-    output_count(&o, "worker_slots", d.fleet.slots);
+    output_count(&o, "worker_slots", d.slots);
     output_count(&o, "drain_within_ms", d.fleet.drain_ms);
     output_open(&o, "quotas", '[');
     for (size_t i = 0; i < d.part_count; i++)

@@ -174,7 +174,17 @@ static void print_refused(const json_t *problems, const json_t *config)
     }
 }
 
-static void show_refused(const struct project *project, bool json)
+/* Of those that run elsewhere a scheduler knows nothing. */
+static void print_workers(const json_t *status)
+{
+    json_int_t own = json_integer_value(json_object_get(status, "workers"));
+    json_int_t desired = json_integer_value(json_object_get(status, "desired_workers"));
+    if (desired > own)
+        printf("%lld worker%s would find work; the scheduler runs %lld of its own\n", desired,
+               desired == 1 ? "" : "s", own);
+}
+
+static void show_scheduler(const struct project *project, bool json)
 {
     json_t *status = NULL;
     struct err err;
@@ -185,6 +195,8 @@ static void show_refused(const struct project *project, bool json)
     const json_t *problems = json_object_get(status, "reload_error");
     if (json_is_string(problems))
         (json ? print_refused_json : print_refused)(problems, json_object_get(status, "config"));
+    if (!json)
+        print_workers(status);
     json_decref(status);
 }
 
@@ -269,7 +281,7 @@ static int show_live(const struct cli_options *opts, const struct project *proje
     struct listed *list = list_live(live, &count);
     int status = list ? check_live(opts, list, count) : EXIT_RUN_FAILED;
     if (!status) {
-        show_refused(project, opts->json);
+        show_scheduler(project, opts->json);
         if (show_all(opts, project, list, count, &err))
             status = cli_fail(&err);
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/connector/connector.h"
 #include "scheduler/batch/batcher.h"
 
 void demand_limit_text(const struct rate_limit *limit, char out[DEMAND_LIMIT_BYTES])
@@ -54,6 +55,13 @@ static void take_limits(struct demand_part *part)
     }
 }
 
+/* What a driver other than http does is no HTTPS. */
+static bool is_https(const struct destination *d)
+{
+    const char *url = destination_option(d, "url");
+    return strcmp(d->connector->driver, "http") == 0 && (!url || strncmp(url, "https:", 6) == 0);
+}
+
 static void take_quota(struct control *c, struct demand_part *part)
 {
     const struct destination *d = part->destination;
@@ -68,6 +76,7 @@ static void take_quota(struct control *c, struct demand_part *part)
         .factor = v->factor,
         .concurrency = d->concurrency,
         .cost = v->now.cost,
+        .https = is_https(d),
     };
     if (part->work.cost.requests_per_batch < 1)
         part->work.cost.requests_per_batch = 1;
@@ -119,14 +128,18 @@ static uint64_t lanes_of(const struct sync *sync)
     return sync->lane_by || sync->lane_field ? BATCHER_LANES : UINT64_MAX;
 }
 
-/* Records in a batch, on average over the runs: each counts as much as it has to send. */
-static void weigh_records(struct work_quota *w, const struct sync *sync, const struct run_record *r,
-                          uint64_t due)
+/* What a batch is like, on average over the runs: each counts as much as it has to send. */
+static void weigh(struct work_quota *w, const struct sync *sync, const struct run_record *r,
+                  uint64_t due)
 {
-    double own = r->batches ? (double)r->counts.planned / (double)r->batches : sync->batch_size;
+    const struct run_counts *c = &r->counts;
+    double records = r->batches ? (double)c->planned / (double)r->batches : sync->batch_size;
+    double kib = c->requests ? (double)c->bytes / (double)c->requests / 1024 : 0;
     double before = (double)w->batches, all = before + (double)due;
-    if (due)
-        w->batch_records = (w->batch_records * before + own * (double)due) / all;
+    if (!due)
+        return;
+    w->batch_records = (w->batch_records * before + records * (double)due) / all;
+    w->request_kib = (w->request_kib * before + kib * (double)due) / all;
 }
 
 static enum err_code add_run(struct control *c, struct demand *d, const struct control_run_view *v,
@@ -143,7 +156,7 @@ static enum err_code add_run(struct control *c, struct demand *d, const struct c
     const struct quota_sync *queue = queue_of(part, sync->name);
     uint64_t parked = queue ? queue->parked : 0;
     uint64_t due = v->batches_due > parked ? v->batches_due - parked : 0;
-    weigh_records(&part->work, sync, v->record, due);
+    weigh(&part->work, sync, v->record, due);
     add_batches(&part->work, due, parked, lanes_of(sync));
     return ERR_OK;
 }
@@ -172,14 +185,27 @@ static enum err_code take_batches(struct control *c, struct demand *d, struct er
 
 /* ---- all ---- */
 
-static void judge(struct demand *d)
+/* Destinations of other shards, which workers serve as well; they stand behind one's own. */
+static size_t count_elsewhere(const struct project *p)
+{
+    size_t all = p->destination_count;
+    for (size_t i = 0; i < p->elsewhere_count; i++) {
+        size_t n = (size_t)(p->elsewhere[i].destination - p->destinations) + 1;
+        all = n > all ? n : all;
+    }
+    return all - p->destination_count;
+}
+
+static void judge(struct demand *d, size_t elsewhere)
 {
     struct work_sum sum = {0};
+    d->fleet.quotas = (uint32_t)(d->part_count + elsewhere);
     for (size_t i = 0; i < d->part_count; i++) {
         struct demand_part *part = &d->parts[i];
         work_judge(&part->work, &d->fleet, &part->need);
         work_add(&sum, &part->need);
     }
+    d->slots = work_slots(&sum, &d->fleet);
     d->workers = work_workers(&sum, &d->fleet);
     d->load = work_load(&sum, &d->fleet);
 }
@@ -195,7 +221,7 @@ enum err_code demand_take(struct control *c, struct demand *ret, struct err *err
         demand_done(ret);
         return rc;
     }
-    judge(ret);
+    judge(ret, count_elsewhere(control_project(c)));
     return ERR_OK;
 }
 

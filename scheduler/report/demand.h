@@ -21,6 +21,7 @@ struct demand {
     struct work_fleet fleet;
     struct demand_part *parts;
     size_t part_count;
+    uint32_t slots;   /* that a worker has for them */
     uint64_t workers; /* whole ones */
     double load;      /* the same unrounded; those of several schedulers may be added */
 };

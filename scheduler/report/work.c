@@ -1,7 +1,11 @@
 #include "scheduler/report/work.h"
 
+#include "scheduler/capacity/model.h"
+
 /* Answers do not come in step: a pace that is to be kept needs some slots more than its average. */
 static const double spare = 1.25;
+/* From nothing to all: PROTOCOL.md, Throttling. */
+static const double factor_back_ms = 100000;
 /* A load that still counts where it is rounded to a thousandth. */
 static const double least_load = 0.01;
 /* What adding up fractions gets wrong. */
@@ -42,12 +46,14 @@ static bool is_lowered(const struct work_quota *q)
 
 /* Requests in a second that the limit lets through. A window that is over before the backlog is to
  * be is a pace: the tokens of the moment say nothing. A longer one is a budget: what is left of it,
- * and comes back in time, may be spent. */
+ * and comes back in time (as the factor does), may be spent. */
 static double limit_rate(const struct work_quota *q, const struct work_limit *l, uint64_t drain_ms)
 {
-    double whole = (double)l->count * (is_lowered(q) ? q->factor : 1);
-    double tokens = whole > 1 ? whole : 1, per_ms = (double)l->per_ms;
-    if (l->per_ms > drain_ms) {
+    bool budget = l->per_ms > drain_ms;
+    double factor = is_lowered(q) ? q->factor : 1;
+    double later = budget ? lower(1, factor + (double)drain_ms / factor_back_ms) : factor;
+    double tokens = higher((double)l->count * later, 1), per_ms = (double)l->per_ms;
+    if (budget) {
         double left = tokens + (double)l->returns - (double)l->used;
         tokens = left > 0 ? left : 0;
         per_ms = (double)drain_ms;
@@ -87,6 +93,25 @@ static void judge_rate(const struct work_quota *q, const struct work_fleet *f,
     ret->why = WORK_THROTTLED;
 }
 
+/* Those that are not a worker's are not looked at. */
+static const struct capacity_costs costs = {
+#define X(name, value) .name = (value),
+    CAPACITY_COSTS(X)
+#undef X
+};
+
+/* Of a worker's processor, for a request; as it was measured, and the room that every need is
+ * given. */
+static double request_cpu_s(const struct work_quota *q)
+{
+    double records = q->batch_records / higher(q->cost.requests_per_batch, 1);
+    double us = costs.worker_request_us + records * costs.worker_record_us +
+                q->request_kib * costs.worker_kib_us;
+    if (q->https)
+        us += costs.worker_https_request_us + q->request_kib * costs.worker_https_kib_us;
+    return us * CAPACITY_HEADROOM / 1e6;
+}
+
 static void judge_slots(const struct work_quota *q, const struct work_fleet *f,
                         struct work_need *ret)
 {
@@ -103,9 +128,7 @@ static void judge_slots(const struct work_quota *q, const struct work_fleet *f,
         if (most < (double)q->batches)
             ret->why = WORK_CONCURRENCY;
     }
-    double records = higher(q->batch_records, 0) / higher(q->cost.requests_per_batch, 1);
-    ret->processors = lower(most, ret->requests_per_s *
-                                      (1.0 / WORK_REQUESTS_PER_S + records / WORK_RECORDS_PER_S));
+    ret->processors = lower(most, ret->requests_per_s * request_cpu_s(q));
 }
 
 void work_judge(const struct work_quota *quota, const struct work_fleet *fleet,
@@ -133,9 +156,22 @@ void work_judge(const struct work_quota *quota, const struct work_fleet *fleet,
 void work_add(struct work_sum *sum, const struct work_need *need)
 {
     sum->alive |= need->alive;
+    sum->quotas += need->slots + need->unmeasured > 0;
     sum->slots += need->slots;
     sum->unmeasured += need->unmeasured;
     sum->processors += need->processors;
+}
+
+/* worker/README.md, Slots. */
+uint32_t work_slots(const struct work_sum *sum, const struct work_fleet *fleet)
+{
+    enum { PER_QUOTA = 2 };
+    uint32_t all = fleet->slots, idle = 0;
+    if (all < PER_QUOTA * fleet->quotas)
+        all = PER_QUOTA * fleet->quotas;
+    if (fleet->quotas > sum->quotas)
+        idle = fleet->quotas - (sum->quotas ? sum->quotas : 1);
+    return all > idle ? all - idle : 1;
 }
 
 double work_load(const struct work_sum *sum, const struct work_fleet *fleet)
@@ -143,7 +179,7 @@ double work_load(const struct work_sum *sum, const struct work_fleet *fleet)
     if (!sum->alive)
         return 0;
     double slots = sum->slots + lower(sum->unmeasured, fleet->slots);
-    double load = higher(slots / fleet->slots, sum->processors);
+    double load = higher(slots / work_slots(sum, fleet), sum->processors);
     return fleet->single ? lower(1, higher(load, least_load)) : higher(load, least_load);
 }
 

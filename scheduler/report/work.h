@@ -13,10 +13,6 @@
 
 #include "scheduler/service/control.h"
 
-/* What one worker does in a second where waiting for answers is not what limits it: an eighth of
- * what one core was measured to do with the cheapest requests (README.md). */
-enum { WORK_REQUESTS_PER_S = 1000, WORK_RECORDS_PER_S = 250000 };
-
 struct work_limit {
     size_t index; /* in the destination's limits */
     enum rate_kind kind;
@@ -42,11 +38,14 @@ struct work_quota {
     size_t limit_count;
     struct request_cost cost;
     double batch_records; /* records in a batch, on average */
+    double request_kib;   /* of a body, on average */
+    bool https;
 };
 
 /* What workers are like, and what is wanted of them. */
 struct work_fleet {
-    uint32_t slots;    /* of a worker */
+    uint32_t slots;    /* of a worker; where that is more, two for each quota */
+    uint32_t quotas;   /* that it serves: it keeps a slot free for each that has none */
     uint64_t drain_ms; /* a backlog is to be sent in about this time */
     bool single;       /* several workers could not share a token: never more than one */
 };
@@ -80,9 +79,12 @@ void work_judge(const struct work_quota *quota, const struct work_fleet *fleet,
 /* Of all quotas together. */
 struct work_sum {
     bool alive;
+    uint32_t quotas; /* that want slots */
     double slots, unmeasured, processors;
 };
 void work_add(struct work_sum *sum, const struct work_need *need);
+/** Slots that a worker has for them. */
+uint32_t work_slots(const struct work_sum *sum, const struct work_fleet *fleet);
 /** Workers, unrounded: those of several schedulers may be added. At least 0.01 where something may
  * run, else 0. */
 double work_load(const struct work_sum *sum, const struct work_fleet *fleet);

@@ -327,7 +327,8 @@ static void desired_workers_are_the_sum_over_quotas(void **state)
     assert_says(&c, "sluice_desired_workers 1");
     assert_says(&c, "sluice_worker_load 0.5");
     crm->paused = true;
-    assert_says(&c, "sluice_worker_load 0.25");
+    assert_says(&c, "sluice_useful_slots{quota=\"crm\"} 0");
+    assert_says(&c, "sluice_useful_slots{quota=\"shared\"} 8");
     fake_view(&c, "c")->paused = true;
     assert_says(&c, "sluice_desired_workers 0");
     struct quota_sync gone = {"gone", 40, 0, 2}; /* no longer in the project: its work is left */

@@ -92,8 +92,12 @@ static void a_backlog_is_worth_what_sends_it_in_time(void **state)
          WORK_BACKLOG},
         {"as many requests as ten times the batches", QUOTA(BATCHES(10000), .cost = {100, 10}), 4,
          WORK_BACKLOG},
-        {"of a job of 1 ms the processor is what counts: 100,000 batches of 5,000 records",
-         QUOTA(BATCHES(100000), .batch_records = 5000, .cost = COST(1)), 18, WORK_BACKLOG},
+        {"requests of 1 ms with 5,000 records, 1.3 ms of a processor each",
+         QUOTA(BATCHES(100000), .batch_records = 5000, .cost = COST(1)), 2, WORK_BACKLOG},
+        {"the same with 1,000 KiB over HTTPS, 7.2 ms each",
+         QUOTA(BATCHES(100000), .batch_records = 5000, .request_kib = 1000, .https = true,
+               .cost = COST(1)),
+         7, WORK_BACKLOG},
     };
     check(cases, ARRAY_LEN(cases));
 }
@@ -214,9 +218,33 @@ static void quotas_share_workers(void **state)
         work_add(&sum, &need);
     }
     assert_int_equal(work_workers(&sum, &fleet), 3);
+    struct work_fleet many = fleet;
+    many.quotas = 57; /* 114 slots, all of which have work */
+    assert_int_equal(work_slots(&sum, &many), 114);
+    assert_int_equal(work_workers(&sum, &many), 1);
     struct work_fleet single = fleet;
     single.single = true;
     assert_int_equal(work_workers(&sum, &single), 1);
+}
+
+static void a_worker_keeps_a_slot_for_whom_has_nothing_to_do(void **state)
+{
+    (void)state;
+    struct work_quota q = quota_of(1000000, 1000);
+    q.concurrency = 64;
+    static const struct {
+        uint32_t slots, quotas, left;
+    } cases[] = {{32, 1, 32}, {32, 2, 31}, {32, 16, 17}, {32, 17, 18}, {32, 100, 101}, {1, 1, 2}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct work_fleet f = {cases[i].slots, cases[i].quotas, 120000, false};
+        struct work_sum sum = {0};
+        struct work_need need;
+        assert_int_equal(work_slots(&sum, &f), cases[i].left);
+        work_judge(&q, &f, &need);
+        work_add(&sum, &need);
+        assert_int_equal(work_slots(&sum, &f), cases[i].left);
+        assert_int_equal(work_workers(&sum, &f), (64 + cases[i].left - 1) / cases[i].left);
+    }
 }
 
 /* Each of four schedulers rounds up for itself; unrounded they may be added. */
@@ -258,6 +286,8 @@ static struct work_quota any_quota(void)
     q.paused = !any(10);
     q.open = any(10) != 0;
     q.batch_records = (double)(1 + any(1000));
+    q.request_kib = (double)any(1000);
+    q.https = any(2);
     q.cost.requests_per_batch = any(3) ? 1 : 1 + (double)any(50) / 10;
     q.limit_count = any(4);
     for (size_t i = 0; i < q.limit_count; i++) {
@@ -277,8 +307,7 @@ static bool is_idle(const struct work_quota *q)
     bool spent = false;
     for (size_t i = 0; i < q->limit_count; i++)
         spent |= q->limits[i].per_ms > fleet.drain_ms &&
-                 (double)q->limits[i].count * q->factor + (double)q->limits[i].returns <=
-                     (double)q->limits[i].used;
+                 q->limits[i].count + q->limits[i].returns <= q->limits[i].used;
     bool held = !q->open || q->paused || spent || q->closed_ms >= (int64_t)fleet.drain_ms;
     bool waits = q->open && !q->paused && q->parked;
     return !q->leased && !waits && (!q->batches || held);
@@ -335,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_long_limit_is_a_budget),
         cmocka_unit_test(what_cannot_run_is_worth_nothing),
         cmocka_unit_test(quotas_share_workers),
+        cmocka_unit_test(a_worker_keeps_a_slot_for_whom_has_nothing_to_do),
         cmocka_unit_test(loads_of_several_schedulers_add_up),
         cmocka_unit_test(the_laws_hold_for_any_quota),
     };
