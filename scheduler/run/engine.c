@@ -372,10 +372,14 @@ static enum err_code engine_open(struct engine *e, struct err *err)
     }
     struct state_options o = {.reserve_bytes = s->disk_reserve_bytes};
     if (!rc)
+        rc = engine_take_place(e, err);
+    if (!rc)
         rc = state_open(s->state_dir, &o, &e->state, err);
     if (rc)
         return rc;
     rc = engine_term_open(e, err);
+    if (!rc)
+        rc = engine_shard_look(e, err);
     if (rc)
         return rc;
     snprintf(e->worker_prefix, sizeof e->worker_prefix, "local-%.12s-", state_id(e->state));

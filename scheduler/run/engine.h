@@ -54,8 +54,8 @@ struct engine_ask {
 
 struct engine_options {
     const struct project *project;
-    bool stays;       /* until engine_leave or a signal */
-    bool no_workers;  /* others bring them */
+    bool stays;              /* until engine_leave or a signal */
+    bool no_workers;         /* others bring them */
     struct state_lock *lock; /* on the state directory, taken already: becomes the engine's; NULL:
                                 it takes it */
     bool take_over;   /* where Redis knows a later scheduler of this state, or another state: they

@@ -112,6 +112,7 @@ struct engine {
     bool beginning;                   /* more asks may begin than one turn takes */
     bool sweeps;                      /* entries that were dropped may be left */
     struct engine_term term;
+    bool sharded; /* the project is, or was when the state was last used */
 };
 
 /** Ends the engine with an error. */
@@ -141,6 +142,17 @@ enum err_code engine_term_check(void *ctx, struct quota *q, const struct queue_o
                                 struct err *err) MUST_CHECK;
 /** Once a turn, before anything else: nothing stands in the way of doing something. */
 bool engine_may_turn(struct engine *e);
+
+/* engine_shard.c */
+/** The state of shard 0 of several, and that of a project without shards, take each other's place.
+ * The lock is held. */
+enum err_code engine_take_place(struct engine *e, struct err *err) MUST_CHECK;
+/** Says which syncs have their state here and belong elsewhere, and keeps whose state this is. */
+enum err_code engine_shard_look(struct engine *e, struct err *err) MUST_CHECK;
+/** For quota_host. */
+enum err_code engine_on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
+                                   struct err *err);
+enum err_code engine_quota_goes_on(void *ctx, struct quota *q, struct err *err);
 
 /* engine_load.c */
 /** How many runs may be under way, as to the files that may be open; raises that as far as it may.

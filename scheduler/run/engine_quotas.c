@@ -5,7 +5,6 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/connector/connector.h"
-#include "scheduler/run/approval.h"
 
 #include <stdlib.h>
 
@@ -253,21 +252,6 @@ static enum err_code commit(void *ctx, struct err *err)
     return engine_commit(ctx, err);
 }
 
-static void on_state_lost(void *ctx, struct quota *q)
-{
-    struct engine *e = ctx;
-    struct err err;
-    log_event(
-        e->opts.log, LOG_WARN, "state_lost", LOG_STR("quota", quota_name(q)),
-        LOG_STR("reason", "Redis knows a later commit or another state: every row is sent again"));
-    for (size_t i = 0; i < e->project->sync_count; i++) {
-        const struct sync *s = &e->project->syncs[i];
-        if (strcmp(s->destination->quota, quota_name(q)) == 0 &&
-            resync_mark(e->state, s->name, "state was lost or restored", &err))
-            engine_fail(e, &err);
-    }
-}
-
 void engine_quotas_set_host(struct engine *e)
 {
     e->quota_host = (struct quota_host){
@@ -286,7 +270,8 @@ void engine_quotas_set_host(struct engine *e)
         .on_lost = on_lost,
         .on_results = engine_on_results,
         .on_stats = engine_on_quota_stats,
-        .on_state_lost = on_state_lost,
+        .on_state_lost = engine_on_state_lost,
+        .goes_on = engine_quota_goes_on,
         .on_broken = on_broken,
     };
 }

@@ -41,8 +41,15 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         return;
     }
     bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
-    if (restored || (!o->same_state && *o->other_state))
-        q->host->on_state_lost(q->host->ctx, q);
+    if ((restored || (!o->same_state && *o->other_state)) &&
+        q->host->on_state_lost(q->host->ctx, q, o, &own)) {
+        quota_break(q, &own);
+        return;
+    }
+    if (q->host->goes_on(q->host->ctx, q, &own)) {
+        quota_passes(q, &own);
+        return;
+    }
     if (o->fresh || o->restarted) /* a replica's results may be numbered below those read before */
         *q->position = *q->committed = '\0';
     /* An empty Redis has forgotten the leases of workers that are not ours, one that was restarted

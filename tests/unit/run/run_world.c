@@ -173,11 +173,18 @@ static void on_stats(void *ctx, struct quota *q, const struct queue_stats *stats
     (void)stats;
 }
 
-static void on_state_lost(void *ctx, struct quota *q)
+static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
+                                   struct err *err)
 {
-    (void)ctx;
-    (void)q;
+    (void)ctx, (void)q, (void)o, (void)err;
     fail_msg("the state counts as lost");
+    return ERR_OK;
+}
+
+static enum err_code goes_on(void *ctx, struct quota *q, struct err *err)
+{
+    (void)ctx, (void)q, (void)err;
+    return ERR_OK;
 }
 
 static void on_broken(void *ctx, struct quota *q, const struct err *err)
@@ -268,6 +275,7 @@ static void open_quota(struct run_world *w)
         .on_results = on_results,
         .on_stats = on_stats,
         .on_state_lost = on_state_lost,
+        .goes_on = goes_on,
         .on_broken = on_broken,
     };
     check(quota_new(&w->quota_host, w->sync->destination, &w->quota, &err), &err);
