@@ -2,8 +2,8 @@
  * What the parts of a worker process share: the loop, the connections, the project, the quotas, the
  * slots.
  *
- * worker.c owns it and runs the process, pump.c decides who asks for work, slot.c carries one
- * batch. Only these three see inside. One thread.
+ * worker.c owns it and runs the process, reload.c reads the project again, pump.c decides who asks
+ * for work, slot.c carries one batch. Only these see inside. One thread.
  */
 #ifndef SLUICE_WORKER_ENGINE_H
 #define SLUICE_WORKER_ENGINE_H
@@ -25,6 +25,7 @@ enum {
 };
 
 struct listener;
+struct watch;
 struct engine;
 
 /* The wait for a call on one server's wake list. */
@@ -61,6 +62,9 @@ struct engine {
     struct event *beat;
     bool draining; /* claims nothing more; the loop ends with the last slot */
     int64_t reloaded_ms;
+    struct watch *folder; /* NULL: it is not watched */
+    int64_t loaded_ms;    /* wall clock: the project in use was read */
+    int64_t refused_ms;   /* wall clock: since when a newer one has been refused; 0: it is not */
     int64_t mismatch_logged_ms;
     int64_t refused_logged_ms;
     int64_t relisted_ms; /* when the list of servers was looked at last */
@@ -103,7 +107,14 @@ enum { ENGINE_WHY_BYTES = 512 };
 /** True where work can be claimed; otherwise out says why not. Of a ready one it may say which
  * server is not reached; empty: nothing is amiss. */
 bool engine_is_ready(const struct engine *e, char out[ENGINE_WHY_BYTES]);
+/** Makes as many slots as the quotas need; there are never fewer than before. False: no memory. */
+bool engine_grow_slots(struct engine *e);
+
+/* ---- reload.c ---- */
+
 /** Reads the project again. Keeps the old one and logs when the new one is wrong. */
 void engine_reload(struct engine *e);
+/** The project was read at the start; on: it is read again whenever the folder has changed. */
+enum err_code engine_watch_folder(struct engine *e, bool on, struct err *err) MUST_CHECK;
 
 #endif

@@ -55,11 +55,16 @@ static void on_metrics(struct evhttp_request *r, void *ctx)
         answer(r, HTTP_OK, EXPOSITION_TYPE, buf_slice(&out));
 }
 
-/* That this answers says it all: the loop turns. */
+/* That this answers says it all: the loop turns. A folder that is refused is no reason to be
+ * started anew, with nothing to go on from. */
 static void on_healthz(struct evhttp_request *r, void *ctx)
 {
-    (void)ctx;
-    answer_text(r, HTTP_OK, "ok\n");
+    const struct listener *l = ctx;
+    answer_text(r, HTTP_OK,
+                l->engine->refused_ms
+                    ? "ok, but the project folder has mistakes: the configuration "
+                      "before goes on; the log names them\n"
+                    : "ok\n");
 }
 
 static void on_readyz(struct evhttp_request *r, void *ctx)

@@ -184,6 +184,21 @@ static void put_queue(struct exposition *x, const struct engine *e)
                              redis_trips(redis_fleet_server(e->fleet, i)));
 }
 
+static void put_config(struct exposition *x, const struct engine *e)
+{
+    char revision[INPUTS_REVISION_BYTES];
+    inputs_revision(&e->setup->project->inputs, revision);
+    exposition_begin(x, "sluice_worker_config_valid", "gauge",
+                     "0 while the project folder is refused and the one before is used.");
+    exposition_count(x, NULL, e->refused_ms == 0);
+    exposition_begin(x, "sluice_worker_config_loaded_timestamp_seconds", "gauge",
+                     "When the project in use was read.");
+    exposition_number(x, NULL, (double)e->loaded_ms / 1000);
+    exposition_begin(x, "sluice_worker_config_info", "gauge",
+                     "1, with the revision of the project in use.");
+    exposition_count(x, LABELS({"revision", revision}), 1);
+}
+
 enum err_code metrics_put(const struct engine *e, struct buf *out)
 {
     struct exposition x;
@@ -193,6 +208,7 @@ enum err_code metrics_put(const struct engine *e, struct buf *out)
     exposition_count(&x, LABELS({"version", SLUICE_VERSION}), 1);
     exposition_begin(&x, "sluice_worker_ready", "gauge", "1 while work can be claimed.");
     exposition_count(&x, NULL, engine_is_ready(e, why));
+    put_config(&x, e);
     put_counters(&x, &e->metrics);
     put_records(&x, &e->metrics);
     put_queue(&x, e);

@@ -23,9 +23,11 @@ static const char usage[] =
     "  -C, --directory DIR  the project folder (default: the current one)\n"
     "      --redis URL      redis://, rediss:// or unix://; once for each of several servers\n"
     "                       (default: settings.redis)\n"
-    "      --slots N        requests at the same time, 1 to 1024 (default 32)\n"
+    "      --slots N        requests at the same time, 1 to 1024 (default: "
+    "settings.worker_slots)\n"
     "      --listen ADDRESS serve metrics at host:port, off: nowhere (default: "
     "settings.worker_listen)\n"
+    "      --watch          read the project folder again whenever it has changed\n"
     "      --log-format F   text or json (default: settings.log_format)\n"
     "      --name PREFIX    first part of this worker's name (default: the host's name)\n"
     "      --parent PID     end when this process, which must be the parent, ends\n"
@@ -64,7 +66,16 @@ static bool is_name(const char *s)
     return n > 0 && n <= WORKER_PREFIX_MAX && strspn(s, allowed) == n;
 }
 
-enum { OPT_REDIS = 256, OPT_SLOTS, OPT_NAME, OPT_LISTEN, OPT_LOG_FORMAT, OPT_PARENT, OPT_VERSION };
+enum {
+    OPT_REDIS = 256,
+    OPT_SLOTS,
+    OPT_NAME,
+    OPT_LISTEN,
+    OPT_WATCH,
+    OPT_LOG_FORMAT,
+    OPT_PARENT,
+    OPT_VERSION
+};
 
 static int take(int opt, struct worker_options *o)
 {
@@ -90,6 +101,9 @@ static int take(int opt, struct worker_options *o)
         return OPTIONS_RUN;
     case OPT_LISTEN:
         o->listen = optarg;
+        return OPTIONS_RUN;
+    case OPT_WATCH:
+        o->watch = true;
         return OPTIONS_RUN;
     case OPT_LOG_FORMAT:
         o->log_format_set = log_format_parse(optarg, &o->log_format);
@@ -119,13 +133,14 @@ int worker_options_parse(int argc, char **argv, struct worker_options *ret_optio
         {"slots", required_argument, NULL, OPT_SLOTS},
         {"name", required_argument, NULL, OPT_NAME},
         {"listen", required_argument, NULL, OPT_LISTEN},
+        {"watch", no_argument, NULL, OPT_WATCH},
         {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
         {"parent", required_argument, NULL, OPT_PARENT},
         {"version", no_argument, NULL, OPT_VERSION},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
-    *ret_options = (struct worker_options){.dir = ".", .slots = WORKER_SLOTS_DEFAULT};
+    *ret_options = (struct worker_options){.dir = "."};
     opterr = 0;
     int opt;
     while ((opt = getopt_long(argc, argv, "C:h", known, NULL)) != -1) {

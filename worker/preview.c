@@ -193,7 +193,7 @@ int preview_run(const struct worker_options *options)
     buf_init(&in, INPUT_BYTES_MAX);
     buf_init(&p.line, LINE_BYTES_MAX);
     rendered_init(&p.rendered);
-    enum err_code rc = setup_load(options->dir, &log, &setup, &err);
+    enum err_code rc = setup_load(options->dir, &log, &setup, NULL, &err);
     if (!rc)
         rc = read_input(&in, &err);
     if (!rc)

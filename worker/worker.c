@@ -13,6 +13,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/random.h"
+#include "protocol/watch/watch.h"
 #include "worker/engine.h"
 #include "worker/listener.h"
 
@@ -134,8 +135,7 @@ static enum err_code connect_redis(struct worker *w, struct err *err)
 
 /* ---- slots ---- */
 
-/* Makes as many slots as the quotas need; there are never fewer than before. */
-static bool grow_slots(struct engine *e)
+bool engine_grow_slots(struct engine *e)
 {
     size_t wanted = quota_slots(&e->quotas, e->slots_wanted);
     if (wanted <= e->slot_count)
@@ -154,27 +154,6 @@ static bool grow_slots(struct engine *e)
         e->free_count++;
     }
     return true;
-}
-
-void engine_reload(struct engine *e)
-{
-    struct setup *fresh;
-    struct err err;
-    e->reloaded_ms = clock_mono_ms();
-    enum err_code rc = setup_load(e->dir, &e->log, &fresh, &err);
-    if (!rc) {
-        setup_release(e->setup);
-        e->setup = fresh;
-        rc = engine_servers_follow(e, &err);
-        enum err_code followed = quota_list_follow(&e->quotas, e->fleet, fresh, &err);
-        rc = followed ? followed : rc;
-        if (!rc && !grow_slots(e))
-            rc = err_set(&err, ERR_NOMEM, "no memory for more slots");
-    }
-    if (rc)
-        log_event(&e->log, LOG_ERROR, "reload_failed", LOG_STR("error", err.text));
-    else
-        log_event(&e->log, LOG_INFO, "reloaded", LOG_INT("destinations", e->setup->target_count));
 }
 
 bool engine_is_ready(const struct engine *e, char out[ENGINE_WHY_BYTES])
@@ -244,9 +223,11 @@ static bool make_events(struct worker *w)
 static enum err_code worker_open(struct worker *w, struct err *err)
 {
     struct engine *e = &w->engine;
-    enum err_code rc = setup_load(e->dir, &e->log, &e->setup, err);
+    enum err_code rc = setup_load(e->dir, &e->log, &e->setup, NULL, err);
     if (!rc && !w->options->log_format_set)
         e->log.format = e->setup->project->settings.log_format;
+    if (!rc && !w->options->slots)
+        e->slots_wanted = e->setup->project->settings.worker_slots;
     if (!rc && w->options->parent)
         rc = hold_lock(w, e->setup->project->settings.state_dir, err);
     if (rc)
@@ -258,8 +239,10 @@ static enum err_code worker_open(struct worker *w, struct err *err)
         return rc;
     e->http = http_new(e->base, e->slots_wanted);
     rc = quota_list_follow(&e->quotas, e->fleet, e->setup, err);
-    if (!rc && (!e->http || !grow_slots(e)))
+    if (!rc && (!e->http || !engine_grow_slots(e)))
         rc = err_set(err, ERR_NOMEM, "no memory to start");
+    if (!rc)
+        rc = engine_watch_folder(e, w->options->watch, err);
     return rc ? rc : listen_for_metrics(w, err);
 }
 
@@ -272,6 +255,7 @@ static void free_event(struct event *ev)
 static void worker_close(struct worker *w)
 {
     struct engine *e = &w->engine;
+    watch_free(e->folder);
     listener_free(e->listener);
     http_free(e->http);
     engine_servers_close(e);

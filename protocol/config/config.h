@@ -12,6 +12,7 @@
 #include "protocol/base/arena.h"
 #include "protocol/base/err.h"
 #include "protocol/base/log.h"
+#include "protocol/config/inputs.h"
 #include "protocol/config/schedule.h"
 #include "protocol/redis/fleet.h"
 
@@ -60,6 +61,8 @@ struct settings {
     const char *seal_key;   /* secret; seals what the fleet shares through Redis; NULL: none */
     enum log_format log_format;
     const char *worker_listen;          /* host:port of a worker's metrics; NULL: none */
+    uint32_t worker_slots;              /* batches that a worker carries at a time */
+    uint64_t drain_within_ms;           /* a backlog is to be sent in about this time */
     const struct source *warehouse_log; /* runs are logged in tables there; NULL: they are not */
     const char *warehouse_schema;
     struct config_place place;
@@ -342,7 +345,10 @@ const char *alert_type_name(enum alert_type type);
 
 struct project {
     struct arena arena;
-    const char *dir; /* absolute */
+    const char *dir; /* absolute, links resolved */
+    const char
+        *named; /* the same as it was named, absolute: links are followed anew by each load */
+    struct inputs inputs; /* what it was read from */
     struct settings settings;
     struct source *sources;
     size_t source_count;
@@ -378,8 +384,9 @@ struct problem_list {
     struct arena arena;
     struct problem *items; /* in file, line order */
     size_t count;
-    size_t mistakes; /* those that are not notes */
-    size_t dropped;  /* beyond the first 1000: counted above, not kept */
+    size_t mistakes;      /* those that are not notes */
+    size_t dropped;       /* beyond the first 1000: counted above, not kept */
+    struct inputs inputs; /* what was read, where no project came of it */
 };
 
 void problem_list_init(struct problem_list *list);

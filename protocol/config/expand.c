@@ -8,7 +8,7 @@
 
 enum {
     VALUE_BYTES = 1 << 20, /* one value with everything put in */
-    SECRET_FILE_BYTES = 64 << 10,
+    SECRET_FILE_BYTES = INPUT_SECRET_BYTES,
 };
 
 struct expansion {
@@ -89,7 +89,9 @@ static void put_file(struct expansion *x, const char *written)
     const char *whole = reader_path(x->rd, path);
     if (!whole)
         return;
-    if (file_read(whole, &bytes, &err) == ERR_OK) {
+    enum err_code rc = file_read(whole, &bytes, &err);
+    inputs_note(x->rd->inputs, INPUT_SECRET, whole, buf_slice(&bytes), (int)rc);
+    if (!rc) {
         put_outside(x, without_newline(buf_slice(&bytes)),
                     reader_printf(x->rd, "the file %s", path));
         return;

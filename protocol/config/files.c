@@ -53,6 +53,18 @@ static void found(struct search *s, const char *path)
     s->full = true;
 }
 
+/* A folder of a ConfigMap or a Secret, as a kubelet lays it out: models -> ..data/models. */
+static bool is_mounted_folder(const char *whole, const struct stat *st)
+{
+    static const char data[] = "..data/";
+    char target[sizeof data];
+    struct stat to;
+    return S_ISLNK(st->st_mode) &&
+           readlink(whole, target, sizeof target) >= (ssize_t)sizeof data - 1 &&
+           memcmp(target, data, sizeof data - 1) == 0 && stat(whole, &to) == 0 &&
+           S_ISDIR(to.st_mode);
+}
+
 static void search_name(struct search *s, const char *folder, const char *name, uint32_t depth)
 {
     struct stat st;
@@ -60,7 +72,7 @@ static void search_name(struct search *s, const char *folder, const char *name, 
     const char *whole = path ? reader_path(s->rd, path) : NULL;
     if (!whole || lstat(whole, &st) != 0)
         return;
-    if (S_ISDIR(st.st_mode)) {
+    if (S_ISDIR(st.st_mode) || is_mounted_folder(whole, &st)) {
         if (!is_skipped_folder(name))
             search_folder(s, path, depth + 1);
         return;
@@ -85,6 +97,7 @@ static void search_folder(struct search *s, const char *folder, uint32_t depth)
     }
     DIR *dir = opendir(whole);
     if (!dir) {
+        inputs_note(s->rd->inputs, INPUT_FOLDER, folder, SLICE_LIT(""), errno);
         mistake(s->rd, at, "%s cannot be read: %s", *folder ? "this folder" : whole,
                 strerror(errno));
         return;

@@ -16,8 +16,8 @@ struct file_list {
 
 /**
  * Finds every *.yaml and *.yml below the project folder, but not in folders that begin with a dot
- * or are called node_modules, target or dbt_packages. Links to folders are not followed. What
- * cannot be listed is a mistake.
+ * or are called node_modules, target or dbt_packages. Links to folders are not followed, but for
+ * those that a kubelet makes (models -> ..data/models). What cannot be listed is a mistake.
  */
 void files_find(struct reader *rd, struct file_list *ret_list);
 

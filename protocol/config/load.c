@@ -15,7 +15,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     PROJECT_ARENA_BYTES = 512 << 20,
@@ -78,7 +81,9 @@ static void parse_file(struct reader *rd, struct document *doc, size_t *total_by
     const char *path = reader_path(rd, doc->file);
     if (!path)
         return;
-    if (file_read(path, &bytes, &err)) {
+    enum err_code rc = file_read(path, &bytes, &err);
+    inputs_note(rd->inputs, INPUT_YAML, doc->file, buf_slice(&bytes), (int)rc);
+    if (rc) {
         mistake(rd, at, "this file cannot be read: %s", err.text);
         return;
     }
@@ -339,6 +344,7 @@ static enum err_code open_dir(struct reader *rd, const char *dir, struct err *er
     char whole[PATH_MAX];
     if (realpath(dir, whole)) {
         rd->project->dir = reader_str(rd, slice_str(whole));
+        inputs_set_dir(rd->inputs, whole);
         return rd->project->dir ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
     }
     const char *why = strerror(errno);
@@ -417,15 +423,43 @@ static enum err_code load_into(struct reader *rd, const char *dir, struct err *e
     return ERR_OK;
 }
 
+/* The folder as it was named, absolute. As a shell does, $PWD is believed where it is this folder:
+ * it keeps the links that led here. */
+static void keep_name(struct reader *rd, const char *dir)
+{
+    char here[PATH_MAX];
+    const char *pwd = getenv("PWD");
+    struct stat a, b;
+    if (!dir || *dir == '/') {
+        rd->project->named = dir ? reader_str(rd, slice_str(dir)) : "";
+        return;
+    }
+    bool believed = pwd && *pwd == '/' && stat(pwd, &a) == 0 && stat(".", &b) == 0 &&
+                    a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    const char *base = believed ? pwd : getcwd(here, sizeof here) ? here : ".";
+    size_t n = strlen(base) + strlen(dir) + 2;
+    char *named = reader_alloc(rd, n);
+    if (named)
+        snprintf(named, n, "%s%s%s", base, strcmp(dir, ".") == 0 ? "" : "/",
+                 strcmp(dir, ".") == 0 ? "" : dir);
+    rd->project->named = named;
+}
+
 static enum err_code load_as(struct reader *rd, const char *dir, struct project **ret_project,
                              struct err *err)
 {
+    struct inputs inputs;
     struct project *project = calloc(1, sizeof *project);
     if (!project)
         return err_set(err, ERR_NOMEM, "out of memory");
+    inputs_init(&inputs);
     arena_init(&project->arena, PROJECT_ARENA_BYTES);
     rd->project = project;
+    rd->inputs = &inputs;
+    keep_name(rd, dir);
     enum err_code rc = load_into(rd, dir, err);
+    inputs_close(&inputs);
+    inputs_move(rc ? &rd->problems->inputs : &project->inputs, &inputs);
     if (rc)
         project_free(project);
     else

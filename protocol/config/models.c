@@ -8,7 +8,7 @@
 enum {
     KEY_COLUMNS = 32,     /* Postgres' own maximum in an index */
     TABLE_COLUMNS = 1600, /* and in a table */
-    SQL_FILE_BYTES = 1 << 20,
+    SQL_FILE_BYTES = INPUT_TEXT_BYTES,
 };
 
 struct model_form {
@@ -67,7 +67,9 @@ static void read_sql_file(struct reader *rd, const struct entry *of, struct mode
     buf_init(&bytes, SQL_FILE_BYTES);
     if (!path)
         return;
-    if (file_read(path, &bytes, &err)) {
+    enum err_code rc = file_read(path, &bytes, &err);
+    inputs_note(rd->inputs, INPUT_TEXT, path, buf_slice(&bytes), (int)rc);
+    if (rc) {
         mistake(
             rd, at,
             "`sql_file` cannot be read: %s: %s; correct the path (it starts at the project folder)",

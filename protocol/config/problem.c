@@ -15,6 +15,7 @@ void problem_list_init(struct problem_list *list)
 void problem_list_done(struct problem_list *list)
 {
     arena_done(&list->arena);
+    inputs_done(&list->inputs);
     *list = (struct problem_list){.arena = list->arena};
 }
 

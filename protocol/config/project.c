@@ -7,6 +7,7 @@ void project_free(struct project *project)
     if (!project)
         return;
     arena_done(&project->arena);
+    inputs_done(&project->inputs);
     free(project);
 }
 

@@ -8,6 +8,7 @@
 #ifndef SLUICE_CONFIG_READER_H
 #define SLUICE_CONFIG_READER_H
 
+#include "protocol/config/inputs.h"
 #include "protocol/config/node.h"
 
 enum section_id {
@@ -43,6 +44,7 @@ struct recipe_book;
 struct reader {
     struct project *project;
     struct problem_list *problems;
+    struct inputs *inputs; /* what was opened */
     struct section sections[SECTION_COUNT];
     const struct recipe_book *recipes; /* NULL: not read yet (recipes.h) */
     enum err_code failed;

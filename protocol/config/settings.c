@@ -34,6 +34,8 @@ static const struct field fields[] = {
     {"limit_slack", FIELD_DURATION, MEMBER(limit_slack_ms), .max = 60000},
     {"log_format", FIELD_WORD, MEMBER(log_format), .words = log_formats},
     {"worker_listen", FIELD_TEXT, MEMBER(s.worker_listen)},
+    {"worker_slots", FIELD_COUNT, MEMBER(s.worker_slots), .min = 1, .max = 1024},
+    {"drain_within", FIELD_DURATION, MEMBER(s.drain_within_ms), .min = 1000, .max = 86400000},
     {"warehouse_log", FIELD_NODE, MEMBER(warehouse_log)},
 };
 static const struct form form = {"`settings` map", fields, ARRAY_LEN(fields), false};
@@ -172,7 +174,9 @@ void settings_read(struct reader *rd, const struct entry *settings)
               .shard = -1,
               .window_bytes = 64000000,
               .disk_reserve_bytes = 64000000,
-              .history_bytes = 128000000},
+              .history_bytes = 128000000,
+              .worker_slots = 32,
+              .drain_within_ms = 120000},
         .state_dir = default_state_dir,
         .limit_slack_ms = 20,
     };

@@ -11,7 +11,7 @@
 #include "protocol/config/reader.h"
 
 enum {
-    YAML_FILE_BYTES = 1 << 20,
+    YAML_FILE_BYTES = INPUT_TEXT_BYTES,
     YAML_DEPTH = 32,
     YAML_NODES = 200000, /* aliases counted in full */
     YAML_ANCHORS = 1000,

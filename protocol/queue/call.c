@@ -18,6 +18,7 @@ enum status {
     STATUS_BAD = -6,
     STATUS_RESTARTED = -7,
     STATUS_FULL = -8,
+    STATUS_SUPERSEDED = -9,
 };
 
 static struct queue *make(const char *quota)
@@ -158,6 +159,22 @@ void args_i64(struct args *a, int64_t n)
     args_u64(a, (uint64_t)n);
 }
 
+void args_term(struct args *a, const struct queue *q, bool with_state)
+{
+    const struct queue_term *t = &q->term;
+    if (!t->number)
+        return;
+    if (with_state)
+        args_str(a, t->state_id);
+    args_u64(a, t->number);
+    args_str(a, t->holder);
+}
+
+void queue_set_term(struct queue *q, const struct queue_term *term)
+{
+    q->term = *term;
+}
+
 /* ---- calls ---- */
 
 /* A call through a fleet, which is told where a quota turned out not to be. */
@@ -295,6 +312,8 @@ enum err_code queue_refusal(struct err *err, int64_t status)
         return err_set(err, ERR_STOPPED, "the sync was stopped");
     case STATUS_FULL:
         return err_set(err, ERR_FULL, "the quota shares as many values as it may");
+    case STATUS_SUPERSEDED:
+        return err_set(err, ERR_STALE, "another scheduler took over this state, or a copy of it");
     case STATUS_BAD:
         return err_set(err, ERR_BUG, "the queue refused a call that makes no sense");
     default:

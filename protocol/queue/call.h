@@ -17,6 +17,7 @@ struct queue {
     char *member;
     char *quota;
     char *key; /* sluice:{QUOTA} */
+    struct queue_term term;
     struct redis_script scripts[QUEUE_SCRIPTS];
 };
 
@@ -38,6 +39,8 @@ void args_put(struct args *a, struct slice s);
 void args_str(struct args *a, const char *s);
 void args_u64(struct args *a, uint64_t n);
 void args_i64(struct args *a, int64_t n);
+/** The queue's term, with the state it is of; nothing where it has none. */
+void args_term(struct args *a, const struct queue *q, bool with_state);
 
 /** Sends a plain command to the server that has the quota; ctx is taken on success only. */
 enum err_code queue_command(struct queue *q, const struct slice *argv, size_t argc,

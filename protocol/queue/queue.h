@@ -47,6 +47,16 @@ const char *queue_quota(const struct queue *q);
 
 /* ---- scheduler ---- */
 
+/* Which scheduler of a state this is: a later one has a higher number (scheduler/state/term.h). */
+struct queue_term {
+    char state_id[33];
+    uint64_t number; /* 0: not told, and then nothing is refused for it */
+    char holder[33]; /* of two with one number the first that Redis hears of goes on */
+};
+/** Said with every fence, clear, reap and open from now on. They are refused, ERR_STALE, where
+ * Redis has seen a later one of this state. */
+void queue_set_term(struct queue *q, const struct queue_term *term);
+
 /* What Redis knew when the scheduler opened a quota. */
 struct queue_opened {
     int64_t now_ms;
@@ -57,6 +67,8 @@ struct queue_opened {
     uint64_t commit;        /* the owner's last commit number that Redis has seen */
     uint64_t leases;        /* held, ended or not */
     int64_t lease_left_ms;  /* until the last of them ends */
+    uint64_t term;          /* highest that Redis has seen of this state; 0: none */
+    char holder[33];        /* whose that was */
     bool restarted; /* the epoch's server has been started again or replaced: it may have lost
                        writes */
 };

@@ -41,6 +41,10 @@ static void on_look(void *ctx, const struct redisReply *reply, const struct err 
     o.leases = (uint64_t)reply_int(&r);
     o.lease_left_ms = reply_int(&r);
     o.restarted = reply_int(&r) != 0;
+    struct slice term = reply_slice(&r), holder = reply_slice(&r);
+    snprintf(digits, sizeof digits, "%.*s", (int)(term.n < 23 ? term.n : 23), term.p);
+    o.term = strtoull(digits, NULL, 10);
+    snprintf(o.holder, sizeof o.holder, "%.*s", (int)(holder.n < 32 ? holder.n : 32), holder.p);
     if (r.bad)
         reply_foreign(&own, "what a look sees");
     call.cb(call.ctx, r.bad ? NULL : &o, r.bad ? &own : NULL);
@@ -75,6 +79,7 @@ enum err_code queue_fence(struct queue *q, queue_done_cb cb, void *ctx, struct e
 {
     struct args a;
     args_init(&a);
+    args_term(&a, q, true);
     enum err_code rc = queue_eval_number(q, QUEUE_SCRIPT_FENCE, &a, cb, ctx, err);
     args_done(&a);
     return rc;
@@ -84,6 +89,7 @@ enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct e
 {
     struct args a;
     args_init(&a);
+    args_term(&a, q, true);
     enum err_code rc = queue_eval_number(q, QUEUE_SCRIPT_CLEAR, &a, cb, ctx, err);
     args_done(&a);
     return rc;
@@ -159,6 +165,7 @@ enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_don
     struct args a;
     args_init(&a);
     put_epoch(&a, e);
+    args_term(&a, q, false);
     enum err_code rc = queue_eval_number(q, QUEUE_SCRIPT_OPEN, &a, cb, ctx, err);
     args_done(&a);
     return rc;
@@ -363,6 +370,7 @@ enum err_code queue_reap(struct queue *q, const char *worker_prefix, bool all, q
     args_init(&a);
     args_str(&a, worker_prefix);
     args_u64(&a, all);
+    args_term(&a, q, true);
     enum err_code rc = queue_eval_number(q, QUEUE_SCRIPT_REAP, &a, cb, ctx, err);
     args_done(&a);
     return rc;

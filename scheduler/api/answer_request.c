@@ -134,7 +134,7 @@ void answer_request(struct api_call *c)
     const char *name = request_query(&c->target, "sync"), *key = request_query(&c->target, "key");
     const struct project *p = control_project(c->control);
     struct request_ask ask = {.state_dir = p->settings.state_dir,
-                              .project_dir = p->dir,
+                              .project_dir = p->named,
                               .worker_program = c->api->options.worker_program,
                               .run = request_query(&c->target, "run")};
     struct err err;

@@ -1,6 +1,7 @@
 /* The scheduler itself: is it well, who am I, log in, reload, audit log, metrics. */
 #include "scheduler/api/api_private.h"
 #include "scheduler/api/routes.h"
+#include "scheduler/report/demand.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,10 +66,30 @@ void answer_metrics(struct api_call *c)
         call_answer_bytes(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_slice(&text));
 }
 
+static void put_config(struct output *o, const struct control *control)
+{
+    struct control_config config;
+    control_config_look(control, &config);
+    output_open(o, "config", '{');
+    output_text_or_null(o, "revision", config.revision);
+    output_time(o, "loaded_at", config.loaded_ms);
+    output_time(o, "refused_at", config.refused_ms);
+    output_flag(o, "watched", config.watched);
+    output_close(o, '}');
+}
+
 void answer_status(struct api_call *c)
 {
     const struct settings *settings = &control_project(c->control)->settings;
+    struct demand demand;
     struct output o;
+    struct err err;
+    if (demand_take(c->control, &demand, &err)) {
+        call_fail(c, &err);
+        return;
+    }
+    uint64_t desired = demand.workers;
+    demand_done(&demand);
     output_init(&o);
     output_open(&o, NULL, '{');
     output_text(&o, "version", SLUICE_VERSION);
@@ -80,8 +101,10 @@ void answer_status(struct api_call *c)
     else
         output_text_or_null(&o, "shard", NULL);
     output_count(&o, "workers", control_workers_alive(c->control));
+    output_count(&o, "desired_workers", desired);
     put_servers(&o, c->control);
     output_text_or_null(&o, "reload_error", control_reload_error(c->control));
+    put_config(&o, c->control);
     output_text(&o, "role", role_name(c->who.role));
     output_text(&o, "name", c->who.name);
     output_close(&o, '}');

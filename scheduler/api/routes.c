@@ -34,6 +34,7 @@ const struct route routes[] = {
     {GET, "/api/v1/destinations", ACCESS_VIEWER, answer_destinations},
     {POST, "/api/v1/destinations/{name}/pause", ACCESS_OPERATOR, answer_destination_pause},
     {POST, "/api/v1/destinations/{name}/resume", ACCESS_OPERATOR, answer_destination_resume},
+    {GET, "/api/v1/workers/desired", ACCESS_VIEWER, answer_workers_desired},
     {GET, "/api/v1/audit", ACCESS_ADMIN, answer_audit},
     {POST, "/api/v1/reload", ACCESS_ADMIN, answer_reload},
     {GET, "/api/v1/events", ACCESS_VIEWER, answer_events},

@@ -30,6 +30,8 @@ void answer_login(struct api_call *c);
 void answer_logout(struct api_call *c);
 void answer_reload(struct api_call *c);
 void answer_audit(struct api_call *c);
+/* answer_workers.c */
+void answer_workers_desired(struct api_call *c);
 /* answer_pages.c */
 void answer_index(struct api_call *c);
 void answer_page(struct api_call *c);

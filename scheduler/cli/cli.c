@@ -31,7 +31,7 @@ static const struct command commands[] = {
      "Exit status: 0 all accepted, 1 some records rejected, failed or invalid, 2 a run failed or "
      "was\n"
      "stopped, 3 a run is held for approval.\n",
-     "fw", 0, 1000, command_run},
+     "fwV", 0, 1000, command_run},
     {"plan", "[SYNC…]", "show what a run would send, and send nothing",
      "Reads each model once and compares, in a copy of the state. Shows for each sync what would "
      "be\n"
@@ -51,8 +51,10 @@ static const struct command commands[] = {
      "", 1, 1000, command_adopt},
     {"up", "", "run syncs as their schedules say, until stopped",
      "Scheduler, workers, private Redis, API and dashboard in one command; `sluice-scheduler` is\n"
-     "the same for services. The project folder is read again on SIGHUP or by `sluice reload`.\n",
-     "wJ", 0, 0, command_up},
+     "the same for services. The project folder is read again on SIGHUP or by `sluice reload`, "
+     "and\n"
+     "with --watch by itself: as a whole, or refused as a whole while the one before goes on.\n",
+     "wJWBV", 0, 0, command_up},
     {"approve", "RUN", "send exactly what a held run planned",
      "Works only while state, mapping and target are as they were when the run was held; says so\n"
      "otherwise. Exits as `run` does.\n",
@@ -97,13 +99,16 @@ static const struct command commands[] = {
      "destinations that name the person go too. The state's file is written anew, so that nothing\n"
      "stays readable in it. Needs all runs to be over and nothing else at work on the state.\n",
      "Y", 1, 1, command_forget},
-    {"state", "export|import|backup FILE", "move or keep what the destinations have accepted",
+    {"state", "export|import|backup|drop FILE|SYNC…", "move or keep what was accepted",
      "export FILE writes everything as a stream with a digest, import FILE reads it into a state\n"
      "directory that has no state yet (--replace: over the one that is there), backup DIR copies\n"
      "the state. Export and backup also work while a scheduler runs. FILE may be - for standard\n"
      "output or input. A restored state keeps its age: where Redis knows of later work, every row\n"
-     "is sent again.\n",
-     "Z", 2, 2, command_state},
+     "is sent again.\n\n"
+     "export FILE SYNC… writes these syncs alone, import FILE --merge adds them to another state\n"
+     "beside what that has, and drop SYNC… forgets them where they were exported: so syncs move\n"
+     "between shards, and no row is sent again. These need the scheduler of that state stopped.\n",
+     "ZG", 2, 1000, command_state},
     {"stream", "status|drop|sql SYNC…", "tell how streams flow, and what they need at their source",
      "status [SYNC…] says for each sync that streams in which phase it is and how far behind; "
      "where\n"

@@ -43,6 +43,7 @@ struct cli_options {
     const char *message;     /* --message */
     const char *run;         /* --run */
     const char *log_format;  /* up --log-format; NULL: the project's */
+    bool watch;              /* up --watch */
     const char *destination; /* --destination */
     const char *role;        /* token --role */
     bool markdown;           /* connectors --markdown */
@@ -58,7 +59,10 @@ struct cli_options {
     const char *export_to;   /* errors --export */
     bool connect;            /* check --connect */
     bool replace;            /* state import --replace */
+    bool merge;              /* state import --merge */
     bool force;              /* stream drop --force */
+    bool take_over;          /* run, up --take-over */
+    bool standby;            /* up --standby */
     struct cli_list sets;    /* init --set */
     /* capacity, as given: numbers that may end in k, M or G */
     const char *records_per_day, *destinations, *rows, *request_ms, *runs_per_day, *growth;

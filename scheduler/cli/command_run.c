@@ -145,6 +145,7 @@ enum err_code cli_session_new(const struct cli_options *opts, const struct proje
     c->o = (struct engine_options){
         .project = project,
         .workers = cli_workers_for(project, opts->workers),
+        .take_over = opts->take_over,
         .log = &c->log,
         .on_run = on_run,
         .on_progress = on_progress,

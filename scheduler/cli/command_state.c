@@ -1,6 +1,8 @@
-/* sluice state: export, import, backup. */
+/* sluice state: export, import, backup; of single syncs see state_part.c. */
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/print.h"
+#include "scheduler/cli/shards.h"
+#include "scheduler/cli/state_part.h"
 #include "scheduler/run/lock.h"
 #include "scheduler/state/transfer.h"
 
@@ -41,7 +43,18 @@ static int tell(const struct cli_options *o, const char *what, const struct tran
 
 /* ---- export ---- */
 
-static enum err_code close_file(FILE *f, enum err_code rc, const char *path, struct err *err)
+enum err_code state_file_make(const char *path, FILE **ret, struct err *err)
+{
+    int fd = is_standard(path) ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (!is_standard(path) && fd < 0)
+        return errno == EEXIST
+                   ? err_set(err, ERR_USAGE, "%s is there already: name another file", path)
+                   : err_errno(err, errno, "%s cannot be written", path);
+    *ret = fd < 0 ? stdout : fdopen(fd, "w");
+    return *ret ? ERR_OK : err_errno(err, errno, "%s cannot be written", path);
+}
+
+enum err_code state_file_close(FILE *f, enum err_code rc, const char *path, struct err *err)
 {
     if (f == stdout)
         return rc;
@@ -54,20 +67,18 @@ static enum err_code close_file(FILE *f, enum err_code rc, const char *path, str
     return rc;
 }
 
-static enum err_code export_state(const struct cli_options *o, const char *dir,
+static enum err_code export_state(const struct cli_options *o, const struct project *p,
                                   struct transfer_counts *c, struct err *err)
 {
+    const char *dir = p->settings.state_dir;
+    if (o->name_count > 2)
+        return state_part_to_file(o, p, c, err);
     const char *path = o->names[1];
-    int fd = is_standard(path) ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (!is_standard(path) && fd < 0)
-        return errno == EEXIST
-                   ? err_set(err, ERR_USAGE, "%s is there already: name another file", path)
-                   : err_errno(err, errno, "%s cannot be written", path);
-    FILE *f = fd < 0 ? stdout : fdopen(fd, "w");
-    if (!f)
-        return err_errno(err, errno, "%s cannot be written", path);
-    enum err_code rc = state_export(dir, f, c, err);
-    return close_file(f, rc, path, err);
+    FILE *f;
+    enum err_code rc = state_file_make(path, &f, err);
+    if (!rc)
+        rc = state_file_close(f, state_export(dir, f, c, err), path, err);
+    return rc;
 }
 
 /* ---- import ---- */
@@ -99,10 +110,12 @@ static void drop_spools(const char *dir)
         closedir(d);
 }
 
-static enum err_code import_state(const struct cli_options *o, const char *dir,
+static enum err_code import_state(const struct cli_options *o, const struct project *p,
                                   struct transfer_counts *c, struct err *err)
 {
-    const char *path = o->names[1];
+    const char *path = o->names[1], *dir = p->settings.state_dir;
+    if (o->merge)
+        return state_part_from_file(o, p, c, err);
     struct state_lock lock;
     FILE *f = is_standard(path) ? stdin : fopen(path, "re");
     if (!f)
@@ -122,10 +135,10 @@ static enum err_code import_state(const struct cli_options *o, const char *dir,
 
 /* ---- backup ---- */
 
-static enum err_code backup_state(const struct cli_options *o, const char *dir,
+static enum err_code backup_state(const struct cli_options *o, const struct project *p,
                                   struct transfer_counts *c, struct err *err)
 {
-    const char *to = o->names[1];
+    const char *to = o->names[1], *dir = p->settings.state_dir;
     char path[PATH_MAX];
     struct stat st;
     if (mkdir(to, 0700) && errno != EEXIST)
@@ -139,13 +152,15 @@ static enum err_code backup_state(const struct cli_options *o, const char *dir,
 
 static const struct {
     const char *name;
-    enum err_code (*run)(const struct cli_options *, const char *dir, struct transfer_counts *,
-                         struct err *);
+    enum err_code (*run)(const struct cli_options *, const struct project *,
+                         struct transfer_counts *, struct err *);
     const char *done;
+    size_t names_max;
 } parts[] = {
-    {"export", export_state, "exported"},
-    {"import", import_state, "imported"},
-    {"backup", backup_state, "backed up"},
+    {"export", export_state, "exported", SIZE_MAX},
+    {"import", import_state, "imported", 2},
+    {"backup", backup_state, "backed up", 2},
+    {"drop", state_part_drop_named, "dropped", SIZE_MAX},
 };
 
 int command_state(const struct cli_options *opts)
@@ -157,14 +172,23 @@ int command_state(const struct cli_options *opts)
     while (i < ARRAY_LEN(parts) && strcmp(parts[i].name, opts->names[0]) != 0)
         i++;
     if (i == ARRAY_LEN(parts)) {
-        err_set(&err, ERR_USAGE, "write sluice state export, import or backup, not %s",
+        err_set(&err, ERR_USAGE, "write sluice state export, import, backup or drop, not %s",
                 opts->names[0]);
         return cli_fail(&err);
     }
+    if (opts->name_count > parts[i].names_max) {
+        err_set(&err, ERR_USAGE, "state %s does not take %s", parts[i].name,
+                opts->names[parts[i].names_max]);
+        return cli_fail(&err);
+    }
     int status = cli_load(opts, &project);
-    if (status)
+    if (!status)
+        status = cli_check_shard(project);
+    if (status) {
+        project_free(project);
         return status;
-    enum err_code rc = parts[i].run(opts, project->settings.state_dir, &counts, &err);
+    }
+    enum err_code rc = parts[i].run(opts, project, &counts, &err);
     status = rc ? cli_fail(&err) : tell(opts, parts[i].done, &counts);
     project_free(project);
     return status;

@@ -13,6 +13,7 @@
 #include "scheduler/state/state.h"
 #include "scheduler/stream/poll_sql.h"
 #include "scheduler/stream/slots.h"
+#include "scheduler/state/part.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,6 +57,20 @@ static enum err_code find_state(struct command_of_stream *c, struct err *err)
         snprintf(c->state_id, sizeof c->state_id, "%s", state_id(state));
     state_close(state);
     return rc;
+}
+
+/* A sync that was moved here keeps the names it had. */
+static void names_of(const struct command_of_stream *c, const struct sync *s,
+                     struct slot_names *ret)
+{
+    struct state_options o = {.read_only = true};
+    struct state *state = NULL;
+    char origin[STATE_ID_BYTES];
+    struct err err;
+    bool found = *c->state_id && !state_open(c->project->settings.state_dir, &o, &state, &err) &&
+                 !state_sync_origin(state, s->name, origin, &err);
+    state_close(state);
+    slot_names_of(s, found ? origin : c->state_id, ret);
 }
 
 static const json_t *live_of(const struct command_of_stream *c, const char *sync)
@@ -178,7 +193,7 @@ static enum err_code show_sync(const struct command_of_stream *c, const struct s
         show_rest(c, s, has_slot(s) ? "; it has not streamed yet" : "");
         return ERR_OK;
     }
-    slot_names_of(s, c->state_id, &names);
+    names_of(c, s, &names);
     enum err_code rc = pg_connect(s->model->source, &conn, err);
     if (!rc)
         rc = slot_look(conn, &names, &look, err);
@@ -297,7 +312,7 @@ static enum err_code drop(struct command_of_stream *c, const struct sync *s, str
     if (!has_names(c, s))
         return err_set(err, ERR_USAGE, "%s has not streamed yet: there is nothing to drop",
                        s->name);
-    slot_names_of(s, c->state_id, &names);
+    names_of(c, s, &names);
     enum err_code rc = check_own(c->opts, s, &names, err);
     rc = rc ? rc : check_unused(c, s->name, err);
     rc = rc ? rc : pg_connect(s->model->source, &conn, err);
@@ -334,7 +349,7 @@ static enum err_code put_sql(const struct command_of_stream *c, const struct syn
                        "%s has not run yet, so its slot has no name: start the scheduler once, or "
                        "name both `slot` and `publication`",
                        s->name);
-    slot_names_of(s, c->state_id, &names);
+    names_of(c, s, &names);
     enum err_code rc = pg_connect(s->model->source, &conn, err);
     rc = rc ? rc : slot_sql(conn, s, &names, out, err);
     PQfinish(conn);

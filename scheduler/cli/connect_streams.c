@@ -3,20 +3,21 @@
 #include "scheduler/cli/connect.h"
 #include "scheduler/state/state.h"
 #include "scheduler/stream/slots.h"
+#include "scheduler/state/part.h"
 
 #include <stdio.h>
 
 enum { TEXT_BYTES = 256 };
 
 /* Where there is no state yet, what Sluice would make has no name yet either, and is not there. */
-static void find_state_id(const struct project *p, char *out, size_t n)
+static void find_origin(const struct project *p, const char *sync, char out[STATE_ID_BYTES])
 {
     struct state_options o = {.read_only = true};
     struct state *state = NULL;
     struct err err;
-    *out = '\0';
-    if (!state_open(p->settings.state_dir, &o, &state, &err))
-        snprintf(out, n, "%s", state_id(state));
+    if (state_open(p->settings.state_dir, &o, &state, &err) ||
+        state_sync_origin(state, sync, out, &err))
+        *out = '\0';
     state_close(state);
 }
 
@@ -44,13 +45,14 @@ static void check_stream(struct connect_report *r, const struct sync *s, const c
 void connect_streams(struct connect_report *r, const struct project *p, const struct source *source,
                      PGconn *conn)
 {
-    char id[64];
-    find_state_id(p, id, sizeof id);
+    char id[STATE_ID_BYTES];
     for (size_t i = 0; i < p->sync_count; i++) {
         const struct sync *s = &p->syncs[i];
         enum stream_from from = s->schedule.stream.from;
         if (s->schedule.kind == SCHEDULE_STREAM && s->model->source == source &&
-            (from == STREAM_CDC || from == STREAM_KEYS))
+            (from == STREAM_CDC || from == STREAM_KEYS)) {
+            find_origin(p, s->name, id);
             check_stream(r, s, id, conn);
+        }
     }
 }

@@ -27,6 +27,9 @@ const struct cli_option cli_option_table[] = {
      .name = "log-format",
      .value = "F",
      .help = "text or json (default: settings.log_format)"},
+    {.letter = 'W',
+     .name = "watch",
+     .help = "read the project folder again whenever it has changed"},
     {.letter = 'k',
      .name = "key",
      .value = "TEXT",
@@ -90,6 +93,17 @@ const struct cli_option cli_option_table[] = {
     {.letter = 'Z',
      .name = "replace",
      .help = "import over the state that is there, which is lost"},
+    {.letter = 'B',
+     .name = "standby",
+     .help =
+         "where another scheduler has the state, wait until it is gone and go\non in its place"},
+    {.letter = 'V',
+     .name = "take-over",
+     .help = "go on where Redis knows a later scheduler of this state, or another\nstate of these "
+             "syncs, that is gone for good; rows are sent again"},
+    {.letter = 'G',
+     .name = "merge",
+     .help = "import single syncs into the state that is there, beside what it has"},
     {.letter = 'F',
      .name = "force",
      .help = "drop also what the project names itself, and others may use"},
@@ -229,6 +243,8 @@ static bool take_option(int letter, struct cli_options *o)
         return o->full = true;
     case 'd':
         return o->markdown = true;
+    case 'W':
+        return o->watch = true;
     case 'w':
         return parse_number(optarg, WORKERS_OPTION_MAX, &o->workers);
     case 'l':
@@ -240,8 +256,14 @@ static bool take_option(int letter, struct cli_options *o)
         return o->connect = true;
     case 'Z':
         return o->replace = true;
+    case 'G':
+        return o->merge = true;
     case 'F':
         return o->force = true;
+    case 'B':
+        return o->standby = true;
+    case 'V':
+        return o->take_over = true;
     case 'Y':
         return add_to(&o->syncs, optarg);
     case 'S':

@@ -1,6 +1,8 @@
 #include "scheduler/cli/shards.h"
 
 #include "protocol/config/shard.h"
+#include "scheduler/state/entries.h"
+#include "scheduler/state/part.h"
 #include "scheduler/state/runs.h"
 
 #include <limits.h>
@@ -17,6 +19,7 @@ enum which {
     SHARDS_OF_FIRST, /* the first name is a sync, what follows is none */
     SHARDS_BY_RUN,   /* the name is a run */
     SHARDS_ALL,      /* all of them */
+    SHARDS_BY_STATE, /* of the one whose state has the named syncs, whoever they belong to */
     SHARDS_ONE,      /* one must be named */
 };
 
@@ -28,13 +31,13 @@ struct rule {
 
 /* The others need the state of none. */
 static const struct rule rules[] = {
-    {"adopt", SHARDS_NAMED, 0},      {"apply", SHARDS_ONE, 0},   {"approve", SHARDS_BY_RUN, 0},
-    {"cancel", SHARDS_BY_RUN, 0},    {"errors", SHARDS_LOOK, 0}, {"forget", SHARDS_ALL, 0},
-    {"history", SHARDS_OF_FIRST, 0}, {"pause", SHARDS_NAMED, 0}, {"plan", SHARDS_LOOK, 0},
-    {"reject", SHARDS_BY_RUN, 0},    {"reload", SHARDS_ONE, 0},  {"resume", SHARDS_NAMED, 0},
-    {"retry", SHARDS_NAMED, 0},      {"run", SHARDS_NAMED, 0},   {"runs", SHARDS_LOOK, 0},
-    {"state", SHARDS_NAMED, 2},      {"status", SHARDS_LOOK, 0}, {"stream", SHARDS_LOOK, 1},
-    {"up", SHARDS_ONE, 0},
+    {"adopt", SHARDS_NAMED, 0},   {"apply", SHARDS_ONE, 0},        {"approve", SHARDS_BY_RUN, 0},
+    {"cancel", SHARDS_BY_RUN, 0}, {"capacity", SHARDS_LOOK, 0},    {"errors", SHARDS_LOOK, 0},
+    {"forget", SHARDS_ALL, 0},    {"history", SHARDS_OF_FIRST, 0}, {"pause", SHARDS_NAMED, 0},
+    {"plan", SHARDS_LOOK, 0},     {"reject", SHARDS_BY_RUN, 0},    {"reload", SHARDS_ONE, 0},
+    {"resume", SHARDS_NAMED, 0},  {"retry", SHARDS_NAMED, 0},      {"run", SHARDS_NAMED, 0},
+    {"runs", SHARDS_LOOK, 0},     {"state", SHARDS_BY_STATE, 2},   {"status", SHARDS_LOOK, 0},
+    {"stream", SHARDS_LOOK, 1},   {"up", SHARDS_ONE, 0},
 };
 
 static struct rule rule_of(const struct command *c)
@@ -179,6 +182,33 @@ static int choose_by_run(const struct cli_options *o, const struct project *p, s
     return EXIT_USAGE;
 }
 
+static bool has_sync(const struct project *p, uint32_t shard, const char *sync, bool exported)
+{
+    struct state_options o = {.read_only = true};
+    struct state *s = NULL;
+    struct state_counts c;
+    struct err err;
+    char path[PATH_MAX];
+    bool has;
+    if (!is_here(p, shard))
+        return false;
+    snprintf(path, sizeof path, "%s/shard-%u", p->settings.state_root, shard);
+    has = !state_open(path, &o, &s, &err) && !state_sync_look(s, sync, &c, &err) &&
+          (!exported || (!state_part_is_exported(s, sync, &has, &err) && has));
+    state_close(s);
+    return has;
+}
+
+static int choose_by_state(const struct cli_options *o, const struct project *p, struct choice *ret)
+{
+    bool drops = strcmp(o->names[0], "drop") == 0;
+    for (size_t i = drops ? 1 : 2; i < o->name_count; i++)
+        for (uint32_t k = 0; k < p->settings.shards; k++)
+            if (has_sync(p, k, o->names[i], drops))
+                choose(ret, k);
+    return ret->count == 1 ? EXIT_OK : say_which(p);
+}
+
 static int choose_shards(const struct rule *r, const struct cli_options *o, const struct project *p,
                          struct choice *ret)
 {
@@ -193,6 +223,8 @@ static int choose_shards(const struct rule *r, const struct cli_options *o, cons
         return choose_all(p, ret);
     case SHARDS_BY_RUN:
         return choose_by_run(o, p, ret);
+    case SHARDS_BY_STATE:
+        return choose_by_state(o, p, ret);
     case SHARDS_ANY:
     case SHARDS_ONE:
         break;
@@ -223,11 +255,11 @@ static int run_for(const struct command *c, const struct rule *r, const struct c
         fputs("sluice: no memory\n", stderr);
         return EXIT_RUN_FAILED;
     }
+    bool filters = r->which != SHARDS_OF_FIRST && r->which != SHARDS_BY_STATE;
     own.names = names;
     own.name_count = 0;
     for (size_t i = 0; i < o->name_count; i++) {
-        const struct sync *s =
-            i >= r->names_at && r->which != SHARDS_OF_FIRST ? project_sync(p, o->names[i]) : NULL;
+        const struct sync *s = filters && i >= r->names_at ? project_sync(p, o->names[i]) : NULL;
         if (!s || s->destination->shard == shard)
             names[own.name_count++] = o->names[i];
     }

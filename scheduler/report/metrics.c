@@ -301,6 +301,11 @@ static void put_queue(struct exposition *x, const struct samples *s)
     for (size_t i = 0; i < s->quota_count; i++)
         exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
                          s->quotas[i].runnable);
+    exposition_begin(x, "sluice_useful_slots", "gauge",
+                     "Slots of workers that the backlog would keep busy within the limits.");
+    for (size_t i = 0; i < s->quota_count; i++)
+        exposition_number(x, LABELS({"quota", s->quotas[i].destination->quota}),
+                          s->quotas[i].slots);
     exposition_begin(x, "sluice_in_flight_batches", "gauge", "Batches that workers hold.");
     for (size_t i = 0; i < s->quota_count; i++)
         exposition_count(x, LABELS({"quota", s->quotas[i].destination->quota}),
@@ -333,25 +338,6 @@ static void put_throttle(struct exposition *x, const struct samples *s)
                               s->quotas[i].view.factor);
 }
 
-enum { LIMIT_TEXT_BYTES = 80 };
-
-/* "requests per 10s", and the group of requests where it counts only those. */
-static void limit_text(const struct rate_limit *limit, char *out)
-{
-    static const struct {
-        const char *unit;
-        uint64_t ms;
-    } units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-    size_t i = 0;
-    while (limit->per_ms % units[i].ms)
-        i++;
-    int n = snprintf(out, LIMIT_TEXT_BYTES, "%s per %" PRIu64 "%s",
-                     limit->kind == RATE_REQUESTS ? "requests" : "records",
-                     limit->per_ms / units[i].ms, units[i].unit);
-    if (limit->group)
-        snprintf(out + n, LIMIT_TEXT_BYTES - (size_t)n, ", group %u", limit->group);
-}
-
 static void put_limits(struct exposition *x, const struct samples *s)
 {
     static const struct {
@@ -366,9 +352,9 @@ static void put_limits(struct exposition *x, const struct samples *s)
             const struct quota_sample *q = &s->quotas[i];
             const struct destination *d = q->destination;
             for (size_t l = 0; l < d->limit_count; l++) {
-                char text[LIMIT_TEXT_BYTES];
+                char text[DEMAND_LIMIT_BYTES];
                 bool known = q->view.open && l < q->view.limit_count;
-                limit_text(&d->limits[l], text);
+                demand_limit_text(&d->limits[l], text);
                 exposition_count(x, LABELS({"quota", d->quota}, {"limit", text}),
                                  k       ? d->limits[l].count
                                  : known ? q->view.limit_used[l]
@@ -395,12 +381,24 @@ static void one(struct exposition *x, const char *metric, const char *help, doub
     exposition_number(x, NULL, number);
 }
 
+static void put_config(struct exposition *x, const struct control *c)
+{
+    struct control_config config;
+    control_config_look(c, &config);
+    one(x, "sluice_config_valid",
+        "0 while the project folder is refused and the one before is used.",
+        control_reload_error(c) == NULL);
+    one(x, "sluice_config_loaded_timestamp_seconds", "When the project in force was read.",
+        (double)config.loaded_ms / 1000);
+    exposition_begin(x, "sluice_config_info", "gauge",
+                     "1, with the revision of the project in force.");
+    exposition_count(x, LABELS({"revision", config.revision}), 1);
+}
+
 static void put_shard(struct exposition *x, const struct settings *s)
 {
     char shard[16], shards[16];
-    if (s->shards < 2)
-        return;
-    snprintf(shard, sizeof shard, "%d", s->shard);
+    snprintf(shard, sizeof shard, "%d", s->shards > 1 ? s->shard : 0);
     snprintf(shards, sizeof shards, "%u", s->shards);
     exposition_begin(x, "sluice_shard_info", "gauge",
                      "1, with the shard and how many there are as labels.");
@@ -416,11 +414,13 @@ static void put_scheduler(struct exposition *x, const struct control *c, const s
     one(x, "sluice_start_time_seconds", "When the scheduler was started.",
         (double)control_started_ms(c) / 1000);
     one(x, "sluice_ready", "1 while runs can begin.", control_is_ready(c, &why));
-    one(x, "sluice_reload_failed", "1 while the last reload was refused.",
-        control_reload_error(c) != NULL);
+    put_config(x, c);
     one(x, "sluice_workers", "Workers of this scheduler that are alive.", control_workers_alive(c));
     one(x, "sluice_desired_workers", "Workers that would find work under the limits.",
         (double)s->desired_workers);
+    one(x, "sluice_worker_load",
+        "The same unrounded: what several schedulers say may be added before it is rounded up.",
+        s->worker_load);
 }
 
 static void put_servers(struct exposition *x, const struct control *c)

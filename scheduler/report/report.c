@@ -120,6 +120,8 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     struct report *r = ctx;
+    if (control_stood_still(r->opts.control))
+        return;
     throttled_look(r);
     alerts_turn(r->alerts);
     warehouse_turn(r->warehouse);

@@ -1,7 +1,6 @@
 #include "scheduler/report/samples.h"
 
 #include "protocol/base/clock.h"
-#include "scheduler/report/work.h"
 #include "scheduler/state/limits.h"
 
 #include <stdio.h>
@@ -79,7 +78,6 @@ static void show_runs(struct control *c, struct samples *s)
         const struct run_record *r = runs[i].record;
         if (run_status_ended(r->status) || r->status == RUN_HELD)
             continue;
-        s->runs_under_way++;
         for (size_t k = 0; k < s->sync_count; k++)
             if (strcmp(s->syncs[k].sync->name, r->sync) == 0 &&
                 strcmp(s->syncs[k].ledger.last_run, r->id) != 0)
@@ -88,14 +86,6 @@ static void show_runs(struct control *c, struct samples *s)
 }
 
 /* ---- quotas ---- */
-
-static struct quota_sample *find_quota(struct samples *s, const char *quota)
-{
-    for (size_t i = 0; i < s->quota_count; i++)
-        if (strcmp(s->quotas[i].destination->quota, quota) == 0)
-            return &s->quotas[i];
-    return NULL;
-}
 
 /* Of the largest batches that go there. */
 static uint64_t batch_records(const struct project *p, const char *quota)
@@ -107,48 +97,33 @@ static uint64_t batch_records(const struct project *p, const char *quota)
     return most;
 }
 
-static void take_quota(struct control *c, const struct destination *d, struct quota_sample *out)
+static void take_quota(struct control *c, const struct demand_part *part, struct quota_sample *out)
 {
-    out->destination = d;
-    if (control_quota_look(c, d, &out->view))
-        out->view = (struct control_quota_view){.quota = d->quota, .factor = 1};
-    out->throttled_ms = throttle_get(control_state(c), d->quota);
+    const char *quota = part->destination->quota;
+    *out = (struct quota_sample){
+        .destination = part->destination,
+        .view = part->view,
+        .paused = part->work.paused,
+        .runnable = work_runnable(part->destination, &part->view, part->work.paused,
+                                  batch_records(control_project(c), quota)),
+        .slots = part->need.slots + part->need.unmeasured,
+        .throttled_ms = throttle_get(control_state(c), quota),
+    };
 }
 
 static enum err_code take_quotas(struct control *c, struct samples *s, struct err *err)
 {
-    const struct project *p = control_project(c);
-    s->quotas = calloc(p->destination_count + 1, sizeof *s->quotas);
-    if (!s->quotas)
-        return err_set(err, ERR_NOMEM, "no memory for metrics");
-    for (size_t i = 0; i < p->destination_count; i++) {
-        const struct destination *d = &p->destinations[i];
-        struct quota_sample *q = find_quota(s, d->quota);
-        bool paused = control_destination_paused(c, d->name);
-        if (q) {
-            q->paused &= paused;
-            continue;
-        }
-        q = &s->quotas[s->quota_count++];
-        take_quota(c, d, q);
-        q->paused = paused;
-    }
-    return ERR_OK;
-}
-
-static void judge_work(struct control *c, struct samples *s)
-{
-    const struct project *p = control_project(c);
-    uint64_t useful = 0;
-    for (size_t i = 0; i < s->quota_count; i++) {
-        struct quota_sample *q = &s->quotas[i];
-        q->runnable = work_runnable(q->destination, &q->view, q->paused,
-                                    batch_records(p, q->destination->quota));
-        if (!q->view.open)
-            continue;
-        useful += q->runnable + q->view.now.leased;
-    }
-    s->desired_workers = work_desired(useful, s->runs_under_way > 0);
+    struct demand d;
+    enum err_code rc = demand_take(c, &d, err);
+    if (rc)
+        return rc;
+    s->desired_workers = d.workers;
+    s->worker_load = d.load;
+    s->quotas = calloc(d.part_count + 1, sizeof *s->quotas);
+    for (size_t i = 0; i < d.part_count && s->quotas; i++)
+        take_quota(c, &d.parts[i], &s->quotas[s->quota_count++]);
+    demand_done(&d);
+    return s->quotas ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for metrics");
 }
 
 /* ---- all ---- */
@@ -164,7 +139,6 @@ enum err_code samples_take(struct control *c, struct samples *ret, struct err *e
         return rc;
     }
     show_runs(c, ret);
-    judge_work(c, ret);
     return ERR_OK;
 }
 

@@ -5,6 +5,7 @@
 #ifndef SLUICE_REPORT_SAMPLES_H
 #define SLUICE_REPORT_SAMPLES_H
 
+#include "scheduler/report/demand.h"
 #include "scheduler/report/ledger.h"
 #include "scheduler/service/control.h"
 #include "scheduler/state/entries.h"
@@ -21,6 +22,7 @@ struct quota_sample {
     struct control_quota_view view;
     bool paused; /* all destinations of it are */
     uint64_t runnable;
+    double slots;          /* of workers, that would be busy with it */
     uint64_t throttled_ms; /* in all */
 };
 
@@ -30,8 +32,8 @@ struct samples {
     size_t sync_count;
     struct quota_sample *quotas;
     size_t quota_count;
-    uint64_t runs_under_way;
     uint64_t desired_workers;
+    double worker_load; /* the same unrounded */
 };
 
 /** Owned: samples_done. */

@@ -36,6 +36,10 @@ void engine_fail(struct engine *e, const struct err *err)
 enum err_code engine_commit(struct engine *e, struct err *err)
 {
     enum err_code rc = ERR_OK;
+    if (engine_stood_still(e))
+        return err_set(err, ERR_FULL,
+                       "the process stood still: it asks first whether another went on with this "
+                       "state");
     for (size_t i = 0; i < e->quota_count && !rc; i++)
         rc = quota_save_position(e->quotas[i].quota, err);
     for (size_t i = 0; i < e->run_count && !rc; i++)
@@ -97,6 +101,7 @@ const struct engine_view *engine_views(struct engine *e, size_t *ret_count)
             .sync = sync_run_sync(e->runs[i].run),
             .full = sync_run_is_full(e->runs[i].run),
             .adopt = sync_run_adopts(e->runs[i].run),
+            .batches_due = sync_run_batches_due(e->runs[i].run),
             .reading = sync_run_reads(e->runs[i].run),
             .stopping = sync_run_stopping(e->runs[i].run),
             .ended = e->runs[i].ended,
@@ -205,6 +210,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct engine *e = arg;
     engine_redis_turn(e);
+    if (e->phase != PHASE_DONE && !engine_may_turn(e))
+        return;
     engine_watch_project(e);
     if (e->phase != PHASE_DONE)
         turn_phase(e);
@@ -262,15 +269,26 @@ static enum err_code add_events(struct engine *e, struct err *err)
 static enum err_code engine_open(struct engine *e, struct err *err)
 {
     const struct settings *s = &e->project->settings;
-    e->project_dir = strdup(e->project->dir);
+    e->project_dir = strdup(e->project->named);
     if (!e->project_dir)
         return err_set(err, ERR_NOMEM, "no memory");
     enum err_code rc = sibling_program("sluice-worker", e->worker_program, err);
-    if (!rc)
+    if (!rc && e->opts.lock) {
+        e->lock = *e->opts.lock;
+        *e->opts.lock = (struct state_lock){-1, -1};
+    } else if (!rc) {
         rc = state_lock_take(&e->lock, s->state_dir, err);
+    }
     struct state_options o = {.reserve_bytes = s->disk_reserve_bytes};
     if (!rc)
+        rc = engine_take_place(e, err);
+    if (!rc)
         rc = state_open(s->state_dir, &o, &e->state, err);
+    if (rc)
+        return rc;
+    rc = engine_term_open(e, err);
+    if (!rc)
+        rc = engine_shard_look(e, err);
     if (rc)
         return rc;
     snprintf(e->worker_prefix, sizeof e->worker_prefix, "local-%.12s-", state_id(e->state));
@@ -383,8 +401,10 @@ bool engine_is_ready(struct engine *e, const char **ret_why)
     *ret_why = engine_redis_why(e);
     if (e->fleet && engine_redis_away(e))
         return false;
-    ready = e->phase == PHASE_RUN;
-    if (!ready)
+    ready = e->phase == PHASE_RUN && !e->term.asks;
+    if (e->term.asks)
+        *ret_why = "the process stood still, and asks whether another took over";
+    else if (!ready)
         *ret_why = "what an earlier process left is being recovered";
     return ready;
 }

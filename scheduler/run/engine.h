@@ -26,12 +26,14 @@ struct engine;
 struct event_base;
 struct histogram;
 struct state;
+struct state_lock;
 
 struct engine_view {
     const struct run_record *record;
     const struct quota_summary *quota; /* NULL: not open yet */
     const struct sync *sync;           /* NULL: recovered, and no longer in the project */
     bool full, adopt;                  /* as it was asked for */
+    uint64_t batches_due;              /* sync_run_batches_due */
     bool reading;
     bool stopping;
     bool ended;
@@ -53,8 +55,13 @@ struct engine_ask {
 
 struct engine_options {
     const struct project *project;
-    bool stays;       /* until engine_leave or a signal */
-    bool no_workers;  /* others bring them */
+    bool stays;              /* until engine_leave or a signal */
+    bool no_workers;         /* others bring them */
+    struct state_lock *lock; /* on the state directory, taken already: becomes the engine's; NULL:
+                                it takes it */
+    bool take_over;   /* where Redis knows a later scheduler of this state, or another state: they
+                         are gone, and this one goes on */
+    bool watched;     /* whoever owns this sets another project as soon as the folder changes */
     bool offline;     /* no Redis: only plans are made, and what a crash left stays as it is */
     uint32_t workers; /* 0: default */
     const struct log *log;
@@ -113,6 +120,9 @@ struct engine_redis_view {
 size_t engine_redis_count(const struct engine *e);
 void engine_redis_look(const struct engine *e, size_t i, struct engine_redis_view *ret);
 bool engine_is_stopping(const struct engine *e);
+/** The process did not turn for so long that another may have taken over: nothing is to be done,
+ * and nothing can be committed, until Redis was asked. */
+bool engine_stood_still(struct engine *e);
 uint32_t engine_workers_alive(const struct engine *e);
 
 /* ---- asking (engine_asks.c) ---- */

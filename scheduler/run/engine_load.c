@@ -55,6 +55,14 @@ static bool take_unfinished(void *ctx, const struct run_record *r)
     return true;
 }
 
+static bool is_elsewhere(const struct project *p, const char *sync)
+{
+    for (size_t i = 0; i < p->elsewhere_count; i++)
+        if (strcmp(p->elsewhere[i].name, sync) == 0)
+            return true;
+    return false;
+}
+
 static enum err_code recover(struct engine *e, struct err *err)
 {
     struct unfinished u = {0};
@@ -64,6 +72,13 @@ static enum err_code recover(struct engine *e, struct err *err)
     for (size_t i = u.count; i > 0 && !rc; i--) { /* oldest first */
         struct sync_run *run = NULL;
         const struct run_record *r = &u.items[i - 1];
+        if (is_elsewhere(e->project, r->sync)) {
+            log_event(e->opts.log, LOG_WARN, "run_left", LOG_STR("run", r->id),
+                      LOG_STR("sync", r->sync),
+                      LOG_STR("reason", "its sync belongs to another shard: go back to the shards "
+                                        "it began with, let it end, and move the sync then"));
+            continue;
+        }
         log_event(e->opts.log, LOG_INFO, "run_recovers", LOG_STR("run", r->id),
                   LOG_STR("sync", r->sync));
         rc = sync_run_recover(&e->run_host, r, project_sync(e->project, r->sync), &run, err);

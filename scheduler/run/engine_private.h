@@ -12,6 +12,7 @@
 #include "scheduler/run/sync_run.h"
 #include "scheduler/run/workers.h"
 #include "scheduler/state/state.h"
+#include "scheduler/state/term.h"
 
 struct event;
 
@@ -52,6 +53,19 @@ struct engine_server {
     bool given_up;   /* what needs it is left to the next start */
     int64_t away_ms; /* monotonic, since when; 0: connected */
     struct err error;
+};
+
+/* Whether this is still the scheduler that goes on with the state (engine_term.c). */
+struct engine_term {
+    struct state_term own;
+    struct queue_term told; /* the same, as Redis is told */
+    bool is_copy;           /* the state's file is not the one that the last scheduler had */
+    bool elsewhere;         /* its workers may be alive where no lock of ours shows them */
+    bool raised;
+    int64_t waits_since_ms; /* for another one that may be alive; 0: not */
+    int64_t turned_ms;      /* the loop last did, by a clock that goes on in a suspended machine */
+    bool asks;              /* it stood still, and looks who owns its quotas */
+    int64_t asked_ms;
 };
 
 struct engine {
@@ -109,6 +123,8 @@ struct engine {
     const struct project *streams_of; /* whose streams there are */
     bool beginning;                   /* more asks may begin than one turn takes */
     bool sweeps;                      /* entries that were dropped may be left */
+    struct engine_term term;
+    bool sharded; /* the project is, or was when the state was last used */
 };
 
 /** Ends the engine with an error. */
@@ -142,9 +158,29 @@ void engine_redis_free(struct engine *e);
 void engine_need_workers(void *ctx);
 /** Ends them at once: no request of theirs is under way afterwards. */
 void engine_kill_workers(struct engine *e);
-bool engine_local_workers_gone(void *ctx);
+bool engine_local_workers_gone(void *ctx, bool own);
 /** Others may have claimed through this Redis: nobody else can reach a private one. */
 bool engine_has_other_workers(void *ctx);
+
+/* engine_term.c */
+/** Reads what the last scheduler left. */
+enum err_code engine_term_open(struct engine *e, struct err *err) MUST_CHECK;
+/** For quota_host. */
+enum err_code engine_term_check(void *ctx, struct quota *q, const struct queue_opened *o,
+                                struct err *err) MUST_CHECK;
+/** Once a turn, before anything else: nothing stands in the way of doing something. */
+bool engine_may_turn(struct engine *e);
+
+/* engine_shard.c */
+/** The state of shard 0 of several, and that of a project without shards, take each other's place.
+ * The lock is held. */
+enum err_code engine_take_place(struct engine *e, struct err *err) MUST_CHECK;
+/** Says which syncs have their state here and belong elsewhere, and keeps whose state this is. */
+enum err_code engine_shard_look(struct engine *e, struct err *err) MUST_CHECK;
+/** For quota_host. */
+enum err_code engine_on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
+                                   struct err *err);
+enum err_code engine_quota_goes_on(void *ctx, struct quota *q, struct err *err);
 
 /* engine_load.c */
 /** How many runs may be under way, as to the files that may be open; raises that as far as it may.

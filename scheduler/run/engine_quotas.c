@@ -5,7 +5,6 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/connector/connector.h"
-#include "scheduler/run/approval.h"
 
 #include <stdlib.h>
 
@@ -126,6 +125,8 @@ void engine_set_project(struct engine *e, const struct project *project)
     for (size_t i = 0; i < e->quota_count; i++)
         compare(e, &e->quotas[i]);
     engine_redis_reload(e);
+    if (e->workers)
+        workers_reload(e->workers);
     engine_asks_check(e);
     engine_hurry(e);
 }
@@ -261,21 +262,6 @@ static enum err_code commit(void *ctx, struct err *err)
     return engine_commit(ctx, err);
 }
 
-static void on_state_lost(void *ctx, struct quota *q)
-{
-    struct engine *e = ctx;
-    struct err err;
-    log_event(
-        e->opts.log, LOG_WARN, "state_lost", LOG_STR("quota", quota_name(q)),
-        LOG_STR("reason", "Redis knows a later commit or another state: every row is sent again"));
-    for (size_t i = 0; i < e->project->sync_count; i++) {
-        const struct sync *s = &e->project->syncs[i];
-        if (strcmp(s->destination->quota, quota_name(q)) == 0 &&
-            resync_mark(e->state, s->name, "state was lost or restored", &err))
-            engine_fail(e, &err);
-    }
-}
-
 void engine_quotas_set_host(struct engine *e)
 {
     e->quota_host = (struct quota_host){
@@ -288,13 +274,15 @@ void engine_quotas_set_host(struct engine *e)
         .ctx = e,
         .local_workers_gone = engine_local_workers_gone,
         .has_other_workers = engine_has_other_workers,
+        .check_term = engine_term_check,
         .commit = commit,
         .on_ready = on_ready,
         .on_lost = on_lost,
         .on_leaves = on_leaves,
         .on_results = engine_on_results,
         .on_stats = engine_on_quota_stats,
-        .on_state_lost = on_state_lost,
+        .on_state_lost = engine_on_state_lost,
+        .goes_on = engine_quota_goes_on,
         .on_broken = on_broken,
     };
 }

@@ -57,12 +57,12 @@ void engine_watch_project(struct engine *e)
         e->verdicts = verdicts;
         e->moved_ms = at;
     }
-    if (!waits || at - e->moved_ms < STALL_MS)
+    if (!waits || e->opts.watched || at - e->moved_ms < STALL_MS)
         return;
     e->moved_ms = at;
     problem_list_init(&problems);
     /* A folder that cannot be read now is left alone: workers go on with what they know. */
-    if (!project_load(e->project->dir, &now, &problems, &err))
+    if (!project_load(e->project->named, &now, &problems, &err))
         compare(e, now);
     problem_list_done(&problems);
     project_free(now);

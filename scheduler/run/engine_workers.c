@@ -76,10 +76,10 @@ void engine_kill_workers(struct engine *e)
     e->workers = NULL;
 }
 
-bool engine_local_workers_gone(void *ctx)
+bool engine_local_workers_gone(void *ctx, bool own)
 {
     struct engine *e = ctx;
-    return !e->workers && state_lock_workers_gone(&e->lock);
+    return !e->workers && (own || !e->term.elsewhere) && state_lock_workers_gone(&e->lock);
 }
 
 bool engine_has_other_workers(void *ctx)

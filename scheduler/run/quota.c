@@ -134,7 +134,7 @@ void quota_committed(struct quota *q)
 
 /* ---- ready ---- */
 
-static void lost(struct quota *q, const struct err *err)
+void quota_lost(struct quota *q, const struct err *err)
 {
     log_event(q->host->log, LOG_WARN, "epoch_lost", LOG_STR("quota", quota_name(q)),
               LOG_STR("reason", err->text));
@@ -143,29 +143,6 @@ static void lost(struct quota *q, const struct err *err)
     q->leaving = false;
     q->host->on_lost(q->host->ctx, q);
     quota_step_soon(q, WAIT_POLL_MS);
-}
-
-static void summarise(struct quota *q, const struct queue_stats *stats)
-{
-    q->summary = (struct quota_summary){
-        .throttled_left_ms = stats->throttled_left_ms,
-        .throttled_for_ms = stats->throttled_for_ms,
-        .leases_lost = stats->leases_lost,
-    };
-    for (size_t i = 0; i < stats->sync_count; i++) {
-        q->summary.queued += stats->syncs[i].queued;
-        q->summary.parked += stats->syncs[i].parked;
-        q->summary.leased += stats->syncs[i].leased;
-    }
-    q->factor = stats->factor;
-    q->limit_used_count = 0;
-    for (size_t i = 0; i < stats->limit_count && i < q->destination->limit_count; i++) {
-        if (i < WINDOWS_LIMITS_MAX)
-            q->limit_used[q->limit_used_count++] = stats->limit_used[i];
-        double used = (double)stats->limit_used[i] / (double)q->destination->limits[i].count;
-        if (used > q->summary.limit_used)
-            q->summary.limit_used = used;
-    }
 }
 
 /* ---- values that must outlive Redis ---- */
@@ -264,13 +241,13 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         return;
     }
     if (err && err->code == ERR_STALE) {
-        lost(q, err);
+        quota_lost(q, err);
         return;
     }
     quota_step_soon(q, PERMIT_RENEW_MS);
     if (err)
         return; /* Redis is away: workers stop by themselves when the permit runs out */
-    summarise(q, stats);
+    quota_summarise(q, stats);
     struct err noted;
     if (windows_note(&q->windows, stats, &noted))
         log_event(q->host->log, LOG_WARN, "windows_not_kept", LOG_STR("reason", noted.text));
@@ -396,6 +373,7 @@ void quota_free(struct quota *q)
     queue_free(q->queue);
     windows_done(&q->windows);
     shared_values_done(&q->shared);
+    free(q->syncs);
     free(q);
 }
 
@@ -419,6 +397,11 @@ bool quota_is_ready(const struct quota *q)
     return q->stage == STAGE_READY;
 }
 
+bool quota_was_ready(const struct quota *q)
+{
+    return q->was_ready;
+}
+
 bool quota_is_broken(const struct quota *q)
 {
     return q->stage == STAGE_BROKEN;
@@ -429,25 +412,9 @@ const char *quota_error(const struct quota *q)
     return q->error.text;
 }
 
-const struct quota_summary *quota_summary(const struct quota *q)
-{
-    return &q->summary;
-}
-
 const struct destination *quota_destination(const struct quota *q)
 {
     return q->destination;
-}
-
-double quota_factor(const struct quota *q)
-{
-    return q->factor;
-}
-
-const uint64_t *quota_limit_used(const struct quota *q, size_t *ret_count)
-{
-    *ret_count = q->limit_used_count;
-    return q->limit_used;
 }
 
 void quota_rebind(struct quota *q, const struct destination *destination)
@@ -458,7 +425,7 @@ void quota_rebind(struct quota *q, const struct destination *destination)
 bool quota_is_idle(const struct quota *q)
 {
     return q->stage == STAGE_BROKEN && !q->results_busy && !q->permit_busy && !q->shared_busy &&
-           !q->shut_done;
+           !q->owner_busy && !q->shut_done;
 }
 
 void quota_again(struct quota *q, const struct destination *destination)
@@ -468,6 +435,7 @@ void quota_again(struct quota *q, const struct destination *destination)
     q->error = (struct err){0};
     q->summary = (struct quota_summary){0};
     q->limit_used_count = 0;
+    q->sync_count = 0;
     quota_go(q, STAGE_LOOK);
 }
 

@@ -22,6 +22,7 @@
 
 #include "protocol/base/log.h"
 #include "protocol/queue/queue.h"
+#include "scheduler/run/meter.h"
 
 struct event_base;
 struct quota;
@@ -39,8 +40,13 @@ struct quota_host {
     const struct log *log;
     const char *worker_prefix; /* names of the workers of this state directory */
     void *ctx;
-    /** No worker of this state directory is alive (its leases can be ended at once). */
-    bool (*local_workers_gone)(void *ctx);
+    /** No worker of this state directory is alive (its leases can be ended at once); own: those of
+     * an earlier process need not be asked for. */
+    bool (*local_workers_gone)(void *ctx, bool own);
+    /** What Redis knows of schedulers of this state: tells the queue our own term, which is durable
+     * by then. Errors: one of class RETRY: look again; another, where it may not go on. */
+    enum err_code (*check_term)(void *ctx, struct quota *q, const struct queue_opened *o,
+                                struct err *err);
     /** Workers of other machines may have claimed through this Redis. */
     bool (*has_other_workers)(void *ctx);
     /** Commits the state (the windows must be on disk before Redis charges tokens). */
@@ -54,8 +60,12 @@ struct quota_host {
     void (*on_results)(void *ctx, struct quota *q, const struct queue_result *results,
                        size_t count);
     void (*on_stats)(void *ctx, struct quota *q, const struct queue_stats *stats);
-    /** Redis holds another state's or a later commit: this state was lost or restored. */
-    void (*on_state_lost)(void *ctx, struct quota *q);
+    /** Redis holds another state's or a later commit: this state was lost or restored, or got the
+     * quota from the other. Errors: it is not to be opened. */
+    enum err_code (*on_state_lost)(void *ctx, struct quota *q, const struct queue_opened *o,
+                                   struct err *err);
+    /** It is about to be opened: what was exported of its syncs is no longer all. */
+    enum err_code (*goes_on)(void *ctx, struct quota *q, struct err *err);
     void (*on_broken)(void *ctx, struct quota *q, const struct err *err);
 };
 
@@ -70,6 +80,11 @@ const struct destination *quota_destination(const struct quota *q);
 struct queue *quota_queue(const struct quota *q);
 const char *quota_epoch(const struct quota *q);
 bool quota_is_ready(const struct quota *q);
+/** It has been ready before. */
+bool quota_was_ready(const struct quota *q);
+/** Redis said after since_ms that what is open there is ours; asks where it did not. True also
+ * where nothing is open. */
+bool quota_owns_since(struct quota *q, int64_t since_ms);
 /** on_broken was called. */
 bool quota_is_broken(const struct quota *q);
 /** Why; empty before. */
@@ -91,6 +106,7 @@ struct quota_summary {
     uint64_t parked;
     double limit_used;    /* of the limit that is used most, 0…1 */
     uint64_t leases_lost; /* ended without a settle, since Redis has this quota */
+    struct request_cost cost;
 };
 /** Its place and its home may differ now: the list of servers is another. */
 void quota_list_changed(struct quota *q);
@@ -104,6 +120,18 @@ const struct quota_summary *quota_summary(const struct quota *q);
 /** Factor and use of each limit, as told last. Borrowed until the loop turns. */
 double quota_factor(const struct quota *q);
 const uint64_t *quota_limit_used(const struct quota *q, size_t *ret_count);
+/** Of the tokens in use, per limit: how many are back within settings.drain_within. Likewise. */
+const uint64_t *quota_limit_returns(const struct quota *q);
+/* What the queue has of one sync. */
+struct quota_sync {
+    char sync[QUEUE_NAME_MAX + 1];
+    uint64_t queued, parked, leased;
+};
+/** Likewise. */
+const struct quota_sync *quota_syncs(const struct quota *q, size_t *ret_count);
+/** What a result told of its requests (meter.h). */
+void quota_note_requests(struct quota *q, uint32_t requests, uint32_t duration_ms,
+                         uint64_t batches);
 /** The same account with the same limits in another project, whose destination outlives this. */
 void quota_rebind(struct quota *q, const struct destination *destination);
 /** Nothing of it is on its way to Redis: after quota_shut, or once it is broken. */

@@ -24,8 +24,13 @@ int64_t quota_lease_max_ms(const struct quota *q)
 static void on_looked(void *ctx, const struct queue_opened *o, const struct err *err)
 {
     struct quota *q = ctx;
+    struct err own;
     if (!quota_passes(q, err))
         return;
+    if (q->host->check_term(q->host->ctx, q, o, &own)) {
+        quota_passes(q, &own);
+        return;
+    }
     if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
         struct err busy;
         err_set(
@@ -37,8 +42,15 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         return;
     }
     bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
-    if (restored || (!o->same_state && *o->other_state))
-        q->host->on_state_lost(q->host->ctx, q);
+    if ((restored || (!o->same_state && *o->other_state)) &&
+        q->host->on_state_lost(q->host->ctx, q, o, &own)) {
+        quota_break(q, &own);
+        return;
+    }
+    if (q->host->goes_on(q->host->ctx, q, &own)) {
+        quota_passes(q, &own);
+        return;
+    }
     if (o->fresh || o->restarted) /* a replica's results may be numbered below those read before */
         *q->position = *q->committed = '\0';
     /* An empty Redis has forgotten the leases of workers that are not ours, one that was restarted
@@ -54,11 +66,22 @@ enum err_code quota_look(struct quota *q, struct err *err)
     return queue_look(q->queue, state_id(q->host->state), on_looked, q, err);
 }
 
+/* Redis refused what only the newest scheduler of a state may do, or what a step before it has not
+ * prepared: another look tells. */
+static bool looks_again(struct quota *q, const struct err *err)
+{
+    if (!err || (err->code != ERR_STALE && err->code != ERR_BUSY))
+        return false;
+    q->stage = STAGE_LOOK;
+    quota_step_soon(q, RETRY_MS);
+    return true;
+}
+
 static void on_fenced(void *ctx, int64_t number, const struct err *err)
 {
     (void)number;
     struct quota *q = ctx;
-    if (!quota_passes(q, err))
+    if (looks_again(q, err) || !quota_passes(q, err))
         return;
     q->fenced_ms = clock_mono_ms();
     quota_go(q, STAGE_WAIT);
@@ -77,7 +100,7 @@ static bool leases_over(const struct quota *q)
 static void on_reaped(void *ctx, int64_t left, const struct err *err)
 {
     struct quota *q = ctx;
-    if (!quota_passes(q, err))
+    if (looks_again(q, err) || !quota_passes(q, err))
         return;
     if (left > 0 || (q->lease_left_unknown && !leases_over(q))) {
         quota_step_soon(q, WAIT_POLL_MS);
@@ -91,7 +114,7 @@ static void on_reaped(void *ctx, int64_t left, const struct err *err)
 enum err_code quota_reap_fenced(struct quota *q, struct err *err)
 {
     bool over = leases_over(q);
-    bool dead = q->host->local_workers_gone(q->host->ctx);
+    bool dead = q->host->local_workers_gone(q->host->ctx, q->was_ready);
     return queue_reap(q->queue,
                       over   ? ""
                       : dead ? q->host->worker_prefix
@@ -117,7 +140,7 @@ static int64_t rest_ms(const struct quota *q)
 static void on_cleared(void *ctx, int64_t left, const struct err *err)
 {
     struct quota *q = ctx;
-    if (!quota_passes(q, err))
+    if (looks_again(q, err) || !quota_passes(q, err))
         return;
     if (left <= 0 && q->leaving) {
         q->leaving = false;
@@ -138,7 +161,7 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
 {
     (void)now_ms;
     struct quota *q = ctx;
-    if (!quota_passes(q, err))
+    if (looks_again(q, err) || !quota_passes(q, err))
         return;
     q->was_ready = true;
     q->stage = STAGE_READY;
@@ -196,4 +219,33 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
         .shared_count = q->shared.count,
     };
     return queue_open(q->queue, &e, on_opened, q, err);
+}
+
+/* ---- whose it is, while it is open ---- */
+
+static void on_owner(void *ctx, const struct queue_opened *o, const struct err *err)
+{
+    struct quota *q = ctx;
+    struct err own;
+    q->owner_busy = false;
+    if (err || q->stage != STAGE_READY)
+        return; /* asked again */
+    if (o->fresh || !o->same_state) {
+        err_set(&own, ERR_STALE, "another scheduler opened it meanwhile, or Redis was emptied");
+        quota_lost(q, &own);
+    } else if (!q->host->check_term(q->host->ctx, q, o, &own)) {
+        q->owned_since_ms = q->owner_since_ms;
+    }
+}
+
+bool quota_owns_since(struct quota *q, int64_t since_ms)
+{
+    struct err err;
+    if (q->stage != STAGE_READY || q->owned_since_ms >= since_ms)
+        return true;
+    if (!q->owner_busy) {
+        q->owner_since_ms = since_ms;
+        q->owner_busy = !queue_look(q->queue, state_id(q->host->state), on_owner, q, &err);
+    }
+    return false;
 }

@@ -63,10 +63,17 @@ struct quota {
     struct quota_summary summary;
     double factor;
     uint64_t limit_used[WINDOWS_LIMITS_MAX];
+    uint64_t limit_returns[WINDOWS_LIMITS_MAX];
     size_t limit_used_count;
+    struct quota_sync *syncs;
+    size_t sync_count, sync_cap;
+    struct meter meter;
+    int64_t metered_ms; /* monotonic: when it was faded last */
     bool permit_busy;
-    bool permit_ends; /* the one on its way gives it up */
-    struct err error; /* why it is broken */
+    bool permit_ends;                       /* the one on its way gives it up */
+    bool owner_busy;                        /* being asked who owns it */
+    int64_t owner_since_ms, owned_since_ms; /* what was asked last, what was answered well */
+    struct err error;                       /* why it is broken */
     void (*shut_done)(void *ctx);
     void *shut_ctx;
 };
@@ -80,6 +87,11 @@ bool quota_passes(struct quota *q, const struct err *err);
 /** It cannot go on: tells the host. */
 void quota_break(struct quota *q, const struct err *err);
 void quota_ask_results(struct quota *q, uint32_t pause_ms);
+/** The epoch is not ours any more. */
+void quota_lost(struct quota *q, const struct err *err);
+
+/** What a permit's renewal told, kept for whoever looks (quota_tell.c). */
+void quota_summarise(struct quota *q, const struct queue_stats *stats);
 
 /** Values that must outlive Redis: asks for them; they are saved, and then *done* is called. */
 enum err_code quota_shared_read(struct quota *q, struct err *err) MUST_CHECK;

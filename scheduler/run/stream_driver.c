@@ -6,6 +6,7 @@
 #include "scheduler/run/approval.h"
 #include "scheduler/run/stream_private.h"
 #include "scheduler/state/limits.h"
+#include "scheduler/state/part.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -239,10 +240,13 @@ void stream_want_read(struct stream_driver *d, const char *why, const char *hold
 
 static enum err_code open_feed(struct stream_driver *d, struct err *err)
 {
+    char origin[STATE_ID_BYTES];
+    if (state_sync_origin(d->host.state, d->sync->name, origin, err))
+        return err->code;
     struct feed_options o = {
         .base = d->host.base,
         .sync = d->sync,
-        .state_id = state_id(d->host.state),
+        .state_id = origin,
         .columns = d->columns,
         .column_count = d->column_count,
         .from = d->memory.at,

@@ -5,6 +5,7 @@
 #include "protocol/base/clock.h"
 #include "scheduler/state/state.h"
 #include "scheduler/stream/slots.h"
+#include "scheduler/state/part.h"
 
 #include <stdio.h>
 
@@ -67,7 +68,11 @@ void stream_driver_look(const struct stream_driver *d, struct stream_view *ret)
         ret->lag.records = (int64_t)(ret->pending + ret->in_flight);
     if (s->from == STREAM_CDC || s->from == STREAM_KEYS) {
         struct slot_names names;
-        slot_names_of(d->sync, state_id(d->host.state), &names);
+        char origin[STATE_ID_BYTES];
+        struct err none;
+        if (state_sync_origin(d->host.state, d->sync->name, origin, &none))
+            return;
+        slot_names_of(d->sync, origin, &names);
         snprintf(ret->slot, sizeof ret->slot, "%s", names.slot);
         snprintf(ret->publication, sizeof ret->publication, "%s", names.publication);
     }

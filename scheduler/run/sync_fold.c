@@ -300,6 +300,7 @@ enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice
     run->record.counts.bytes += r.bytes;
     run->record.counts.request_ms += r.requests ? r.duration_ms : 0;
     run->dirty = true;
+    uint64_t open_before = run->open_batches;
     if (r.rest != VERDICT_OPEN || r.entry_count) {
         rc = spool_read(run->spool, batch, &f, err);
         if (!rc)
@@ -307,6 +308,8 @@ enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice
     }
     if (rc)
         return rc;
+    if (run->quota)
+        quota_note_requests(run->quota, r.requests, r.duration_ms, open_before - run->open_batches);
     judge(run, &r);
     run_check_end(run);
     return ERR_OK;

@@ -185,6 +185,13 @@ static bool may_publish(const struct sync_run *run)
     return run->published < spool_durable(run->spool);
 }
 
+uint64_t sync_run_batches_due(const struct sync_run *run)
+{
+    bool none = run->stopping || run->record.status == RUN_HELD || run->stage == RUN_STAGE_ENDED ||
+                (run->waits && run->stage != RUN_STAGE_SENDING);
+    return none ? 0 : run->open_batches;
+}
+
 void sync_run_pump(struct sync_run *run)
 {
     struct err err;

@@ -113,6 +113,9 @@ void sync_run_attach(struct sync_run *run, struct quota *quota);
 struct quota *sync_run_quota(const struct sync_run *run);
 /** Publishes what may be published now. Cheap when there is nothing. */
 void sync_run_pump(struct sync_run *run);
+/** Batches without a verdict that workers have, or get as soon as there is room; none while the run
+ * waits for its judgement, is held or stops. */
+uint64_t sync_run_batches_due(const struct sync_run *run);
 /** Folds one result; batch is the number behind the dot of the batch's id. */
 enum err_code sync_run_result(struct sync_run *run, uint64_t batch, struct slice body,
                               struct err *err) MUST_CHECK;

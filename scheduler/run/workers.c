@@ -64,6 +64,7 @@ static void default_signals(void)
     sigset_t none;
     for (size_t i = 0; i < ARRAY_LEN(handled); i++)
         signal(handled[i], SIG_DFL);
+    signal(SIGHUP, SIG_IGN); /* until it has its own handler: it reads the folder anyway */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -209,6 +210,13 @@ void workers_drain(struct workers *w)
     for (uint32_t i = 0; i < w->opts.count; i++)
         if (w->slots[i].pid)
             kill(w->slots[i].pid, SIGTERM);
+}
+
+void workers_reload(struct workers *w)
+{
+    for (uint32_t i = 0; i < w->opts.count; i++)
+        if (w->slots[i].pid)
+            kill(w->slots[i].pid, SIGHUP);
 }
 
 uint32_t workers_alive(const struct workers *w)

@@ -43,6 +43,8 @@ enum err_code workers_start(struct event_base *base, const struct workers_option
                             struct workers **ret_workers, struct err *err) MUST_CHECK;
 /** Asks all to drain (SIGTERM) and no longer replaces them. */
 void workers_drain(struct workers *w);
+/** Asks all to read the project folder again. */
+void workers_reload(struct workers *w);
 uint32_t workers_alive(const struct workers *w);
 /** Kills what is left, waits for it and frees. Accepts NULL. */
 void workers_free(struct workers *w);

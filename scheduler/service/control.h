@@ -36,10 +36,21 @@ int64_t control_started_ms(const struct control *c);
 /** True once recovery is over and Redis is reached: runs can begin. Otherwise *ret_why says what it
  * waits for. */
 bool control_is_ready(const struct control *c, const char **ret_why);
+/** The process did not run for so long that another may have taken over: nothing is to be told to
+ * anybody until it knows. */
+bool control_stood_still(const struct control *c);
 uint32_t control_workers_alive(const struct control *c);
 /** Text of the reload that was refused last, with file:line:col; NULL when the last one was fine.
  */
 const char *control_reload_error(const struct control *c);
+
+struct control_config {
+    char revision[INPUTS_REVISION_BYTES]; /* of the files in force, the same on every machine */
+    int64_t loaded_ms;                    /* wall clock: they were read */
+    int64_t refused_ms; /* wall clock: since when newer ones have been refused; 0: they are not */
+    bool watched;       /* a change of the folder is noticed */
+};
+void control_config_look(const struct control *c, struct control_config *ret);
 
 enum control_phase {
     CONTROL_IDLE,   /* nothing under way */
@@ -75,6 +86,7 @@ enum err_code control_sync_look(const struct control *c, const char *sync,
 struct control_run_view {
     const struct run_record *record;
     enum control_phase phase;
+    uint64_t batches_due; /* without a verdict, that workers have or get as soon as there is room */
 };
 /** *ret_count views, in the order they began; an array that is the control's. */
 const struct control_run_view *control_runs(struct control *c, size_t *ret_count);
@@ -90,8 +102,11 @@ struct control_quota_view {
     struct quota_summary now; /* when open */
     double factor;            /* of the limits, less than 1 while throttled */
     const uint64_t *limit_used;
-    size_t limit_count;  /* as many as the destination's limits */
-    const char *error;   /* why it cannot be used; NULL */
+    const uint64_t *limit_returns; /* of them, back within settings.drain_within */
+    size_t limit_count;            /* as many as the destination's limits */
+    const struct quota_sync *syncs;
+    size_t sync_count;
+    const char *error; /* why it cannot be used; NULL */
     const char *server;  /* of Redis, where it is; NULL: not known yet */
     char waits_for[320]; /* why nothing of it goes on, of Redis' servers; empty: nothing is amiss */
 };

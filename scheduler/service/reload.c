@@ -144,12 +144,13 @@ static enum err_code load(struct control *c, struct project **ret, struct buf *p
 {
     struct problem_list list;
     problem_list_init(&list);
-    enum err_code rc = project_load(c->project->dir, ret, &list, err);
+    enum err_code rc = project_load(c->project->named, ret, &list, err);
     for (size_t i = 0; i < list.count; i++)
         if (put_problem(problems, &list.items[i]))
             break;
     if (rc && !problems->len && buf_printf(problems, "%s\n", err->text))
         buf_reset(problems);
+    folder_loaded(c, rc ? &list.inputs : &(*ret)->inputs);
     problem_list_done(&list);
     if (!rc)
         refuse_settings(c, *ret, problems);
@@ -199,6 +200,7 @@ static enum err_code take(struct control *c, struct project *now, struct err *er
         return rc;
     schedule_watch_reset(c->watch);
     c->project = now;
+    c->loaded_ms = clock_wall_ms();
     rc = control_remember(c, err);
     report_reload(c->report); /* while the one before is still there */
     engine_set_project(c->engine, now);
@@ -211,6 +213,8 @@ static enum err_code take(struct control *c, struct project *now, struct err *er
 
 static void note_error(struct control *c, const char *problems)
 {
+    if (problems && !c->reload_error)
+        c->refused_ms = clock_wall_ms();
     free(c->reload_error);
     c->reload_error = problems ? strdup(problems) : NULL;
 }
@@ -238,7 +242,7 @@ enum err_code control_reload(struct control *c, const struct control_actor *who,
     }
     if (rc)
         events_tell(c, &(struct control_event){.kind = CONTROL_EVENT_RELOAD, .name = ""});
-    audit_write(c, who, "reload", c->project->dir, rc ? err : NULL);
+    audit_write(c, who, "reload", c->project->named, rc ? err : NULL);
     return rc;
 }
 

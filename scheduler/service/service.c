@@ -3,6 +3,7 @@
 #include "scheduler/service/service_private.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/watch/watch.h"
 #include "scheduler/api/api.h"
 #include "scheduler/report/metrics.h"
 #include "scheduler/report/report.h"
@@ -16,8 +17,6 @@
 #include <stdlib.h>
 
 enum { TURN_MS = 100, STARTS_MAX = 64, NAME_BYTES = STATE_NAME_MAX + 16 };
-
-static const struct control_actor by_signal = {"signal", "admin"};
 
 void control_complain(const struct control *c, const char *event, const struct err *err)
 {
@@ -175,6 +174,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     if (engine_is_stopping(c->engine))
         return;
     tell_ready(c);
+    if (engine_stood_still(c->engine))
+        return;
     pauses_turn(c);
     start_due(c);
     schedule_watch_turn(c->watch, clock_wall_ms());
@@ -183,20 +184,6 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     const struct engine_view *views = engine_views(c->engine, &count);
     events_turn(c, views, count);
     streams_turn(c);
-}
-
-static void on_sighup(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct control *c = arg;
-    struct err err;
-    char *problems;
-    if (control_reload(c, &by_signal, &problems, &err))
-        log_event(c->opts.log, LOG_ERROR, "reload_refused", LOG_STR("problems", problems));
-    else
-        log_event(c->opts.log, LOG_INFO, "reloaded");
-    free(problems);
 }
 
 static void on_look_failed(void *ctx, const char *sync, const struct err *err)
@@ -219,6 +206,9 @@ static enum err_code open_engine(struct control *c, struct err *err)
         .project = c->project,
         .stays = true,
         .no_workers = c->opts.no_workers,
+        .take_over = c->opts.take_over,
+        .lock = c->opts.lock,
+        .watched = c->opts.watch,
         .workers = c->opts.workers,
         .log = c->opts.log,
         .on_run = on_run,
@@ -284,7 +274,7 @@ static enum err_code open_events(struct control *c, struct err *err)
     if (rc)
         return rc;
     c->turn = event_new(base, -1, EV_PERSIST, on_turn, c);
-    c->sighup = evsignal_new(base, SIGHUP, on_sighup, c);
+    c->sighup = evsignal_new(base, SIGHUP, folder_on_sighup, c);
     if (!c->turn || !c->sighup || event_add(c->turn, &t) || event_add(c->sighup, NULL))
         return err_set(err, ERR_NOMEM, "no memory for events");
     return ERR_OK;
@@ -339,12 +329,15 @@ static enum err_code open_all(struct control *c, struct err *err)
     if (!rc)
         rc = open_events(c, err);
     if (!rc)
+        rc = folder_watch(c, err);
+    if (!rc)
         rc = open_doors(c, err);
     return rc;
 }
 
 static void close_all(struct control *c)
 {
+    watch_free(c->folder);
     api_free(c->api);
     report_free(c->report);
     schedule_watch_free(c->watch);
@@ -374,6 +367,7 @@ enum err_code service_run(const struct service_options *opts, struct err *err)
     c->project = opts->project;
     c->started_ms = clock_wall_ms();
     c->why_waits[0] = '-';    /* nothing was told yet */
+    c->loaded_ms = c->started_ms;
     signal(SIGPIPE, SIG_IGN); /* whoever asked may have gone */
     enum err_code rc = open_all(c, err);
     if (!rc)

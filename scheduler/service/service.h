@@ -15,6 +15,9 @@
 struct service_options {
     struct project *project; /* becomes the service's */
     bool no_workers;         /* others bring them */
+    bool take_over;          /* of engine_options */
+    struct state_lock *lock; /* likewise */
+    bool watch;              /* the project folder is read again when it changes */
     uint32_t workers;        /* 0: default */
     const struct log *log;
     /** It listens; url is NULL where only the unix socket is served. May be NULL. */

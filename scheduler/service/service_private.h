@@ -1,6 +1,6 @@
 /* What the files of the service share: life and turns (service.c), what is asked (control.c), views
- * (views.c), reloading (reload.c), pauses (pauses.c), listeners (events.c), streams (streams.c),
- * the audit log (audit.c). */
+ * (views.c), reloading (reload.c), when that happens (folder.c), pauses (pauses.c), listeners
+ * (events.c), streams (streams.c), the audit log (audit.c). */
 #ifndef SLUICE_SERVICE_PRIVATE_H
 #define SLUICE_SERVICE_PRIVATE_H
 
@@ -11,9 +11,12 @@
 #include "scheduler/service/service.h"
 #include "scheduler/state/state.h"
 
+#include <event2/util.h>
+
 struct api;
 struct event;
 struct report;
+struct watch;
 
 /* Beside project->syncs, item by item. */
 struct sync_memory {
@@ -58,6 +61,7 @@ struct control {
     struct schedule_table *table;
     struct schedule_watch *watch;
     struct event *turn, *sighup;
+    struct watch *folder; /* NULL: it is not watched */
     struct api *api;
     struct report *report;
     struct sync_memory *syncs;
@@ -68,6 +72,8 @@ struct control {
     struct told_run *told;
     size_t told_count;
     char *reload_error; /* NULL: the last reload was fine */
+    int64_t loaded_ms;  /* wall clock: the project in force was read */
+    int64_t refused_ms; /* wall clock: since when reload_error has been so */
     uint64_t audit_next;
     int64_t started_ms;
     int64_t tell_again_ms;     /* when Redis is told of all pauses again; 0: it knows them */
@@ -112,6 +118,13 @@ void control_on_project_unused(void *ctx, const struct project *project);
 void control_note_run(struct control *c, const struct run_record *r);
 /** How fresh the sync is, into state. */
 void control_keep_fresh(struct control *c, const char *sync, int64_t fresh_ms);
+
+/* folder.c */
+void folder_on_sighup(evutil_socket_t fd, short what, void *arg);
+/** Begins to watch the folder, where that was asked for. */
+enum err_code folder_watch(struct control *c, struct err *err) MUST_CHECK;
+/** The folder was read: these were the files. */
+void folder_loaded(struct control *c, const struct inputs *inputs);
 
 /* events.c */
 void events_tell(struct control *c, const struct control_event *event);

@@ -36,6 +36,11 @@ bool control_is_ready(const struct control *c, const char **ret_why)
     return engine_is_ready(c->engine, ret_why);
 }
 
+bool control_stood_still(const struct control *c)
+{
+    return engine_stood_still(c->engine);
+}
+
 uint32_t control_workers_alive(const struct control *c)
 {
     return engine_workers_alive(c->engine);
@@ -133,7 +138,8 @@ const struct control_run_view *control_runs(struct control *c, size_t *ret_count
     c->views = all;
     for (size_t i = 0; i < count; i++)
         if (!views[i].ended)
-            all[n++] = (struct control_run_view){views[i].record, control_phase_of(&views[i])};
+            all[n++] = (struct control_run_view){views[i].record, control_phase_of(&views[i]),
+                                                 views[i].batches_due};
     *ret_count = n;
     return all;
 }
@@ -204,5 +210,7 @@ enum err_code control_quota_look(const struct control *c, const struct destinati
     if (quota_factor(q) > 0)
         ret->factor = quota_factor(q);
     ret->limit_used = quota_limit_used(q, &ret->limit_count);
+    ret->limit_returns = quota_limit_returns(q);
+    ret->syncs = quota_syncs(q, &ret->sync_count);
     return ERR_OK;
 }

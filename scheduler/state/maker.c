@@ -117,7 +117,7 @@ enum err_code maker_put(struct maker *m, enum store_table t, struct slice key, s
     int rc = key.n && key.n <= STORE_KEY_MAX ? mdb_put(m->txn, m->tables[t], &k, &v, MDB_APPEND)
                                              : MDB_BAD_VALSIZE;
     if (rc == MDB_KEYEXIST || rc == MDB_BAD_VALSIZE)
-        return err_set(err, ERR_INVALID, "state: the pairs of %s are not in order",
+        return err_set(err, ERR_INVALID, "state: damaged: the pairs of %s are not in order",
                        store_table_names[t]);
     m->pending += key.n + value.n + 64;
     m->put += key.n + value.n + 64;

@@ -28,7 +28,7 @@ enum {
     VALUE_BYTES_MAX = 64 << 20,
 };
 
-static const char format_name[] = "sluice-state";
+static const char format_name[] = "sluice-state", part_name[] = "sluice-syncs";
 
 struct stream {
     FILE *file;
@@ -118,8 +118,13 @@ static enum err_code put_pair(void *ctx, enum store_table t, struct slice key, s
     return ferror(s->file) ? err_errno(err, errno, "the export cannot be written") : ERR_OK;
 }
 
-enum err_code stream_write(struct state *state, FILE *out, struct transfer_counts *ret,
-                           struct err *err)
+static enum err_code write_all(void *ctx, pair_cb cb, void *cb_ctx, struct err *err)
+{
+    return store_each_pair(ctx, cb, cb_ctx, err);
+}
+
+static enum err_code write_as(struct state *state, const char *format, stream_source source,
+                              void *ctx, FILE *out, struct transfer_counts *ret, struct err *err)
 {
     struct stream s;
     uint8_t digest[DIGEST_BYTES];
@@ -128,13 +133,13 @@ enum err_code stream_write(struct state *state, FILE *out, struct transfer_count
         return code;
     put_byte(&s, MAP_HEAD);
     put_text(&s, "format");
-    put_text(&s, format_name);
+    put_text(&s, format);
     put_number(&s, "version", TRANSFER_VERSION);
     put_number(&s, "store", STORE_VERSION);
     put_text(&s, "id");
     put_text(&s, state_id(state));
     put_number(&s, "commit", state_commit_number(state));
-    code = store_each_pair(state, put_pair, &s, err);
+    code = source(ctx, put_pair, &s, err);
     digest_of(&s, digest);
     put_byte(&s, MAP_END);
     put_number(&s, "pairs", s.pairs);
@@ -146,6 +151,18 @@ enum err_code stream_write(struct state *state, FILE *out, struct transfer_count
     ret->bytes = s.bytes;
     XXH3_freeState(s.hash);
     return code;
+}
+
+enum err_code stream_write(struct state *state, FILE *out, struct transfer_counts *ret,
+                           struct err *err)
+{
+    return write_as(state, format_name, write_all, state, out, ret, err);
+}
+
+enum err_code stream_write_part(struct state *state, stream_source source, void *ctx, FILE *out,
+                                struct transfer_counts *ret, struct err *err)
+{
+    return write_as(state, part_name, source, ctx, out, ret, err);
 }
 
 /* ---- reading ---- */
@@ -232,14 +249,30 @@ static enum err_code get_bytes(struct stream *s, struct buf *out, struct err *er
     return code;
 }
 
-static enum err_code read_head(struct stream *s, struct err *err)
+static enum err_code read_format(struct stream *s, bool part, struct err *err)
 {
     char text[TEXT_BYTES];
-    uint64_t head, version = 0, store = 0, commit;
+    uint64_t head;
     struct err ignored;
     if (get_big(s, 1, &head, &ignored) || head != MAP_HEAD || get_name(s, "format", &ignored) ||
-        get_text(s, text, &ignored) || strcmp(text, format_name) != 0)
+        get_text(s, text, &ignored) ||
+        (strcmp(text, format_name) != 0 && strcmp(text, part_name) != 0))
         return err_set(err, ERR_INVALID, "this is not an export of `sluice state export`");
+    if (strcmp(text, part ? part_name : format_name) == 0)
+        return ERR_OK;
+    return err_set(err, ERR_INVALID,
+                   part ? "this is the export of a whole state: import it without --merge"
+                        : "this is the export of single syncs: import it with --merge, into the "
+                          "state that is to have them");
+}
+
+static enum err_code read_head(struct stream *s, bool part, struct stream_head *ret,
+                               struct err *err)
+{
+    char text[TEXT_BYTES];
+    uint64_t version = 0, store = 0;
+    if (read_format(s, part, err))
+        return err->code;
     enum err_code code = get_number(s, "version", &version, err);
     if (!code)
         code = get_number(s, "store", &store, err);
@@ -252,7 +285,11 @@ static enum err_code read_head(struct stream *s, struct err *err)
         code = get_name(s, "id", err);
     if (!code)
         code = get_text(s, text, err);
-    return code ? code : get_number(s, "commit", &commit, err);
+    if (!code && strlen(text) >= sizeof ret->id)
+        code = damaged(err, "an id is too long");
+    if (!code)
+        strcpy(ret->id, text);
+    return code ? code : get_number(s, "commit", &ret->commit, err);
 }
 
 static enum err_code find_table(const char *name, enum store_table *ret, struct err *err)
@@ -324,8 +361,8 @@ static enum err_code read_pairs(struct stream *s, struct pair *p, pair_cb cb, vo
     return code;
 }
 
-enum err_code stream_read(FILE *in, pair_cb cb, void *ctx, struct transfer_counts *ret,
-                          struct err *err)
+static enum err_code read_as(FILE *in, bool part, struct stream_head *head, pair_cb cb, void *ctx,
+                             struct transfer_counts *ret, struct err *err)
 {
     struct stream s;
     struct pair p;
@@ -334,7 +371,7 @@ enum err_code stream_read(FILE *in, pair_cb cb, void *ctx, struct transfer_count
         return code;
     buf_init(&p.key, STORE_KEY_MAX + 1);
     buf_init(&p.value, VALUE_BYTES_MAX);
-    code = read_head(&s, err);
+    code = read_head(&s, part, head, err);
     if (!code)
         code = read_pairs(&s, &p, cb, ctx, err);
     ret->pairs = s.pairs;
@@ -343,4 +380,17 @@ enum err_code stream_read(FILE *in, pair_cb cb, void *ctx, struct transfer_count
     buf_done(&p.value);
     XXH3_freeState(s.hash);
     return code;
+}
+
+enum err_code stream_read(FILE *in, pair_cb cb, void *ctx, struct transfer_counts *ret,
+                          struct err *err)
+{
+    struct stream_head head;
+    return read_as(in, false, &head, cb, ctx, ret, err);
+}
+
+enum err_code stream_read_part(FILE *in, struct stream_head *ret_head, pair_cb cb, void *ctx,
+                               struct transfer_counts *ret, struct err *err)
+{
+    return read_as(in, true, ret_head, cb, ctx, ret, err);
 }

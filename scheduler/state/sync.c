@@ -64,7 +64,7 @@ enum err_code sync_put_name(struct state *s, const char *name, uint32_t id, uint
     return store_put(s, TABLE_SYNCS, name_key(name, key), slice_of(bytes, k.n), err);
 }
 
-static enum err_code next_id(struct state *s, uint32_t *ret, struct err *err)
+enum err_code sync_next_id(struct state *s, uint32_t *ret, struct err *err)
 {
     struct slice v;
     uint32_t last = 0;
@@ -151,7 +151,7 @@ static enum err_code find_or_make(struct state_sync *ss, struct err *err)
         return code;
     uint32_t *mine = ss->fresh ? &fresh : &id;
     if (!*mine) {
-        code = next_id(s, mine, err);
+        code = sync_next_id(s, mine, err);
         if (!code)
             code = sync_put_name(s, ss->name, id, fresh, err);
         if (code)

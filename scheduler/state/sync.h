@@ -79,6 +79,8 @@ enum err_code sync_lookup(struct state *s, const char *name, uint32_t *ret_id, u
                           struct err *err) MUST_CHECK;
 enum err_code sync_put_name(struct state *s, const char *name, uint32_t id, uint32_t fresh,
                             struct err *err) MUST_CHECK;
+/** An id that was never used. */
+enum err_code sync_next_id(struct state *s, uint32_t *ret, struct err *err) MUST_CHECK;
 /** Key in `syncs` of an id: kind 'i' its record, 'd' to be swept. Written to out, 8 bytes. */
 struct slice sync_id_key(char kind, uint32_t id, uint8_t *out);
 enum err_code sync_record_read(struct state *s, uint32_t id, struct sync_record *ret,

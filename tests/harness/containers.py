@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import resource
 import shutil
 import subprocess
@@ -91,8 +92,8 @@ class Podman:
                 return name
             shutil.copytree(programs, pathlib.Path(prefix) / "bin")
             self.build("--programs", prefix, "--tag", name)
-            for old in self("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/sluice-*").stdout.split():
-                if not old.startswith((name, "localhost/sluice-base")):
+            for old in self("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split():
+                if re.match(r"localhost/sluice-[0-9a-f]{12}:", old) and not old.startswith(name):
                     self("rmi", old, check=False)
         return name
 

@@ -124,7 +124,7 @@ def test_a_backup_beside_a_run_is_whole(lab, sink):
     assert lab.good_run().counts("planned") == (0,)
 
 
-@pytest.mark.parametrize("args, words", [([], "needs"), (["export"], "needs"), (["exprot", "x"], "export, import or backup"),
+@pytest.mark.parametrize("args, words", [([], "needs"), (["export"], "needs"), (["exprot", "x"], "export, import, backup or drop"),
                                          (["import", "/nowhere/x"], "cannot be read"), (["export", "/nowhere/x"], "cannot be written")])
 def test_mistakes_are_told(lab, sink, args, words):
     lab.customers(3)

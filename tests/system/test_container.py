@@ -174,6 +174,5 @@ def test_it_is_built_from_source_twice_the_same(podman):
     assert re.match(r"localhost/sluice-from-source:[\d.]+: \d+\.\d MB\n$", said)
     first = podman("image", "inspect", "--format", "{{.RootFS.Layers}} {{.Created}}", "localhost/sluice-from-source").stdout
     assert "sluice 0" in podman("run", "--rm", *HARDENED, "localhost/sluice-from-source", "sluice", "--version").stdout
-    podman("rmi", "--all", "--force", check=False)
-    podman.build("--tag", "localhost/sluice-from-source")
+    podman.build("--tag", "localhost/sluice-from-source", "--fresh")
     assert podman("image", "inspect", "--format", "{{.RootFS.Layers}} {{.Created}}", "localhost/sluice-from-source").stdout == first

@@ -31,7 +31,7 @@ def read(url):
 
 def test_a_worker_counts_what_it_does(lab, sink):
     lab.customers(100)
-    lab.simple(sink, settings={"worker_listen": "127.0.0.1:0"}, batch_size=10)
+    lab.simple(sink, settings={"worker_listen": "127.0.0.1:0", "worker_slots": 9}, batch_size=10)
     seen = []
     sink.behave = lambda q: seen.append(q) or (Answer(429, headers={"Retry-After": "0"}) if len(seen) == 1
                                                else refuse(422, "no") if 13 in q.ids else None)
@@ -43,7 +43,7 @@ def test_a_worker_counts_what_it_does(lab, sink):
     assert now.names() == documented(README, "## Metrics")
     private = f"unix://{lab.state_dir}/redis.sock"
     assert now.get("sluice_worker_ready") == 1 and now.get("sluice_worker_redis_connected", server=private) == 1
-    assert 1 <= now.get("sluice_worker_slots_used") <= now.get("sluice_worker_slots")
+    assert 1 <= now.get("sluice_worker_slots_used") <= now.get("sluice_worker_slots") == 9
     assert now.get("sluice_worker_throttled_total", destination="hook") == 1
     answered = now.get("sluice_worker_requests_total", destination="hook", result="answered")
     assert 11 <= answered <= len(sink.log)

@@ -40,7 +40,9 @@ def test_every_metric_of_the_dashboard_exists():
 def test_the_dashboard_shows_every_metric():
     text = "\n".join(expressions())
     about_itself = {"sluice_build_info", "sluice_shard_info", "sluice_worker_build_info", "sluice_start_time_seconds", "sluice_run_queued",
-                    "sluice_worker_sent_bytes_total", "sluice_worker_redis_connected"}
+                    "sluice_worker_sent_bytes_total", "sluice_worker_redis_connected",
+                    "sluice_config_info", "sluice_config_loaded_timestamp_seconds",
+                    "sluice_worker_config_info", "sluice_worker_config_loaded_timestamp_seconds"}
     assert KNOWN - used_in(text) == about_itself
 
 

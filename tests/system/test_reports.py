@@ -101,7 +101,10 @@ def test_a_backlog_behind_a_limit_asks_for_no_more_workers(lab, sink):
     service.wait(lambda: read(service).get("sluice_queue_batches", quota="hook", state="queued") > 64, "a backlog")
     now = read(service)
     assert now.get("sluice_limit_used", quota="hook", limit="requests per 10m") == 3
-    assert now.get("sluice_runnable_batches", quota="hook") == 0 and now.get("sluice_desired_workers") == 1
+    assert now.get("sluice_runnable_batches", quota="hook") == 0 and now.get("sluice_useful_slots", quota="hook") == 0
+    desired = service.get("/api/v1/workers/desired")
+    assert desired["workers"] == 0 == now.get("sluice_desired_workers"), "its tokens come back in ten minutes: until then there is nothing to do"
+    assert [(q["why"], q["limit"]) for q in desired["quotas"]] == [("limit", "requests per 10m")]
 
 
 def test_throttled_time_adds_up(lab, sink):

@@ -15,12 +15,15 @@ static void log_problems(const struct log *log, const struct problem_list *probl
 }
 
 static enum err_code load_project(const char *dir, const struct log *log,
-                                  struct project **ret_project, struct err *err)
+                                  struct project **ret_project, struct inputs *ret_refused,
+                                  struct err *err)
 {
     struct problem_list problems;
     problem_list_init(&problems);
     enum err_code rc = project_load_worker(dir, ret_project, &problems, err);
     log_problems(log, &problems);
+    if (rc && ret_refused)
+        inputs_move(ret_refused, &problems.inputs);
     problem_list_done(&problems);
     return rc;
 }
@@ -46,15 +49,18 @@ static enum err_code open_targets(struct setup *s, struct err *err)
 }
 
 enum err_code setup_load(const char *dir, const struct log *log, struct setup **ret_setup,
-                         struct err *err)
+                         struct inputs *ret_refused, struct err *err)
 {
     struct setup *s = calloc(1, sizeof *s);
     if (!s)
         return err_set(err, ERR_NOMEM, "no memory for the project");
     s->refs = 1;
-    enum err_code rc = load_project(dir, log, &s->project, err);
-    if (!rc)
+    enum err_code rc = load_project(dir, log, &s->project, ret_refused, err);
+    if (!rc) {
         rc = open_targets(s, err);
+        if (rc && ret_refused)
+            inputs_move(ret_refused, &s->project->inputs);
+    }
     if (rc)
         setup_release(s);
     else

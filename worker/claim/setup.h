@@ -29,10 +29,10 @@ struct setup {
     size_t target_count;
 };
 
-/** Loads the project; its mistakes are logged one by one. Owned: setup_release. Errors: ERR_CONFIG,
- * ERR_IO, ERR_NOMEM. */
+/** Loads the project; its mistakes are logged one by one. ret_refused: what was read where nothing
+ * came of it; may be NULL. Owned: setup_release. Errors: ERR_CONFIG, ERR_IO, ERR_NOMEM. */
 enum err_code setup_load(const char *dir, const struct log *log, struct setup **ret_setup,
-                         struct err *err) MUST_CHECK;
+                         struct inputs *ret_refused, struct err *err) MUST_CHECK;
 struct setup *setup_hold(struct setup *s);
 /** Accepts NULL. */
 void setup_release(struct setup *s);

@@ -1,7 +1,9 @@
 --! flags allow-oom
---! uses prelude window place move
+--! uses prelude window place move term
 -- clear: removes everything of a fenced quota but its windows, owner, clock, closed destinations,
--- held lanes, shared values and results. ARGV: clock. At most 512 batches a call; says how many batches and syncs are left.
+-- held lanes, shared values and results. At most 512 batches a call; says how many batches and syncs are left.
+-- ARGV: clock[, state, term, holder].
+if fell_behind(ARGV[2], ARGV[3], ARGV[4]) then return {SUPERSEDED} end
 if epoch and fenced ~= '1' then return {BUSY} end
 local budget = 512
 local w, at = windows(), moves()

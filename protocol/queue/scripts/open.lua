@@ -1,10 +1,17 @@
 --! flags allow-oom
---! uses prelude clock server window late share
+--! uses prelude clock server window late share term
 -- open: starts an epoch on a cleared quota. Says the clock.
 -- ARGV: clock, state, epoch, run id ('': this server's), permit_ms, mono_ms, boot, commit, concurrency, slack_ms,
 --       open jobs, limits, (kind, count, per_ms, group)*, windows, (limit index, left_ms, count)*, grants, grant*,
---       shared values, (name, value, version, left_ms)*
+--       shared values, (name, value, version, left_ms)*[, term, holder]
 local run = server_run()
+-- The term stands behind lists of their own length.
+local function term_at()
+    local i = 12
+    for _, words in ipairs({4, 3, 1, 4}) do i = i + 1 + words * tonumber(ARGV[i]) end
+    return i
+end
+if fell_behind(ARGV[2], ARGV[term_at()], ARGV[term_at() + 1]) then return {SUPERSEDED} end
 if epoch == ARGV[3] then return {OK, now} end -- the answer was lost
 if epoch or call('EXISTS', P .. ':syncs', P .. ':lease') > 0 then return {BUSY} end
 if ARGV[4] ~= '' and ARGV[4] ~= run then return {RESTARTED} end
@@ -117,6 +124,11 @@ for i = 1, tonumber(word()) do shared[i] = {word(), word(), tonumber(word()), to
 restore_shared(shared)
 if last_run and server_changed then call('HINCRBY', META, 'sv', VERSIONS_LOST) end
 call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[8])
+if #ARGV >= at then
+    call('HSET', P .. ':owner', 'term', ARGV[at], 'holder', ARGV[at + 1])
+else
+    call('HDEL', P .. ':owner', 'term', 'holder')
+end
 call('HDEL', META, 'fen', 'v', 'chk')
 call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'nth', 0,
     'cfg', cmsgpack.pack({tonumber(ARGV[9]), SLACK, tonumber(ARGV[11]), unpack(limits)}))

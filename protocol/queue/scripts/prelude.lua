@@ -8,7 +8,7 @@ local META = P .. ':meta'
 local NEVER = 9000000000000000
 
 -- First element of every reply: what became of the call.
-local OK, STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED, FULL = 1, -1, -2, -3, -4, -5, -6, -7, -8
+local OK, STALE, FENCED, UNPERMITTED, BUSY, STOPPED, BAD, RESTARTED, FULL, SUPERSEDED = 1, -1, -2, -3, -4, -5, -6, -7, -8, -9
 
 local epoch, permit_until, fenced, off, last, seen, config, v_now, fac, fac_since, throttled_count, checked =
     unpack(call('HMGET', META, 'id', 'pu', 'fen', 'off', 'last', 'lr', 'cfg', 'v', 'fac', 'fs', 'nth', 'chk'))

@@ -1,7 +1,9 @@
 --! flags allow-oom
---! uses prelude window place move say verdict lost
--- reap: ends the leases of workers that are gone. ARGV: clock, worker prefix, all. Says how many are left.
+--! uses prelude window place move say verdict lost term
+-- reap: ends the leases of workers that are gone. Says how many are left.
+-- ARGV: clock, worker prefix, all[, state, term, holder].
 -- By time it needs a permit; with `all` the caller vouches that those workers are dead.
+if fell_behind(ARGV[4], ARGV[5], ARGV[6]) then return {SUPERSEDED} end
 local w, at = windows(), moves()
 
 local function end_leases_of(prefix)

@@ -199,6 +199,14 @@ uint32_t control_workers_alive(const struct control *c)
     return c->why_not_ready ? 0 : 2;
 }
 
+void control_config_look(const struct control *c, struct control_config *ret)
+{
+    *ret = (struct control_config){.revision = "0123456789ab",
+                                   .loaded_ms = 1500,
+                                   .refused_ms = *c->reload_error ? 2500 : 0,
+                                   .watched = true};
+}
+
 const char *control_reload_error(const struct control *c)
 {
     return *c->reload_error ? c->reload_error : NULL;
@@ -252,7 +260,8 @@ const struct control_run_view *control_runs(struct control *c, size_t *ret_count
 {
     *ret_count = c->run_count;
     for (size_t i = 0; i < c->run_count; i++)
-        c->views[i] = (struct control_run_view){&c->runs[i].record, c->runs[i].phase};
+        c->views[i] = (struct control_run_view){
+            .record = &c->runs[i].record, .phase = c->runs[i].phase, .batches_due = 5};
     return c->views;
 }
 
@@ -275,12 +284,13 @@ enum err_code control_run_get(struct control *c, const char *run, struct run_rec
 enum err_code control_quota_look(const struct control *c, const struct destination *destination,
                                  struct control_quota_view *ret)
 {
-    *ret = (struct control_quota_view){.quota = destination->quota,
-                                       .open = true,
-                                       .now = {.queued = 7, .leased = 2, .throttled_left_ms = 1500},
-                                       .factor = 0.5,
-                                       .limit_used = c->used,
-                                       .limit_count = destination->limit_count};
+    *ret = (struct control_quota_view){
+        .quota = destination->quota,
+        .open = true,
+        .now = {.queued = 7, .leased = 2, .throttled_left_ms = 1500, .cost = {250, 1}},
+        .factor = 0.5,
+        .limit_used = c->used,
+        .limit_count = destination->limit_count};
     return ERR_OK;
 }
 

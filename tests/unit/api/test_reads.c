@@ -411,6 +411,23 @@ static void the_document_is_part_of_the_program(void **state)
     assert_int_equal(ask(lab, "GET", "/assets/..%2Fapi.c", NULL, NULL)->status, 404);
 }
 
+static void desired_workers_are_told_with_their_reasons(void **state)
+{
+    struct lab *lab = *state;
+    const json_t *j = get(lab, "/api/v1/workers/desired", NULL);
+    assert_string_equal(at(j, "workers"), "1"); /* two batches are under way */
+    assert_string_equal(at(j, "quotas/0/why"), "nothing");
+    put_run(lab, "r2", "customers", RUN_PLANNED, 1700000100000);
+    j = get(lab, "/api/v1/workers/desired", NULL);
+    assert_string_equal(at(j, "workers"), "1");
+    assert_string_equal(at(j, "own"), "2");
+    assert_string_equal(at(j, "worker_slots"), "31"); /* one is kept for the other quota */
+    assert_string_equal(at(j, "quotas/0/why"), "throttled");
+    assert_string_equal(at(j, "quotas/0/limit"), "null");
+    assert_string_equal(at(j, "quotas/0/batches"), "5");
+    assert_string_equal(at(j, "quotas/0/request_ms"), "250.0");
+}
+
 #define with_lab(f) cmocka_unit_test_setup_teardown(f, open_lab, close_lab)
 
 int main(void)
@@ -427,6 +444,7 @@ int main(void)
         with_lab(single_errors_are_paged_over_syncs),
         with_lab(a_record_is_found_by_its_key),
         with_lab(destinations_are_told_with_their_limits),
+        with_lab(desired_workers_are_told_with_their_reasons),
         with_lab(paths_methods_and_heads),
         with_lab(pages_are_part_of_the_program),
         with_lab(the_document_is_part_of_the_program),

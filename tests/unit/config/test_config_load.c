@@ -198,7 +198,8 @@ static void every_key_of_alerts_and_logs_is_read(void **state)
     struct folder f;
     folder_init(&f);
     folder_load_good(
-        &f, "settings: {log_format: json, worker_listen: '[::1]:0', warehouse_log: {source: w}}\n"
+        &f, "settings: {log_format: json, worker_listen: '[::1]:0', warehouse_log: {source: w},\n"
+            "           worker_slots: 64, drain_within: 5m}\n"
             "sources: {w: {type: postgres, url: \"postgresql://h/d\"}}\n"
             "models: {m: {source: w, primary_key: id, sql: select 1}}\n"
             "destinations: {d: {type: webhook, url: \"http://h/\"}}\n"
@@ -214,6 +215,8 @@ static void every_key_of_alerts_and_logs_is_read(void **state)
     const struct project *p = f.project;
     assert_int_equal(p->settings.log_format, LOG_JSON);
     assert_string_equal(p->settings.worker_listen, "[::1]:0");
+    assert_int_equal(p->settings.worker_slots, 64);
+    assert_int_equal(p->settings.drain_within_ms, 300000);
     assert_ptr_equal(p->settings.warehouse_log, &p->sources[0]);
     assert_string_equal(p->settings.warehouse_schema, "sluice");
     assert_int_equal(p->syncs[0].freshness_ms, 7200000);

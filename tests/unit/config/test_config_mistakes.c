@@ -250,6 +250,8 @@ static void mistakes_of_alerts_have_places(void **state)
         {A "{a: {type: email, smtp: 'smtp://h', from: a@b.c, to: a@b.c, password: p}}\n", "5:79",
          "needs a `user`"},
         {S2 "{log_format: xml}\n", "5:24", "json"},
+        {S2 "{worker_slots: 0}\n", "5:26", "from 1 to 1024"},
+        {S2 "{drain_within: 10ms}\n", "5:26", "1s"},
         {S2 "{worker_listen: nowhere}\n", "5:27", "`worker_listen` must be"},
         {S2 "{warehouse_log: {source: v}}\n", "5:36", "source"},
         {S2 "{warehouse_log: {schema: v}}\n", "5:27", "`source`"},

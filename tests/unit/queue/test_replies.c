@@ -198,7 +198,8 @@ static const struct {
     const char *reply;
 } calls[] = {
     {"look", call_look, 1,
-     "*10\r\n:1\r\n:5\r\n:0\r\n:1\r\n$0\r\n\r\n:5\r\n$1\r\n7\r\n:0\r\n:0\r\n:0\r\n"},
+     "*12\r\n:1\r\n:5\r\n:0\r\n:1\r\n$0\r\n\r\n:5\r\n$1\r\n7\r\n:0\r\n:0\r\n:0\r\n$1\r\n3\r\n$"
+     "1\r\nh\r\n"},
     {"fence", call_fence, 1, "*2\r\n:1\r\n:3\r\n"},
     {"permit", call_permit, 1,
      "*10\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"

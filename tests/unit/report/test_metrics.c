@@ -302,10 +302,6 @@ static void a_backlog_behind_a_limit_is_worth_no_worker(void **state)
         if (n != cases[i].runnable)
             fail_msg("case %zu: %llu", i, (unsigned long long)n);
     }
-    assert_int_equal(work_desired(0, false), 0);
-    assert_int_equal(work_desired(0, true), 1);
-    assert_int_equal(work_desired(32, true), 1);
-    assert_int_equal(work_desired(33, true), 2);
 }
 
 static void desired_workers_are_the_sum_over_quotas(void **state)
@@ -314,19 +310,51 @@ static void desired_workers_are_the_sum_over_quotas(void **state)
     struct control c;
     setup(&c);
     assert_says(&c, "sluice_desired_workers 0");
+    assert_says(&c, "sluice_worker_load 0");
     struct fake_quota *crm = fake_quota(&c, "crm"), *shared = fake_quota(&c, "shared");
-    crm->view.now.queued = 100000;
-    crm->used[0] = 100;
+    crm->view.now.cost = shared->view.now.cost = (struct request_cost){20000, 1};
+    c.records[0] = fake_run("r1", "a", RUN_PLANNED, 90000, 5);
+    c.records[1] = fake_run("r2", "c", RUN_PLANNED, 90000, 5);
+    c.run_count = 2;
+    assert_says(&c, "sluice_desired_workers 0"); /* they read; nothing is to be sent yet */
+    c.runs[0].batches_due = 100000;
+    c.records[0].batches = 100000;
+    c.records[0].counts.planned = 100000 * 50;
+    assert_says(&c, "sluice_desired_workers 1"); /* 5,000 records a day are 100 batches */
+    assert_says(&c, "sluice_useful_slots{quota=\"crm\"} 8");
+    c.runs[1].batches_due = 100000;
+    assert_says(&c, "sluice_useful_slots{quota=\"shared\"} 8");
+    assert_says(&c, "sluice_desired_workers 1");
+    assert_says(&c, "sluice_worker_load 0.5");
+    crm->paused = true;
+    assert_says(&c, "sluice_useful_slots{quota=\"crm\"} 0");
+    assert_says(&c, "sluice_useful_slots{quota=\"shared\"} 8");
+    fake_view(&c, "c")->paused = true;
+    assert_says(&c, "sluice_desired_workers 0");
+    struct quota_sync gone = {"gone", 40, 0, 2}; /* no longer in the project: its work is left */
+    shared->view.syncs = &gone;
+    shared->view.sync_count = 1;
+    assert_says(&c, "sluice_desired_workers 1");
+    fake_control_done(&c);
+}
+
+static void what_waits_to_be_tried_again_is_no_backlog(void **state)
+{
+    (void)state;
+    struct control c;
+    setup(&c);
+    struct fake_quota *crm = fake_quota(&c, "crm");
+    struct quota_sync queue = {"a", 0, 1000, 0};
+    crm->view.syncs = &queue;
+    crm->view.sync_count = 1;
+    crm->view.now.cost = (struct request_cost){20000, 1};
     c.records[0] = fake_run("r1", "a", RUN_PLANNED, 90000, 5);
     c.run_count = 1;
+    c.runs[0].batches_due = 1000;
+    assert_says(&c, "sluice_useful_slots{quota=\"crm\"} 0");
     assert_says(&c, "sluice_desired_workers 1");
-    shared->view.now = (struct quota_summary){.queued = 100000, .leased = 40};
-    crm->view.now.leased = 2;
-    char line[64];
-    uint64_t most = control_project(&c)->destinations[1].concurrency;
-    snprintf(line, sizeof line, "sluice_desired_workers %llu",
-             (unsigned long long)((2 + (most > 40 ? most : 40) + 31) / 32));
-    assert_says(&c, line);
+    c.runs[0].batches_due = 1003;
+    assert_says(&c, "sluice_useful_slots{quota=\"crm\"} 0.625");
     fake_control_done(&c);
 }
 
@@ -421,6 +449,7 @@ int main(void)
         cmocka_unit_test(streams_are_told_as_they_are),
         cmocka_unit_test(a_backlog_behind_a_limit_is_worth_no_worker),
         cmocka_unit_test(desired_workers_are_the_sum_over_quotas),
+        cmocka_unit_test(what_waits_to_be_tried_again_is_no_backlog),
         cmocka_unit_test(every_metric_is_in_the_readme_and_no_other),
         cmocka_unit_test(promtool_finds_nothing_to_complain_of),
     };

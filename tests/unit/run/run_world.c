@@ -115,8 +115,16 @@ static void on_settled(void *ctx, struct sync_run *run, uint64_t mark, uint32_t 
     w->settled[w->settled_count++] = (struct settled){mark, tries, how, atoi(strndupa(id.p, id.n))};
 }
 
-static bool local_workers_gone(void *ctx)
+static enum err_code check_term(void *ctx, struct quota *q, const struct queue_opened *o,
+                                struct err *err)
 {
+    (void)ctx, (void)q, (void)o, (void)err;
+    return ERR_OK;
+}
+
+static bool local_workers_gone(void *ctx, bool own)
+{
+    (void)own;
     (void)ctx;
     return true;
 }
@@ -165,11 +173,18 @@ static void on_stats(void *ctx, struct quota *q, const struct queue_stats *stats
     (void)stats;
 }
 
-static void on_state_lost(void *ctx, struct quota *q)
+static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
+                                   struct err *err)
 {
-    (void)ctx;
-    (void)q;
+    (void)ctx, (void)q, (void)o, (void)err;
     fail_msg("the state counts as lost");
+    return ERR_OK;
+}
+
+static enum err_code goes_on(void *ctx, struct quota *q, struct err *err)
+{
+    (void)ctx, (void)q, (void)err;
+    return ERR_OK;
 }
 
 static void on_broken(void *ctx, struct quota *q, const struct err *err)
@@ -251,6 +266,7 @@ static void open_quota(struct run_world *w)
         .worker_prefix = "test",
         .ctx = w,
         .local_workers_gone = local_workers_gone,
+        .check_term = check_term,
         .has_other_workers = has_other_workers,
         .commit = commit,
         .on_ready = on_ready,
@@ -259,6 +275,7 @@ static void open_quota(struct run_world *w)
         .on_results = on_results,
         .on_stats = on_stats,
         .on_state_lost = on_state_lost,
+        .goes_on = goes_on,
         .on_broken = on_broken,
     };
     check(quota_new(&w->quota_host, w->sync->destination, &w->quota, &err), &err);
