@@ -26,14 +26,26 @@ enum {
 
 struct listener;
 struct watch;
+struct engine;
+
+/* The wait for a call on one server's wake list. */
+struct engine_wait {
+    struct engine *engine;
+    char server[REDIS_MEMBER_NAME_MAX + 1];
+    struct event *again; /* when the wake list could not be asked */
+    bool waiting;
+};
 
 struct engine {
     struct event_base *base;
     struct log log;
     const char *dir;
     char name[ENGINE_NAME_BYTES]; /* the worker's, unique per process */
-    struct redis *redis;
-    struct redis *redis_wait; /* blocks on the wake list */
+    struct redis_fleet *fleet;
+    const char *const *redis_urls; /* of the command line; none: the project's list */
+    size_t redis_url_count;
+    struct engine_wait **waits; /* one per server that was there */
+    size_t wait_count;
     struct http *http;
     struct setup *setup;
     struct quota_list quotas;
@@ -47,9 +59,7 @@ struct engine {
     size_t free_count;
 
     struct event *pump; /* coalesces the wishes to pump; also the timer of the next due quota */
-    struct event *wait_again; /* when the wake list could not be asked */
     struct event *beat;
-    bool waiting;  /* on the wake list */
     bool draining; /* claims nothing more; the loop ends with the last slot */
     int64_t reloaded_ms;
     struct watch *folder; /* NULL: it is not watched */
@@ -57,7 +67,26 @@ struct engine {
     int64_t refused_ms;   /* wall clock: since when a newer one has been refused; 0: it is not */
     int64_t mismatch_logged_ms;
     int64_t refused_logged_ms;
+    int64_t relisted_ms; /* when the list of servers was looked at last */
 };
+
+/* ---- servers.c ---- */
+
+/** Connects to the servers of the command line, or of the setup. */
+enum err_code engine_servers_open(struct engine *e, const struct redis_fleet_options *opts,
+                                  struct err *err) MUST_CHECK;
+/** Takes the setup's list. */
+enum err_code engine_servers_follow(struct engine *e, struct err *err) MUST_CHECK;
+/** Claims fail or are refused: perhaps the quota is elsewhere by now. Reads the project again where
+ * its list of servers is another, looking at most every ENGINE_RELOAD_MS. */
+void engine_servers_doubt(struct engine *e);
+/** Keeps a call on each wake list under way while there is a free slot. */
+void engine_wait(struct engine *e);
+/** Forgets servers that are in the list no more and that nothing is at. */
+void engine_servers_turn(struct engine *e);
+void engine_servers_close(struct engine *e);
+/** A server is reached. *ret_why: which are not; NULL: all are. Static, or out's. */
+bool engine_servers_reached(const struct engine *e, char *out, size_t n, const char **ret_why);
 
 /* ---- pump.c ---- */
 
@@ -65,10 +94,7 @@ struct engine {
 void engine_kick(struct engine *e);
 /** The same at once; for the events of engine. */
 void engine_on_pump(evutil_socket_t fd, short what, void *ctx);
-void engine_on_wait_again(evutil_socket_t fd, short what, void *ctx);
 void engine_on_beat(evutil_socket_t fd, short what, void *ctx);
-/** Keeps a call on the wake list under way while there is a free slot. */
-void engine_wait(struct engine *e);
 /** A claim said that nothing may run now. asked_ms: when it was sent. */
 void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed,
                     int64_t asked_ms);
@@ -77,8 +103,10 @@ bool engine_may_continue(const struct engine *e, const struct quota *q);
 
 /* ---- worker.c ---- */
 
-/** True where work can be claimed; otherwise *ret_why says why not. */
-bool engine_is_ready(const struct engine *e, const char **ret_why);
+enum { ENGINE_WHY_BYTES = 512 };
+/** True where work can be claimed; otherwise out says why not. Of a ready one it may say which
+ * server is not reached; empty: nothing is amiss. */
+bool engine_is_ready(const struct engine *e, char out[ENGINE_WHY_BYTES]);
 /** Makes as many slots as the quotas need; there are never fewer than before. False: no memory. */
 bool engine_grow_slots(struct engine *e);
 

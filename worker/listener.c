@@ -70,14 +70,10 @@ static void on_healthz(struct evhttp_request *r, void *ctx)
 static void on_readyz(struct evhttp_request *r, void *ctx)
 {
     struct listener *l = ctx;
-    const char *why;
-    if (engine_is_ready(l->engine, &why)) {
-        answer_text(r, HTTP_OK, "ok\n");
-        return;
-    }
-    char text[200];
-    snprintf(text, sizeof text, "%s\n", why);
-    answer_text(r, HTTP_SERVUNAVAIL, text);
+    char why[ENGINE_WHY_BYTES], text[ENGINE_WHY_BYTES + 16];
+    bool ready = engine_is_ready(l->engine, why);
+    snprintf(text, sizeof text, "%s%s%s\n", ready ? "ok" : "", ready && *why ? "; " : "", why);
+    answer_text(r, ready ? HTTP_OK : HTTP_SERVUNAVAIL, text);
 }
 
 static void on_other(struct evhttp_request *r, void *ctx)

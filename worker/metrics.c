@@ -172,11 +172,16 @@ static void put_queue(struct exposition *x, const struct engine *e)
     exposition_begin(x, "sluice_worker_slots_used", "gauge",
                      "Slots that hold a leased batch or ask for one.");
     exposition_count(x, NULL, e->slot_count - e->free_count);
-    exposition_begin(x, "sluice_worker_redis_connected", "gauge", "1 while Redis is reached.");
-    exposition_count(x, NULL, redis_connected(e->redis));
+    exposition_begin(x, "sluice_worker_redis_connected", "gauge",
+                     "1 while the Redis server is reached.");
+    for (size_t i = 0; i < redis_fleet_count(e->fleet); i++)
+        exposition_count(x, LABELS({"server", redis_fleet_name(e->fleet, i)}),
+                         redis_connected(redis_fleet_server(e->fleet, i)));
     exposition_begin(x, "sluice_worker_redis_round_trip_seconds", "histogram",
                      "From a command's sending to its reply.");
-    exposition_histogram(x, NULL, redis_trips(e->redis));
+    for (size_t i = 0; i < redis_fleet_count(e->fleet); i++)
+        exposition_histogram(x, LABELS({"server", redis_fleet_name(e->fleet, i)}),
+                             redis_trips(redis_fleet_server(e->fleet, i)));
 }
 
 static void put_config(struct exposition *x, const struct engine *e)
@@ -197,12 +202,12 @@ static void put_config(struct exposition *x, const struct engine *e)
 enum err_code metrics_put(const struct engine *e, struct buf *out)
 {
     struct exposition x;
-    const char *why;
+    char why[ENGINE_WHY_BYTES];
     exposition_init(&x, out);
     exposition_begin(&x, "sluice_worker_build_info", "gauge", "1, with the version as a label.");
     exposition_count(&x, LABELS({"version", SLUICE_VERSION}), 1);
     exposition_begin(&x, "sluice_worker_ready", "gauge", "1 while work can be claimed.");
-    exposition_count(&x, NULL, engine_is_ready(e, &why));
+    exposition_count(&x, NULL, engine_is_ready(e, why));
     put_config(&x, e);
     put_counters(&x, &e->metrics);
     put_records(&x, &e->metrics);

@@ -9,7 +9,7 @@
 #include <sysexits.h>
 
 static const char usage[] =
-    "usage: sluice-worker [-C DIR] [--redis URL] [--slots N] [--listen ADDRESS] [OPTION…]\n"
+    "usage: sluice-worker [-C DIR] [--redis URL]… [--slots N] [--listen ADDRESS] [OPTION…]\n"
     "       sluice-worker render [-C DIR]\n"
     "\n"
     "Delivers queued batches to their destinations until it is told to stop. Any number of "
@@ -21,7 +21,8 @@ static const char usage[] =
     "object a line, with secrets starred out; it sends nothing.\n"
     "\n"
     "  -C, --directory DIR  the project folder (default: the current one)\n"
-    "      --redis URL      redis://, rediss:// or unix:// (default: settings.redis)\n"
+    "      --redis URL      redis://, rediss:// or unix://; once for each of several servers\n"
+    "                       (default: settings.redis)\n"
     "      --slots N        requests at the same time, 1 to 1024 (default: "
     "settings.worker_slots)\n"
     "      --listen ADDRESS serve metrics at host:port, off: nowhere (default: "
@@ -84,7 +85,9 @@ static int take(int opt, struct worker_options *o)
         o->dir = optarg;
         return OPTIONS_RUN;
     case OPT_REDIS:
-        o->redis = optarg;
+        if (o->redis_count == REDIS_MEMBERS_MAX)
+            return bad_usage("--redis is there too often", NULL);
+        o->redis[o->redis_count++] = optarg;
         return OPTIONS_RUN;
     case OPT_SLOTS:
         if (!parse_number(optarg, WORKER_SLOTS_MAX, &n))

@@ -3,6 +3,7 @@
 #define SLUICE_WORKER_OPTIONS_H
 
 #include "protocol/base/log.h"
+#include "protocol/redis/fleet.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@ enum { WORKER_SLOTS_MAX = 1024, WORKER_PREFIX_MAX = 64 };
 struct worker_options {
     bool render;         /* print requests instead of sending them */
     const char *dir;     /* project folder */
-    const char *redis;   /* URL; NULL: the project's */
+    const char *redis[REDIS_MEMBERS_MAX]; /* URLs */
+    size_t redis_count;                   /* 0: the project's */
     const char *prefix;  /* of the worker's name; NULL: the host's name */
     const char *listen;  /* host:port of the metrics, "off"; NULL: the project's */
     size_t slots;        /* 0: the project's */

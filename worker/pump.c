@@ -1,6 +1,6 @@
 /*
- * Who asks for work, and when: quotas that are due get free slots, the wake list is waited on while
- * there are any, leases of running requests are renewed.
+ * Who asks for work, and when: quotas that are due get free slots, leases of running requests are
+ * renewed.
  */
 #include "worker/engine.h"
 
@@ -49,6 +49,8 @@ void engine_on_pump(evutil_socket_t fd, short what, void *ctx)
         return;
     }
     struct quota *q;
+    quota_list_move(&e->quotas, e->fleet);
+    engine_servers_turn(e);
     while (e->free_slots && (q = quota_next(&e->quotas, e->slot_count, e->free_count, now_ms)))
         slot_claim(take_free(e), q);
     pass_calls_on(e, now_ms);
@@ -63,7 +65,7 @@ void engine_on_pump(evutil_socket_t fd, short what, void *ctx)
 bool engine_may_continue(const struct engine *e, const struct quota *q)
 {
     int64_t now_ms = clock_mono_ms();
-    return !e->draining && q->ability_count &&
+    return !e->draining && q->ability_count && !q->moves &&
            quota_may_take(&e->quotas, q, q->held - 1, e->slot_count, e->free_count + 1, now_ms);
 }
 
@@ -97,6 +99,8 @@ void engine_no_work(struct engine *e, struct quota *q, const struct queue_claime
     if (claimed->refused && log_due(&e->refused_logged_ms, now_ms))
         log_event(&e->log, LOG_INFO, "claims_refused", LOG_STR("quota", q->name),
                   LOG_STR("reason", "no scheduler holds a permit there now"));
+    if (claimed->refused)
+        engine_servers_doubt(e);
     if (reloaded || q->called_ms >= asked_ms) {
         q->ask_at_ms = now_ms; /* the answer may be out of date */
     } else if (claimed->refused || claimed->mismatch) {
@@ -107,63 +111,6 @@ void engine_no_work(struct engine *e, struct quota *q, const struct queue_claime
             claimed->wait_ms < ENGINE_WAIT_MAX_MS ? claimed->wait_ms : ENGINE_WAIT_MAX_MS;
         q->ask_at_ms = wait_ms < 0 ? QUOTA_ASK_WHEN_CALLED : now_ms + wait_ms;
     }
-}
-
-/* ---- the wake list ---- */
-
-/* Nobody called for a while: ask all the same, in case a call was lost. */
-static void ask_all(struct engine *e, int64_t now_ms)
-{
-    for (size_t i = 0; i < e->quotas.count; i++)
-        if (e->quotas.items[i]->ask_at_ms == QUOTA_ASK_WHEN_CALLED)
-            e->quotas.items[i]->ask_at_ms = now_ms;
-}
-
-static void on_woken(void *ctx, struct slice name, const struct err *err)
-{
-    struct engine *e = ctx;
-    e->waiting = false;
-    if (err && err->code == ERR_STOPPED)
-        return;
-    int64_t now_ms = clock_mono_ms();
-    if (err) {
-        struct timeval tv = {ENGINE_PAUSE_MS / 1000, ENGINE_PAUSE_MS % 1000 * 1000};
-        event_add(e->wait_again, &tv);
-        return;
-    }
-    struct quota *q = quota_find(&e->quotas, name);
-    if (q) {
-        q->called_ms = now_ms;
-        q->ask_at_ms = now_ms;
-        q->pass_on = true;
-    } else if (!name.n) {
-        ask_all(e, now_ms);
-    } else if (now_ms - e->reloaded_ms >= ENGINE_RELOAD_MS) {
-        engine_reload(e); /* a quota that this project did not have when it was read */
-    }
-    engine_kick(e);
-}
-
-void engine_wait(struct engine *e)
-{
-    if (e->waiting || e->draining || !e->free_count ||
-        event_pending(e->wait_again, EV_TIMEOUT, NULL))
-        return;
-    struct err err;
-    if (queue_wait(e->redis_wait, ENGINE_POLL_MS, on_woken, e, &err)) {
-        struct timeval tv = {ENGINE_PAUSE_MS / 1000, ENGINE_PAUSE_MS % 1000 * 1000};
-        event_add(e->wait_again, &tv);
-        return;
-    }
-    e->waiting = true;
-}
-
-void engine_on_wait_again(evutil_socket_t fd, short what, void *ctx)
-{
-    (void)fd, (void)what;
-    struct engine *e = ctx;
-    ask_all(e, clock_mono_ms());
-    engine_kick(e);
 }
 
 /* ---- beats ---- */

@@ -15,9 +15,11 @@ static void tell_watch(struct engine *e, const struct inputs *inputs)
 
 static enum err_code take(struct engine *e, struct setup *fresh, struct err *err)
 {
-    enum err_code rc = quota_list_follow(&e->quotas, e->redis, fresh, err);
     setup_release(e->setup);
     e->setup = fresh;
+    enum err_code listed = engine_servers_follow(e, err);
+    enum err_code rc = quota_list_follow(&e->quotas, e->fleet, fresh, err);
+    rc = rc ? rc : listed;
     e->loaded_ms = clock_wall_ms();
     e->refused_ms = 0;
     if (!rc && !engine_grow_slots(e))

@@ -108,6 +108,7 @@ static void claim_lost(struct slot *s, const char *why)
     int64_t now_ms = clock_mono_ms();
     /* Whatever it leased has ended by then, or is left to end when this process goes. */
     bool over = now_ms >= s->claim_sent_ms + (int64_t)s->quota->lease_ms;
+    engine_servers_doubt(e);
     if (!e->draining && !over) {
         again_later(s);
         return;

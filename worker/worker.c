@@ -21,14 +21,11 @@ enum {
     START_TIMEOUT_MS = 5000, /* Redis must have answered by then */
     BEAT_EVERY_MS = 3000,    /* well below the shortest lease */
     NAME_RANDOM_DIGITS = 8,
-    URL_TEXT_BYTES = 5000,
 };
 
 struct worker {
     struct engine engine;
     const struct worker_options *options;
-    struct redis_url url;
-    char url_text[URL_TEXT_BYTES]; /* without its password */
     char redis_ca[PATH_MAX];
     struct event *signals[3];
     struct event *start_timer;
@@ -89,20 +86,20 @@ static void on_hangup(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- Redis ---- */
 
-static void on_redis(void *ctx, bool connected, const struct err *err)
+static void on_redis(void *ctx, const char *server, bool connected, const struct err *err)
 {
     struct worker *w = ctx;
     struct engine *e = &w->engine;
     if (connected) {
-        log_event(&e->log, LOG_INFO, "redis_connected", LOG_STR("url", w->url_text));
+        log_event(&e->log, LOG_INFO, "redis_connected", LOG_STR("server", server));
         w->started = true;
         event_del(w->start_timer);
         engine_kick(e);
         return;
     }
-    log_event(&e->log, LOG_WARN, "redis_lost", LOG_STR("url", w->url_text),
+    log_event(&e->log, LOG_WARN, "redis_lost", LOG_STR("server", server),
               LOG_STR("error", err->text));
-    if (!w->started && err->code == ERR_CONFIG) {
+    if (!w->started && err->code == ERR_CONFIG && e->fleet && redis_fleet_count(e->fleet) == 1) {
         w->status = EX_CONFIG;
         event_base_loopbreak(e->base);
     }
@@ -112,34 +109,28 @@ static void on_start_timeout(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     struct worker *w = ctx;
-    log_event(&w->engine.log, LOG_ERROR, "redis_unreachable", LOG_STR("url", w->url_text));
+    char out[ENGINE_WHY_BYTES];
+    const char *why;
+    engine_servers_reached(&w->engine, out, sizeof out, &why);
+    log_event(&w->engine.log, LOG_ERROR, "redis_unreachable",
+              LOG_STR("server", redis_fleet_name(w->engine.fleet, 0)), LOG_STR("reason", why));
     w->status = EX_UNAVAILABLE;
     event_base_loopbreak(w->engine.base);
 }
 
-static enum err_code read_url(struct worker *w, struct err *err)
+static enum err_code connect_redis(struct worker *w, struct err *err)
 {
-    const struct settings *settings = &w->engine.setup->project->settings;
-    const char *text = w->options->redis ? w->options->redis : settings->redis;
-    if (!text || !*text)
-        return err_set(err, ERR_CONFIG, "no Redis is named: give --redis or settings.redis");
-    enum err_code rc = redis_url_parse(text, &w->url, err);
-    if (rc)
-        return rc;
-    redis_url_safe(&w->url, w->url_text, sizeof w->url_text);
-    if (settings->redis_ca)
-        snprintf(w->redis_ca, sizeof w->redis_ca, "%s", settings->redis_ca);
-    return ERR_OK;
-}
-
-static bool connect_redis(struct worker *w)
-{
-    struct redis_options options = {.ca_file = w->redis_ca[0] ? w->redis_ca : NULL};
-    w->engine.redis_wait = redis_new(w->engine.base, &w->url, &options);
-    options.on_state = on_redis;
-    options.ctx = w;
-    w->engine.redis = redis_new(w->engine.base, &w->url, &options);
-    return w->engine.redis && w->engine.redis_wait;
+    struct engine *e = &w->engine;
+    const char *ca = e->setup->project->settings.redis_ca;
+    if (ca)
+        snprintf(w->redis_ca, sizeof w->redis_ca, "%s", ca);
+    struct redis_fleet_options o = {
+        .each = {.ca_file = w->redis_ca[0] ? w->redis_ca : NULL},
+        .waits = true,
+        .on_state = on_redis,
+        .ctx = w,
+    };
+    return engine_servers_open(e, &o, err);
 }
 
 /* ---- slots ---- */
@@ -165,12 +156,15 @@ bool engine_grow_slots(struct engine *e)
     return true;
 }
 
-bool engine_is_ready(const struct engine *e, const char **ret_why)
+bool engine_is_ready(const struct engine *e, char out[ENGINE_WHY_BYTES])
 {
-    *ret_why = e->draining                  ? "it finishes what is in flight, and then ends"
-               : !redis_connected(e->redis) ? "Redis is not reached"
-                                            : NULL;
-    return !*ret_why;
+    char text[ENGINE_WHY_BYTES];
+    const char *why;
+    bool reached = engine_servers_reached(e, text, sizeof text, &why);
+    if (e->draining)
+        why = "it finishes what is in flight, and then ends";
+    snprintf(out, ENGINE_WHY_BYTES, "%s", why ? why : "");
+    return reached && !e->draining;
 }
 
 /* What the command line asks for must work. Of the project's address one of several workers gets
@@ -212,10 +206,9 @@ static bool make_events(struct worker *w)
     if (!e->base)
         return false;
     e->pump = event_new(e->base, -1, 0, engine_on_pump, e);
-    e->wait_again = evtimer_new(e->base, engine_on_wait_again, e);
     e->beat = event_new(e->base, -1, EV_PERSIST, engine_on_beat, e);
     w->start_timer = evtimer_new(e->base, on_start_timeout, w);
-    if (!e->pump || !e->wait_again || !e->beat || !w->start_timer)
+    if (!e->pump || !e->beat || !w->start_timer)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         w->signals[i] =
@@ -235,16 +228,17 @@ static enum err_code worker_open(struct worker *w, struct err *err)
         e->log.format = e->setup->project->settings.log_format;
     if (!rc && !w->options->slots)
         e->slots_wanted = e->setup->project->settings.worker_slots;
-    if (!rc)
-        rc = read_url(w, err);
     if (!rc && w->options->parent)
         rc = hold_lock(w, e->setup->project->settings.state_dir, err);
     if (rc)
         return rc;
-    if (!make_events(w) || !connect_redis(w))
+    if (!make_events(w))
         return err_set(err, ERR_NOMEM, "no memory to start");
+    rc = connect_redis(w, err);
+    if (rc)
+        return rc;
     e->http = http_new(e->base, e->slots_wanted);
-    rc = quota_list_follow(&e->quotas, e->redis, e->setup, err);
+    rc = quota_list_follow(&e->quotas, e->fleet, e->setup, err);
     if (!rc && (!e->http || !engine_grow_slots(e)))
         rc = err_set(err, ERR_NOMEM, "no memory to start");
     if (!rc)
@@ -264,8 +258,7 @@ static void worker_close(struct worker *w)
     watch_free(e->folder);
     listener_free(e->listener);
     http_free(e->http);
-    redis_free(e->redis_wait);
-    redis_free(e->redis);
+    engine_servers_close(e);
     for (size_t i = 0; i < e->slot_count; i++)
         slot_free(e->slots[i]);
     free(e->slots);
@@ -276,7 +269,6 @@ static void worker_close(struct worker *w)
         free_event(w->signals[i]);
     free_event(w->start_timer);
     free_event(e->pump);
-    free_event(e->wait_again);
     free_event(e->beat);
     if (e->base)
         event_base_free(e->base);
@@ -306,6 +298,8 @@ int worker_run(const struct worker_options *options)
     metrics_init(&e->metrics);
     e->dir = options->dir;
     e->slots_wanted = options->slots;
+    e->redis_urls = options->redis;
+    e->redis_url_count = options->redis_count;
     name_worker(e, options->prefix);
     signal(SIGPIPE, SIG_IGN);
     if (!follow_parent(options->parent)) {

@@ -14,6 +14,7 @@
 #include "protocol/base/log.h"
 #include "protocol/config/inputs.h"
 #include "protocol/config/schedule.h"
+#include "protocol/redis/fleet.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,7 +44,8 @@ struct api_token {
 struct source;
 
 struct settings {
-    const char *redis;      /* URL, or NULL: a private server */
+    struct redis_member *redis; /* the servers, each with a name; none: a private one */
+    size_t redis_count;
     const char *redis_ca;   /* file with the authorities for rediss://; NULL: the system's */
     const char *state_dir;  /* absolute path; of a shard: its own folder in state_root */
     const char *state_root; /* as it is written; without shards the same */

@@ -10,6 +10,8 @@
 
 /** node: the map under `settings`, NULL for the defaults. */
 void settings_read(struct reader *rd, const struct entry *settings);
+/** node: `settings.redis`, a URL or a list. */
+void redis_servers_read(struct reader *rd, const struct node *node, struct settings *s);
 /** list: `settings.tokens`. */
 void tokens_read(struct reader *rd, const struct node *list, struct settings *s);
 void sources_read(struct reader *rd);

@@ -10,6 +10,7 @@ enum { SEAL_KEY_LEAST = 32 };
 struct settings_form {
     struct settings s;
     const char *state_dir;
+    const struct node *redis;
     const struct node *tokens;
     uint64_t limit_slack_ms;
     int log_format;
@@ -20,7 +21,7 @@ static const char *const log_formats[] = {[LOG_TEXT] = "text", [LOG_JSON] = "jso
 
 #define MEMBER(m) .offset = offsetof(struct settings_form, m)
 static const struct field fields[] = {
-    {"redis", FIELD_TEXT, MEMBER(s.redis), .may_be_empty = true},
+    {"redis", FIELD_NODE, MEMBER(redis)},
     {"redis_ca", FIELD_TEXT, MEMBER(s.redis_ca), .may_be_empty = true},
     {"state_dir", FIELD_TEXT, MEMBER(state_dir)},
     {"shards", FIELD_COUNT, MEMBER(s.shards), .min = 1, .max = SHARDS_MAX},
@@ -45,26 +46,6 @@ static struct config_place place_of_value(const struct entry *of, const char *ke
 {
     const struct pair *pair = of ? node_get(of->node, key) : NULL;
     return pair ? pair->value->at : (struct config_place){".", 0, 0};
-}
-
-bool is_redis_url(const char *text)
-{
-    static const char *const schemes[] = {
-        "redis://",           "rediss://",        "unix://",          "redis+sentinel://",
-        "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"};
-    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
-        if (strncmp(text, schemes[i], strlen(schemes[i])) == 0 && text[strlen(schemes[i])])
-            return true;
-    return false;
-}
-
-static void check_redis(struct reader *rd, const struct entry *of, const char *url)
-{
-    if (is_redis_url(url))
-        return;
-    mistake(rd, place_of_value(of, "redis"),
-            "`redis` must be redis://host:port, rediss://host:port or unix:///path; leave it empty "
-            "for a private server");
 }
 
 /* 32 characters that are not chosen by a machine are little enough. */
@@ -207,8 +188,8 @@ void settings_read(struct reader *rd, const struct entry *settings)
     rd->warehouse_log = f.warehouse_log;
     if (f.s.worker_listen)
         read_worker_listen(rd, settings, &f.s);
-    if (f.s.redis)
-        check_redis(rd, settings, f.s.redis);
+    if (f.redis)
+        redis_servers_read(rd, f.redis, &f.s);
     if (f.s.redis_ca)
         f.s.redis_ca = reader_path(rd, f.s.redis_ca);
     if (f.s.seal_key)

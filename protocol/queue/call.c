@@ -21,12 +21,11 @@ enum status {
     STATUS_SUPERSEDED = -9,
 };
 
-struct queue *queue_new(struct redis *redis, const char *quota)
+static struct queue *make(const char *quota)
 {
     struct queue *q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
-    q->redis = redis;
     q->quota = strdup(quota);
     if (!q->quota || asprintf(&q->key, "sluice:{%s}", quota) < 0) {
         q->key = NULL;
@@ -40,13 +39,56 @@ struct queue *queue_new(struct redis *redis, const char *quota)
     return q;
 }
 
+struct queue *queue_new(struct redis *redis, const char *quota)
+{
+    struct queue *q = make(quota);
+    if (q)
+        q->redis = redis;
+    return q;
+}
+
+struct queue *queue_new_at(struct redis_fleet *fleet, const char *member, const char *quota)
+{
+    struct queue *q = make(quota);
+    if (!q)
+        return NULL;
+    q->fleet = fleet;
+    q->member = strdup(member);
+    if (q->member)
+        return q;
+    queue_free(q);
+    return NULL;
+}
+
+enum err_code queue_move(struct queue *q, const char *member, struct err *err)
+{
+    char *copy = strdup(member);
+    ensure(q->fleet);
+    if (!copy)
+        return err_set(err, ERR_NOMEM, "quota %s: no memory", q->quota);
+    free(q->member);
+    q->member = copy;
+    return ERR_OK;
+}
+
 void queue_free(struct queue *q)
 {
     if (!q)
         return;
+    free(q->member);
     free(q->quota);
     free(q->key);
     free(q);
+}
+
+const char *queue_member(const struct queue *q)
+{
+    return q->member;
+}
+
+struct redis *queue_redis(const struct queue *q)
+{
+    return q->fleet ? redis_fleet_at(q->fleet, q->member, q->quota) : q->redis;
 }
 
 const char *queue_quota(const struct queue *q)
@@ -135,13 +177,82 @@ void queue_set_term(struct queue *q, const struct queue_term *term)
 
 /* ---- calls ---- */
 
+/* A call through a fleet, which is told where a quota turned out not to be. */
+struct fleet_call {
+    struct redis_fleet *fleet;
+    redis_cb cb;
+    void *ctx;
+};
+
+static bool is_elsewhere(const struct err *err)
+{
+    static const char *const words[] = {"MOVED ", "ASK ", "CLUSTERDOWN ", "TRYAGAIN "};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strncmp(err->text, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+static void on_fleet_reply(void *ctx, const struct redisReply *reply, const struct err *err)
+{
+    struct fleet_call call = *(struct fleet_call *)ctx;
+    struct err elsewhere;
+    free(ctx);
+    if (err && err->code == ERR_REMOTE && is_elsewhere(err)) {
+        redis_fleet_note(call.fleet, err);
+        elsewhere = *err;
+        elsewhere.code = ERR_UNREACHABLE;
+        err = &elsewhere;
+    }
+    if (call.cb)
+        call.cb(call.ctx, reply, err);
+}
+
+/* What to send to, and with what: through a fleet the reply is looked at on its way. */
+static enum err_code route(struct queue *q, redis_cb *cb, void **ctx, struct redis **ret_redis,
+                           struct err *err)
+{
+    *ret_redis = queue_redis(q);
+    if (!q->fleet)
+        return ERR_OK;
+    if (!*ret_redis)
+        return err_set(err, ERR_UNREACHABLE, "quota %s: no server of Redis %s has it now", q->quota,
+                       q->member);
+    struct fleet_call *call = malloc(sizeof *call);
+    if (!call)
+        return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);
+    *call = (struct fleet_call){q->fleet, *cb, *ctx};
+    *cb = on_fleet_reply;
+    *ctx = call;
+    return ERR_OK;
+}
+
+enum err_code queue_command(struct queue *q, const struct slice *argv, size_t argc,
+                            uint64_t deadline_ms, redis_cb cb, void *ctx, struct err *err)
+{
+    struct redis *redis;
+    enum err_code rc = route(q, &cb, &ctx, &redis, err);
+    if (rc)
+        return rc;
+    rc = redis_command(redis, argv, argc, deadline_ms, cb, ctx, err);
+    if (rc && q->fleet)
+        free(ctx);
+    return rc;
+}
+
 enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb,
                          void *ctx, struct err *err)
 {
+    struct redis *redis;
     if (a->failed)
         return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);
-    return redis_eval(q->redis, &q->scripts[script], slice_str(q->key), a->v, a->n, 0, cb, ctx,
-                      err);
+    enum err_code rc = route(q, &cb, &ctx, &redis, err);
+    if (rc)
+        return rc;
+    rc = redis_eval(redis, &q->scripts[script], slice_str(q->key), a->v, a->n, 0, cb, ctx, err);
+    if (rc && q->fleet)
+        free(ctx);
+    return rc;
 }
 
 struct number_call {

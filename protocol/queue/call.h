@@ -12,7 +12,9 @@
 #include "protocol/queue/scripts.h"
 
 struct queue {
-    struct redis *redis;
+    struct redis *redis;       /* NULL: whichever the fleet says */
+    struct redis_fleet *fleet; /* NULL: the one connection */
+    char *member;
     char *quota;
     char *key; /* sluice:{QUOTA} */
     struct queue_term term;
@@ -40,6 +42,10 @@ void args_i64(struct args *a, int64_t n);
 /** The queue's term, with the state it is of; nothing where it has none. */
 void args_term(struct args *a, const struct queue *q, bool with_state);
 
+/** Sends a plain command to the server that has the quota; ctx is taken on success only. */
+enum err_code queue_command(struct queue *q, const struct slice *argv, size_t argc,
+                            uint64_t deadline_ms, redis_cb cb, void *ctx,
+                            struct err *err) MUST_CHECK;
 /** Runs a script; ctx is taken on success only. */
 enum err_code queue_eval(struct queue *q, enum queue_script script, struct args *a, redis_cb cb,
                          void *ctx, struct err *err) MUST_CHECK;

@@ -11,7 +11,7 @@
 
 #include "protocol/base/slice.h"
 #include "protocol/config/config.h"
-#include "protocol/redis/redis.h"
+#include "protocol/redis/fleet.h"
 
 #include <stdint.h>
 
@@ -32,6 +32,16 @@ struct queue; /* a quota: its name, its Redis connection, its scripts */
 /** Borrows the connection, which must go (or have answered every call) before the queue. Returns
  * NULL when memory is out. */
 struct queue *queue_new(struct redis *redis, const char *quota);
+/** The queue at a member of a fleet, which it borrows likewise: every call goes to the server that
+ * has the quota then; where there is none, or another says that it has not, it is ERR_UNREACHABLE.
+ */
+struct queue *queue_new_at(struct redis_fleet *fleet, const char *member, const char *quota);
+/** Calls from now on go to another member. Errors: ERR_NOMEM. */
+enum err_code queue_move(struct queue *q, const char *member, struct err *err) MUST_CHECK;
+/** NULL where it is at one connection. */
+const char *queue_member(const struct queue *q);
+/** The connection that has it now; NULL: none. */
+struct redis *queue_redis(const struct queue *q);
 void queue_free(struct queue *q);
 const char *queue_quota(const struct queue *q);
 
@@ -79,6 +89,14 @@ enum err_code queue_fence(struct queue *q, queue_done_cb cb, void *ctx, struct e
  * without a fence.
  */
 enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
+
+/**
+ * Removes what is left of a quota that is at another server now and was cleared here, under a fence
+ * or an epoch of this state without a permit; what expires by itself may stay until then. number:
+ * results that went with it. Errors: ERR_BUSY without a clear, or where somebody uses it.
+ */
+enum err_code queue_wipe(struct queue *q, const char *state_id, queue_done_cb cb, void *ctx,
+                         struct err *err) MUST_CHECK;
 
 /* A window that was in use when it was saved: count returns after left_ms. */
 struct queue_window {
@@ -318,15 +336,16 @@ enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *to
                          uint64_t lease_ms, queue_done_cb cb, void *ctx,
                          struct err *err) MUST_CHECK;
 
-/* ---- wake list, one for all quotas ---- */
+/* ---- wake list, one for all quotas of a server ---- */
 
 /** Tells idle workers that this quota has work: after enqueue, resume, a reap, or a permit that
  * raised a spent grant. */
 enum err_code queue_wake(struct queue *q, struct err *err) MUST_CHECK;
 typedef void (*queue_woken_cb)(void *ctx, struct slice quota, const struct err *err);
-/** Waits on its own connection for at most wait_ms; quota is empty when nobody called. */
-enum err_code queue_wait(struct redis *redis, uint64_t wait_ms, queue_woken_cb cb, void *ctx,
-                         struct err *err) MUST_CHECK;
+/** Waits on a server's own connection for that and its wake list for at most wait_ms; quota is
+ * empty when nobody called. */
+enum err_code queue_wait(struct redis *redis, const char *wake_key, uint64_t wait_ms,
+                         queue_woken_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /** Checks the invariants of PROTOCOL.md; number: how many are broken, err says which. */
 enum err_code queue_audit(struct queue *q, queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;

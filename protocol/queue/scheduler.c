@@ -95,6 +95,17 @@ enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct e
     return rc;
 }
 
+enum err_code queue_wipe(struct queue *q, const char *state_id, queue_done_cb cb, void *ctx,
+                         struct err *err)
+{
+    struct args a;
+    args_init(&a);
+    args_str(&a, state_id);
+    enum err_code rc = queue_eval_number(q, QUEUE_SCRIPT_WIPE, &a, cb, ctx, err);
+    args_done(&a);
+    return rc;
+}
+
 /* This process' monotonic clock, and which start of the machine it counts from. */
 static void put_clock(struct args *a)
 {

@@ -19,6 +19,7 @@ enum queue_script {
     QUEUE_SCRIPT_TRIM,
     QUEUE_SCRIPT_AUDIT,
     QUEUE_SCRIPT_SHARED,
+    QUEUE_SCRIPT_WIPE,
     QUEUE_SCRIPTS
 };
 

@@ -91,8 +91,7 @@ enum err_code queue_results(struct queue *q, const char *after, uint32_t count, 
     if (!call)
         return err_set(err, ERR_NOMEM, "quota %s: no memory for a call", q->quota);
     *call = (struct results_call){cb, ctx};
-    enum err_code rc =
-        redis_command(q->redis, argv, n, block_ms + PATIENCE_MS, on_results, call, err);
+    enum err_code rc = queue_command(q, argv, n, block_ms + PATIENCE_MS, on_results, call, err);
     if (rc)
         free(call);
     return rc;
@@ -103,12 +102,13 @@ enum err_code queue_results(struct queue *q, const char *after, uint32_t count, 
 enum err_code queue_wake(struct queue *q, struct err *err)
 {
     char last[24];
+    const char *key = q->fleet ? redis_fleet_wake_of(q->fleet, q->member, q->quota) : WAKE_KEY;
     snprintf(last, sizeof last, "-%d", WAKE_ENTRIES_MAX);
-    const struct slice push[] = {SLICE_LIT("RPUSH"), slice_str(WAKE_KEY), slice_str(q->quota)};
-    const struct slice trim[] = {SLICE_LIT("LTRIM"), slice_str(WAKE_KEY), slice_str(last),
+    const struct slice push[] = {SLICE_LIT("RPUSH"), slice_str(key), slice_str(q->quota)};
+    const struct slice trim[] = {SLICE_LIT("LTRIM"), slice_str(key), slice_str(last),
                                  SLICE_LIT("-1")};
-    enum err_code rc = redis_command(q->redis, push, ARRAY_LEN(push), 0, NULL, NULL, err);
-    return rc ? rc : redis_command(q->redis, trim, ARRAY_LEN(trim), 0, NULL, NULL, err);
+    enum err_code rc = queue_command(q, push, ARRAY_LEN(push), 0, NULL, NULL, err);
+    return rc ? rc : queue_command(q, trim, ARRAY_LEN(trim), 0, NULL, NULL, err);
 }
 
 struct wait_call {
@@ -134,14 +134,14 @@ static void on_woken(void *ctx, const struct redisReply *reply, const struct err
     call.cb(call.ctx, quota, err);
 }
 
-enum err_code queue_wait(struct redis *redis, uint64_t wait_ms, queue_woken_cb cb, void *ctx,
-                         struct err *err)
+enum err_code queue_wait(struct redis *redis, const char *wake_key, uint64_t wait_ms,
+                         queue_woken_cb cb, void *ctx, struct err *err)
 {
     /* 0 would wait for ever. */
     uint64_t ms = wait_ms ? wait_ms : 1;
     char seconds[40];
     int n = snprintf(seconds, sizeof seconds, "%" PRIu64 ".%03" PRIu64, ms / 1000, ms % 1000);
-    const struct slice argv[] = {SLICE_LIT("BLPOP"), slice_str(WAKE_KEY),
+    const struct slice argv[] = {SLICE_LIT("BLPOP"), slice_str(wake_key),
                                  slice_of(seconds, (size_t)n)};
     struct wait_call *call = malloc(sizeof *call);
     if (!call)

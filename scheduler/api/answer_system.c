@@ -20,8 +20,26 @@ static bool put_ready(struct output *o, struct control *control)
     const char *why = NULL;
     bool ready = control_is_ready(control, &why);
     output_flag(o, "ready", ready);
-    output_text(o, "why", ready ? NULL : why);
+    output_text(o, "why", why); /* of a ready one: which server is not reached */
     return ready;
+}
+
+static void put_servers(struct output *o, const struct control *control)
+{
+    output_open(o, "redis", '[');
+    for (size_t i = 0; i < control_redis_count(control); i++) {
+        struct engine_redis_view v;
+        control_redis_look(control, i, &v);
+        output_open(o, NULL, '{');
+        output_text(o, "server", v.name);
+        output_flag(o, "connected", v.connected);
+        output_flag(o, "leaving", !v.stays);
+        output_count(o, "quotas", v.quotas);
+        output_count(o, "left_of", v.left);
+        output_text(o, "error", v.error);
+        output_close(o, '}');
+    }
+    output_close(o, ']');
 }
 
 void answer_readyz(struct api_call *c)
@@ -84,6 +102,7 @@ void answer_status(struct api_call *c)
         output_text_or_null(&o, "shard", NULL);
     output_count(&o, "workers", control_workers_alive(c->control));
     output_count(&o, "desired_workers", desired);
+    put_servers(&o, c->control);
     output_text_or_null(&o, "reload_error", control_reload_error(c->control));
     put_config(&o, c->control);
     output_text(&o, "role", role_name(c->who.role));

@@ -55,6 +55,8 @@ enum err_code view_destination(struct output *o, const char *name, struct contro
                  v.now.throttled_left_ms > 0 ? (uint64_t)v.now.throttled_left_ms : 0);
     output_decimal(o, "factor", v.factor);
     put_limits(o, d, &v);
+    output_text(o, "server", v.server);
+    output_text_or_null(o, "waits_for", v.waits_for);
     output_text(o, "error", v.error);
     output_close(o, '}');
     return ERR_OK;

@@ -57,12 +57,16 @@ static enum err_code reach(const char *address, const char *ca_file, bool any_po
     return l.connected ? ERR_OK : l.err.code;
 }
 
-static void check_server(struct connect_report *r, const struct settings *s)
+static void check_servers(struct connect_report *r, const struct settings *s)
 {
-    char name[512] = "";
-    struct err err;
-    enum err_code rc = reach(s->redis, s->redis_ca, false, name, sizeof name, &err);
-    connect_say(r, "redis", name, rc ? &err : NULL, "connected");
+    for (size_t i = 0; i < s->redis_count; i++) {
+        const struct redis_member *m = &s->redis[i];
+        char name[512] = "";
+        struct err err;
+        enum err_code rc = reach(m->url, s->redis_ca, false, name, sizeof name, &err);
+        connect_say(r, "redis", s->redis_count > 1 ? m->name : name, rc ? &err : NULL,
+                    m->leaving ? "connected; it is leaving" : "connected");
+    }
 }
 
 enum err_code connect_redis_source(const struct source *source, char *name, size_t n,
@@ -88,8 +92,8 @@ static bool is_program(const char *name)
 void connect_redis(struct connect_report *r, const struct project *p)
 {
     struct err err;
-    if (p->settings.redis) {
-        check_server(r, &p->settings);
+    if (p->settings.redis_count) {
+        check_servers(r, &p->settings);
         return;
     }
     err_set(&err, ERR_CONFIG,

@@ -421,10 +421,31 @@ static void put_scheduler(struct exposition *x, const struct control *c, const s
     one(x, "sluice_worker_load",
         "The same unrounded: what several schedulers say may be added before it is rounded up.",
         s->worker_load);
+}
+
+static void put_servers(struct exposition *x, const struct control *c)
+{
+    struct engine_redis_view v;
+    size_t n = control_redis_count(c);
+    exposition_begin(x, "sluice_redis_connected", "gauge", "1 while the Redis server is reached.");
+    for (size_t i = 0; i < n; i++) {
+        control_redis_look(c, i, &v);
+        exposition_count(x, LABELS({"server", v.name}), v.connected);
+    }
+    exposition_begin(x, "sluice_redis_quotas", "gauge",
+                     "Quotas that are at the Redis server; one that is leaving may be switched off "
+                     "at 0.");
+    for (size_t i = 0; i < n; i++) {
+        control_redis_look(c, i, &v);
+        exposition_count(x, LABELS({"server", v.name}, {"stays", v.stays ? "yes" : "no"}),
+                         v.quotas);
+    }
     exposition_begin(x, "sluice_redis_round_trip_seconds", "histogram",
                      "From a command's sending to its reply.");
-    if (s->trips)
-        exposition_histogram(x, NULL, s->trips);
+    for (size_t i = 0; i < n; i++) {
+        control_redis_look(c, i, &v);
+        exposition_histogram(x, LABELS({"server", v.name}), v.trips);
+    }
 }
 
 enum err_code metrics_write(struct control *c, struct buf *out, struct err *err)
@@ -436,6 +457,7 @@ enum err_code metrics_write(struct control *c, struct buf *out, struct err *err)
         return rc;
     exposition_init(&x, out);
     put_scheduler(&x, c, &s);
+    put_servers(&x, c);
     put_counters(&x, &s);
     put_durations(&x, &s);
     put_gauges(&x, &s);

@@ -120,11 +120,8 @@ static enum err_code take_quotas(struct control *c, struct samples *s, struct er
     s->desired_workers = d.workers;
     s->worker_load = d.load;
     s->quotas = calloc(d.part_count + 1, sizeof *s->quotas);
-    for (size_t i = 0; i < d.part_count && s->quotas; i++) {
+    for (size_t i = 0; i < d.part_count && s->quotas; i++)
         take_quota(c, &d.parts[i], &s->quotas[s->quota_count++]);
-        if (!s->trips && d.parts[i].view.open)
-            s->trips = d.parts[i].view.now.trips;
-    }
     demand_done(&d);
     return s->quotas ? ERR_OK : err_set(err, ERR_NOMEM, "no memory for metrics");
 }

@@ -33,8 +33,7 @@ struct samples {
     struct quota_sample *quotas;
     size_t quota_count;
     uint64_t desired_workers;
-    double worker_load;            /* the same unrounded */
-    const struct histogram *trips; /* NULL: no quota is open */
+    double worker_load; /* the same unrounded */
 };
 
 /** Owned: samples_done. */

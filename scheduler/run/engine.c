@@ -20,12 +20,7 @@ enum {
     SLOW_TICK_MS = 100, /* while nothing is under way */
     COMMIT_EVERY_MS = 250,
     COMMIT_SOON_MS = 20, /* while a change of a stream waits for it */
-    CONNECT_DEADLINE_MS = 10000,
-    REASON_BYTES = 512,
-    REDIS_AWAY_MAX_MS = 60000,
-    PRIVATE_REDIS_READY_MS = 10000,
     DRAIN_MS = 5000,
-    REDIS_GRACE_MS = 2000,
     TELL_FULL_MS = 10000,
 };
 
@@ -62,87 +57,7 @@ enum err_code engine_commit(struct engine *e, struct err *err)
     return ERR_OK;
 }
 
-/* ---- Redis ---- */
-
-static void on_redis_away(struct engine *e, const struct err *err)
-{
-    if (err && err_class(err->code) != ERR_CLASS_RETRY) {
-        struct err refused = *err;
-        if (refused.code == ERR_DENIED)
-            refused.code = ERR_UNREACHABLE;
-        engine_fail(e, &refused);
-        return;
-    }
-    if (err)
-        e->redis_error = *err;
-    bool told = e->redis_away_ms != 0;
-    if (!told)
-        e->redis_away_ms = clock_mono_ms();
-    if (e->was_connected || (e->opts.stays && !told))
-        log_event(e->opts.log, LOG_WARN, "redis_lost", LOG_STR("reason", err ? err->text : ""));
-}
-
-static void on_redis(void *ctx, bool connected, const struct err *err)
-{
-    struct engine *e = ctx;
-    if (!connected) {
-        on_redis_away(e, err);
-        return;
-    }
-    if (e->redis_away_ms && e->was_connected)
-        log_event(e->opts.log, LOG_INFO, "redis_back",
-                  LOG_INT("away_ms", clock_mono_ms() - e->redis_away_ms));
-    e->was_connected = true;
-    e->redis_away_ms = 0;
-    if (e->phase == PHASE_CONNECT)
-        e->phase = PHASE_OPEN;
-}
-
-static enum err_code start_redis(struct engine *e, struct err *err)
-{
-    struct redis_url url;
-    const char *text = e->project->settings.redis;
-    enum err_code rc = ERR_OK;
-    if (!text) {
-        rc = private_redis_start(e->project->settings.state_dir, &e->private_redis, err);
-        if (!rc)
-            rc = private_redis_wait(e->private_redis, PRIVATE_REDIS_READY_MS, err);
-        text = rc ? NULL : private_redis_url(e->private_redis);
-    }
-    if (!rc)
-        rc = redis_url_parse(text, &url, err);
-    if (rc)
-        return rc;
-    struct redis_options o = {
-        .ca_file = e->project->settings.redis_ca, .on_state = on_redis, .ctx = e};
-    e->redis = redis_new(e->base, &url, &o);
-    return e->redis ? ERR_OK : err_set(err, ERR_NOMEM, "redis: no memory");
-}
-
 /* ---- the loop ---- */
-
-static void watch_private_redis(struct engine *e)
-{
-    struct err err;
-    if (!e->private_redis || e->phase == PHASE_SHUT || !private_redis_check(e->private_redis, &err))
-        return;
-    log_event(e->opts.log, LOG_WARN, "private_redis_died", LOG_STR("reason", err.text));
-    if (private_redis_restart(e->private_redis, &err))
-        engine_fail(e, &err);
-}
-
-/* Nothing is lost by giving up: the next start goes on from the spool. */
-static void watch_redis(struct engine *e)
-{
-    struct err err;
-    if (e->opts.stays || !e->was_connected || !e->redis_away_ms ||
-        clock_mono_ms() - e->redis_away_ms < REDIS_AWAY_MAX_MS)
-        return;
-    err_set(&err, ERR_UNREACHABLE,
-            "redis: lost %d s ago and not reached since; the next run finishes what was under way",
-            REDIS_AWAY_MAX_MS / 1000);
-    engine_fail(e, &err);
-}
 
 void engine_tell_full(struct engine *e, const struct err *err)
 {
@@ -252,6 +167,7 @@ static void open_turn(struct engine *e)
     }
     if (e->opts.stays) {
         e->phase = PHASE_RUN;
+        engine_redis_reload(e); /* what lies at a server that is leaving */
         engine_runs_go(e, NULL);
     } else if (engine_quotas_all_ready(e)) {
         e->phase = PHASE_RECOVER;
@@ -261,16 +177,10 @@ static void open_turn(struct engine *e)
 
 static void turn_phase(struct engine *e)
 {
-    struct err err;
     int64_t passed = clock_mono_ms() - e->started_ms;
     switch (e->phase) {
     case PHASE_CONNECT:
-        if (passed > CONNECT_DEADLINE_MS && !e->opts.stays) {
-            err_set(&err, ERR_UNREACHABLE, "redis: not reached within %d s: %.*s",
-                    CONNECT_DEADLINE_MS / 1000, REASON_BYTES, e->redis_error.text);
-            engine_fail(e, &err);
-        }
-        break;
+        break; /* the first server that is reached ends it */
     case PHASE_OPEN:
         open_turn(e);
         break;
@@ -299,8 +209,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct engine *e = arg;
-    watch_private_redis(e);
-    watch_redis(e);
+    engine_redis_turn(e);
     if (e->phase != PHASE_DONE && !engine_may_turn(e))
         return;
     engine_watch_project(e);
@@ -390,7 +299,7 @@ static enum err_code engine_open(struct engine *e, struct err *err)
     if (!rc && e->opts.offline)
         e->phase = PHASE_OPEN;
     else if (!rc)
-        rc = start_redis(e, err);
+        rc = engine_redis_start(e, err);
     engine_quotas_set_host(e);
     engine_runs_set_host(e);
     if (!rc)
@@ -409,10 +318,10 @@ void engine_free(struct engine *e)
         engine_prune_history(e, 0);
     engine_streams_free(e);
     workers_free(e->workers);
-    redis_free(e->redis); /* its callbacks still find their runs */
+    redis_fleet_free(e->fleet); /* its callbacks still find their runs */
     engine_runs_free(e);
     engine_quotas_free(e);
-    private_redis_stop(e->private_redis, REDIS_GRACE_MS);
+    engine_redis_free(e);
     state_close(e->state);
     if (e->tick)
         event_free(e->tick);
@@ -482,16 +391,20 @@ bool engine_is_stopping(const struct engine *e)
     return e->stopping || e->phase >= PHASE_SHUT;
 }
 
-bool engine_is_ready(const struct engine *e, const char **ret_why)
+bool engine_is_ready(struct engine *e, const char **ret_why)
 {
-    *ret_why = NULL;
-    if (engine_is_stopping(e))
+    bool ready = false;
+    if (engine_is_stopping(e)) {
         *ret_why = "the scheduler is stopping";
-    else if (e->redis_away_ms || !e->was_connected)
-        *ret_why = "Redis is not reached";
-    else if (e->term.asks)
+        return false;
+    }
+    *ret_why = engine_redis_why(e);
+    if (e->fleet && engine_redis_away(e))
+        return false;
+    ready = e->phase == PHASE_RUN && !e->term.asks;
+    if (e->term.asks)
         *ret_why = "the process stood still, and asks whether another took over";
-    else if (e->phase != PHASE_RUN)
+    else if (!ready)
         *ret_why = "what an earlier process left is being recovered";
-    return !*ret_why;
+    return ready;
 }

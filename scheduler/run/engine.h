@@ -24,6 +24,7 @@
 
 struct engine;
 struct event_base;
+struct histogram;
 struct state;
 struct state_lock;
 
@@ -101,8 +102,23 @@ void engine_free(struct engine *e);
 
 struct event_base *engine_base(const struct engine *e);
 struct state *engine_state(const struct engine *e);
-/** Redis was reached and what a crash left is known. Otherwise *ret_why says what it waits for. */
-bool engine_is_ready(const struct engine *e, const char **ret_why);
+/** Redis is reached and what a crash left is known. Otherwise *ret_why says what it waits for;
+ * where one of several servers is not reached, it says that of a ready one too. NULL: nothing is
+ * amiss. Borrowed until the next call. */
+bool engine_is_ready(struct engine *e, const char **ret_why);
+/* A Redis server, for whoever looks. */
+struct engine_redis_view {
+    const char *name;
+    bool stays; /* quotas belong there */
+    bool connected;
+    int64_t away_ms;   /* for how long it has not been reached; 0: it is */
+    const char *error; /* why not; NULL */
+    size_t quotas;     /* that are there */
+    size_t left;       /* others that keys are left of */
+    const struct histogram *trips;
+};
+size_t engine_redis_count(const struct engine *e);
+void engine_redis_look(const struct engine *e, size_t i, struct engine_redis_view *ret);
 bool engine_is_stopping(const struct engine *e);
 /** The process did not turn for so long that another may have taken over: nothing is to be done,
  * and nothing can be committed, until Redis was asked. */
@@ -126,7 +142,7 @@ const struct engine_ask *engine_asked(const struct engine *e, const char *sync);
 /** The ask that waits under this id; NULL. */
 const struct engine_ask *engine_asked_run(const struct engine *e, const char *run);
 /** Why it waits, in words; borrowed. */
-const char *engine_asked_why(const struct engine *e, const struct engine_ask *ask);
+const char *engine_asked_why(struct engine *e, const struct engine_ask *ask);
 
 /* ---- runs ---- */
 

@@ -223,10 +223,14 @@ const struct engine_ask *engine_asked_run(const struct engine *e, const char *ru
     return NULL;
 }
 
-const char *engine_asked_why(const struct engine *e, const struct engine_ask *ask)
+const char *engine_asked_why(struct engine *e, const struct engine_ask *ask)
 {
     const char *why = NULL;
-    if (!engine_is_ready(e, &why))
+    const struct sync *sync = project_sync(e->project, ask->sync);
+    const struct quota *q = sync ? engine_quota_of(e, sync->destination) : NULL;
+    if (q && (why = quota_waits(q, e->ask_why, sizeof e->ask_why)))
+        return why;
+    if ((!q || engine_is_stopping(e)) && !engine_is_ready(e, &why))
         return why;
     if (engine_run_of(e, ask->sync))
         return "the run before it has not ended";
@@ -293,7 +297,8 @@ static enum err_code begin(struct engine *e, const struct engine_ask *ask, const
 
 static bool may_begin(struct engine *e, const struct engine_ask *ask, const struct sync *sync)
 {
-    if (engine_run_of(e, ask->sync))
+    const struct quota *q = engine_quota_of(e, sync->destination);
+    if (engine_run_of(e, ask->sync) || (q && engine_redis_gave_up(e, q)))
         return false;
     return !e->opts.stays || engine_quota_is_settled(e, sync->destination);
 }

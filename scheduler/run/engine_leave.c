@@ -79,7 +79,7 @@ void engine_leave_turn(struct engine *e)
     }
     if (!e->drained_ms)
         e->drained_ms = clock_mono_ms();
-    bool away = !e->was_connected || e->redis_away_ms;
+    bool away = engine_redis_away(e);
     if (away || passed > LEAVE_MS || (all_stopped(e) && results_are_in(e, e->drained_ms)))
         engine_begin_shut(e);
 }

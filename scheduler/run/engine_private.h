@@ -1,6 +1,7 @@
 /* What the files of the engine share: opening and the loop (engine.c), what it begins with
- * (engine_load.c), what is asked of it (engine_asks.c), its runs (engine_runs.c), its quotas
- * (engine_quotas.c), its workers (engine_workers.c), leaving (engine_leave.c). */
+ * (engine_load.c), its Redis servers (engine_redis.c), what is asked of it (engine_asks.c), its
+ * runs (engine_runs.c), its quotas (engine_quotas.c), its workers (engine_workers.c), leaving
+ * (engine_leave.c). */
 #ifndef SLUICE_RUN_ENGINE_PRIVATE_H
 #define SLUICE_RUN_ENGINE_PRIVATE_H
 
@@ -14,6 +15,8 @@
 #include "scheduler/state/term.h"
 
 struct event;
+
+enum { ENGINE_WHY_BYTES = 512 };
 
 enum engine_phase {
     PHASE_CONNECT,
@@ -43,6 +46,15 @@ struct engine_quota_slot {
     int64_t broken_ms;             /* monotonic */
 };
 
+/* A Redis server, as it was last seen. */
+struct engine_server {
+    char name[REDIS_MEMBER_NAME_MAX + 1];
+    bool was_connected;
+    bool given_up;   /* what needs it is left to the next start */
+    int64_t away_ms; /* monotonic, since when; 0: connected */
+    struct err error;
+};
+
 /* Whether this is still the scheduler that goes on with the state (engine_term.c). */
 struct engine_term {
     struct state_term own;
@@ -62,7 +74,10 @@ struct engine {
     struct event_base *base;
     struct state_lock lock;
     struct state *state;
-    struct redis *redis;
+    struct redis_fleet *fleet;
+    struct engine_server *servers;
+    size_t server_count;
+    char redis_why[ENGINE_WHY_BYTES], ask_why[ENGINE_WHY_BYTES];
     struct private_redis *private_redis;
     struct workers *workers;  /* NULL: nothing was published so far, or an epoch was lost */
     bool workers_killed;      /* with a lost epoch: other quotas still need them */
@@ -77,11 +92,8 @@ struct engine {
     bool stopping, aborted;
     uint64_t verdicts; /* of all runs, when they last moved */
     int64_t moved_ms;  /* when they did, or the project was last looked at */
-    bool was_connected;
-    bool loaded;            /* what was left is known */
-    bool slow;              /* nothing is under way: the tick is a slow one */
-    int64_t redis_away_ms;  /* since when; 0: connected */
-    struct err redis_error; /* why, as it was last seen */
+    bool loaded;       /* what was left is known */
+    bool slow;         /* nothing is under way: the tick is a slow one */
     int64_t full_told_ms;
     int64_t started_ms, committed_ms;
     int64_t drained_ms; /* leaving: when the last worker had gone */
@@ -125,6 +137,22 @@ void engine_all_ended(struct engine *e);
 void engine_begin_shut(struct engine *e);
 /** The loop turns quickly again. */
 void engine_hurry(struct engine *e);
+
+/* engine_redis.c */
+enum err_code engine_redis_start(struct engine *e, struct err *err) MUST_CHECK;
+/** Once a turn: a private server that died, servers that were away too long. */
+void engine_redis_turn(struct engine *e);
+/** Ends the engine where all that is left to do waits for servers that were given up. */
+bool engine_redis_unfinished(struct engine *e);
+/** The list of the project in force. */
+void engine_redis_reload(struct engine *e);
+/** No server that a quota is at, or belongs at, is reached. */
+bool engine_redis_away(const struct engine *e);
+/** The quota cannot be served as long as this process lasts: its server was given up. */
+bool engine_redis_gave_up(const struct engine *e, const struct quota *q);
+/** Which server is not reached; NULL: all are. */
+const char *engine_redis_why(struct engine *e);
+void engine_redis_free(struct engine *e);
 
 /* engine_workers.c */
 void engine_need_workers(void *ctx);
@@ -193,6 +221,8 @@ void engine_runs_set_host(struct engine *e);
 enum err_code engine_run_add(struct engine *e, struct sync_run *run, struct err *err) MUST_CHECK;
 /** The slot of the sync's run that is not cleaned yet; NULL. */
 struct engine_run_slot *engine_run_of(const struct engine *e, const char *sync);
+/** Nothing is left to do but what waits for servers that were given up. */
+bool engine_runs_stuck(const struct engine *e);
 /** Publishes, and begins what has not begun; q NULL: of all quotas. */
 void engine_runs_go(struct engine *e, const struct quota *q);
 /** Tells and cleans up ended runs; begins what is asked for; moves on when all have ended. */

@@ -70,7 +70,8 @@ bool engine_quota_is_settled(struct engine *e, const struct destination *d)
 bool engine_quotas_all_ready(const struct engine *e)
 {
     for (size_t i = 0; i < e->quota_count; i++)
-        if (!quota_is_ready(e->quotas[i].quota) && !quota_is_broken(e->quotas[i].quota))
+        if (!quota_is_ready(e->quotas[i].quota) && !quota_is_broken(e->quotas[i].quota) &&
+            !engine_redis_gave_up(e, e->quotas[i].quota))
             return false;
     return true;
 }
@@ -123,6 +124,7 @@ void engine_set_project(struct engine *e, const struct project *project)
     e->quota_host.project = project;
     for (size_t i = 0; i < e->quota_count; i++)
         compare(e, &e->quotas[i]);
+    engine_redis_reload(e);
     if (e->workers)
         workers_reload(e->workers);
     engine_asks_check(e);
@@ -250,6 +252,14 @@ static void on_lost(void *ctx, struct quota *q)
             sync_run_queue_lost(e->runs[i].run);
 }
 
+static void on_leaves(void *ctx, struct quota *q)
+{
+    struct engine *e = ctx;
+    for (size_t i = 0; i < e->run_count; i++)
+        if (sync_run_quota(e->runs[i].run) == q)
+            sync_run_queue_lost(e->runs[i].run);
+}
+
 static enum err_code commit(void *ctx, struct err *err)
 {
     return engine_commit(ctx, err);
@@ -259,7 +269,7 @@ void engine_quotas_set_host(struct engine *e)
 {
     e->quota_host = (struct quota_host){
         .base = e->base,
-        .redis = e->redis,
+        .fleet = e->fleet,
         .state = e->state,
         .project = e->project,
         .log = e->opts.log,
@@ -271,6 +281,7 @@ void engine_quotas_set_host(struct engine *e)
         .commit = commit,
         .on_ready = on_ready,
         .on_lost = on_lost,
+        .on_leaves = on_leaves,
         .on_results = engine_on_results,
         .on_stats = engine_on_quota_stats,
         .on_state_lost = engine_on_state_lost,

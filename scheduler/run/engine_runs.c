@@ -282,12 +282,35 @@ bool engine_lets_go(struct engine *e, const char *sync)
     return true;
 }
 
+/* It waits for a server that was given up. */
+static bool is_stuck(const struct engine *e, const struct engine_run_slot *slot)
+{
+    return !slot->cleaned && slot->quota && engine_redis_gave_up(e, slot->quota);
+}
+
 static bool all_ended(const struct engine *e)
 {
     for (size_t i = 0; i < e->run_count; i++)
-        if (!e->runs[i].cleaned)
+        if (!e->runs[i].cleaned && !is_stuck(e, &e->runs[i]))
             return false;
     return true;
+}
+
+bool engine_runs_stuck(const struct engine *e)
+{
+    size_t stuck = 0;
+    if (!all_ended(e))
+        return false;
+    for (size_t i = 0; i < e->run_count; i++)
+        stuck += is_stuck(e, &e->runs[i]);
+    for (size_t i = 0; i < e->ask_count; i++) {
+        const struct sync *sync = project_sync(e->project, e->asks[i].sync);
+        const struct quota *q = sync ? engine_quota_of(e, sync->destination) : NULL;
+        if (!q || !engine_redis_gave_up(e, q))
+            return false;
+        stuck++;
+    }
+    return stuck > 0;
 }
 
 static void free_done_reads(struct engine *e)
@@ -330,6 +353,8 @@ static enum err_code move_on(struct engine *e, struct err *err)
     enum err_code rc = sweep(e, &more, err);
     if (rc || more || e->opts.stays)
         return rc;
+    if (engine_redis_unfinished(e))
+        return ERR_OK;
     if (e->ask_count && !e->stopping)
         e->phase = PHASE_RUN;
     else

@@ -140,6 +140,7 @@ void quota_lost(struct quota *q, const struct err *err)
               LOG_STR("reason", err->text));
     *q->position = *q->committed = '\0';
     q->stage = STAGE_LOOK;
+    q->leaving = false;
     q->host->on_lost(q->host->ctx, q);
     quota_step_soon(q, WAIT_POLL_MS);
 }
@@ -165,20 +166,40 @@ static void on_shared(void *ctx, const struct queue_shared_value *values, size_t
         void (*done)(void *) = q->shut_done;
         q->shut_done = NULL;
         done(q->shut_ctx);
+    } else if (q->stage == STAGE_LAST) {
+        quota_go(q, err ? STAGE_LOOK : STAGE_NOTE);
+        quota_step_soon(q, err ? RETRY_MS : 0);
     }
+}
+
+enum err_code quota_shared_read(struct quota *q, struct err *err)
+{
+    if (q->shared_busy)
+        return ERR_OK;
+    enum err_code rc = queue_shared_all(q->queue, on_shared, q, err);
+    q->shared_busy = !rc;
+    return rc;
 }
 
 /* True while an answer is on its way. */
 static bool save_shared(struct quota *q, const struct queue_stats *stats)
 {
     struct err err;
-    if (q->shared_busy || stats->shared_version == q->shared.version)
-        return q->shared_busy;
-    q->shared_busy = !queue_shared_all(q->queue, on_shared, q, &err);
-    return q->shared_busy;
+    return q->shared_busy ||
+           (stats->shared_version != q->shared.version && !quota_shared_read(q, &err));
 }
 
 /* ---- the end ---- */
+
+/* Without a lease nobody is at work there any more, whatever becomes of the server. */
+static enum err_code note_shut(struct quota *q, const struct queue_stats *stats, struct err *err)
+{
+    uint64_t leased = 0;
+    for (size_t i = 0; i < stats->sync_count; i++)
+        leased += stats->syncs[i].leased;
+    q->place.open = leased > 0;
+    return place_save(&q->place, q->host->state, quota_name(q), err);
+}
 
 /* Nothing is charged any more: what Redis says now is exact. */
 static void finish_shut(struct quota *q, const struct queue_stats *stats)
@@ -189,6 +210,8 @@ static void finish_shut(struct quota *q, const struct queue_stats *stats)
     if (stats && !windows_note(&q->windows, stats, &err) &&
         windows_save(&q->windows, q->host->state, q->destination, true, &err))
         log_event(q->host->log, LOG_WARN, "windows_not_saved", LOG_STR("reason", err.text));
+    if (stats && note_shut(q, stats, &err))
+        log_event(q->host->log, LOG_WARN, "place_not_saved", LOG_STR("reason", err.text));
     if (stats && save_shared(q, stats))
         return; /* on_shared ends it */
     q->shut_done = NULL;
@@ -262,6 +285,8 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     struct quota *q = arg;
     struct err err;
     enum err_code rc = ERR_OK;
+    if (quota_place_lost(q))
+        q->stage = STAGE_GONE;
     switch (q->stage) {
     case STAGE_LOOK:
         rc = quota_look(q, &err);
@@ -278,11 +303,26 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     case STAGE_CLEAR:
         rc = quota_clear(q, &err);
         break;
+    case STAGE_WIPE:
+        rc = quota_wipe(q, &err);
+        break;
     case STAGE_OPEN:
         rc = quota_open_epoch(q, &err);
         break;
     case STAGE_READY:
         rc = renew(q, &err);
+        break;
+    case STAGE_TAKE:
+        rc = quota_take(q, &err);
+        break;
+    case STAGE_LAST:
+        rc = quota_take_last(q, &err);
+        break;
+    case STAGE_NOTE:
+        rc = quota_note(q, &err);
+        break;
+    case STAGE_GONE:
+        quota_gone(q);
         break;
     case STAGE_BROKEN:
         break;
@@ -300,15 +340,19 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
     q->host = host;
     q->destination = destination;
     q->results_pause_ms = RESULTS_PAUSE_MS;
-    q->queue = queue_new(host->redis, destination->quota);
+    enum err_code rc = place_load(&q->place, host->state, destination->quota, err);
+    const char *at = *q->place.at ? q->place.at : redis_fleet_home(host->fleet, destination->quota);
+    q->queue = rc ? NULL : queue_new_at(host->fleet, at, destination->quota);
     q->step = evtimer_new(host->base, on_step, q);
     q->results = evtimer_new(host->base, on_results_due, q);
-    if (!q->queue || !q->step || !q->results) {
-        quota_free(q);
-        return err_set(err, ERR_NOMEM, "quota: no memory");
-    }
-    enum err_code rc = state_results_get(host->state, destination->quota, q->position, err);
-    if (rc && rc != ERR_NOTFOUND) {
+    if (!rc && (!q->queue || !q->step || !q->results))
+        rc = err_set(err, ERR_NOMEM, "quota: no memory");
+    if (!rc)
+        rc = state_results_get(host->state, destination->quota, q->position, err);
+    rc = rc == ERR_NOTFOUND ? ERR_OK : rc;
+    if (!rc && *q->place.from)
+        rc = quota_wipe_left(q, err);
+    if (rc) {
         quota_free(q);
         return rc;
     }
@@ -325,6 +369,7 @@ void quota_free(struct quota *q)
         event_free(q->step);
     if (q->results)
         event_free(q->results);
+    quota_move_free(q);
     queue_free(q->queue);
     windows_done(&q->windows);
     shared_values_done(&q->shared);

@@ -6,8 +6,16 @@
  * over) leads back to the start. Invariant: nothing is published while the quota is not ready.
  *
  *   LOOK ──▶ FENCE ──▶ WAIT ──▶ DRAIN ──▶ CLEAR ──▶ OPEN ──▶ READY
- *     ▲                                                        │ epoch lost
- *     └────────────────────────────────────────────────────────┘
+ *    ▲ ▲                                    │ │      ▲          │ epoch lost, or
+ *    │ │               it just came here    │ └▶ WIPE┘          │ it belongs elsewhere
+ *    │ └────────────────────────────────────│───────────────────┘
+ *    └───── NOTE ◀── LAST ◀── TAKE ◀────────┘ it belongs elsewhere
+ *             ▲
+ *           GONE: its server is in no list any more; waits until no lease of it can be alive
+ *
+ * A quota belongs at its home, which follows from the list of servers, and is where state says.
+ * Where the two differ it moves: all that Redis alone knows is taken into state (TAKE opens it
+ * without a permit, LAST asks for the windows), the new place is noted, and it is opened there.
  */
 #ifndef SLUICE_RUN_QUOTA_H
 #define SLUICE_RUN_QUOTA_H
@@ -17,14 +25,16 @@
 #include "scheduler/run/meter.h"
 
 struct event_base;
-struct histogram;
 struct quota;
 struct state;
+
+/* A private Redis' name in a fleet. */
+#define QUOTA_PRIVATE_MEMBER "private"
 
 /* What the engine that owns the quotas provides and wants to hear. */
 struct quota_host {
     struct event_base *base;
-    struct redis *redis;
+    struct redis_fleet *fleet;
     struct state *state;
     const struct project *project;
     const struct log *log;
@@ -45,6 +55,8 @@ struct quota_host {
     /** The epoch is lost: what was published and has no verdict must be published again after the
      * next on_ready. */
     void (*on_lost)(void *ctx, struct quota *q);
+    /** Likewise; it left in good order: nothing that was published there can still be settled. */
+    void (*on_leaves)(void *ctx, struct quota *q);
     void (*on_results)(void *ctx, struct quota *q, const struct queue_result *results,
                        size_t count);
     void (*on_stats)(void *ctx, struct quota *q, const struct queue_stats *stats);
@@ -92,11 +104,18 @@ struct quota_summary {
     uint64_t leased;
     uint64_t queued;
     uint64_t parked;
-    double limit_used;             /* of the limit that is used most, 0…1 */
-    uint64_t leases_lost;          /* ended without a settle, since Redis has this quota */
-    const struct histogram *trips; /* of the connection to Redis; NULL before the first stats */
+    double limit_used;    /* of the limit that is used most, 0…1 */
+    uint64_t leases_lost; /* ended without a settle, since Redis has this quota */
     struct request_cost cost;
 };
+/** Its place and its home may differ now: the list of servers is another. */
+void quota_list_changed(struct quota *q);
+/** Where it is, and where keys of it may be left (empty: nowhere). Borrowed until the loop turns.
+ */
+const char *quota_at(const struct quota *q);
+const char *quota_left_at(const struct quota *q);
+/** Why it is not ready, with the server's name, in out; NULL where it is, or is broken. */
+const char *quota_waits(const struct quota *q, char *out, size_t n);
 const struct quota_summary *quota_summary(const struct quota *q);
 /** Factor and use of each limit, as told last. Borrowed until the loop turns. */
 double quota_factor(const struct quota *q);

@@ -8,8 +8,9 @@
 #include "protocol/connector/connector.h"
 #include "scheduler/state/state.h"
 
-/* The longest a worker may still be busy with a batch it claimed before the fence. */
-static int64_t lease_max_ms(const struct quota *q)
+#include <stdio.h>
+
+int64_t quota_lease_max_ms(const struct quota *q)
 {
     uint64_t timeout = 0;
     for (size_t i = 0; i < q->host->project->destination_count; i++) {
@@ -56,7 +57,7 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
      * or failed over the latest of them: they may still be at work. */
     bool forgot = o->restarted || (o->fresh && q->was_ready);
     q->lease_left_unknown = forgot && q->host->has_other_workers(q->host->ctx);
-    q->lease_left_ms = q->lease_left_unknown ? lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
+    q->lease_left_ms = q->lease_left_unknown ? quota_lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
     quota_go(q, STAGE_FENCE);
 }
 
@@ -141,8 +142,12 @@ static void on_cleared(void *ctx, int64_t left, const struct err *err)
     struct quota *q = ctx;
     if (looks_again(q, err) || !quota_passes(q, err))
         return;
+    if (left <= 0 && q->leaving) {
+        q->leaving = false;
+        q->host->on_leaves(q->host->ctx, q);
+    }
     int64_t rest = q->rested_ms + rest_ms(q) - clock_mono_ms();
-    quota_go(q, left > 0 ? STAGE_CLEAR : STAGE_OPEN);
+    quota_go(q, left > 0 ? STAGE_CLEAR : quota_after_clear(q));
     if (left <= 0 && rest > 0)
         quota_step_soon(q, (uint32_t)rest);
 }
@@ -165,6 +170,19 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
     q->host->on_ready(q->host->ctx, q);
 }
 
+/* From the commit on that has this, workers may hold leases there. */
+static enum err_code note_open(struct quota *q, struct err *err)
+{
+    struct place p = q->place;
+    snprintf(p.at, sizeof p.at, "%s", queue_member(q->queue));
+    p.open = true;
+    p.arriving = false;
+    enum err_code rc = place_save(&p, q->host->state, q->destination->quota, err);
+    if (!rc)
+        q->place = p;
+    return rc;
+}
+
 enum err_code quota_open_epoch(struct quota *q, struct err *err)
 {
     const struct queue_window *saved;
@@ -175,6 +193,8 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
         rc = windows_save(&q->windows, q->host->state, q->destination, false, err);
     if (!rc)
         rc = shared_values_load(&q->shared, q->host->state, q->destination->quota, err);
+    if (!rc)
+        rc = note_open(q, err);
     if (!rc)
         rc = q->host->commit(q->host->ctx, err);
     if (rc)

@@ -1,8 +1,9 @@
-/* What the files of quota share: opening (quota_open.c), and everything once it is open (quota.c).
- */
+/* What the files of quota share: opening (quota_open.c), everything once it is open (quota.c),
+ * going to another server (quota_move.c). */
 #ifndef SLUICE_RUN_QUOTA_PRIVATE_H
 #define SLUICE_RUN_QUOTA_PRIVATE_H
 
+#include "scheduler/run/place.h"
 #include "scheduler/run/quota.h"
 #include "scheduler/run/shared_values.h"
 #include "scheduler/run/windows.h"
@@ -20,8 +21,13 @@ enum quota_stage {
     STAGE_WAIT,
     STAGE_DRAIN,
     STAGE_CLEAR,
+    STAGE_WIPE,
     STAGE_OPEN,
     STAGE_READY,
+    STAGE_TAKE,
+    STAGE_LAST,
+    STAGE_NOTE,
+    STAGE_GONE,
     STAGE_BROKEN
 };
 
@@ -36,6 +42,13 @@ struct quota {
     int64_t results_asked_ms; /* monotonic */
     int64_t results_ended_ms; /* when the read was begun that found none */
     uint32_t results_pause_ms;
+    struct place place;
+    bool leaving;    /* its runs are still to be told */
+    int64_t gone_ms; /* since when its server is gone; 0: it is not */
+    struct queue
+        *left; /* at the server it came from, until nothing of it is there; NULL: nothing */
+    struct event *wipe; /* asks that one again */
+    bool wipe_busy;
     bool was_ready;
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
@@ -79,6 +92,25 @@ void quota_lost(struct quota *q, const struct err *err);
 
 /** What a permit's renewal told, kept for whoever looks (quota_tell.c). */
 void quota_summarise(struct quota *q, const struct queue_stats *stats);
+
+/** Values that must outlive Redis: asks for them; they are saved, and then *done* is called. */
+enum err_code quota_shared_read(struct quota *q, struct err *err) MUST_CHECK;
+/** The longest a worker may still be busy with a batch it claimed before the fence. */
+int64_t quota_lease_max_ms(const struct quota *q);
+
+/* quota_move.c */
+/** The stages after CLEAR, or before it where the server is gone. */
+enum quota_stage quota_after_clear(const struct quota *q);
+/** True where the stage at hand cannot be: its server is in no list, or dropped and not reached. */
+bool quota_place_lost(const struct quota *q);
+enum err_code quota_wipe(struct quota *q, struct err *err) MUST_CHECK;
+enum err_code quota_take(struct quota *q, struct err *err) MUST_CHECK;
+enum err_code quota_take_last(struct quota *q, struct err *err) MUST_CHECK;
+enum err_code quota_note(struct quota *q, struct err *err) MUST_CHECK;
+void quota_gone(struct quota *q);
+/** Goes on clearing what an earlier move left. */
+enum err_code quota_wipe_left(struct quota *q, struct err *err) MUST_CHECK;
+void quota_move_free(struct quota *q);
 
 /* quota_open.c: one step each; its reply leads to the next stage. */
 enum err_code quota_look(struct quota *q, struct err *err) MUST_CHECK;

@@ -68,7 +68,6 @@ void quota_summarise(struct quota *q, const struct queue_stats *stats)
         .throttled_left_ms = stats->throttled_left_ms,
         .throttled_for_ms = stats->throttled_for_ms,
         .leases_lost = stats->leases_lost,
-        .trips = redis_trips(q->host->redis),
         .cost = meter_cost(&q->meter),
     };
     q->sync_count = 0;

@@ -152,8 +152,9 @@ static void on_enqueued(void *ctx, int64_t taken, const struct err *err)
 {
     struct sync_run *run = ctx;
     struct publishing *out = &run->out;
-    out->busy = false;
-    if (err || taken < 0 || (size_t)taken > out->count) {
+    bool lost = out->lost;
+    out->busy = out->lost = false;
+    if (err || lost || taken < 0 || (size_t)taken > out->count) {
         again_later(run);
         return;
     }
@@ -229,6 +230,7 @@ void sync_run_pump(struct sync_run *run)
 void sync_run_queue_lost(struct sync_run *run)
 {
     run->published = 0;
+    run->out.lost = run->out.busy;
     run->cancelled_rest = false;
     if (run->stopping)
         run_step_soon(run, 0);

@@ -49,6 +49,7 @@ struct publishing {
     size_t ordset_at[PUBLISH_BATCHES], ordset_bytes[PUBLISH_BATCHES];
     size_t lane_at[PUBLISH_BATCHES], lane_bytes[PUBLISH_BATCHES];
     bool busy;
+    bool lost; /* the epoch that they go to is over */
 };
 
 struct sync_run {

@@ -11,6 +11,7 @@
 #define SLUICE_SERVICE_CONTROL_H
 
 #include "protocol/config/config.h"
+#include "scheduler/run/engine.h"
 #include "scheduler/run/quota.h"
 #include "scheduler/state/rejected.h"
 #include "scheduler/state/runs.h"
@@ -106,11 +107,16 @@ struct control_quota_view {
     const struct quota_sync *syncs;
     size_t sync_count;
     const char *error; /* why it cannot be used; NULL */
+    const char *server;  /* of Redis, where it is; NULL: not known yet */
+    char waits_for[320]; /* why nothing of it goes on, of Redis' servers; empty: nothing is amiss */
 };
 /** Of the destination's quota. */
 enum err_code control_quota_look(const struct control *c, const struct destination *destination,
                                  struct control_quota_view *ret) MUST_CHECK;
 bool control_destination_paused(const struct control *c, const char *destination);
+/** The servers of Redis. */
+size_t control_redis_count(const struct control *c);
+void control_redis_look(const struct control *c, size_t i, struct engine_redis_view *ret);
 
 /* ---- actions; all write the audit log ---- */
 

@@ -120,8 +120,10 @@ static void refuse_settings(const struct control *c, const struct project *now, 
 {
     const struct settings *was = &c->project->settings, *is = &now->settings;
     const char *what = NULL;
-    if (differ(was->redis, is->redis) || differ(was->redis_ca, is->redis_ca))
-        what = "redis";
+    if (!was->redis_count != !is->redis_count)
+        what = "redis"; /* a private server, and others */
+    else if (differ(was->redis_ca, is->redis_ca))
+        what = "redis_ca";
     else if (was->shards != is->shards)
         what = "shards";
     else if (differ(was->state_dir, is->state_dir))

@@ -157,9 +157,10 @@ static void tell_ready(struct control *c)
 {
     const char *why;
     bool ready = engine_is_ready(c->engine, &why);
-    if (why == c->why_waits)
+    const char *words = why ? why : ready ? "" : "-";
+    if (strcmp(words, c->why_waits) == 0)
         return;
-    c->why_waits = why;
+    snprintf(c->why_waits, sizeof c->why_waits, "%s", words);
     log_event(c->opts.log, LOG_INFO, ready ? "ready" : "waits", LOG_STR("for", why));
 }
 
@@ -365,8 +366,8 @@ enum err_code service_run(const struct service_options *opts, struct err *err)
     c->opts = *opts;
     c->project = opts->project;
     c->started_ms = clock_wall_ms();
+    c->why_waits[0] = '-';    /* nothing was told yet */
     c->loaded_ms = c->started_ms;
-    c->why_waits = "";
     signal(SIGPIPE, SIG_IGN); /* whoever asked may have gone */
     enum err_code rc = open_all(c, err);
     if (!rc)

@@ -78,7 +78,7 @@ struct control {
     int64_t started_ms;
     int64_t tell_again_ms;     /* when Redis is told of all pauses again; 0: it knows them */
     int64_t streams_looked_ms; /* monotonic */
-    const char *why_waits;     /* as it was logged last */
+    char why_waits[512];       /* as it was logged last */
     bool failed;
     struct err error;
 };

@@ -180,7 +180,17 @@ enum err_code control_run_get(struct control *c, const char *run, struct run_rec
     return ERR_OK;
 }
 
-/* ---- destinations ---- */
+/* ---- destinations, and where they are ---- */
+
+size_t control_redis_count(const struct control *c)
+{
+    return engine_redis_count(c->engine);
+}
+
+void control_redis_look(const struct control *c, size_t i, struct engine_redis_view *ret)
+{
+    engine_redis_look(c->engine, i, ret);
+}
 
 enum err_code control_quota_look(const struct control *c, const struct destination *destination,
                                  struct control_quota_view *ret)
@@ -192,6 +202,8 @@ enum err_code control_quota_look(const struct control *c, const struct destinati
     ret->open = quota_is_ready(q);
     if (quota_is_broken(q) && *quota_error(q))
         ret->error = quota_error(q);
+    ret->server = quota_at(q);
+    (void)quota_waits(q, ret->waits_for, sizeof ret->waits_for);
     if (!ret->open)
         return ERR_OK;
     ret->now = *quota_summary(q);

@@ -41,7 +41,8 @@ def test_a_worker_counts_what_it_does(lab, sink):
     wait_until(lambda: sink.count_held() >= 1, 60, "a request that hangs")
     now = read(url)
     assert now.names() == documented(README, "## Metrics")
-    assert now.get("sluice_worker_ready") == 1 and now.get("sluice_worker_redis_connected") == 1
+    private = f"unix://{lab.state_dir}/redis.sock"
+    assert now.get("sluice_worker_ready") == 1 and now.get("sluice_worker_redis_connected", server=private) == 1
     assert 1 <= now.get("sluice_worker_slots_used") <= now.get("sluice_worker_slots") == 9
     assert now.get("sluice_worker_throttled_total", destination="hook") == 1
     answered = now.get("sluice_worker_requests_total", destination="hook", result="answered")
@@ -51,8 +52,8 @@ def test_a_worker_counts_what_it_does(lab, sink):
     assert 0 < now.get("sluice_worker_records_total", destination="hook", verdict="succeeded") <= 99
     assert now.get("sluice_worker_claims_total", answer="got") >= answered
     assert now.get("sluice_worker_leases_lost_total") == 0
-    trips = now.get("sluice_worker_redis_round_trip_seconds_count")
-    assert trips > 20 and now.get("sluice_worker_redis_round_trip_seconds_sum") / trips < 1
+    trips = now.get("sluice_worker_redis_round_trip_seconds_count", server=private)
+    assert trips > 20 and now.get("sluice_worker_redis_round_trip_seconds_sum", server=private) / trips < 1
     assert fetch(url + "/healthz")[::2] == (200, "ok\n") and fetch(url + "/readyz")[0] == 200
     assert fetch(url + "/nothing")[0] == 404
     sink.release()
@@ -90,7 +91,7 @@ def test_a_worker_without_redis_is_healthy_and_not_ready(lab, sink, redis_server
     status, _, why = wait_until(lambda: fetch(url + "/readyz")[0] == 503 and fetch(url + "/readyz"), 30, "a worker that is not")
     assert status == 503 and why == "Redis is not reached\n"
     assert fetch(url + "/healthz")[0] == 200
-    assert read(url).get("sluice_worker_ready") == 0 == read(url).get("sluice_worker_redis_connected")
+    assert read(url).get("sluice_worker_ready") == 0 == read(url).get("sluice_worker_redis_connected", server=server.url)
 
 
 def test_an_address_that_is_taken_ends_only_a_worker_that_was_told_to_listen_there(lab, sink, redis_servers):

@@ -24,13 +24,13 @@ static void quota_free(struct quota *q)
     free(q);
 }
 
-static struct quota *quota_new(struct redis *redis, const char *name)
+static struct quota *quota_new(struct redis_fleet *fleet, const char *name)
 {
     struct quota *q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
     q->name = strdup(name);
-    q->queue = q->name ? queue_new(redis, q->name) : NULL;
+    q->queue = q->name ? queue_new_at(fleet, redis_fleet_home(fleet, name), q->name) : NULL;
     if (q->queue)
         return q;
     free(q->name);
@@ -38,13 +38,13 @@ static struct quota *quota_new(struct redis *redis, const char *name)
     return NULL;
 }
 
-static struct quota *add_quota(struct quota_list *list, struct redis *redis, const char *name)
+static struct quota *add_quota(struct quota_list *list, struct redis_fleet *fleet, const char *name)
 {
     struct quota **longer = realloc(list->items, (list->count + 1) * sizeof *longer);
     if (!longer)
         return NULL;
     list->items = longer;
-    struct quota *q = quota_new(redis, name);
+    struct quota *q = quota_new(fleet, name);
     if (q)
         list->items[list->count++] = q;
     return q;
@@ -83,22 +83,48 @@ static enum err_code add_ability(struct quota *q, const struct destination *d)
     return ERR_OK;
 }
 
-enum err_code quota_list_follow(struct quota_list *list, struct redis *redis,
+static bool is_home(const struct quota *q, const struct redis_fleet *fleet)
+{
+    return strcmp(queue_member(q->queue), redis_fleet_home(fleet, q->name)) == 0;
+}
+
+enum err_code quota_list_follow(struct quota_list *list, struct redis_fleet *fleet,
                                 const struct setup *setup, struct err *err)
 {
     for (size_t i = 0; i < list->count; i++) {
         list->items[i]->ability_count = 0;
         list->items[i]->ask_at_ms = 0;
+        list->items[i]->moves = !is_home(list->items[i], fleet);
     }
     for (size_t i = 0; i < setup->target_count; i++) {
         const struct destination *d = setup->targets[i].destination;
         struct quota *q = quota_find(list, slice_str(d->quota));
         if (!q)
-            q = add_quota(list, redis, d->quota);
+            q = add_quota(list, fleet, d->quota);
         if (!q || add_ability(q, d))
             return err_set(err, ERR_NOMEM, "no memory for quota %s", d->quota);
     }
     return ERR_OK;
+}
+
+void quota_list_move(struct quota_list *list, const struct redis_fleet *fleet)
+{
+    struct err err;
+    for (size_t i = 0; i < list->count; i++) {
+        struct quota *q = list->items[i];
+        if (!q->moves || q->held || q->asking)
+            continue;
+        q->moves = queue_move(q->queue, redis_fleet_home(fleet, q->name), &err) != ERR_OK;
+        q->ask_at_ms = 0;
+    }
+}
+
+bool quota_list_is_at(const struct quota_list *list, const char *member)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(queue_member(list->items[i]->queue), member) == 0)
+            return true;
+    return false;
 }
 
 void quota_list_done(struct quota_list *list)

@@ -24,6 +24,7 @@ struct quota {
     int64_t ask_at_ms; /* when something may run there; QUOTA_ASK_WHEN_CALLED: nothing is known */
     int64_t called_ms; /* when the wake list named it last */
     bool pass_on;      /* that call was not used up by this worker */
+    bool moves;        /* it belongs to another server: nothing more is asked for at this one */
 };
 
 struct quota_list {
@@ -33,14 +34,20 @@ struct quota_list {
 
 /** Adds the setup's quotas that are new and gives all of them their abilities under it. Errors:
  * ERR_NOMEM. */
-enum err_code quota_list_follow(struct quota_list *list, struct redis *redis,
+enum err_code quota_list_follow(struct quota_list *list, struct redis_fleet *fleet,
                                 const struct setup *setup, struct err *err) MUST_CHECK;
+/** Lets those that move go on at their home, once nothing of theirs is held or asked for at the
+ * server before. */
+void quota_list_move(struct quota_list *list, const struct redis_fleet *fleet);
+/** Some quota's calls go to this member. */
+bool quota_list_is_at(const struct quota_list *list, const char *member);
 void quota_list_done(struct quota_list *list);
 struct quota *quota_find(const struct quota_list *list, struct slice name);
 
 static inline bool quota_due(const struct quota *q, int64_t now_ms)
 {
-    return q->ability_count && q->ask_at_ms != QUOTA_ASK_WHEN_CALLED && q->ask_at_ms <= now_ms;
+    return q->ability_count && !q->moves && q->ask_at_ms != QUOTA_ASK_WHEN_CALLED &&
+           q->ask_at_ms <= now_ms;
 }
 
 /**

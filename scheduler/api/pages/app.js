@@ -144,7 +144,7 @@ function banner(...content) {
 }
 
 function show_status() {
-    put(by_id("ready"), status.ready ? badge("ready", "success") : [badge("not ready", "warning"), ` ${status.why ?? ""}`]);
+    put(by_id("ready"), status.ready ? (status.why ? [badge("ready", "success"), ` ${status.why}`] : badge("ready", "success")) : [badge("not ready", "warning"), ` ${status.why ?? ""}`]);
     put(by_id("workers"), plural(status.workers ?? 0, "worker"));
     put(by_id("who"), status.name ? `${status.name} (${status.role})` : status.role);
     put(by_id("version"), status.shards > 1 ? `Sluice ${status.version}, shard ${status.shard} of ${status.shards}` : `Sluice ${status.version}`);

@@ -42,12 +42,14 @@ class Card {
         put(this.content, h("div", {class: "card-head"}, h("h2", null, d.name), h("span", {class: "small"}, d.type)),
             h("p", null, state_badges(d)),
             d.error && h("p", {class: "box error"}, d.error),
+            d.waits_for && h("p", {class: "box"}, d.waits_for),
             d.limits?.length ? h("ul", {class: "limits"}, d.limits.map(limit_bar)) : h("p", {class: "small"}, "No limits."),
             facts([
                 ["In flight", plural(d.leased ?? 0, "batch", "batches")],
                 ["Waiting", plural(d.queued ?? 0, "batch", "batches")],
                 ["To be tried again", plural(d.parked ?? 0, "batch", "batches")],
                 ["Limits at", d.factor !== undefined && d.factor < 1 ? `${Math.round(100 * d.factor)} % while it throttles` : null],
+                ["Redis", d.server && d.server !== "private" ? d.server : null],
                 ["Shares limits as", d.quota && d.quota !== d.name ? d.quota : null],
             ]));
         if (this.looks === String(d.paused))

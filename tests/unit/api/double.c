@@ -181,6 +181,19 @@ bool control_is_ready(const struct control *c, const char **ret_why)
     return !c->why_not_ready;
 }
 
+size_t control_redis_count(const struct control *c)
+{
+    (void)c;
+    return 1;
+}
+
+void control_redis_look(const struct control *c, size_t i, struct engine_redis_view *ret)
+{
+    (void)i;
+    *ret = (struct engine_redis_view){
+        .name = "private", .stays = true, .connected = !c->why_not_ready};
+}
+
 uint32_t control_workers_alive(const struct control *c)
 {
     return c->why_not_ready ? 0 : 2;

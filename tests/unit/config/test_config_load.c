@@ -29,7 +29,7 @@ static void a_small_project_gets_every_default(void **state)
     char state_dir[128];
     snprintf(state_dir, sizeof state_dir, "%s/.sluice", p->dir);
     assert_string_equal(p->settings.state_dir, state_dir);
-    assert_null(p->settings.redis);
+    assert_int_equal(p->settings.redis_count, 0);
     assert_int_equal(p->settings.window_bytes, 64000000);
     assert_int_equal(p->settings.limit_slack_ms, 20);
     assert_int_equal(p->sources[0].connections, 4);
@@ -111,7 +111,9 @@ static void every_key_is_read(void **state)
     folder_load_good(&f, whole);
     const struct project *p = f.project;
     assert_string_equal(p->settings.state_dir, "/var/state");
-    assert_string_equal(p->settings.redis, "unix:///r.sock");
+    assert_int_equal(p->settings.redis_count, 1);
+    assert_string_equal(p->settings.redis[0].url, "unix:///r.sock");
+    assert_string_equal(p->settings.redis[0].name, "unix:///r.sock");
     assert_int_equal(p->settings.window_bytes, 1 << 20);
     assert_int_equal(p->settings.disk_reserve_bytes, 0);
     assert_int_equal(p->settings.limit_slack_ms, 50);

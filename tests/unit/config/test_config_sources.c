@@ -35,7 +35,7 @@ static void values_come_from_the_environment_and_from_files(void **state)
         "syncs: {s: {model: m, destination: d, mappings: [{value: \"${SLUICE_T_N}\", to: n}]}}\n",
         path);
     folder_load_good(&f, text);
-    assert_null(f.project->settings.redis);
+    assert_int_equal(f.project->settings.redis_count, 0);
     assert_non_null(strstr(f.project->settings.state_dir, "/data/x"));
     assert_string_equal(f.project->models[0].sql, "select '${x}' || '$x'");
     const struct destination *d = &f.project->destinations[0];

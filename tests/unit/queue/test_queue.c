@@ -286,10 +286,10 @@ static void a_server_that_came_back_empty_or_from_its_disk_is_noticed(void **sta
 static void who_waits_is_woken_and_otherwise_waits_no_longer_than_asked(void **state)
 {
     struct bench *b = *state;
-    answered(b, queue_wait(b->f.redis, 5, on_woken, &b->seen, &b->err));
+    answered(b, queue_wait(b->f.redis, "sluice:wake", 5, on_woken, &b->seen, &b->err));
     assert_string_equal(b->seen.woken, "");
     assert_int_equal(queue_wake(b->q, &b->err), ERR_OK);
-    answered(b, queue_wait(b->f.redis, 8000, on_woken, &b->seen, &b->err));
+    answered(b, queue_wait(b->f.redis, "sluice:wake", 8000, on_woken, &b->seen, &b->err));
     assert_string_equal(b->seen.woken, "crm");
     for (int i = 0; i < 200; i++)
         assert_int_equal(queue_wake(b->q, &b->err), ERR_OK);

@@ -35,6 +35,24 @@ enum err_code redis_command(struct redis *r, const struct slice *argv, size_t ar
     return redis_eval(r, NULL, argv[0], argv, argc, deadline_ms, cb, ctx, err);
 }
 
+/* No queue here is a fleet's. */
+struct redis *redis_fleet_at(const struct redis_fleet *f, const char *member, const char *quota)
+{
+    (void)f, (void)member, (void)quota;
+    return NULL;
+}
+
+const char *redis_fleet_wake_of(const struct redis_fleet *f, const char *member, const char *quota)
+{
+    (void)f, (void)member, (void)quota;
+    return "";
+}
+
+void redis_fleet_note(struct redis_fleet *f, const struct err *err)
+{
+    (void)f, (void)err;
+}
+
 /* ---- calls ---- */
 
 static unsigned answers;
@@ -166,7 +184,7 @@ static enum err_code call_all(struct queue *q, struct err *e)
 static enum err_code call_wait(struct queue *q, struct err *e)
 {
     (void)q;
-    return queue_wait(NULL, 1, on_woken, NULL, e);
+    return queue_wait(NULL, "sluice:wake", 1, on_woken, NULL, e);
 }
 
 #define BATCH                                                                                      \

@@ -3,6 +3,7 @@
 #ifndef SLUICE_TESTS_REPORT_FAKE_CONTROL_H
 #define SLUICE_TESTS_REPORT_FAKE_CONTROL_H
 
+#include "protocol/base/histogram.h"
 #include "scheduler/service/control.h"
 #include "tests/unit/config/folder.h"
 
@@ -21,6 +22,7 @@ struct control {
     struct state *state;
     int64_t started_ms;
     bool ready;
+    struct histogram trips;
     uint32_t workers;
     const char *reload_error;
     struct control_sync_view views[FAKE_SYNCS]; /* in the project's order */

@@ -253,14 +253,13 @@ static void open_state(struct run_world *w)
 
 static void open_quota(struct run_world *w)
 {
-    struct redis_url url;
     struct err err;
-    check(redis_url_parse(w->server.url, &url, &err), &err);
-    w->redis = redis_new(w->base, &url, &(struct redis_options){0});
-    assert_non_null(w->redis);
+    struct redis_member member = {.url = w->server.url, .name = "private"};
+    check(redis_fleet_new(w->base, &member, 1, &(struct redis_fleet_options){0}, &w->fleet, &err),
+          &err);
     w->quota_host = (struct quota_host){
         .base = w->base,
-        .redis = w->redis,
+        .fleet = w->fleet,
         .state = w->state,
         .project = w->project,
         .log = &quiet,
@@ -272,6 +271,7 @@ static void open_quota(struct run_world *w)
         .commit = commit,
         .on_ready = on_ready,
         .on_lost = on_lost,
+        .on_leaves = on_lost,
         .on_results = on_results,
         .on_stats = on_stats,
         .on_state_lost = on_state_lost,
@@ -330,10 +330,10 @@ void run_world_start_events(struct run_world *w, const char *sync)
 /* The connection first: what waits for its answers is called for the last time. */
 static void close_quota(struct run_world *w)
 {
-    redis_free(w->redis);
+    redis_fleet_free(w->fleet);
     sync_run_free(w->run);
     quota_free(w->quota);
-    w->redis = NULL;
+    w->fleet = NULL;
     w->run = NULL;
     w->quota = NULL;
 }

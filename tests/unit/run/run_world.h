@@ -39,7 +39,7 @@ struct run_world {
     char dir[64];
     struct redis_server server;
     struct event_base *base;
-    struct redis *redis;
+    struct redis_fleet *fleet;
     struct project *project;
     const struct sync *sync;
     struct state *state;

@@ -1,0 +1,122 @@
+"""Several Redis servers: destinations are spread over them, one that is away holds up its own only, and they move without loss."""
+import pytest
+
+from harness.lab import assert_clean
+from harness.primaries import left_at, listed, quotas_at, rewrite_redis
+from harness.service import Service
+from harness.sink import most_in_window, wait_until
+
+SHORT = {"timeout": "1s"}  # a lease is the timeout and ten seconds
+OFF = {"listen": "127.0.0.1:0"}
+
+
+def spread(lab, sinks, servers, count=6, settings=None, destination=None, **sync):
+    """One model to so many destinations d0, d1, …, each with a receiver of its own."""
+    receivers = {f"d{i}": sinks() for i in range(count)}
+    lab.project({"m": {"sql": "select * from c"}},
+                {name: {"url": r.url, **SHORT, **(destination or {})} for name, r in receivers.items()},
+                {f"to_{name}": {"model": "m", "destination": name, "batch_size": 20, **sync} for name in receivers},
+                {"redis": listed(servers), **(settings or {})})
+    return receivers
+
+
+def assert_all_same(lab, receivers):
+    for receiver in receivers.values():
+        lab.assert_same(receiver.state)
+        assert_clean(receiver)
+
+
+def of_server(service, name):
+    return next(s for s in service.get("/api/v1/status")["redis"] if s["server"] == name)
+
+
+def of_destination(service, name):
+    return next(d for d in service.get("/api/v1/destinations")["destinations"] if d["name"] == name)
+
+
+@pytest.mark.core
+def test_destinations_are_spread_over_servers(lab, sinks, redis_servers):
+    servers = {name: redis_servers() for name in "abc"}
+    lab.customers(200)
+    receivers = spread(lab, sinks, servers)
+    done = lab.good_run()
+    assert len(done.runs) == 6
+    assert_all_same(lab, receivers)
+    homes = [quotas_at(server) for server in servers.values()]
+    assert set().union(*homes) == set(receivers) and sum(map(len, homes)) == 6, homes
+    assert sum(bool(home) for home in homes) >= 2, homes
+    assert lab.good_run().counts("planned", "unchanged") == (0, 200)
+
+
+def test_a_server_that_is_away_holds_up_its_own_destinations_only(lab, sinks, redis_servers):
+    servers = {name: redis_servers() for name in "ab"}
+    lab.customers(400)
+    receivers = spread(lab, sinks, servers, settings=OFF)
+    service = Service(lab)
+    lab.start(program="sluice-worker")
+    service.run("to_d0")
+    for receiver in receivers.values():
+        receiver.hold()
+    runs = {name: service.post(f"/api/v1/syncs/to_{name}/run", full=True)["run"] for name in receivers}
+    wait_until(lambda: all(r.count_held() for r in receivers.values()), 60, "a request that hangs at each receiver")
+    lost = quotas_at(servers["b"])
+    assert lost and lost != set(receivers)
+    servers["b"].kill()
+    for receiver in receivers.values():
+        receiver.release()
+    for name in set(receivers) - lost:
+        assert service.wait_run(runs[name], lambda r: r["status"] not in ("reading", "planned"))["status"] == "success"
+    for name in lost:
+        assert service.find_run(runs[name])["status"] in ("reading", "planned")
+        assert "b is not reached" in of_destination(service, name)["waits_for"]
+    ready = service.get("/readyz")
+    assert ready["ready"] and "Redis server b" in ready["why"] and "server a" not in ready["why"]
+    gone = of_server(service, "b")
+    assert not gone["connected"] and gone["error"] and of_server(service, "a")["connected"]
+
+
+def test_a_server_is_added_while_runs_are_under_way_and_limits_hold(lab, sinks, redis_servers):
+    servers = {name: redis_servers() for name in "ab"}
+    lab.customers(600)
+    limit = {"rate_limits": [{"requests": 8, "per": "1s"}]}
+    receivers = spread(lab, sinks, {"a": servers["a"]}, settings=OFF, destination=limit)
+    service = Service(lab)
+    lab.start(program="sluice-worker")
+    runs = {name: service.post(f"/api/v1/syncs/to_{name}/run")["run"] for name in receivers}
+    wait_until(lambda: all(len(r.log) >= 4 for r in receivers.values()), 60, "the first requests")
+    rewrite_redis(lab, servers)
+    service.post("/api/v1/reload")
+    for run in runs.values():
+        ended = service.wait_run(run, lambda r: r["status"] not in ("reading", "planned"))
+        assert ended["status"] == "success" and ended["counts"]["succeeded"] == 600
+    assert quotas_at(servers["b"]), "some destinations belong to the new server"
+    assert quotas_at(servers["a"]) | quotas_at(servers["b"]) == set(receivers)
+    assert not quotas_at(servers["a"]) & quotas_at(servers["b"])
+    assert_all_same(lab, receivers)
+    for receiver in receivers.values():
+        assert most_in_window([(q.t, 1) for q in receiver.log], 1.0) <= 8
+        assert len(receiver.log) == 30, "nothing was sent twice"
+
+
+def test_a_server_that_leaves_is_empty_when_it_says_so(lab, sinks, redis_servers):
+    servers = {name: redis_servers() for name in "ab"}
+    lab.customers(300)
+    receivers = spread(lab, sinks, servers, settings=OFF, destination={"rate_limits": [{"requests": 10, "per": "1s"}]})
+    service = Service(lab)
+    lab.start(program="sluice-worker")
+    runs = {name: service.post(f"/api/v1/syncs/to_{name}/run")["run"] for name in receivers}
+    wait_until(lambda: all(len(r.log) >= 3 for r in receivers.values()), 60, "the first requests")
+    assert quotas_at(servers["a"])
+    rewrite_redis(lab, servers, leaving="a")
+    service.post("/api/v1/reload")
+    service.wait(lambda: (of_server(service, "a")["quotas"], of_server(service, "a")["left_of"]) == (0, 0), "nothing is left at a")
+    assert of_server(service, "a")["leaving"] and not left_at(servers["a"])
+    servers["a"].kill()
+    for run in runs.values():
+        assert service.wait_run(run, lambda r: r["status"] not in ("reading", "planned"))["counts"]["succeeded"] == 300
+    assert_all_same(lab, receivers)
+    for receiver in receivers.values():
+        assert most_in_window([(q.t, 1) for q in receiver.log], 1.0) <= 10
+    rewrite_redis(lab, {"b": servers["b"]})
+    service.post("/api/v1/reload")
+    service.wait(lambda: [s["server"] for s in service.get("/api/v1/status")["redis"]] == ["b"], "a is forgotten")
