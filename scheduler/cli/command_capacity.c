@@ -62,7 +62,7 @@ static int read_wish(const struct cli_options *o, struct capacity_wish *wish, do
                 DESTINATIONS_MAX, o->destinations);
         return EXIT_USAGE;
     }
-    if (!*destinations && (o->connector || o->object)) {
+    if (*destinations <= 0 && (o->connector || o->object)) {
         fputs("sluice: --connector and --object go with --destinations\n", stderr);
         return EXIT_USAGE;
     }

@@ -128,6 +128,9 @@ void engine_set_project(struct engine *e, const struct project *project)
     if (e->workers)
         workers_reload(e->workers);
     engine_asks_check(e);
+    struct err told;
+    if (engine_shard_look(e, &told))
+        log_event(e->opts.log, LOG_WARN, "shards_not_looked_at", LOG_STR("reason", told.text));
     engine_hurry(e);
 }
 

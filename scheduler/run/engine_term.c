@@ -107,10 +107,19 @@ enum err_code engine_term_check(void *ctx, struct quota *q, const struct queue_o
 
 /* ---- standing still ---- */
 
-/* A process that stood still cannot know who worked meanwhile: it asks before it does anything. */
+static bool has_open(const struct engine *e)
+{
+    for (size_t i = 0; i < e->quota_count; i++)
+        if (quota_is_ready(e->quotas[i].quota))
+            return true;
+    return false;
+}
+
+/* A process that stood still cannot know who worked meanwhile: it asks before it does anything. One
+ * that has nothing open looks before it opens something. */
 bool engine_stood_still(struct engine *e)
 {
-    if (!e->term.asks && boot_ms() - e->term.turned_ms > STILL_MS) {
+    if (!e->term.asks && boot_ms() - e->term.turned_ms > STILL_MS && has_open(e)) {
         e->term.asks = true;
         e->term.asked_ms = boot_ms();
         log_event(e->opts.log, LOG_WARN, "stood_still",

@@ -1,5 +1,6 @@
 """Two schedulers on one state, or on copies of it: one goes on, and nothing that the other does counts."""
 import os
+import random
 import re
 import shutil
 import signal
@@ -119,7 +120,7 @@ def test_a_scheduler_that_only_stood_still_goes_on(lab, sink, redis_servers):
 
 def test_a_standby_goes_on_where_the_dead_one_was_in_the_middle_of_a_run(lab, sink, redis_servers):
     limit = {"requests": 10, "per": "1s"}
-    lab.customers(4000)
+    lab.customers(2000)
     shared(lab, sink, redis_servers(), batch_size=50, destination={"rate_limits": [limit]})
     lab.start(program="sluice-worker")
     active = Service(lab)
@@ -134,7 +135,7 @@ def test_a_standby_goes_on_where_the_dead_one_was_in_the_middle_of_a_run(lab, si
     wait_until(lambda: len(sink.log) >= 10, 60, "a run under way")
     active.running.kill_everything()
     wait_until(lambda: "takes_over" in standby.err(), 60, "the take-over")
-    wait_until(lambda: len(sink.state) == 4000, 120, "the rest of the run")
+    wait_until(lambda: len(sink.state) == 2000, 120, "the rest of the run")
     lab.assert_same(sink.state)
     assert_clean(sink)
     assert most_in_window([(q.t, 1) for q in sink.log], 1.0) <= limit["requests"]
@@ -151,3 +152,34 @@ def test_a_standby_that_is_told_to_stop_ends_well(lab, sink, redis_servers):
     wait_until(lambda: "stands_by" in standby.err(), 60, "a standby")
     standby.process.terminate()
     assert standby.wait().rc == 0
+
+
+@pytest.mark.long
+def test_whoever_is_killed_another_goes_on_from_where_it_was(lab, sink, redis_servers):
+    """Three schedulers on one folder; the one at work is killed again and again, in the middle of runs that change rows."""
+    seed = int(os.environ.get("SLUICE_SEED", time.time_ns() % 10**9))
+    print("SLUICE_SEED", seed)
+    chance = random.Random(seed)
+    limit = {"requests": 20, "per": "1s"}
+    lab.customers(3000)
+    shared(lab, sink, redis_servers(), settings={"listen": "off"}, batch_size=50, schedule={"every": "1s"},
+           destination={"rate_limits": [limit]})
+    lab.start(program="sluice-worker")
+    crew = [lab.start("--standby", program="sluice-scheduler") for _ in range(3)]
+
+    def active():
+        return [s for s in crew if s.process.poll() is None and ("takes_over" in s.err() or "stands_by" not in s.err()) and " ready" in s.err()]
+    for turn in range(20):
+        one = wait_until(active, 60, "a scheduler at work")[0]
+        lab.sql(f"update c set amount = {turn} where id % 10 = {chance.randrange(10)}")
+        lab.sql(f"delete from c where id = {turn * 7 + 1}")
+        mark = len(sink.log)
+        wait_until(lambda: len(sink.log) > mark + chance.randrange(5), 60, "requests of a run")
+        one.kill_everything()
+        crew.remove(one)
+        crew.append(lab.start("--standby", program="sluice-scheduler"))
+    wait_until(active, 60, "a scheduler at work")
+    wait_until(lambda: sink.state == lab.model_rows(), 120, "the destination equals the model", 0.5)
+    assert_clean(sink)
+    assert most_in_window([(q.t, 1) for q in sink.log], 1.0) <= limit["requests"]
+    assert len(active()) == 1 and all(s.process.poll() is None for s in crew)

@@ -404,8 +404,10 @@ static void a_reader_beside_sees_each_commit_and_cannot_write(void **state)
     struct run_record r = {.id = "1", .sync = "x", .started_ms = 1};
     must(state_run_put(p->s, &r, &err));
     must(state_commit(p->s, &err));
-    int wanted[2];
+    int wanted[2], looked[2];
+    char has_looked;
     assert_int_equal(pipe(wanted), 0);
+    assert_int_equal(pipe(looked), 0);
     pid_t child = fork(); /* another process, as `sluice status` is */
     if (!child) {
         struct state *ro;
@@ -416,10 +418,13 @@ static void a_reader_beside_sees_each_commit_and_cannot_write(void **state)
         if (state_run_get(ro, "1", &got, NULL) ||
             state_run_get(ro, "2", &got, NULL) != ERR_NOTFOUND)
             _exit(3);
-        if (state_misc_put(ro, "a", SLICE_LIT("b"), NULL) == ERR_OK || read(wanted[0], &go, 1) != 1)
+        if (state_misc_put(ro, "a", SLICE_LIT("b"), NULL) == ERR_OK ||
+            write(looked[1], "l", 1) != 1 || read(wanted[0], &go, 1) != 1)
             _exit(4);
         _exit(state_run_get(ro, "2", &got, NULL) ? 5 : 0);
     }
+    close(looked[1]); /* a child that ends is seen */
+    assert_int_equal(read(looked[0], &has_looked, 1), 1);
     strcpy(r.id, "2");
     for (uint32_t i = 0; i < 20; i++) { /* past the map that the reader has opened */
         char name[16], bytes[1000000];
@@ -434,6 +439,7 @@ static void a_reader_beside_sees_each_commit_and_cannot_write(void **state)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
+    close(looked[0]);
     close(wanted[0]);
     close(wanted[1]);
 }
