@@ -157,6 +157,8 @@ void engine_on_beat(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     struct engine *e = ctx;
+    if (!redis_fleet_connected(e->fleet))
+        engine_servers_doubt(e);
     for (size_t i = 0; i < e->quotas.count; i++)
         if (e->quotas.items[i]->held)
             beat_quota(e, e->quotas.items[i]);

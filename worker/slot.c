@@ -109,7 +109,9 @@ static void claim_lost(struct slot *s, const char *why)
     /* Whatever it leased has ended by then, or is left to end when this process goes. */
     bool over = now_ms >= s->claim_sent_ms + (int64_t)s->quota->lease_ms;
     engine_servers_doubt(e);
-    if (!e->draining && !over) {
+    /* Of a quota that moves nobody waits for it: what it leased there is the scheduler's to wait
+     * for. */
+    if (!e->draining && !over && !s->quota->moves) {
         again_later(s);
         return;
     }

@@ -111,9 +111,10 @@ def test_a_server_that_leaves_is_empty_when_it_says_so(lab, sinks, redis_servers
     service.post("/api/v1/reload")
     service.wait(lambda: (of_server(service, "a")["quotas"], of_server(service, "a")["left_of"]) == (0, 0), "nothing is left at a")
     assert of_server(service, "a")["leaving"] and not left_at(servers["a"])
-    servers["a"].kill()
     for run in runs.values():
         assert service.wait_run(run, lambda r: r["status"] not in ("reading", "planned"))["counts"]["succeeded"] == 300
+    assert not left_at(servers["a"])
+    servers["a"].kill()
     assert_all_same(lab, receivers)
     for receiver in receivers.values():
         assert most_in_window([(q.t, 1) for q in receiver.log], 1.0) <= 10
