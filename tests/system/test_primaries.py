@@ -120,3 +120,64 @@ def test_a_server_that_leaves_is_empty_when_it_says_so(lab, sinks, redis_servers
     rewrite_redis(lab, {"b": servers["b"]})
     service.post("/api/v1/reload")
     service.wait(lambda: [s["server"] for s in service.get("/api/v1/status")["redis"]] == ["b"], "a is forgotten")
+
+
+def kill_in_a_move(lab, sinks, redis_servers, steps):
+    """The scheduler is killed after so many scripts that ran since the list changed, and started again."""
+    servers = {name: redis_servers() for name in "ab"}
+    lab.customers(400)
+    receivers = spread(lab, sinks, servers, count=4, settings=OFF, destination={"rate_limits": [{"requests": 10, "per": "1s"}]})
+    service = Service(lab)
+    lab.start(program="sluice-worker")
+    runs = {name: service.post(f"/api/v1/syncs/to_{name}/run")["run"] for name in receivers}
+    wait_until(lambda: all(len(r.log) >= 3 for r in receivers.values()), 60, "the first requests")
+    assert quotas_at(servers["a"]), "something has to move"
+    before = scripts_run(servers)
+    rewrite_redis(lab, servers, leaving="a")
+    service.post("/api/v1/reload")
+    wait_until(lambda: scripts_run(servers) >= before + steps, 60, f"{steps} scripts", pause_s=0)
+    service.running.kill_everything()
+    service.start()
+    for run in runs.values():
+        ended = service.wait_run(run, lambda r: r["status"] not in ("reading", "planned"))
+        assert ended["status"] == "success" and ended["counts"]["succeeded"] == 400, ended
+    service.wait(lambda: (of_server(service, "a")["quotas"], of_server(service, "a")["left_of"]) == (0, 0), "nothing is left at a")
+    assert not left_at(servers["a"]) and quotas_at(servers["b"]) == set(receivers)
+    assert_all_same(lab, receivers)
+    for receiver in receivers.values():
+        assert most_in_window([(q.t, 1) for q in receiver.log], 1.0) <= 10
+
+
+def scripts_run(servers):
+    return sum(server.client().info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0) for server in servers.values())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("steps", [*range(0, 30), 40, 60, 100])
+def test_a_scheduler_killed_at_any_step_of_a_move_loses_nothing(lab, sinks, redis_servers, steps):
+    kill_in_a_move(lab, sinks, redis_servers, steps)
+
+
+def test_a_scheduler_killed_while_destinations_move_loses_nothing(lab, sinks, redis_servers):
+    kill_in_a_move(lab, sinks, redis_servers, 8)
+
+
+@pytest.mark.long
+def test_a_server_that_dies_and_is_taken_out_of_the_list_loses_nothing(lab, sinks, redis_servers):
+    servers = {name: redis_servers() for name in "ab"}
+    lab.customers(400)
+    receivers = spread(lab, sinks, servers, count=4, settings=OFF, destination={"rate_limits": [{"requests": 10, "per": "1s"}]})
+    service = Service(lab)
+    lab.start(program="sluice-worker")
+    runs = {name: service.post(f"/api/v1/syncs/to_{name}/run")["run"] for name in receivers}
+    wait_until(lambda: all(len(r.log) >= 3 for r in receivers.values()), 60, "the first requests")
+    assert quotas_at(servers["a"])
+    servers["a"].kill()
+    rewrite_redis(lab, {"b": servers["b"]})
+    service.post("/api/v1/reload")
+    for run in runs.values():
+        ended = service.wait_run(run, lambda r: r["status"] not in ("reading", "planned"))
+        assert ended["status"] == "success" and ended["counts"]["succeeded"] == 400, ended
+    assert_all_same(lab, receivers)
+    for receiver in receivers.values():
+        assert most_in_window([(q.t, 1) for q in receiver.log], 1.0) <= 10

@@ -123,6 +123,7 @@ local shared = {}
 for i = 1, tonumber(word()) do shared[i] = {word(), word(), tonumber(word()), tonumber(word())} end
 restore_shared(shared)
 if last_run and server_changed then call('HINCRBY', META, 'sv', VERSIONS_LOST) end
+call('PERSIST', P .. ':owner') -- a wipe may have given it an end
 call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[8])
 if #ARGV >= at then
     call('HSET', P .. ':owner', 'term', ARGV[at], 'holder', ARGV[at + 1])

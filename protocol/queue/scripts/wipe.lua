@@ -20,5 +20,7 @@ end
 
 local results = call('XLEN', P .. ':results')
 call('UNLINK', P .. ':results', P .. ':rb', P .. ':shared', P .. ':sx', P .. ':sd', P .. ':dests', PARKED,
-    P .. ':owner', META)
+    META)
+-- Who owned it, and under which term, is known for a day still: a scheduler that was superseded may come back.
+call('EXPIRE', P .. ':owner', 86400)
 return {OK, results}
