@@ -106,7 +106,7 @@ struct control_quota_view {
     size_t limit_count;            /* as many as the destination's limits */
     const struct quota_sync *syncs;
     size_t sync_count;
-    const char *error; /* why it cannot be used; NULL */
+    const char *error;   /* why it cannot be used; NULL */
     const char *server;  /* of Redis, where it is; NULL: not known yet */
     char waits_for[320]; /* why nothing of it goes on, of Redis' servers; empty: nothing is amiss */
 };

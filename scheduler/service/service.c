@@ -366,7 +366,7 @@ enum err_code service_run(const struct service_options *opts, struct err *err)
     c->opts = *opts;
     c->project = opts->project;
     c->started_ms = clock_wall_ms();
-    c->why_waits[0] = '-';    /* nothing was told yet */
+    c->why_waits[0] = '-'; /* nothing was told yet */
     c->loaded_ms = c->started_ms;
     signal(SIGPIPE, SIG_IGN); /* whoever asked may have gone */
     enum err_code rc = open_all(c, err);

@@ -31,8 +31,8 @@ struct run_counts {
     uint64_t planned, succeeded, rejected, failed, cancelled;
     uint64_t requests, retries, bytes;
     uint64_t request_ms; /* that all of its requests took together */
-    uint64_t warnings;  /* answers that accepted their records, but did not like all of them */
-    uint64_t coalesced; /* of a stream: replaced by a later value before it was planned */
+    uint64_t warnings;   /* answers that accepted their records, but did not like all of them */
+    uint64_t coalesced;  /* of a stream: replaced by a later value before it was planned */
     uint64_t changes; /* of a stream: seen at its source, and removals of identities that rows left:
                          planned + unchanged + coalesced + invalid + quarantined. Its rows are the
                          changes that are not removals */
