@@ -184,6 +184,27 @@ static void print_workers(const json_t *status)
                desired == 1 ? "" : "s", own);
 }
 
+/* Those that something is amiss with, and what still lies at one that leaves. */
+static void print_servers(const json_t *status)
+{
+    const json_t *servers = json_object_get(status, "redis"), *one;
+    size_t i;
+    json_array_foreach(servers, i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "server"));
+        json_int_t quotas = json_integer_value(json_object_get(one, "quotas"));
+        json_int_t left = json_integer_value(json_object_get(one, "left_of"));
+        bool leaves = json_is_true(json_object_get(one, "leaving"));
+        if (!json_is_true(json_object_get(one, "connected")))
+            printf("Redis server %s is not reached: %lld quotas wait for it\n", name, quotas);
+        else if (leaves && quotas + left > 0)
+            printf("Redis server %s is leaving: %lld quotas are still there, %lld left keys\n",
+                   name, quotas, left);
+        else if (leaves)
+            printf("Redis server %s is leaving, and nothing is there any more\n", name);
+    }
+}
+
 static void show_scheduler(const struct project *project, bool json)
 {
     json_t *status = NULL;
@@ -195,8 +216,10 @@ static void show_scheduler(const struct project *project, bool json)
     const json_t *problems = json_object_get(status, "reload_error");
     if (json_is_string(problems))
         (json ? print_refused_json : print_refused)(problems, json_object_get(status, "config"));
-    if (!json)
+    if (!json) {
         print_workers(status);
+        print_servers(status);
+    }
     json_decref(status);
 }
 

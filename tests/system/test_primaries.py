@@ -71,6 +71,7 @@ def test_a_server_that_is_away_holds_up_its_own_destinations_only(lab, sinks, re
         assert "b is not reached" in of_destination(service, name)["waits_for"]
     ready = service.get("/readyz")
     assert ready["ready"] and "Redis server b" in ready["why"] and "server a" not in ready["why"]
+    assert "Redis server b is not reached" in lab.command("status").out
     gone = of_server(service, "b")
     assert not gone["connected"] and gone["error"] and of_server(service, "a")["connected"]
 
