@@ -204,9 +204,10 @@ static double any(double most)
 
 static void any_target(struct capacity_target *t, struct rate_limit limits[2])
 {
-    limits[0] =
-        (struct rate_limit){rand() % 2, 1 + (uint64_t)any(1000), 1 + (uint64_t)any(20000), 0};
-    limits[1] = (struct rate_limit){rand() % 2, 1 + (uint64_t)any(1e6), DAY_MS, 0};
+    limits[0] = (struct rate_limit){(enum rate_kind)(rand() % 2), 1 + (uint64_t)any(1000),
+                                    1 + (uint64_t)any(20000), 0};
+    limits[1] =
+        (struct rate_limit){(enum rate_kind)(rand() % 2), 1 + (uint64_t)any(1e6), DAY_MS, 0};
     *t = target(limits, (size_t)rand() % 3);
     t->batch_records = 1 + floor(any(1000));
     t->requests_per_batch = 1 + any(3);
