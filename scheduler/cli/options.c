@@ -41,7 +41,7 @@ const struct cli_option cli_option_table[] = {
     {.letter = 'r', .name = "run", .value = "RUN", .help = "only records of this run"},
     {.letter = 'd',
      .name = "markdown",
-     .help = "everything about all that are built in, as Markdown"},
+     .help = "as Markdown"},
     {.letter = 'D',
      .name = "destination",
      .value = "NAME",
