@@ -1,9 +1,12 @@
 """Manifests as Kustomize puts them together, and what has to hold of all of them."""
 import json
+import os
+import pathlib
 import subprocess
 
 import yaml
 
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
 WORKLOADS = ("Deployment", "StatefulSet")
 MONITORS = {"ServiceMonitor": "endpoints", "PodMonitor": "podMetricsEndpoints"}
 
@@ -12,6 +15,14 @@ def kustomize(kubectl, folder):
     done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [m for m in yaml.safe_load_all(done.stdout) if m]
+
+
+def put_together(kubectl, folder, components, resources=("base",)):
+    """What an overlay of these parts of deploy/kubernetes comes to; it is written into the folder."""
+    parts = {kind: [os.path.relpath(FOLDER / part, folder) for part in some] for kind, some in (("resources", resources), ("components", components))}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": "sluice", **parts}), encoding="utf-8")
+    return kustomize(kubectl, folder)
 
 
 def against_schemas(schemas, manifests):

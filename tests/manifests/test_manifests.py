@@ -1,6 +1,5 @@
 """The manifests of deploy/kubernetes: right by the schemas, closed, and fitting together. A broken one is found."""
 import copy
-import os
 import pathlib
 import re
 import subprocess
@@ -8,10 +7,9 @@ import subprocess
 import pytest
 import yaml
 
-from manifests.manifests import against_schemas, kustomize, problems
+from manifests.manifests import FOLDER, against_schemas, kustomize, problems, put_together
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = sorted(p.parent for p in FOLDER.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(p.parent for p in FOLDER.glob("components/*/kustomization.yaml"))
 OUTSIDE = ("sluice-project", "sluice-secrets", "sluice-warehouse")  # what the base leaves to its user
@@ -20,13 +18,6 @@ OUTSIDE = ("sluice-project", "sluice-secrets", "sluice-warehouse")  # what the b
 @pytest.fixture(scope="module")
 def dev(kubectl):
     return kustomize(kubectl, FOLDER / "overlays" / "dev")
-
-
-def with_component(kubectl, component, folder):
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": "sluice",
-        "resources": [os.path.relpath(FOLDER / "base", folder)], "components": [os.path.relpath(component, folder)]}))
-    return kustomize(kubectl, folder)
 
 
 def get(manifests, kind, name):
@@ -44,7 +35,7 @@ def test_an_overlay_is_right(kubectl, schemas, overlay):
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda p: p.name)
 def test_a_component_is_right(kubectl, schemas, component, tmp_path):
-    manifests = with_component(kubectl, component, tmp_path)
+    manifests = put_together(kubectl, tmp_path, [component.relative_to(FOLDER)])
     assert against_schemas(schemas, manifests) == []
     assert problems(manifests, outside=OUTSIDE) == []
 
