@@ -193,6 +193,17 @@ class Look:
             if not any((w["kind"], w["metadata"]["name"]) == (kind, wanted) for w in self.workloads):
                 self.problems.append(f"an autoscaler scales {kind}/{wanted}, which is not there")
 
+    def scaled_by_all(self):
+        """What scales workers goes by all schedulers: the service's name leads to any one of them, and so to a part of the load."""
+        (scheduler,) = [w for w in self.workloads if w["metadata"]["name"] == "sluice-scheduler"] or [None]
+        count = scheduler["spec"].get("replicas", 1) if scheduler else 0
+        for scaler in self.of("ScaledObject"):
+            urls = {t["metadata"].get("url") for t in scaler["spec"]["triggers"] if t["type"] == "metrics-api"}
+            if urls and len(urls) != count:
+                self.say(scaler, f"asks {len(urls)} of {count} schedulers")
+            if len(urls) > 1 and "formula" not in ((scaler["spec"].get("advanced") or {}).get("scalingModifiers") or {}):
+                self.say(scaler, "does not add up what it is told")
+
     def namespaces(self):
         for manifest in self.all:
             if manifest["kind"] not in ("Namespace", "ClusterTriggerAuthentication", "APIService", "ClusterRole", "ClusterRoleBinding") \
@@ -222,6 +233,7 @@ class Look:
         for monitor in self.of(*MONITORS):
             self.monitor(monitor)
         self.scaled_once()
+        self.scaled_by_all()
         self.namespaces()
         return self.problems
 
