@@ -167,8 +167,9 @@ struct queue_stats {
     size_t limit_count;
     const struct queue_window *windows; /* to be saved */
     size_t window_count;
-    uint64_t shared_version; /* moves with every change of a shared value (shared.h) */
-    uint64_t leases_lost;    /* ended without a settle, since Redis has this quota */
+    uint64_t shared_version;           /* moves with every change of a shared value (shared.h) */
+    uint64_t leases_lost;              /* ended without a settle, since Redis has this quota */
+    bool unwatched;                    /* something may run and no worker asks when: wake */
     const struct queue_closed *closed; /* destinations; their names are borrowed likewise */
     size_t closed_count;
     uint64_t recovers_ms; /* until the factor rises; 0: it is 1.0 */
@@ -289,7 +290,8 @@ struct queue_claimed {
     bool unsure;           /* an earlier attempt may have reached the destination */
     struct slice progress; /* what the settle before left; empty: the batch begins */
     /* otherwise: */
-    int64_t wait_ms; /* until something may run; -1: nothing is known to come */
+    int64_t wait_ms; /* until something may run, and this worker asks then; -1: nothing is known to
+                        come, or another worker asks */
     bool mismatch;   /* work is there, but for another configuration */
     bool refused;    /* fenced, no permit or no epoch: ask again later */
     bool stale;      /* the token was used before and its lease is gone: take a new one */
@@ -358,8 +360,8 @@ enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *to
 
 /* ---- wake list, one for all quotas of a server ---- */
 
-/** Tells idle workers that this quota has work: after enqueue, resume, a reap, or a permit that
- * raised a spent grant. */
+/** Tells an idle worker that this quota has work: after enqueue, resume, or a permit that found it
+ * unwatched. */
 enum err_code queue_wake(struct queue *q, struct err *err) MUST_CHECK;
 typedef void (*queue_woken_cb)(void *ctx, struct slice quota, const struct err *err);
 /** Waits on a server's own connection for that and its wake list for at most wait_ms; quota is

@@ -264,6 +264,7 @@ static enum err_code read_stats(struct reply_reader *r, struct arena *arena, str
         rc = read_syncs(reply_array(r), arena, s);
     s->shared_version = (uint64_t)reply_int(r);
     s->leases_lost = (uint64_t)reply_int(r);
+    s->unwatched = reply_int(r) != 0;
     if (!rc)
         rc = read_closed(reply_array(r), arena, s);
     s->recovers_ms = (uint64_t)reply_int(r);

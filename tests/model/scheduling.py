@@ -138,9 +138,10 @@ class Scheduling:
         stats = {reply[7][i].decode(): reply[7][i + 1:i + 5] for i in range(0, len(reply[7]), 5)}
         assert reply[8] == m.shared_version
         assert reply[9] == m.leases_lost
-        self.told_closed = [(reply[10][i].decode(), reply[10][i + 1]) for i in range(0, len(reply[10]), 2)]
+        assert reply[10] == m.unwatched()
+        self.told_closed = [(reply[11][i].decode(), reply[11][i + 1]) for i in range(0, len(reply[11]), 2)]
         assert dict(self.told_closed) == {d: t - m.raw for d, t in m.closed.items() if t > m.raw}
-        self.told_factor = reply[4], reply[11]
+        self.told_factor = reply[4], reply[12]
         unread = self.unread()
         for s in m.syncs.values():
             mine = {p: b for p, b in m.batches.items() if b.sync == s.name}

@@ -455,7 +455,7 @@ def test_what_destinations_asked_for_holds_at_another_server(server):
         q.true += 4000
     q.settle(q.claim()[1], "throttle", delay=60000)
     told = q("permit", q.epoch, 1, q.true, "boot", 1, 0)
-    assert told[10:] == [[b"d1", 60000], 70000] and told[4] == 343
+    assert told[11:] == [[b"d1", 60000], 70000] and told[4] == 343
     server.redis.flushall()
     q.open("e2", [("requests", 100, 1000)], closed=[("d1", 60000)], carried=(0, 343, 70000, 0))
     q.fill("s", 3)
