@@ -252,6 +252,8 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
     if (windows_note(&q->windows, stats, &noted))
         log_event(q->host->log, LOG_WARN, "windows_not_kept", LOG_STR("reason", noted.text));
     save_shared(q, stats);
+    if (stats->unwatched && queue_wake(q->queue, &noted))
+        log_event(q->host->log, LOG_DEBUG, "wake_failed", LOG_STR("reason", noted.text));
     q->host->on_stats(q->host->ctx, q, stats);
 }
 
