@@ -16,16 +16,16 @@ def free_port():
         return s.getsockname()[1]
 
 
-def certificates(folder):
-    """A certificate for localhost signed by an authority of its own: (ca, certificate, key)."""
+def certificates(folder, names="DNS:localhost,IP:127.0.0.1"):
+    """A certificate for localhost, or other names, signed by an authority of its own: (ca, certificate, key)."""
     def openssl(*args):
         subprocess.run(["openssl", *map(str, args)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     ca_key, ca = folder / "ca.key", folder / "ca.crt"
-    key, csr, crt, names = folder / "k.key", folder / "k.csr", folder / "k.crt", folder / "names"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="utf-8")
+    key, csr, crt, extensions = folder / "k.key", folder / "k.csr", folder / "k.crt", folder / "extensions"
+    extensions.write_text(f"subjectAltName={names}\n", encoding="utf-8")
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=test authority")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", csr, "-subj", "/CN=localhost")
-    openssl("x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", crt, "-days", "2", "-extfile", names)
+    openssl("x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", crt, "-days", "2", "-extfile", extensions)
     return ca, crt, key
 
 
