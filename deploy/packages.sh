@@ -6,7 +6,7 @@ build_packages="gcc cmake ninja-build pkg-config libc6-dev
   liblmdb-dev libxxhash-dev libssl-dev libpcre2-dev libutf8proc-dev liblz4-dev zlib1g-dev"
 run_packages="redis-server ca-certificates tzdata"
 demo_packages="postgresql python3"
-test_packages="clang clang-format git libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
+test_packages="clang clang-format cmark-gfm git libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
   python3-prometheus-client python3-aiosmtpd python3-yaml zsh fish mandoc systemd
   redis-server nghttp2-server openssl procps util-linux chromium chromium-driver python3-selenium fonts-dejavu-core"
 container_packages="podman runc netavark"

@@ -56,6 +56,8 @@ struct queue_term {
 /** Said with every fence, clear, reap and open from now on. They are refused, ERR_STALE, where
  * Redis has seen a later one of this state. */
 void queue_set_term(struct queue *q, const struct queue_term *term);
+/** What was set; its number is 0 where nothing was. */
+const struct queue_term *queue_term_of(const struct queue *q);
 
 /* What Redis knew when the scheduler opened a quota. */
 struct queue_opened {
@@ -92,11 +94,13 @@ enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct e
 
 /**
  * Removes what is left of a quota that is at another server now and was cleared here, under a fence
- * or an epoch of this state without a permit; what expires by itself may stay until then. number:
- * results that went with it. Errors: ERR_BUSY without a clear, or where somebody uses it.
+ * or an epoch of this state without a permit; what expires by itself may stay until then. fenced:
+ * by this caller, so that another state may have owned it. number: results that went with it.
+ * Errors: ERR_BUSY without a clear, where somebody uses it, and where Redis has seen a later commit
+ * of the state; ERR_STALE as fence.
  */
-enum err_code queue_wipe(struct queue *q, const char *state_id, queue_done_cb cb, void *ctx,
-                         struct err *err) MUST_CHECK;
+enum err_code queue_wipe(struct queue *q, const char *state_id, uint64_t commit, bool fenced,
+                         queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* A window that was in use when it was saved: count returns after left_ms. */
 struct queue_window {
@@ -152,6 +156,7 @@ struct queue_stats {
     size_t window_count;
     uint64_t shared_version; /* moves with every change of a shared value (shared.h) */
     uint64_t leases_lost;    /* ended without a settle, since Redis has this quota */
+    bool unwatched;          /* something may run and no worker asks when: wake */
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**
@@ -269,7 +274,8 @@ struct queue_claimed {
     bool unsure;           /* an earlier attempt may have reached the destination */
     struct slice progress; /* what the settle before left; empty: the batch begins */
     /* otherwise: */
-    int64_t wait_ms; /* until something may run; -1: nothing is known to come */
+    int64_t wait_ms; /* until something may run, and this worker asks then; -1: nothing is known to
+                        come, or another worker asks */
     bool mismatch;   /* work is there, but for another configuration */
     bool refused;    /* fenced, no permit or no epoch: ask again later */
     bool stale;      /* the token was used before and its lease is gone: take a new one */
@@ -338,8 +344,8 @@ enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *to
 
 /* ---- wake list, one for all quotas of a server ---- */
 
-/** Tells idle workers that this quota has work: after enqueue, resume, a reap, or a permit that
- * raised a spent grant. */
+/** Tells an idle worker that this quota has work: after enqueue, resume, or a permit that found it
+ * unwatched. */
 enum err_code queue_wake(struct queue *q, struct err *err) MUST_CHECK;
 typedef void (*queue_woken_cb)(void *ctx, struct slice quota, const struct err *err);
 /** Waits on a server's own connection for that and its wake list for at most wait_ms; quota is

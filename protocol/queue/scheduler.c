@@ -95,12 +95,15 @@ enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct e
     return rc;
 }
 
-enum err_code queue_wipe(struct queue *q, const char *state_id, queue_done_cb cb, void *ctx,
-                         struct err *err)
+enum err_code queue_wipe(struct queue *q, const char *state_id, uint64_t commit, bool fenced,
+                         queue_done_cb cb, void *ctx, struct err *err)
 {
     struct args a;
     args_init(&a);
     args_str(&a, state_id);
+    args_u64(&a, commit);
+    args_u64(&a, fenced);
+    args_term(&a, q, false);
     enum err_code rc = queue_eval_number(q, QUEUE_SCRIPT_WIPE, &a, cb, ctx, err);
     args_done(&a);
     return rc;
@@ -238,6 +241,7 @@ static enum err_code read_stats(struct reply_reader *r, struct arena *arena, str
         rc = read_syncs(reply_array(r), arena, s);
     s->shared_version = (uint64_t)reply_int(r);
     s->leases_lost = (uint64_t)reply_int(r);
+    s->unwatched = reply_int(r) != 0;
     if (rc == ERR_NOMEM)
         return err_set(err, ERR_NOMEM, "no memory for the queue's statistics");
     return rc || r->bad ? reply_foreign(err, "statistics") : ERR_OK;

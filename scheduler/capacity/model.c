@@ -158,15 +158,15 @@ static double at_least_one(double n)
     return fmax(1, ceil(n));
 }
 
-static void need_workers(const struct capacity_costs *c, const struct flow *f,
-                         struct capacity_need *n)
+static void need_workers(const struct capacity_costs *c, const struct capacity_frame *frame,
+                         const struct flow *f, struct capacity_need *n)
 {
     double us = f->requests * c->worker_request_us + f->records * c->worker_record_us +
                 f->kib * c->worker_kib_us + f->tls_requests * c->worker_https_request_us +
                 f->tls_kib * c->worker_https_kib_us;
     n->worker_cores = us * US * CAPACITY_HEADROOM;
     n->workers =
-        at_least_one(fmax(n->in_flight / CAPACITY_SLOTS * CAPACITY_HEADROOM, n->worker_cores));
+        at_least_one(fmax(n->in_flight / frame->worker_slots * CAPACITY_HEADROOM, n->worker_cores));
     n->worker_cores += n->workers * c->worker_idle_us * US;
     n->worker_bytes = c->worker_memory_kib * KIB * CAPACITY_HEADROOM;
 }
@@ -215,7 +215,7 @@ void capacity_need(const struct capacity_costs *costs, const struct capacity_fra
         add_target(&f, &targets[i]);
         n.in_flight += rooms[i].in_flight;
     }
-    need_workers(costs, &f, &n);
+    need_workers(costs, frame, &f, &n);
     need_redis(costs, frame, &f, count, &n);
     need_scheduler(costs, frame, &f, count, &n);
     *ret = n;

@@ -12,7 +12,6 @@
 #include "scheduler/capacity/costs.h"
 
 enum {
-    CAPACITY_SLOTS = 32,       /* requests that a worker has under way at a time: its default */
     CAPACITY_UNLIMITED = -1,   /* as the limit that binds: none does */
     CAPACITY_CONCURRENCY = -2, /* the number of requests at the same time */
 };
@@ -73,6 +72,7 @@ struct capacity_frame {
     double stored_rows;  /* entries of state, of all syncs */
     double window_bytes; /* settings.window */
     double history_bytes;
+    double worker_slots; /* requests that a worker has under way at a time */
 };
 
 struct capacity_need {

@@ -7,7 +7,12 @@
 #include "protocol/connector/connector.h"
 #include "scheduler/state/entries.h"
 
-enum { IDEA_WINDOW_BYTES = 64000000, IDEA_HISTORY_BYTES = 128000000, IDEA_CONCURRENCY = 8 };
+enum {
+    IDEA_WINDOW_BYTES = 64000000,
+    IDEA_HISTORY_BYTES = 128000000,
+    IDEA_CONCURRENCY = 8,
+    IDEA_WORKER_SLOTS = 32,
+};
 
 static enum err_code make_room(struct capacity_survey *s, size_t count, struct err *err)
 {
@@ -207,6 +212,7 @@ enum err_code capacity_survey_project(const struct project *project, struct stat
         return rc;
     ret->frame.window_bytes = (double)project->settings.window_bytes;
     ret->frame.history_bytes = (double)project->settings.history_bytes;
+    ret->frame.worker_slots = project->settings.worker_slots;
     spread_wish(ret, spread_rows(ret, stored, wish), wish);
     finish(ret, wish);
     return ERR_OK;
@@ -238,6 +244,7 @@ enum err_code capacity_survey_idea(const struct connector *connector, const stru
     ret->alike = true;
     ret->frame.window_bytes = IDEA_WINDOW_BYTES;
     ret->frame.history_bytes = IDEA_HISTORY_BYTES;
+    ret->frame.worker_slots = IDEA_WORKER_SLOTS;
     spread_wish(ret, spread_rows(ret, 0, wish), wish);
     finish(ret, wish);
     return ERR_OK;

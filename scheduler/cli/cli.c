@@ -21,8 +21,9 @@ static const struct command commands[] = {
      "database and no destination, but with --connect: then sources are connected to, models\n"
      "described and planned (not run), every mapped column looked for, Redis and the destinations\n"
      "reached. Exits 0 when all is right, 78 when something has to be mended, 69 when something\n"
-     "cannot be reached.\n",
-     "X", 0, 0, command_check},
+     "cannot be reached. With --no-secrets, mistakes are found where the secrets are not, as in a\n"
+     "check of a pull request.\n",
+     "XAH", 0, 0, command_check},
     {"run", "[SYNC…]", "run syncs now (all of them when none is named)",
      "Reads each model once, sends what was added, changed or removed since the destination last\n"
      "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps "
@@ -39,8 +40,10 @@ static const struct command commands[] = {
      "and\n"
      "how long the limits make it take. With -o FILE the plan is kept: `sluice apply FILE` sends\n"
      "exactly that, as long as no other run of the sync came between.\n\n"
+     "With --markdown: a table for the comment of a pull request, below 60,000 bytes; samples of\n"
+     "rows are in it with --limit only.\n\n"
      "Exit status: 0 planned, 2 a plan could not be made, 3 a guard would hold a run.\n",
-     "flo", 0, 1000, command_plan},
+     "flod", 0, 1000, command_plan},
     {"apply", "FILE", "send exactly what `sluice plan -o FILE` planned", "Exits as `run` does.\n",
      "w", 1, 1, command_apply},
     {"adopt", "SYNC…", "take a model's present rows as synced, and send nothing",
@@ -141,7 +144,8 @@ static const struct command commands[] = {
     {"connectors", "[show NAME]", "list what can be written to, or tell all about one",
      "Lists connectors with their objects and modes: those that are built in and, in a project\n"
      "folder, the project's own. `show NAME` prints options, authentication, limits, objects with\n"
-     "their keys, fields, modes and maximums, and what a repeat after a crash does.\n",
+     "their keys, fields, modes and maximums, and what a repeat after a crash does. With\n"
+     "--markdown: everything about all that are built in.\n",
      "d", 0, 2, command_connectors},
     {"completion", "bash|zsh|fish", "print what makes a shell complete sluice's command lines",
      "bash: source <(sluice completion bash), or into "
@@ -325,18 +329,24 @@ bool cli_is_named(const struct cli_options *opts, const char *sync)
 
 typedef enum err_code load_fn(const char *, struct project **, struct problem_list *, struct err *);
 
+static int load_telling(load_fn *load, const struct cli_options *opts, struct project **ret_project,
+                        struct problem_list *problems)
+{
+    struct err err = {0};
+    enum err_code rc = load(opts->dir, ret_project, problems, &err);
+    for (size_t i = 0; i < problems->count; i++)
+        if (problems->items[i].kind != PROBLEM_NOTE)
+            print_problem(&problems->items[i]);
+    if (rc && !problems->mistakes)
+        cli_fail(&err);
+    return rc ? EXIT_CONFIG_BAD : EXIT_OK;
+}
+
 static int load_with(load_fn *load, const struct cli_options *opts, struct project **ret_project)
 {
     struct problem_list problems;
-    struct err err = {0};
     problem_list_init(&problems);
-    enum err_code rc = load(opts->dir, ret_project, &problems, &err);
-    for (size_t i = 0; i < problems.count; i++)
-        if (problems.items[i].kind != PROBLEM_NOTE)
-            print_problem(&problems.items[i]);
-    int status = rc ? EXIT_CONFIG_BAD : EXIT_OK;
-    if (rc && !problems.mistakes)
-        cli_fail(&err);
+    int status = load_telling(load, opts, ret_project, &problems);
     problem_list_done(&problems);
     return status;
 }
@@ -344,6 +354,12 @@ static int load_with(load_fn *load, const struct cli_options *opts, struct proje
 int cli_load(const struct cli_options *opts, struct project **ret_project)
 {
     return load_with(project_load, opts, ret_project);
+}
+
+int cli_load_with_problems(const struct cli_options *opts, struct project **ret_project,
+                           struct problem_list *problems)
+{
+    return load_telling(project_load, opts, ret_project, problems);
 }
 
 int cli_load_settings(const struct cli_options *opts, struct project **ret_project)

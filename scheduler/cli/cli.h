@@ -46,7 +46,7 @@ struct cli_options {
     bool watch;              /* up --watch */
     const char *destination; /* --destination */
     const char *role;        /* token --role */
-    bool markdown;           /* connectors --markdown */
+    bool markdown;           /* connectors, plan --markdown */
     const char *url;         /* init --url: a URL, or the name of a variable */
     const char *table;       /* init --table */
     const char *query;       /* init --query */
@@ -58,6 +58,8 @@ struct cli_options {
     struct cli_list syncs;   /* forget --sync */
     const char *export_to;   /* errors --export */
     bool connect;            /* check --connect */
+    bool no_secrets;         /* check --no-secrets */
+    const char *form;        /* check --format */
     bool replace;            /* state import --replace */
     bool merge;              /* state import --merge */
     bool force;              /* stream drop --force */
@@ -90,6 +92,9 @@ int cli_main(int argc, char **argv);
 /** Loads the project, printing every problem as file:line:col; returns EXIT_OK or the exit status
  * to end with. */
 int cli_load(const struct cli_options *opts, struct project **ret_project);
+/** The same, and leaves the problems to the caller, who has made the list. */
+int cli_load_with_problems(const struct cli_options *opts, struct project **ret_project,
+                           struct problem_list *problems);
 /** The same for connectors alone, in a project folder or outside of one. */
 int cli_load_connectors(const struct cli_options *opts, struct project **ret_project);
 /** Only the settings, whatever else the folder holds. */

@@ -1,10 +1,11 @@
-/* sluice plan, sluice apply: what a run would send, without sending it; and sending exactly that.
+/* sluice plan: what a run would send, without sending it.
  *
  * A plan is a run that is held before anything is sent. Without -o it is made in a copy of the
  * state that is thrown away; with -o in the state itself, and the file names it by the digest of
- * all it would send. */
+ * all it would send: sluice apply sends that. */
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/follow.h"
+#include "scheduler/cli/plan_markdown.h"
 #include "scheduler/cli/plan_print.h"
 #include "scheduler/cli/progress.h"
 #include "scheduler/cli/remote.h"
@@ -22,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PLAN_VERSION = 1, OPEN_FILES = 16 };
+enum { OPEN_FILES = 16 };
 
 struct planning {
     const struct cli_options *opts;
@@ -34,7 +35,9 @@ struct planning {
     json_t *file;        /* what -o writes; NULL */
     const char *kept_in; /* the state directory itself: history is there */
     struct event_base *base;
-    struct state *state; /* that the plans are in */
+    struct state *state;           /* that the plans are in */
+    struct plan_markdown markdown; /* with --markdown */
+    const char *basis;             /* a sentence of it */
     bool failed, held;
 };
 
@@ -55,7 +58,7 @@ static void remove_folder(const char *path)
 }
 
 /* Beside the state where there is one: there is room for its like. */
-static enum err_code make_copy(const struct project *p, char *out, size_t n, struct err *err)
+static enum err_code make_folder(const struct project *p, char *out, size_t n, struct err *err)
 {
     const char *dir = p->settings.state_dir, *tmp = getenv("TMPDIR");
     struct stat st;
@@ -65,8 +68,7 @@ static enum err_code make_copy(const struct project *p, char *out, size_t n, str
         *out = '\0';
         return err_errno(err, errno, "%s: no folder for a plan can be made", at);
     }
-    enum err_code rc = state_copy(dir, out, err);
-    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+    return ERR_OK;
 }
 
 /* ---- planning ---- */
@@ -103,22 +105,45 @@ static enum err_code note_in_file(struct planning *p, const struct run_record *r
     return ERR_OK;
 }
 
+static enum err_code show_failed(struct planning *p, const struct run_record *r)
+{
+    p->failed = true;
+    if (p->opts->markdown)
+        return plan_markdown_add_failed(&p->markdown, r);
+    plan_show_failed(r, p->opts->json);
+    return ERR_OK;
+}
+
+/* Samples hold rows: in Markdown, which others read, they are there where they were asked for. */
+static size_t samples_wanted(const struct cli_options *o)
+{
+    if (o->limit_set)
+        return o->limit;
+    return o->markdown ? 0 : PLAN_SHOWN;
+}
+
+static enum err_code show_plan(struct planning *p, const struct plan_show *s, struct err *err)
+{
+    if (p->opts->json)
+        return plan_show_json(s, err);
+    if (!p->opts->markdown)
+        return plan_show_text(s, err);
+    enum err_code rc = plan_markdown_add(&p->markdown, s->record, s->sync, s->plan, s->would_hold);
+    return rc ? err_set(err, rc, "no memory to show a plan") : ERR_OK;
+}
+
 static enum err_code show(struct planning *p, const struct run_record *r, struct err *err)
 {
     char path[PATH_MAX], worker[PATH_MAX];
     struct plan plan;
     struct plan_show s = {.record = r, .plan = &plan, .sync = project_sync(p->project, r->sync)};
-    if (r->status != RUN_HELD) {
-        p->failed = true;
-        plan_show_failed(r, p->opts->json);
-        return ERR_OK;
-    }
+    if (r->status != RUN_HELD)
+        return show_failed(p, r);
     snprintf(path, sizeof path, "%s/%s", p->project->settings.state_dir, r->spool);
     enum err_code rc = sibling_program("sluice-worker", worker, err);
     if (rc)
         return rc;
-    size_t samples = p->opts->limit_set ? p->opts->limit : PLAN_SHOWN;
-    rc = plan_read(p->base, path, s.sync, samples, &plan, err);
+    rc = plan_read(p->base, path, s.sync, samples_wanted(p->opts), &plan, err);
     if (!rc)
         rc = plan_look_back(&plan, p->kept_in, p->state, r->sync, err);
     s.worker_program = worker;
@@ -127,10 +152,8 @@ static enum err_code show(struct planning *p, const struct run_record *r, struct
     p->held |= s.would_hold;
     if (!rc)
         rc = note_in_file(p, r, &plan, err);
-    if (!rc && p->opts->json)
-        rc = plan_show_json(&s, err);
-    else if (!rc)
-        rc = plan_show_text(&s, err);
+    if (!rc)
+        rc = show_plan(p, &s, err);
     plan_done(&plan);
     return rc;
 }
@@ -174,6 +197,11 @@ static enum err_code ask(struct planning *p, struct engine *e, const char *sync,
     return rc ? rc : engine_ask(e, &a, err);
 }
 
+static bool is_wanted(const struct planning *p, const struct sync *s)
+{
+    return cli_is_named(p->opts, s->name) && (p->opts->name_count || !sync_only_streams(s));
+}
+
 static enum err_code make_plans(struct planning *p, const struct log *log, struct err *err)
 {
     struct engine *e = NULL;
@@ -187,8 +215,7 @@ static enum err_code make_plans(struct planning *p, const struct log *log, struc
     };
     enum err_code rc = engine_new(&o, &e, err);
     for (size_t i = 0; i < p->project->sync_count && !rc; i++)
-        if (cli_is_named(p->opts, p->project->syncs[i].name) &&
-            (p->opts->name_count || !sync_only_streams(&p->project->syncs[i])))
+        if (is_wanted(p, &p->project->syncs[i]))
             rc = ask(p, e, p->project->syncs[i].name, err);
     if (!rc)
         rc = engine_loop(e, err);
@@ -251,23 +278,34 @@ static enum err_code plan_remotely(struct planning *p, struct err *err)
 
 static enum err_code plan_into_file(struct planning *p, const struct log *log, struct err *err)
 {
-    p->file = json_pack("{s:i, s:[]}", "sluice_plan", PLAN_VERSION, "runs");
+    p->file = json_pack("{s:i, s:[]}", "sluice_plan", PLAN_FILE_VERSION, "runs");
     if (!p->file)
         return err_set(err, ERR_NOMEM, "no memory for the plan's file");
     enum err_code rc =
         remote_is_running(p->project) ? plan_remotely(p, err) : make_plans(p, log, err);
     if (!rc)
         rc = write_file(p, err);
-    if (!rc && !p->opts->json)
+    if (!rc && !p->opts->json && !p->opts->markdown)
         printf("to send exactly this: sluice apply %s\n", p->opts->output);
     json_decref(p->file);
     return rc;
 }
 
+static enum err_code copy_state(struct planning *p, const char *to, struct err *err)
+{
+    enum err_code rc = state_copy(p->kept_in, to, err);
+    if (rc != ERR_NOTFOUND)
+        return rc;
+    p->basis = "There is no state here: every row counts as added.";
+    return ERR_OK;
+}
+
 static enum err_code plan_in_copy(struct planning *p, const struct log *log, struct err *err)
 {
     char copy[PATH_MAX];
-    enum err_code rc = make_copy(p->project, copy, sizeof copy, err);
+    enum err_code rc = make_folder(p->project, copy, sizeof copy, err);
+    if (!rc)
+        rc = copy_state(p, copy, err);
     if (!rc) {
         p->project->settings.state_dir = copy;
         rc = make_plans(p, log, err);
@@ -276,164 +314,86 @@ static enum err_code plan_in_copy(struct planning *p, const struct log *log, str
     return rc;
 }
 
-int command_plan(const struct cli_options *opts)
+/* ---- Markdown ---- */
+
+static enum err_code note_streams(struct planning *p)
 {
-    struct planning p = {.opts = opts, .draws = isatty(STDERR_FILENO) != 0};
-    struct log log = {.program = "sluice", .level = LOG_WARN, .fd = STDERR_FILENO};
-    struct err err = {0};
-    int status = cli_load(opts, &p.project);
-    if (!status)
-        status = cli_check_names(opts, p.project);
-    if (!status) {
-        log.format = p.project->settings.log_format;
-        p.kept_in = p.project->settings.state_dir;
-        progress_init(&p.progress);
-        enum err_code rc =
-            opts->output ? plan_into_file(&p, &log, &err) : plan_in_copy(&p, &log, &err);
-        if (rc)
-            status = cli_fail(&err);
-        else if (p.failed)
-            status = EXIT_RUN_FAILED;
-        else if (p.held)
-            status = EXIT_HELD;
-    }
-    free(p.records);
-    project_free(p.project);
-    return status;
+    enum err_code rc = ERR_OK;
+    for (size_t i = 0; i < p->project->sync_count && !rc; i++)
+        if (!is_wanted(p, &p->project->syncs[i]) &&
+            cli_is_named(p->opts, p->project->syncs[i].name))
+            rc = plan_markdown_add_stream(&p->markdown, p->project->syncs[i].name);
+    return rc;
 }
 
-/* ---- apply ---- */
-
-static enum err_code read_file(const char *path, json_t **ret, struct err *err)
+static enum err_code print_markdown(struct planning *p, struct err *err)
 {
-    json_error_t bad;
-    json_t *file = json_load_file(path, JSON_REJECT_DUPLICATES, &bad);
-    if (!file)
-        return err_set(err, ERR_USAGE, "%s: %s", path, bad.text);
-    if (json_integer_value(json_object_get(file, "sluice_plan")) != PLAN_VERSION ||
-        !json_is_array(json_object_get(file, "runs"))) {
-        json_decref(file);
-        return err_set(err, ERR_USAGE, "%s is no plan of this version: sluice plan -o makes one",
-                       path);
-    }
-    *ret = file;
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, PLAN_MARKDOWN_BYTES);
+    enum err_code rc = note_streams(p);
+    if (!rc)
+        rc = plan_markdown_put(&text, &p->markdown, p->basis);
+    if (rc)
+        return err_set(err, rc, "no memory to show a plan");
+    fwrite(text.p, 1, text.len, stdout);
     return ERR_OK;
 }
 
-/* The spool that would be sent is the one that was planned. */
-static enum err_code check_planned(const struct project *p, struct event_base *base,
-                                   struct state *state, const char *id, const char *digest,
-                                   struct err *err)
+static void print_mistakes(const struct problem_list *problems)
 {
-    struct run_record r;
-    struct plan plan = {0};
-    char path[PATH_MAX];
-    enum err_code rc = state_run_get(state, id, &r, err);
-    if (rc == ERR_NOTFOUND)
-        return err_set(err, ERR_USAGE, "run %s of the plan is not known here: plan again", id);
-    if (!rc && r.status != RUN_HELD)
-        return err_set(err, ERR_USAGE, "run %s of the plan is %s by now: plan again", id,
-                       run_status_name(r.status));
-    if (rc)
-        return rc;
-    snprintf(path, sizeof path, "%s/%s", p->settings.state_dir, r.spool);
-    rc = plan_read(base, path, NULL, 0, &plan, err);
-    if (!rc && strcmp(plan.digest, digest) != 0)
-        rc = err_set(err, ERR_USAGE, "what run %s would send is not what was planned: plan again",
-                     id);
-    plan_done(&plan);
-    return rc;
+    CLEANUP(buf_done) struct buf text;
+    buf_init(&text, PLAN_MARKDOWN_BYTES);
+    if (problems->mistakes && !plan_markdown_put_mistakes(&text, problems))
+        fwrite(text.p, 1, text.len, stdout);
 }
 
-static enum err_code take_run(json_t *run, const char **ret_id, const char **ret_digest,
-                              struct err *err)
+/* ---- the command ---- */
+
+static int load(struct planning *p)
 {
-    *ret_id = json_string_value(json_object_get(run, "run"));
-    *ret_digest = json_string_value(json_object_get(run, "digest"));
-    return *ret_id && *ret_digest && strlen(*ret_id) <= STATE_RUN_ID_MAX
-               ? ERR_OK
-               : err_set(err, ERR_USAGE, "the plan is damaged: plan again");
+    struct problem_list problems;
+    problem_list_init(&problems);
+    int status = cli_load_with_problems(p->opts, &p->project, &problems);
+    if (status && p->opts->markdown)
+        print_mistakes(&problems);
+    problem_list_done(&problems);
+    return status ? status : cli_check_names(p->opts, p->project);
 }
 
-static enum err_code apply_here(const struct cli_options *opts, const struct project *project,
-                                json_t *runs, int *ret_status, struct err *err)
+static int plan_all(struct planning *p)
 {
-    struct cli_session *session = NULL;
-    struct engine *e = NULL;
-    enum err_code rc = cli_session_new(opts, project, &session, &e, err);
-    for (size_t i = 0; i < json_array_size(runs) && !rc; i++) {
-        const char *id, *digest;
-        struct engine_ask a = {.approve = true};
-        rc = take_run(json_array_get(runs, i), &id, &digest, err);
-        if (rc)
-            break;
-        snprintf(a.run, sizeof a.run, "%s", id);
-        snprintf(a.trigger, sizeof a.trigger, "apply");
-        rc = check_planned(project, engine_base(e), engine_state(e), id, digest, err);
-        if (!rc)
-            rc = engine_ask(e, &a, err);
-    }
-    if (!rc)
-        rc = engine_loop(e, err);
-    *ret_status = cli_session_end(session, e);
-    return rc;
-}
-
-static enum err_code check_all(const struct project *project, json_t *runs, const char **ids,
-                               struct err *err)
-{
-    struct state_options o = {.read_only = true};
-    struct state *state = NULL;
-    struct event_base *base = event_base_new();
-    enum err_code rc = base ? state_open(project->settings.state_dir, &o, &state, err)
-                            : err_set(err, ERR_NOMEM, "no memory for a plan");
-    for (size_t i = 0; i < json_array_size(runs) && !rc; i++) {
-        const char *digest;
-        rc = take_run(json_array_get(runs, i), &ids[i], &digest, err);
-        if (!rc)
-            rc = check_planned(project, base, state, ids[i], digest, err);
-    }
-    state_close(state);
-    if (base)
-        event_base_free(base);
-    return rc;
-}
-
-/* By the scheduler that runs. */
-static enum err_code apply_remotely(const struct cli_options *opts, const struct project *project,
-                                    json_t *runs, int *ret_status, struct err *err)
-{
-    size_t n = json_array_size(runs);
-    const char **ids = calloc(n + 1, sizeof *ids);
-    enum err_code rc =
-        ids ? check_all(project, runs, ids, err) : err_set(err, ERR_NOMEM, "no memory for a plan");
-    if (!rc)
-        *ret_status = follow_approvals(opts, project, ids, n);
-    free(ids);
-    return rc;
-}
-
-static enum err_code apply_runs(const struct cli_options *opts, const struct project *project,
-                                json_t *runs, int *ret_status, struct err *err)
-{
-    return remote_is_running(project) ? apply_remotely(opts, project, runs, ret_status, err)
-                                      : apply_here(opts, project, runs, ret_status, err);
-}
-
-int command_apply(const struct cli_options *opts)
-{
-    struct project *project = NULL;
-    json_t *file = NULL;
+    struct log log = {.program = "sluice",
+                      .level = LOG_WARN,
+                      .fd = STDERR_FILENO,
+                      .format = p->project->settings.log_format};
     struct err err = {0};
-    int status = cli_load(opts, &project);
-    if (!status) {
-        enum err_code rc = read_file(opts->names[0], &file, &err);
-        if (!rc)
-            rc = apply_runs(opts, project, json_object_get(file, "runs"), &status, &err);
-        if (rc)
-            status = cli_fail(&err);
+    p->kept_in = p->project->settings.state_dir;
+    progress_init(&p->progress);
+    enum err_code rc =
+        p->opts->output ? plan_into_file(p, &log, &err) : plan_in_copy(p, &log, &err);
+    if (!rc && p->opts->markdown)
+        rc = print_markdown(p, &err);
+    if (rc)
+        return cli_fail(&err);
+    if (p->failed)
+        return EXIT_RUN_FAILED;
+    return p->held ? EXIT_HELD : EXIT_OK;
+}
+
+int command_plan(const struct cli_options *opts)
+{
+    struct planning p = {.opts = opts, .draws = isatty(STDERR_FILENO) != 0};
+    struct err err = {0};
+    if (opts->json && opts->markdown) {
+        err_set(&err, ERR_USAGE, "--json and --markdown exclude each other: give one of them");
+        return cli_fail(&err);
     }
-    json_decref(file);
-    project_free(project);
+    plan_markdown_init(&p.markdown, opts->limit_set);
+    int status = load(&p);
+    if (!status)
+        status = plan_all(&p);
+    plan_markdown_done(&p.markdown);
+    free(p.records);
+    project_free(p.project);
     return status;
 }

@@ -7,6 +7,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/connector/connector.h"
+#include "scheduler/cli/print.h"
 
 enum { CONNECTOR_TEXT_BYTES = 1 << 20 };
 
@@ -21,11 +22,5 @@ extern const char *const connector_removal_words[3];
 extern const char *const connector_type_words[8];
 /** "at least once; a repeat has no effect": what may happen around a crash. */
 const char *connector_repeat_words(enum repeat_kind repeat);
-/** Calls of a condition that may fail, one after another: the first failure is kept. */
-#define PUT(rc, call)                                                                              \
-    do {                                                                                           \
-        if (!(rc))                                                                                 \
-            (rc) = (call);                                                                         \
-    } while (0)
 
 #endif

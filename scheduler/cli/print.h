@@ -10,6 +10,13 @@
 
 enum { PRINT_NUMBER_BYTES = 32, PRINT_LINE_MAX = 1 << 16 };
 
+/** Calls that may fail, one after another: the first failure is kept. */
+#define PUT(rc, call)                                                                              \
+    do {                                                                                           \
+        if (!(rc))                                                                                 \
+            (rc) = (call);                                                                         \
+    } while (0)
+
 /** 1234567 as 1,234,567. Returns out. */
 const char *print_number(uint64_t n, char out[PRINT_NUMBER_BYTES]);
 /** 45 s, 3 min 20 s, 2 h 5 min. Returns out. */

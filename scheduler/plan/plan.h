@@ -19,6 +19,7 @@ enum {
     PLAN_SAMPLE_BYTES_MAX = 64 << 10, /* of key or fields as JSON; longer ones are left out */
     PLAN_CLASSES = RECORD_REMOVED + 1,
     PLAN_DIGEST_BYTES = 33, /* 32 hex digits */
+    PLAN_FILE_VERSION = 1,  /* of what `sluice plan -o` writes */
 };
 
 struct plan_sample {

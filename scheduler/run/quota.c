@@ -252,6 +252,8 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
     if (windows_note(&q->windows, stats, &noted))
         log_event(q->host->log, LOG_WARN, "windows_not_kept", LOG_STR("reason", noted.text));
     save_shared(q, stats);
+    if (stats->unwatched && queue_wake(q->queue, &noted))
+        log_event(q->host->log, LOG_DEBUG, "wake_failed", LOG_STR("reason", noted.text));
     q->host->on_stats(q->host->ctx, q, stats);
 }
 
@@ -350,8 +352,6 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
     if (!rc)
         rc = state_results_get(host->state, destination->quota, q->position, err);
     rc = rc == ERR_NOTFOUND ? ERR_OK : rc;
-    if (!rc && *q->place.from)
-        rc = quota_wipe_left(q, err);
     if (rc) {
         quota_free(q);
         return rc;

@@ -73,6 +73,15 @@ def test_growth_multiplies_what_history_says(lab, sink):
     assert wished["hook"]["day"]["requests"] == pytest.approx(5 * now["hook"]["day"]["requests"])
 
 
+def test_workers_are_reckoned_with_the_slots_of_the_settings(lab, sink):
+    """8 M records in the busiest hour, 100 a request of 2 s each: 44 at a time, and half as many more."""
+    def workers(slots):
+        lab.simple(sink, destination={"batch_size": BATCH, "concurrency": 1000}, settings={"worker_slots": slots})
+        return capacity(lab, "--records-per-day", "64M", "--request-ms", "2000")[1]["needs"]["workers"]
+    lab.customers(1)
+    assert [workers(slots) for slots in (8, 32, 1024)] == [9, 3, 1]
+
+
 def test_what_is_not_known_is_said(lab, sink):
     lab.customers(1)
     project(lab, sink)

@@ -158,7 +158,7 @@ static void need_of(const struct capacity_target *t, size_t count,
 
 static void test_slots_and_processors_make_workers(void **state)
 {
-    const struct capacity_frame frame = {.window_bytes = 64e6};
+    struct capacity_frame frame = {.window_bytes = 64e6, .worker_slots = 32};
     struct capacity_target t = target(NULL, 0);
     struct capacity_need n;
     (void)state;
@@ -168,6 +168,9 @@ static void test_slots_and_processors_make_workers(void **state)
     t.request_ms = 3200;       /* 320 at a time: ten workers' slots, and half as many more */
     need_of(&t, 1, &frame, &n);
     assert_near(n.workers, 15);
+    frame.worker_slots = 64;
+    need_of(&t, 1, &frame, &n);
+    assert_near(n.workers, 8);
     t.request_ms = 1;
     set_load(&t, 36e9, 1); /* 100,000 requests a second: their processors decide */
     need_of(&t, 1, &frame, &n);
@@ -179,7 +182,7 @@ static void test_slots_and_processors_make_workers(void **state)
 
 static void test_memory_and_disk_follow_the_rows(void **state)
 {
-    struct capacity_frame frame = {.stored_rows = 1e6};
+    struct capacity_frame frame = {.stored_rows = 1e6, .worker_slots = 32};
     struct capacity_target t = target(NULL, 0);
     struct capacity_need few, many;
     (void)state;
@@ -201,9 +204,10 @@ static double any(double most)
 
 static void any_target(struct capacity_target *t, struct rate_limit limits[2])
 {
-    limits[0] =
-        (struct rate_limit){rand() % 2, 1 + (uint64_t)any(1000), 1 + (uint64_t)any(20000), 0};
-    limits[1] = (struct rate_limit){rand() % 2, 1 + (uint64_t)any(1e6), DAY_MS, 0};
+    limits[0] = (struct rate_limit){(enum rate_kind)(rand() % 2), 1 + (uint64_t)any(1000),
+                                    1 + (uint64_t)any(20000), 0};
+    limits[1] =
+        (struct rate_limit){(enum rate_kind)(rand() % 2), 1 + (uint64_t)any(1e6), DAY_MS, 0};
     *t = target(limits, (size_t)rand() % 3);
     t->batch_records = 1 + floor(any(1000));
     t->requests_per_batch = 1 + any(3);
@@ -229,7 +233,8 @@ static void test_more_load_never_needs_less_and_never_becomes_possible(void **st
     (void)state;
     for (unsigned seed = 1; seed <= ROUNDS; seed++) {
         struct rate_limit limits[2];
-        struct capacity_frame frame = {.window_bytes = 64e6, .stored_rows = 1e6};
+        struct capacity_frame frame = {
+            .window_bytes = 64e6, .stored_rows = 1e6, .worker_slots = 32};
         struct capacity_target t;
         struct capacity_need before, after;
         struct capacity_room r, more;
@@ -281,7 +286,8 @@ static void test_another_destination_never_makes_the_need_less(void **state)
     (void)state;
     for (unsigned seed = 1; seed <= ROUNDS; seed++) {
         struct rate_limit limits[2][2];
-        struct capacity_frame frame = {.window_bytes = 64e6, .stored_rows = 1e6};
+        struct capacity_frame frame = {
+            .window_bytes = 64e6, .stored_rows = 1e6, .worker_slots = 32};
         struct capacity_target t[2];
         struct capacity_need one, two;
         srand(seed);
