@@ -407,6 +407,12 @@ enum err_code project_load(const char *dir, struct project **ret_project,
 enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err) MUST_CHECK;
 /**
+ * The same where the secrets are not: what the environment and ${file:…} do not give is passed
+ * over, with whatever hangs on it. Such a project is complete in its names alone.
+ */
+enum err_code project_load_alone(const char *dir, struct project **ret_project,
+                                 struct problem_list *problems, struct err *err) MUST_CHECK;
+/**
  * Only the connectors: project->connectors has those of the folder, if it is a project, and then
  * all that are built in. Nothing else of the folder is looked at or complained of. dir NULL: only
  * what is built in.

@@ -136,7 +136,9 @@ static void read_settings(struct reader *rd, const struct document_list *docs)
                     settings.at.file);
             continue;
         }
+        rd->may_be_missing = rd->is_alone;
         expand_tree(rd, pair->value);
+        rd->may_be_missing = false;
         settings = (struct entry){NULL, pair->at, pair->value};
     }
     settings_read(rd, settings.node ? &settings : NULL);
@@ -285,8 +287,9 @@ static void expand_document(struct reader *rd, const struct document *doc)
 {
     for (size_t i = 0; i < doc->root->count; i++) {
         const struct pair *pair = &doc->root->pairs[i];
-        rd->may_be_missing = rd->is_worker && (strcmp(pair->key, words[SECTION_SOURCES]) == 0 ||
-                                               strcmp(pair->key, words[SECTION_ALERTS]) == 0);
+        bool others = strcmp(pair->key, words[SECTION_SOURCES]) == 0 ||
+                      strcmp(pair->key, words[SECTION_ALERTS]) == 0;
+        rd->may_be_missing = rd->is_alone || (rd->is_worker && others);
         expand_tree(rd, pair->value);
     }
     rd->may_be_missing = false;
@@ -478,6 +481,13 @@ enum err_code project_load_worker(const char *dir, struct project **ret_project,
                                   struct problem_list *problems, struct err *err)
 {
     struct reader rd = {.problems = problems, .is_worker = true};
+    return load_as(&rd, dir, ret_project, err);
+}
+
+enum err_code project_load_alone(const char *dir, struct project **ret_project,
+                                 struct problem_list *problems, struct err *err)
+{
+    struct reader rd = {.problems = problems, .is_alone = true};
     return load_as(&rd, dir, ret_project, err);
 }
 

@@ -309,12 +309,21 @@ static void check_user(struct reader *rd, const struct entry *of, const struct d
         mistake(rd, s.pair->value->at, "`%s` must not have a colon in it (RFC 7617)", s.key);
 }
 
+/* What it would have is not known: it may be just what seems to be missing. */
+static bool has_broken_value(const struct node *destination)
+{
+    for (size_t i = 0; i < destination->count; i++)
+        if (destination->pairs[i].value->broken)
+            return true;
+    return false;
+}
+
 static void check_auth(struct reader *rd, const struct entry *of, const struct destination *d)
 {
     const struct connector *c = d->connector;
     const struct auth *auth = connector_auth(c, d->options);
     if (!auth) {
-        if (c->auth_count)
+        if (c->auth_count && !has_broken_value(of->node))
             mistake(rd, of->at, "the %s destination %s has no credentials: add %s", c->name,
                     shown_text(rd, of->name), ways_of(rd, c));
         return;

@@ -49,6 +49,7 @@ struct reader {
     const struct recipe_book *recipes; /* NULL: not read yet (recipes.h) */
     enum err_code failed;
     bool is_worker; /* secrets of `sources` may be missing */
+    bool is_alone;  /* any secret may be missing */
     bool only_connectors;
     bool only_settings;
     const struct node *warehouse_log;  /* of settings, until the sources are read; NULL: none */

@@ -77,6 +77,8 @@ void sync_resolve(struct reader *rd, const struct entry *of, struct sync *s)
     for (size_t i = 0; i < c->object_count; i++)
         names[i] = c->objects[i].name;
     const struct pair *object = node_get(of->node, "object");
+    if (object && object->value->broken)
+        return;
     if (!object && c->object_count == 1 && strcmp(names[0], "*") == 0)
         mistake(rd, of->at, "the sync %s has no `object`: write its name at %s%s%s",
                 shown_text(rd, of->name), c->name, c->objects[0].about ? ", for " : "",

@@ -21,8 +21,9 @@ static const struct command commands[] = {
      "database and no destination, but with --connect: then sources are connected to, models\n"
      "described and planned (not run), every mapped column looked for, Redis and the destinations\n"
      "reached. Exits 0 when all is right, 78 when something has to be mended, 69 when something\n"
-     "cannot be reached.\n",
-     "X", 0, 0, command_check},
+     "cannot be reached. With --no-secrets, mistakes are found where the secrets are not, as in a\n"
+     "check of a pull request.\n",
+     "XAH", 0, 0, command_check},
     {"run", "[SYNC…]", "run syncs now (all of them when none is named)",
      "Reads each model once, sends what was added, changed or removed since the destination last\n"
      "accepted it, and ends with a summary. The first Ctrl-C finishes what is in flight and keeps "

@@ -58,6 +58,8 @@ struct cli_options {
     struct cli_list syncs;   /* forget --sync */
     const char *export_to;   /* errors --export */
     bool connect;            /* check --connect */
+    bool no_secrets;         /* check --no-secrets */
+    const char *form;        /* check --format */
     bool replace;            /* state import --replace */
     bool merge;              /* state import --merge */
     bool force;              /* stream drop --force */

@@ -35,6 +35,8 @@ static const char *kind_of_value(const struct cli_option *o)
         return "destinations";
     case 'J':
         return "=text json";
+    case 'H':
+        return "=github gitlab";
     case 'R':
         return "=viewer operator admin";
     default:

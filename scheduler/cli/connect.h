@@ -9,11 +9,12 @@
 
 #include "protocol/base/err.h"
 #include "protocol/config/config.h"
+#include "scheduler/cli/check_print.h"
 
 #include <libpq-fe.h>
 
 struct connect_report {
-    bool json;
+    enum check_form form;
     bool wrong;       /* something the project or its secrets have to mend */
     bool unreachable; /* a server was not reached */
 };

@@ -87,6 +87,13 @@ const struct cli_option cli_option_table[] = {
      .value = "FILE",
      .help = "write them to a file that ends in .csv, .ndjson or .jsonl (-: to output)"},
     {.letter = 'X', .name = "connect", .help = "also look whether everything outside is there"},
+    {.letter = 'A',
+     .name = "no-secrets",
+     .help = "pass over what the environment and ${file:…} do not give here"},
+    {.letter = 'H',
+     .name = "format",
+     .value = "FORMAT",
+     .help = "github (annotations of a workflow) or gitlab (a Code Quality report)"},
     {.letter = 'Y', .name = "sync", .value = "SYNC", .help = "only in this sync; may be repeated"},
     {.letter = 'Z',
      .name = "replace",
@@ -217,6 +224,7 @@ static const char **text_of(int letter, struct cli_options *o)
         {'a', &o->rows},         {'t', &o->request_ms},
         {'g', &o->growth},       {'u', &o->runs_per_day},
         {'n', &o->destinations}, {'q', &o->records_per_day},
+        {'H', &o->form},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (texts[i].letter == letter)
@@ -252,6 +260,8 @@ static bool take_option(int letter, struct cli_options *o)
         return add_to(&o->maps, optarg);
     case 'X':
         return o->connect = true;
+    case 'A':
+        return o->no_secrets = true;
     case 'Z':
         return o->replace = true;
     case 'G':
