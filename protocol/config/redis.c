@@ -47,7 +47,9 @@ static const char *name_of_url(struct reader *rd, struct config_place at, const 
     char name[URL_NAME_BYTES];
     struct err err;
     if (!is_redis_url(url)) {
-        mistake(rd, at, "%s must be redis://host:port, rediss://host:port or unix:///path%s",
+        mistake(rd, at,
+                "%s must be redis://host:port, rediss://host:port, unix:///path or "
+                "redis+sentinel://host:port,host:port/NAME%s",
                 alone ? "`redis`" : "a Redis server's `url`",
                 alone ? "; leave it empty for a private server" : "");
         return "";

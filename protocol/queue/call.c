@@ -175,6 +175,11 @@ void queue_set_term(struct queue *q, const struct queue_term *term)
     q->term = *term;
 }
 
+const struct queue_term *queue_term_of(const struct queue *q)
+{
+    return &q->term;
+}
+
 /* ---- calls ---- */
 
 /* A call through a fleet, which is told where a quota turned out not to be. */

@@ -56,6 +56,8 @@ struct queue_term {
 /** Said with every fence, clear, reap and open from now on. They are refused, ERR_STALE, where
  * Redis has seen a later one of this state. */
 void queue_set_term(struct queue *q, const struct queue_term *term);
+/** What was set; its number is 0 where nothing was. */
+const struct queue_term *queue_term_of(const struct queue *q);
 
 /* What Redis knew when the scheduler opened a quota. */
 struct queue_opened {
@@ -92,11 +94,13 @@ enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct e
 
 /**
  * Removes what is left of a quota that is at another server now and was cleared here, under a fence
- * or an epoch of this state without a permit; what expires by itself may stay until then. number:
- * results that went with it. Errors: ERR_BUSY without a clear, or where somebody uses it.
+ * or an epoch of this state without a permit; what expires by itself may stay until then. fenced:
+ * by this caller, so that another state may have owned it. number: results that went with it.
+ * Errors: ERR_BUSY without a clear, where somebody uses it, and where Redis has seen a later commit
+ * of the state; ERR_STALE as fence.
  */
-enum err_code queue_wipe(struct queue *q, const char *state_id, queue_done_cb cb, void *ctx,
-                         struct err *err) MUST_CHECK;
+enum err_code queue_wipe(struct queue *q, const char *state_id, uint64_t commit, bool fenced,
+                         queue_done_cb cb, void *ctx, struct err *err) MUST_CHECK;
 
 /* A window that was in use when it was saved: count returns after left_ms. */
 struct queue_window {

@@ -95,12 +95,15 @@ enum err_code queue_clear(struct queue *q, queue_done_cb cb, void *ctx, struct e
     return rc;
 }
 
-enum err_code queue_wipe(struct queue *q, const char *state_id, queue_done_cb cb, void *ctx,
-                         struct err *err)
+enum err_code queue_wipe(struct queue *q, const char *state_id, uint64_t commit, bool fenced,
+                         queue_done_cb cb, void *ctx, struct err *err)
 {
     struct args a;
     args_init(&a);
     args_str(&a, state_id);
+    args_u64(&a, commit);
+    args_u64(&a, fenced);
+    args_term(&a, q, false);
     enum err_code rc = queue_eval_number(q, QUEUE_SCRIPT_WIPE, &a, cb, ctx, err);
     args_done(&a);
     return rc;

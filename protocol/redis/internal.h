@@ -67,6 +67,7 @@ struct redis {
     char *ca_file;
     char name[1024];           /* the URL without its password, and the primary that it leads to */
     struct sentinel *sentinel; /* NULL: one server */
+    struct redis_node primary; /* that they named last; port 0: none yet */
 
     enum redis_state state;
     uint64_t pause_ms;

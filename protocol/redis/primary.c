@@ -8,6 +8,7 @@
 static void use(struct redis *r, const struct redis_node *primary)
 {
     char url[sizeof r->name - sizeof primary->host - 64];
+    r->primary = *primary;
     memcpy(r->url.host, primary->host, sizeof r->url.host);
     r->url.port = primary->port;
     redis_url_safe(&r->url, url, sizeof url);
@@ -36,6 +37,11 @@ static void on_none(void *ctx, const struct err *err)
     struct redis *r = ctx;
     if (r->state == REDIS_SEEKING)
         redis_lose(r, err);
+}
+
+const struct redis_node *redis_primary(const struct redis *r)
+{
+    return r->primary.port ? &r->primary : NULL;
 }
 
 void primary_seek(struct redis *r)

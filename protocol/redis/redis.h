@@ -62,6 +62,8 @@ void redis_free(struct redis *r);
 /** Nothing is told any more; commands are answered as before. */
 void redis_mute(struct redis *r);
 bool redis_connected(const struct redis *r);
+/** With sentinels: the primary that they named last. NULL: none yet, or there are no sentinels. */
+const struct redis_node *redis_primary(const struct redis *r);
 /** Commands without a reply, sent or not. */
 bool redis_pending(const struct redis *r);
 /** How long each reply took, from the command's sending; lost ones are not in it. */

@@ -34,6 +34,11 @@ static void put_servers(struct output *o, const struct control *control)
         output_text(o, "server", v.name);
         output_flag(o, "connected", v.connected);
         output_flag(o, "leaving", !v.stays);
+        if (v.primary) {
+            char at[REDIS_HOST_BYTES + 8];
+            snprintf(at, sizeof at, "%s:%u", v.primary->host, v.primary->port);
+            output_text(o, "primary", at);
+        }
         output_count(o, "quotas", v.quotas);
         output_count(o, "left_of", v.left);
         output_text(o, "error", v.error);

@@ -195,8 +195,10 @@ static void print_servers(const json_t *status)
         json_int_t quotas = json_integer_value(json_object_get(one, "quotas"));
         json_int_t left = json_integer_value(json_object_get(one, "left_of"));
         bool leaves = json_is_true(json_object_get(one, "leaving"));
+        const char *error = json_string_value(json_object_get(one, "error"));
         if (!json_is_true(json_object_get(one, "connected")))
-            printf("Redis server %s is not reached: %lld quotas wait for it\n", name, quotas);
+            printf("Redis server %s is not reached: %lld quotas wait for it%s%s\n", name, quotas,
+                   error ? ": " : "", error ? error : "");
         else if (leaves && quotas + left > 0)
             printf("Redis server %s is leaving: %lld quotas are still there, %lld left keys\n",
                    name, quotas, left);

@@ -16,6 +16,8 @@ struct look {
     struct event_base *base;
     bool connected;
     struct err err;
+    char name[512];  /* the URL without its password */
+    char about[400]; /* more about a server that was reached */
 };
 
 static void on_state(void *ctx, bool connected, const struct err *err)
@@ -27,52 +29,71 @@ static void on_state(void *ctx, bool connected, const struct err *err)
     event_base_loopbreak(l->base);
 }
 
+/* Where sentinels led to. */
+static void describe(struct look *l, const struct redis *redis)
+{
+    const struct redis_node *primary = redis_primary(redis);
+    if (primary)
+        snprintf(l->about, sizeof l->about, "; the primary is %s port %u", primary->host,
+                 primary->port);
+}
+
 /* A server of somebody else's may have any policy. */
-static enum err_code reach(const char *address, const char *ca_file, bool any_policy, char *name,
-                           size_t n, struct err *err)
+static enum err_code reach(struct look *l, const char *address, const char *ca_file,
+                           bool any_policy)
 {
     struct redis_url url;
-    struct look l = {.base = event_base_new()};
-    err_set(&l.err, ERR_UNREACHABLE, "no answer in time");
-    enum err_code rc = redis_url_parse(address, &url, &l.err);
+    struct timeval most = {2 * WAIT_MS / 1000, 0};
+    *l = (struct look){.base = event_base_new()};
+    err_set(&l->err, ERR_UNREACHABLE, "no answer in time");
+    enum err_code rc = redis_url_parse(address, &url, &l->err);
+    if (rc)
+        goto out;
+    redis_url_safe(&url, l->name, sizeof l->name);
     struct redis_options o = {.ca_file = ca_file,
                               .connect_timeout_ms = WAIT_MS,
                               .any_policy = any_policy,
                               .on_state = on_state,
-                              .ctx = &l};
-    struct redis *redis = !rc && l.base ? redis_new(l.base, &url, &o) : NULL;
-    if (!rc)
-        redis_url_safe(&url, name, n);
-    if (redis) {
-        struct timeval most = {2 * WAIT_MS / 1000, 0};
-        event_base_loopexit(l.base, &most);
-        event_base_dispatch(l.base);
-    } else if (!rc) {
-        err_set(&l.err, ERR_NOMEM, "no memory for a connection");
+                              .ctx = l};
+    struct redis *redis = l->base ? redis_new(l->base, &url, &o) : NULL;
+    explicit_bzero(&url, sizeof url);
+    if (!redis) {
+        rc = err_set(&l->err, ERR_NOMEM, "no memory for a connection");
+        goto out;
     }
+    event_base_loopexit(l->base, &most);
+    event_base_dispatch(l->base);
+    rc = l->connected ? ERR_OK : l->err.code;
+    if (!rc)
+        describe(l, redis);
     redis_free(redis);
-    if (l.base)
-        event_base_free(l.base);
-    *err = l.err;
-    return l.connected ? ERR_OK : l.err.code;
+out:
+    if (l->base)
+        event_base_free(l->base);
+    return rc;
 }
 
 static void check_servers(struct connect_report *r, const struct settings *s)
 {
     for (size_t i = 0; i < s->redis_count; i++) {
         const struct redis_member *m = &s->redis[i];
-        char name[512] = "";
-        struct err err;
-        enum err_code rc = reach(m->url, s->redis_ca, false, name, sizeof name, &err);
-        connect_say(r, "redis", s->redis_count > 1 ? m->name : name, rc ? &err : NULL,
-                    m->leaving ? "connected; it is leaving" : "connected");
+        struct look l;
+        char text[sizeof l.about + 64];
+        enum err_code rc = reach(&l, m->url, s->redis_ca, false);
+        snprintf(text, sizeof text, "connected%s%s", m->leaving ? "; it is leaving" : "", l.about);
+        connect_say(r, "redis", s->redis_count > 1 ? m->name : l.name, rc ? &l.err : NULL, text);
     }
 }
 
 enum err_code connect_redis_source(const struct source *source, char *name, size_t n,
                                    struct err *err)
 {
-    return reach(source->redis, source->redis_ca, true, name, n, err);
+    struct look l;
+    enum err_code rc = reach(&l, source->redis, source->redis_ca, true);
+    snprintf(name, n, "%s%s", l.name, l.about);
+    if (rc)
+        *err = l.err;
+    return rc;
 }
 
 static bool is_program(const char *name)

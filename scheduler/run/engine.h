@@ -111,10 +111,11 @@ struct engine_redis_view {
     const char *name;
     bool stays; /* quotas belong there */
     bool connected;
-    int64_t away_ms;   /* for how long it has not been reached; 0: it is */
-    const char *error; /* why not; NULL */
-    size_t quotas;     /* that are there */
-    size_t left;       /* others that keys are left of */
+    int64_t away_ms;                  /* for how long it has not been reached; 0: it is */
+    const char *error;                /* why not; NULL */
+    const struct redis_node *primary; /* that sentinels name; NULL: there are none, or none yet */
+    size_t quotas;                    /* that are there */
+    size_t left;                      /* others that keys are left of */
     const struct histogram *trips;
 };
 size_t engine_redis_count(const struct engine *e);

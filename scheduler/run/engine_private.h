@@ -1,7 +1,7 @@
 /* What the files of the engine share: opening and the loop (engine.c), what it begins with
  * (engine_load.c), its Redis servers (engine_redis.c), what is asked of it (engine_asks.c), its
- * runs (engine_runs.c), its quotas (engine_quotas.c), its workers (engine_workers.c), leaving
- * (engine_leave.c). */
+ * runs (engine_runs.c) and what quotas tell them (engine_results.c), its quotas (engine_quotas.c),
+ * its workers (engine_workers.c), leaving (engine_leave.c). */
 #ifndef SLUICE_RUN_ENGINE_PRIVATE_H
 #define SLUICE_RUN_ENGINE_PRIVATE_H
 
@@ -235,6 +235,8 @@ void engine_prune_history(struct engine *e, int64_t every_ms);
 void engine_runs_free(struct engine *e);
 /** Starts as many reads as the sources allow. */
 enum err_code engine_start_reads(struct engine *e, struct err *err) MUST_CHECK;
+
+/* engine_results.c */
 void engine_on_results(void *ctx, struct quota *q, const struct queue_result *results,
                        size_t count);
 void engine_on_quota_broken(void *ctx, struct quota *q, const struct err *err);

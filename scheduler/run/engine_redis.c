@@ -310,6 +310,7 @@ void engine_redis_look(const struct engine *e, size_t i, struct engine_redis_vie
         .name = redis_fleet_name(e->fleet, i),
         .stays = redis_fleet_stays(e->fleet, i),
         .connected = redis_connected(redis),
+        .primary = redis_primary(redis),
         .trips = redis_trips(redis),
     };
     const struct engine_server *s = server_of(e, ret->name);

@@ -350,8 +350,6 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
     if (!rc)
         rc = state_results_get(host->state, destination->quota, q->position, err);
     rc = rc == ERR_NOTFOUND ? ERR_OK : rc;
-    if (!rc && *q->place.from)
-        rc = quota_wipe_left(q, err);
     if (rc) {
         quota_free(q);
         return rc;

@@ -151,7 +151,7 @@ enum err_code quota_note(struct quota *q, struct err *err)
     if (rc)
         return rc;
     quota_go(q, STAGE_LOOK);
-    return quota_wipe_left(q, err);
+    return ERR_OK;
 }
 
 static void on_wiped(void *ctx, int64_t number, const struct err *err)
@@ -165,7 +165,8 @@ static void on_wiped(void *ctx, int64_t number, const struct err *err)
 /* Whatever an earlier stay left there is older than what state has. */
 enum err_code quota_wipe(struct quota *q, struct err *err)
 {
-    return queue_wipe(q->queue, state_id(q->host->state), on_wiped, q, err);
+    return queue_wipe(q->queue, state_id(q->host->state), state_commit_number(q->host->state), true,
+                      on_wiped, q, err);
 }
 
 /* ---- a server that is gone ---- */
@@ -224,9 +225,9 @@ void quota_gone(struct quota *q)
 
 /* ---- what is left at the server it came from ---- */
 
-static void wipe_again(struct quota *q)
+static void wipe_after(struct quota *q, uint32_t ms)
 {
-    struct timeval t = {WIPE_AGAIN_MS / 1000, 0};
+    struct timeval t = {ms / 1000, (ms % 1000) * 1000};
     event_add(q->wipe, &t);
 }
 
@@ -237,7 +238,11 @@ static void on_left_wiped(void *ctx, int64_t number, const struct err *err)
     struct err own;
     q->wipe_busy = false;
     if (err && err->code != ERR_BUSY) { /* busy: another Sluice has the quota there by now */
-        wipe_again(q);
+        wipe_after(q, WIPE_AGAIN_MS);
+        return;
+    }
+    if (strcmp(q->place.from, q->wiping) != 0) { /* it moved on meanwhile */
+        wipe_after(q, 0);
         return;
     }
     *q->place.from = '\0'; /* lasts with the next commit; wiped again does no harm */
@@ -245,36 +250,42 @@ static void on_left_wiped(void *ctx, int64_t number, const struct err *err)
         log_event(q->host->log, LOG_WARN, "place_not_saved", LOG_STR("reason", own.text));
 }
 
+/* While it is ready, its term was heard where it is: a scheduler that was superseded wipes nothing.
+ */
 static void on_wipe_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct quota *q = arg;
     struct err err;
-    if (!*q->place.from || q->wipe_busy)
-        return;
+    if (!*q->place.from || q->wipe_busy || q->stage != STAGE_READY)
+        return; /* looked at again by the answer, or once it is ready */
     if (redis_fleet_standing(q->host->fleet, q->place.from) == REDIS_MEMBER_UNKNOWN ||
         strcmp(q->place.from, queue_member(q->queue)) == 0) {
         *q->place.from = '\0'; /* out of reach, or wiped with the arrival */
         return;
     }
+    snprintf(q->wiping, sizeof q->wiping, "%s", q->place.from);
+    queue_set_term(q->left, queue_term_of(q->queue));
     q->wipe_busy = !queue_move(q->left, q->place.from, &err) &&
-                   !queue_wipe(q->left, state_id(q->host->state), on_left_wiped, q, &err);
+                   !queue_wipe(q->left, state_id(q->host->state),
+                               state_commit_number(q->host->state), false, on_left_wiped, q, &err);
     if (!q->wipe_busy)
-        wipe_again(q);
+        wipe_after(q, WIPE_AGAIN_MS);
 }
 
-enum err_code quota_wipe_left(struct quota *q, struct err *err)
+void quota_wipe_left(struct quota *q)
 {
-    struct timeval now = {0, 0};
     if (!*q->place.from)
-        return ERR_OK;
+        return;
     if (!q->left)
         q->left = queue_new_at(q->host->fleet, q->place.from, q->destination->quota);
     if (!q->wipe)
         q->wipe = evtimer_new(q->host->base, on_wipe_due, q);
-    if (!q->left || !q->wipe || event_add(q->wipe, &now))
-        return err_set(err, ERR_NOMEM, "quota: no memory");
-    return ERR_OK;
+    if (q->left && q->wipe)
+        wipe_after(q, 0);
+    else /* tried again when it is opened next */
+        log_event(q->host->log, LOG_WARN, "quota_not_wiped", LOG_STR("quota", quota_name(q)),
+                  LOG_STR("server", q->place.from), LOG_STR("reason", "no memory"));
 }
 
 void quota_move_free(struct quota *q)

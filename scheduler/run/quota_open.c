@@ -168,6 +168,8 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
     quota_step_soon(q, 0);
     quota_ask_results(q, 0);
     q->host->on_ready(q->host->ctx, q);
+    quota_wipe_left(q);
+    quota_list_changed(q); /* the list may have changed while it was being opened */
 }
 
 /* From the commit on that has this, workers may hold leases there. */

@@ -49,6 +49,7 @@ struct quota {
         *left; /* at the server it came from, until nothing of it is there; NULL: nothing */
     struct event *wipe; /* asks that one again */
     bool wipe_busy;
+    char wiping[REDIS_MEMBER_NAME_MAX + 1]; /* the one that was asked */
     bool was_ready;
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
@@ -108,8 +109,8 @@ enum err_code quota_take(struct quota *q, struct err *err) MUST_CHECK;
 enum err_code quota_take_last(struct quota *q, struct err *err) MUST_CHECK;
 enum err_code quota_note(struct quota *q, struct err *err) MUST_CHECK;
 void quota_gone(struct quota *q);
-/** Goes on clearing what an earlier move left. */
-enum err_code quota_wipe_left(struct quota *q, struct err *err) MUST_CHECK;
+/** Once it is ready: clears what an earlier move left. */
+void quota_wipe_left(struct quota *q);
 void quota_move_free(struct quota *q);
 
 /* quota_open.c: one step each; its reply leads to the next stage. */

@@ -73,6 +73,8 @@ static enum err_code on_change(void *ctx, const struct change *change, struct er
         d->coalesced++;
     else
         marks_hold(d->marks, c.mark);
+    if (c.kind != CHANGE_KEY)
+        stream_ask_overtaken(d, c.key);
     if (!d->feed_paused && pending_is_full(d->pending)) {
         d->feed_paused = true;
         d->ops->pause(d->feed);

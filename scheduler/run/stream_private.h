@@ -173,6 +173,8 @@ bool stream_may_ask(const struct stream_driver *d);
 /** Takes a key in; false: no more fit. */
 bool stream_ask_add(struct stream_driver *d, const struct pending_change *c);
 void stream_ask_send(struct stream_driver *d);
+/** A newer row of this key came, or that it is gone: what is answered of it does not count. */
+void stream_ask_overtaken(struct stream_driver *d, struct slice key);
 /** What is asked for waits as a key again. */
 void stream_ask_take_back(struct stream_driver *d);
 

@@ -129,7 +129,6 @@ void cdc_flows(struct cdc_feed *f, uint64_t horizon)
     if (horizon > f->end)
         f->end = horizon;
     f->horizon_asked = false;
-    f->toast_asked &= f->phase == CDC_FLOWING;
     if (f->phase != CDC_FLOWING) {
         f->phase = CDC_FLOWING;
         f->flow_ms = clock_mono_ms();
@@ -421,7 +420,6 @@ static void cdc_horizon(struct feed *feed, uint64_t lsn)
     struct cdc_feed *f = (struct cdc_feed *)feed;
     if (lsn > f->horizon)
         f->horizon = lsn;
-    f->toast_asked = false;
 }
 
 static const char *cdc_snapshot(const struct feed *feed)

@@ -160,7 +160,6 @@ struct cdc_feed {
     bool caught_up;
     uint64_t horizon;
     bool horizon_asked; /* everything by key until it is there */
-    bool toast_asked;   /* a key was given for a value that was not told: likewise */
     uint64_t skip;      /* committed up to there: the model was read behind it */
     bool unusable;      /* the tables are looked at for the sake of a change that cannot be told */
     bool given;         /* something since the last turn */

@@ -91,8 +91,8 @@ struct feed_ops {
     /** Everything before this position is settled and durable: the source may let it go. */
     void (*confirm)(struct feed *feed, const struct feed_position *at);
     void (*lag)(const struct feed *feed, struct feed_lag *ret);
-    /** An answer of key_ask came, with this horizon: rows at or before it are given as keys. NULL
-     * where feeds of this kind need not know. */
+    /** Answers of key_ask come that may have seen what lies at or before this horizon: rows from there
+     * are given as keys from now on. NULL where feeds of this kind need not know. */
     void (*horizon)(struct feed *feed, uint64_t lsn);
     /** Snapshot of the moment at which a slot made by this feed begins, for the read of the whole
      * model; NULL: none. Valid until resynced. */

@@ -1,6 +1,7 @@
 """A throwaway redis-server that the project points to, on a unix socket, TCP or TLS."""
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,25 +17,28 @@ def free_port():
         return s.getsockname()[1]
 
 
-def certificates(folder):
-    """A certificate for localhost signed by an authority of its own: (ca, certificate, key)."""
+def certificates(folder, names="DNS:localhost,IP:127.0.0.1"):
+    """A certificate for this machine, or other names, signed by an authority of its own: (ca, certificate, key)."""
     def openssl(*args):
         subprocess.run(["openssl", *map(str, args)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     ca_key, ca = folder / "ca.key", folder / "ca.crt"
-    key, csr, crt, names = folder / "k.key", folder / "k.csr", folder / "k.crt", folder / "names"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="utf-8")
+    key, csr, crt, extra = folder / "k.key", folder / "k.csr", folder / "k.crt", folder / "names"
+    extra.write_text(f"subjectAltName={names}\n", encoding="utf-8")
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=test authority")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", csr, "-subj", "/CN=localhost")
-    openssl("x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", crt, "-days", "2", "-extfile", names)
+    openssl("x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", crt, "-days", "2", "-extfile", extra)
     return ca, crt, key
 
 
 class RedisServer:
-    """kind: unix, tcp or tls. It dies with the test's process."""
+    """kind: unix, tcp or tls. It dies with the test's process.
 
-    def __init__(self, kind="unix", password=None, policy="noeviction"):
+    extra: further arguments. certificate: (ca, certificate, key), where several servers share one.
+    """
+
+    def __init__(self, kind="unix", password=None, policy="noeviction", extra=(), certificate=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slrd-"))
-        self.kind, self.password, self.ca = kind, password, None
+        self.kind, self.password, self.ca, self.port, self.frozen = kind, password, None, None, False
         self.socket = self.folder / "s"
         args = ["--unixsocket", self.socket, "--dir", self.folder, "--save", "", "--maxmemory-policy", policy]
         args += ["--requirepass", password] if password else []
@@ -43,16 +47,16 @@ class RedisServer:
             args += ["--port", "0"]
             self.url = f"unix://{secret}{self.socket}"
         else:
-            port = free_port()
-            self.url = f"{'rediss' if kind == 'tls' else 'redis'}://{secret}localhost:{port}"
+            self.port = free_port()
+            self.url = f"{'rediss' if kind == 'tls' else 'redis'}://{secret}localhost:{self.port}"
             args += ["--bind", "127.0.0.1"]
-            args += self._tls(port) if kind == "tls" else ["--port", port]
-        self.args = args
+            args += self._tls(certificate) if kind == "tls" else ["--port", self.port]
+        self.args = [*args, *extra]
         self.start()
 
-    def _tls(self, port):
-        self.ca, crt, key = certificates(self.folder)
-        return ["--port", 0, "--tls-port", port, "--tls-cert-file", crt, "--tls-key-file", key, "--tls-ca-cert-file", self.ca,
+    def _tls(self, certificate):
+        self.ca, crt, key = certificate or certificates(self.folder)
+        return ["--port", 0, "--tls-port", self.port, "--tls-cert-file", crt, "--tls-key-file", key, "--tls-ca-cert-file", self.ca,
                 "--tls-auth-clients", "no"]
 
     def start(self):
@@ -85,6 +89,21 @@ class RedisServer:
     def kill(self):
         self.process.kill()
         self.process.wait(20)
+
+    def freeze(self):
+        self.frozen = True
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.frozen = False
+        self.process.send_signal(signal.SIGCONT)
+
+    def answers(self):
+        return self.process.poll() is None and not self.frozen
+
+    def role(self):
+        """master or slave, as it says itself."""
+        return self.client().role()[0].decode()
 
     def stop(self):
         if self.process.poll() is None:

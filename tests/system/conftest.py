@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness.lab import Lab  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.redis import RedisServer  # noqa: E402
+from harness.sentinels import Sentinels  # noqa: E402
 from harness.sink import Sink  # noqa: E402
 from harness.vendors import Vendors  # noqa: E402
 from harness.version_sink import VersionSink  # noqa: E402
@@ -148,6 +149,19 @@ def redis_servers():
     yield make
     for server in made:
         server.stop()
+
+
+@pytest.fixture
+def sentinels():
+    """Makes a primary with replicas and sentinels, which are stopped after the test."""
+    made = []
+
+    def make(*args, **options):
+        made.append(Sentinels(*args, **options))
+        return made[-1]
+    yield make
+    for group in made:
+        group.stop()
 
 
 @pytest.fixture

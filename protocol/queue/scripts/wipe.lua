@@ -1,8 +1,13 @@
 --! flags allow-oom
---! uses prelude window place
+--! uses prelude window place term
 -- wipe: removes what clear keeps, of a quota that is at another server now: a cleared one under a fence, or under an
--- epoch of the state's own whose permit is over. Keys that expire by themselves stay until then. ARGV: clock, state.
--- Says how many results went with it.
+-- epoch of the state's own whose permit is over. Never what a later commit of the state knows of; of another state only
+-- where the caller fenced it. Keys that expire by themselves stay until then. Says how many results went with it.
+-- ARGV: clock, state, commit, 1 where the caller fenced it[, term, holder].
+if fell_behind(ARGV[2], ARGV[5], ARGV[6]) then return {SUPERSEDED} end
+local owner, commit = unpack(call('HMGET', P .. ':owner', 'state', 'commit'))
+if owner == ARGV[2] and tonumber(commit) > tonumber(ARGV[3]) then return {BUSY} end
+if owner and owner ~= ARGV[2] and ARGV[4] ~= '1' then return {BUSY} end
 if epoch and (now <= permit_until or call('HGET', META, 'state') ~= ARGV[2]) then return {BUSY} end
 if not epoch and fenced ~= '1' and call('EXISTS', META) == 1 then return {BUSY} end
 if call('EXISTS', P .. ':syncs', LEASE) > 0 then return {BUSY} end

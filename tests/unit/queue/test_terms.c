@@ -141,6 +141,40 @@ static void a_term_outlives_a_clear_and_a_caller_without_one_is_not_refused(void
     look(b, STATE, 0, "");
 }
 
+static enum err_code wipe(struct bench *b, const char *state, uint64_t commit, bool fenced)
+{
+    answered(b, queue_wipe(b->q, state, commit, fenced, on_done, &b->seen, &b->err));
+    return b->seen.err.code;
+}
+
+static void nobody_wipes_what_a_later_scheduler_left_or_knows_of(void **state)
+{
+    static const struct {
+        const char *state;
+        uint64_t term, commit;
+        bool fenced;
+        enum err_code want;
+    } cases[] = {
+        {STATE, 4, 7, true, ERR_STALE}, /* superseded */
+        {STATE, 6, 6, true, ERR_BUSY},  /* restored: what is here is newer than the state */
+        {OTHER, 6, 7, false, ERR_BUSY}, /* another state's by now */
+        {STATE, 5, 7, false, ERR_OK},   {OTHER, 6, 0, true, ERR_OK},
+    };
+    struct bench *b = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        take_term(b, STATE, 5, "aa");
+        assert_int_equal(fence(b), ERR_OK);
+        assert_int_equal(clear(b), ERR_OK);
+        assert_int_equal(open_as(b, STATE), ERR_OK); /* at commit 7 */
+        assert_int_equal(fence(b), ERR_OK);
+        assert_int_equal(clear(b), ERR_OK);
+        take_term(b, cases[i].state, cases[i].term, "aa");
+        assert_int_equal(wipe(b, cases[i].state, cases[i].commit, cases[i].fenced), cases[i].want);
+        assert_int_equal(redis_server_ask_int(&b->server, "EXISTS", "sluice:{crm}:meta", NULL),
+                         cases[i].want != ERR_OK);
+    }
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -151,6 +185,7 @@ int main(void)
         WITH_SERVER(every_step_is_refused_once_a_later_one_fenced),
         WITH_SERVER(another_state_is_not_measured_by_this_ones_term),
         WITH_SERVER(a_term_outlives_a_clear_and_a_caller_without_one_is_not_refused),
+        WITH_SERVER(nobody_wipes_what_a_later_scheduler_left_or_knows_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,6 +202,8 @@ void fake_answer(bool well)
 {
     struct err err;
     ensure(fake.ask_busy);
+    if (well)
+        ask_events.on_horizon(ask_events.ctx, 99);
     for (size_t i = 0; i < fake.asked_count && well; i++) {
         char fresh[FAKE_TEXT * 2];
         snprintf(fresh, sizeof fresh, "fresh:%s", fake.asked[i]);
@@ -213,7 +215,7 @@ void fake_answer(bool well)
     fake.ask_busy = false;
     if (!well)
         err_set(&err, ERR_UNREACHABLE, "the answer was lost");
-    ask_events.on_answer(ask_events.ctx, 99, well ? NULL : &err);
+    ask_events.on_answer(ask_events.ctx, well ? NULL : &err);
 }
 
 /* ---- runs ---- */

@@ -72,6 +72,7 @@ static void fill(struct place *p)
     must(state_misc_put(p->s, "schedule:people2", SLICE_LIT("late"), &err));
     must(state_misc_put(p->s, "pause:destination:d", SLICE_LIT("-"), &err));
     must(state_misc_put(p->s, "shared:crm", SLICE_LIT("token"), &err));
+    must(state_misc_put(p->s, "place:crm", SLICE_LIT("at b"), &err));
     must(state_misc_put(p->s, "ask:r9", SLICE_LIT("x"), &err));
     must(state_results_put(p->s, "crm", "5-7", &err));
     must(state_results_put(p->s, "ads", "9-9", &err));
@@ -189,6 +190,7 @@ static void a_sync_arrives_as_it_was_beside_what_is_there(void **state)
     assert_int_equal(run.status, RUN_CANCELLED);
     assert_true(misc_is(q, "schedule:people2", "") && misc_is(q, "ask:r9", ""));
     assert_true(misc_is(q, "pause:destination:d", "-") && misc_is(q, "shared:crm", "token"));
+    assert_true(misc_is(q, "place:crm", "at b"));
     must(state_results_get(q->s, "crm", position, &err));
     assert_string_equal(position, "5-7");
     must(state_results_get(q->s, "ads", position, &err));
