@@ -141,7 +141,8 @@ enum err_code change_put_unread(struct buf *b, enum change_form form, const char
         return rc;
     }
     PUT(rc, put_head(b, form, sync));
-    PUT(rc, buf_puts(b, "its rows cannot be read as it was, so that all count as added: "));
+    PUT(rc, buf_puts(b, "its rows cannot be read to the end as it was, so that the others count as "
+                        "added: "));
     PUT(rc, put_what(b, form, reason));
     PUT(rc, buf_putc(b, '\n'));
     return rc;

@@ -17,7 +17,7 @@ enum err_code change_put(struct buf *b, enum change_form form,
 /** The same of the settings; nothing where they are as they were. */
 enum err_code change_put_settings(struct buf *b, enum change_form form,
                                   const struct comparison *c) MUST_CHECK;
-/** The rows of a sync could not be read with the earlier version, for this reason. */
+/** The rows of a sync could not be read to the end with the earlier version, for this reason. */
 enum err_code change_put_unread(struct buf *b, enum change_form form, const char *sync,
                                 const char *reason) MUST_CHECK;
 

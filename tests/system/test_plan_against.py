@@ -117,10 +117,10 @@ def test_rows_that_cannot_be_read_as_they_were_are_told(lab, versions):
     versions("base", {"s": S}, {"m": {"sql": SQL + " where 1 / (id - 5) < 9"}})
     versions("project", {"s": S})
     done, changes, plans = against(lab)
-    assert done.rc == 0 and changes["s"]["change"] == "unread" and plans["s"]["added"] == 40, done
+    assert done.rc == 0 and changes["s"]["change"] == "unread" and 30 < plans["s"]["added"] <= 40, done
     done, _, _ = against(lab, form="--markdown")
     shown = Rendered(done.out)
-    assert [i for i in shown.items if "cannot be read as it was" in i and "SQLSTATE 22012" in i] and "example.org" not in done.out, shown.items
+    assert [i for i in shown.items if "cannot be read to the end" in i and "SQLSTATE 22012" in i] and "example.org" not in done.out, shown.items
 
 
 def test_a_project_in_shards_is_planned_as_a_whole(lab, versions, redis_servers):
