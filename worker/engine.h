@@ -17,10 +17,12 @@
 
 enum {
     ENGINE_NAME_BYTES = 160,
-    ENGINE_POLL_MS =
-        1000, /* how long the wake list is waited for before quotas are asked unbidden */
-    ENGINE_PAUSE_MS = 1000,    /* after a refusal or an error of Redis */
-    ENGINE_WAIT_MAX_MS = 5000, /* quotas are asked again by then, whatever they answered */
+    /* How long the wake list is waited for before some quotas are asked unbidden: at first, and
+     * twice as long each time that nobody called, so that what idle workers ask stays little. */
+    ENGINE_POLL_MS = 1000,
+    ENGINE_POLL_MAX_MS = 5000,
+    ENGINE_PAUSE_MS = 1000,    /* after an error of Redis */
+    ENGINE_WAIT_MAX_MS = 5000, /* who is to ask again does by then: WATCH_MS of watch.lua */
     ENGINE_RELOAD_MS = 3000,   /* least time between two reloads that nobody asked for */
 };
 
@@ -33,6 +35,7 @@ struct engine_wait {
     struct engine *engine;
     char server[REDIS_MEMBER_NAME_MAX + 1];
     struct event *again; /* when the wake list could not be asked */
+    uint64_t poll_ms;
     bool waiting;
 };
 
@@ -67,6 +70,7 @@ struct engine {
     int64_t refused_ms;   /* wall clock: since when a newer one has been refused; 0: it is not */
     int64_t mismatch_logged_ms;
     int64_t refused_logged_ms;
+    int64_t denied_logged_ms;
     int64_t relisted_ms; /* when the list of servers was looked at last */
 };
 
@@ -98,6 +102,9 @@ void engine_on_beat(evutil_socket_t fd, short what, void *ctx);
 /** A claim said that nothing may run now. asked_ms: when it was sent. */
 void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed,
                     int64_t asked_ms);
+/** Redis failed a call. What it will not do for this user it will not do later either: that is told
+ * at once, and again every minute. */
+void engine_note_denied(struct engine *e, const char *server, const struct err *err);
 /** Whether the slot of q that is about to be settled may claim from q again in the same call. */
 bool engine_may_continue(const struct engine *e, const struct quota *q);
 

@@ -241,6 +241,7 @@ static enum err_code read_stats(struct reply_reader *r, struct arena *arena, str
         rc = read_syncs(reply_array(r), arena, s);
     s->shared_version = (uint64_t)reply_int(r);
     s->leases_lost = (uint64_t)reply_int(r);
+    s->unwatched = reply_int(r) != 0;
     if (rc == ERR_NOMEM)
         return err_set(err, ERR_NOMEM, "no memory for the queue's statistics");
     return rc || r->bad ? reply_foreign(err, "statistics") : ERR_OK;

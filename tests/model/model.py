@@ -41,6 +41,7 @@ class Model(Placing, Claiming, SharedValues):
         self.paused_syncs, self.paused_destinations = set(), set()
         self.since, self.lowered = {}, {}
         self.v = 0.0
+        self.watch = None
 
     # ---- clock ----
 

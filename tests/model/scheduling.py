@@ -135,6 +135,7 @@ class Scheduling:
         stats = {reply[7][i].decode(): reply[7][i + 1:i + 5] for i in range(0, len(reply[7]), 5)}
         assert reply[8] == m.shared_version
         assert reply[9] == m.leases_lost
+        assert reply[10] == m.unwatched()
         unread = self.unread()
         for s in m.syncs.values():
             mine = {p: b for p, b in m.batches.items() if b.sync == s.name}

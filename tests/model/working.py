@@ -2,6 +2,7 @@
 import model
 import parts
 import world
+from claiming import WATCH_MS
 from scheduling import FINGERPRINTS, LEASE_MS, NOT_SENT, Scheduling
 
 
@@ -32,7 +33,7 @@ class Working(Scheduling):
             assert reply[1:] == [0, 0, 0, 1]
         elif answer[0] == "none":
             assert reply[1] == 0, (reply, answer)
-            self.judge_wait(reply[2], abilities)
+            self.judge_wait(reply[2], abilities, self.model.told(worker, reply[2], abilities), worker)
             assert bool(reply[3]) == (answer[1] and reply[2] == -1), (reply, answer)
         else:
             self.judge_batch(reply, answer[1], worker, token)
@@ -68,10 +69,15 @@ class Working(Scheduling):
                 if earlier.lane == b.lane and earlier.number < p.number:
                     assert not earlier.open_records(), f"{p.root} overtakes {earlier.root}"
 
-    def judge_wait(self, wait, abilities):
-        """Never late; early only where something else opens first that turns out not to fit."""
+    def judge_wait(self, wait, abilities, other, worker):
+        """Never late; early only where something else opens first that turns out not to fit. No time at all only where
+        there is none, or another worker asks by then."""
         m = self.model
         first = m.first_time(abilities)
+        if wait == -1 and first is not None:
+            assert other and other[1] not in ("", worker), f"nobody asks, and something may run in {m.wait(first)}"
+            assert other[0] <= m.raw + min(m.wait(first), WATCH_MS), f"{other} asks too late: {m.wait(first)}"
+            return
         events = {t for t in m.parked.values() if t < model.INF} | set(m.closed.values())
         if m.factor_now(m.now) < 1000:
             events |= {m.factor_since + 10000 * k for k in range(1, 11)}

@@ -130,7 +130,7 @@ if #ARGV >= at then
 else
     call('HDEL', P .. ':owner', 'term', 'holder')
 end
-call('HDEL', META, 'fen', 'v', 'chk')
+call('HDEL', META, 'fen', 'v', 'chk', 'wt')
 call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'nth', 0,
     'cfg', cmsgpack.pack({tonumber(ARGV[9]), SLACK, tonumber(ARGV[11]), unpack(limits)}))
 return {OK, now}

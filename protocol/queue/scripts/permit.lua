@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude clock server window late factor place move say verdict lost
+--! uses prelude clock server window late factor place move say verdict lost watch
 -- permit: renews the permit, keeps the clock from jumping, ends leases that ran out, raises the grants,
 -- says how things stand.
 -- ARGV: clock, epoch, permit_ms, mono_ms, boot, commit, grants, grant*
@@ -85,5 +85,9 @@ for _, s in ipairs(call('SMEMBERS', P .. ':syncs')) do
         syncs[#syncs + 1] = x
     end
 end
+-- Something may run, or could at any moment, and no worker asks when: one of them has to be called.
+local due = call('EXISTS', ACTIVE) == 1 or #call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 1) > 0
+local unwatched = (due and not watcher()) and 1 or 0
+
 return {OK, now, throttled_left, throttled_for, (factor_now()), used, windows, syncs,
-    tonumber(call('HGET', META, 'sv')) or 0, tonumber(call('HGET', META, 'll')) or 0}
+    tonumber(call('HGET', META, 'sv')) or 0, tonumber(call('HGET', META, 'll')) or 0, unwatched}
