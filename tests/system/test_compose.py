@@ -1,4 +1,5 @@
 """deploy/container/compose.yaml, by podman-compose: a fleet on one machine, on networks of its own."""
+import json
 import os
 import tempfile
 
@@ -66,12 +67,20 @@ def test_a_fleet_on_one_machine(lab, stack):
     lab.sql("update c set name = 'new' where id % 3 = 0; delete from c where id % 5 = 0")
     wait_until(lambda: synced(lab, stack), 60, "what changed", 0.2)
     assert '"ready":true' in stack.run("/usr/bin/python3", "-c", ASK, "http://127.0.0.1:8470/readyz").stdout
+
+
+@pytest.mark.long
+def test_it_ends_in_good_order_and_goes_on_with_its_state(lab, stack):
+    stack("up", "--detach")
+    wait_until(lambda: synced(lab, stack), 60, "the first sync", 0.2)
     names = [stack.name("scheduler"), stack.name("worker", 1), stack.name("worker", 2)]
     stack.run("podman", "stop", "--time", "60", *names)
     assert [stack.exit_status(name) for name in names] == [0, 0, 0], stack.logs()
     stack("up", "--detach")
     lab.sql("update c set name = 'newer' where id % 7 = 0")
-    wait_until(lambda: synced(lab, stack), 60, "what changed meanwhile, after the state was kept", 0.2)
+    wait_until(lambda: synced(lab, stack), 60, "what changed meanwhile", 0.2)
+    status = json.loads(stack.run("podman", "exec", stack.name("scheduler"), "sluice", "runs", "--limit", "1", "--json").stdout.splitlines()[0])
+    assert status["rows"] == 3000 and status["added"] == 0, status
     stack("down")
     assert not stack.containers()
 
