@@ -49,6 +49,15 @@ bool quota_passes(struct quota *q, const struct err *err)
     return false;
 }
 
+/* What Redis will not do for this user it will not do later either. */
+static bool is_refused(struct quota *q, const struct err *err)
+{
+    if (err->code != ERR_DENIED || q->stage == STAGE_BROKEN)
+        return false;
+    quota_break(q, err);
+    return true;
+}
+
 /* ---- results ---- */
 
 void quota_ask_results(struct quota *q, uint32_t pause_ms)
@@ -70,6 +79,8 @@ static void on_results(void *ctx, const struct queue_result *results, size_t cou
 {
     struct quota *q = ctx;
     q->results_busy = false;
+    if (err && is_refused(q, err))
+        return;
     if (err || q->stage == STAGE_BROKEN) {
         if (q->stage == STAGE_DRAIN)
             quota_step_soon(q, RETRY_MS);
@@ -247,6 +258,8 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         quota_lost(q, err);
         return;
     }
+    if (err && is_refused(q, err))
+        return;
     quota_step_soon(q, PERMIT_RENEW_MS);
     if (err)
         return; /* Redis is away: workers stop by themselves when the permit runs out */
