@@ -61,9 +61,10 @@ struct quota_host {
                        size_t count);
     void (*on_stats)(void *ctx, struct quota *q, const struct queue_stats *stats);
     /** Redis holds another state's or a later commit: this state was lost or restored, or got the
-     * quota from the other. Errors: it is not to be opened. */
+     * quota from the other. *ret_heir: got, and nothing was done since. Errors: it is not to be
+     * opened. */
     enum err_code (*on_state_lost)(void *ctx, struct quota *q, const struct queue_opened *o,
-                                   struct err *err);
+                                   bool *ret_heir, struct err *err);
     /** It is about to be opened: what was exported of its syncs is no longer all. */
     enum err_code (*goes_on)(void *ctx, struct quota *q, struct err *err);
     void (*on_broken)(void *ctx, struct quota *q, const struct err *err);

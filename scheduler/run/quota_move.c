@@ -40,8 +40,9 @@ void quota_list_changed(struct quota *q)
 
 enum quota_stage quota_after_clear(const struct quota *q)
 {
-    if (q->place.arriving)
-        return STAGE_WIPE;
+    if (q->place
+            .arriving) /* what is newer than state stays; it moves on once it is open, if need be */
+        return q->newer ? STAGE_OPEN : STAGE_WIPE;
     return is_home(q) ? STAGE_OPEN : STAGE_TAKE;
 }
 
@@ -90,6 +91,7 @@ enum err_code quota_take(struct quota *q, struct err *err)
         .window_count = count,
         .shared = q->shared.items,
         .shared_count = q->shared.count,
+        .shared_version = q->shared.version,
     };
     return queue_open(q->queue, &e, on_taken, q, err);
 }
@@ -103,6 +105,8 @@ static void on_last(void *ctx, const struct queue_stats *stats, const struct err
     enum err_code rc = windows_note(&q->windows, stats, &own);
     if (!rc)
         rc = windows_save(&q->windows, q->host->state, q->destination, true, &own);
+    if (!rc)
+        rc = closed_note(&q->closed, stats, &own);
     if (!rc)
         rc = quota_shared_read(q, &own); /* whose answer leads to NOTE */
     if (rc)
@@ -136,6 +140,8 @@ enum err_code quota_note(struct quota *q, struct err *err)
     snprintf(p.at, sizeof p.at, "%s", home_of(q));
     *q->position = *q->committed = '\0'; /* of another stream */
     enum err_code rc = place_save(&p, q->host->state, quota_name(q), err);
+    if (!rc && q->closed.told_ms)
+        rc = closed_save(&q->closed, q->host->state, quota_name(q), err);
     if (!rc)
         rc = state_results_put(q->host->state, quota_name(q), "", err);
     if (!rc)

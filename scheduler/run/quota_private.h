@@ -3,6 +3,7 @@
 #ifndef SLUICE_RUN_QUOTA_PRIVATE_H
 #define SLUICE_RUN_QUOTA_PRIVATE_H
 
+#include "scheduler/run/closed.h"
 #include "scheduler/run/place.h"
 #include "scheduler/run/quota.h"
 #include "scheduler/run/shared_values.h"
@@ -43,6 +44,7 @@ struct quota {
     int64_t results_ended_ms; /* when the read was begun that found none */
     uint32_t results_pause_ms;
     struct place place;
+    bool newer;      /* it came here with a state that knows less than Redis does */
     bool leaving;    /* its runs are still to be told */
     int64_t gone_ms; /* since when its server is gone; 0: it is not */
     struct queue
@@ -60,6 +62,7 @@ struct quota {
     char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
     struct windows windows;
     struct shared_values shared;
+    struct closed closed;
     bool shared_busy; /* being read from Redis */
     struct quota_summary summary;
     double factor;

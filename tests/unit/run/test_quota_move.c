@@ -110,10 +110,10 @@ static void on_stats(void *ctx, struct quota *q, const struct queue_stats *stats
 }
 
 static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
-                                   struct err *err)
+                                   bool *ret_heir, struct err *err)
 {
     struct town *t = ctx;
-    (void)q, (void)o, (void)err;
+    (void)q, (void)o, (void)ret_heir, (void)err;
     t->late = true;
     return ERR_OK;
 }
@@ -220,6 +220,33 @@ static void crash(struct town *t)
     quota_free(t->quota);
     t->fleet = NULL;
     t->quota = NULL;
+}
+
+static void on_shut(void *ctx)
+{
+    struct town *t = ctx;
+    t->answers++;
+}
+
+/* In good order, as a scheduler that is told to stop. */
+static void leave(struct town *t)
+{
+    struct err err;
+    t->answers = 0;
+    quota_shut(t->quota, on_shut, t);
+    UNTIL(t, t->answers);
+    check(state_commit(t->state, &err), &err);
+    crash(t);
+}
+
+static void copy_state(struct town *t, const char *from, const char *to)
+{
+    char command[2 * PATH_BYTES];
+    state_close(t->state);
+    snprintf(command, sizeof command, "rm -rf %s/%s && cp -a %s/%s %s/%s", t->dir, to, t->dir, from,
+             t->dir, to);
+    assert_int_equal(system(command), 0);
+    open_state(t, "state");
 }
 
 static int setup(void **state)
@@ -400,6 +427,51 @@ static void wherever_the_list_changes_back_the_quota_ends_at_its_home(void **sta
     }
 }
 
+static void a_destination_that_wants_to_be_left_alone_is_left_alone_by_every_server(void **state)
+{
+    enum { ASKED_MS = 60000 };
+    struct town *t = *state;
+    begin(t, 1);
+    UNTIL(t, is_at(t, "a"));
+    enqueue(t, 1, 1);
+    assert_true(claim(t));
+    settle(t, SETTLE_THROTTLE, ASKED_MS);
+    double factor = 0.7;
+    list(t, 2);
+    UNTIL(t, is_at(t, "b") && quota_summary(t->quota)->throttled_left_ms > 0);
+    assert_true(quota_summary(t->quota)->throttled_left_ms <= ASKED_MS);
+    assert_true(quota_factor(t->quota) == factor);
+    enqueue(t, 1, 1);
+    assert_false(claim(t));
+    assert_in_range(t->claimed.wait_ms, ASKED_MS / 2, ASKED_MS);
+    leave(t);
+    begin(t, 1); /* and back, by another scheduler */
+    UNTIL(t, is_at(t, "a") && quota_summary(t->quota)->throttled_left_ms > 0);
+    assert_true(quota_factor(t->quota) == factor);
+}
+
+/* The state is as old as its back-up, Redis at the new server is not: its window counts. */
+static void a_restored_state_does_not_forget_what_was_sent_where_it_did_not_know_of(void **state)
+{
+    struct town *t = *state;
+    begin(t, 1);
+    UNTIL(t, is_at(t, "a"));
+    spend(t, 1, 1);
+    leave(t);
+    copy_state(t, "state", "copy");
+    begin(t, 2);
+    UNTIL(t, is_at(t, "b"));
+    spend(t, 1, 3);
+    UNTIL(t, used(t) == 4);
+    UNTIL(t, !*quota_left_at(t->quota));
+    leave(t);
+    copy_state(t, "copy", "state");
+    assert_false(t->late);
+    begin(t, 2);
+    UNTIL(t, is_at(t, "b") && used(t) >= 4);
+    assert_true(t->late);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +479,12 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(wherever_the_list_changes_back_the_quota_ends_at_its_home,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_destination_that_wants_to_be_left_alone_is_left_alone_by_every_server, setup,
+            teardown),
+        cmocka_unit_test_setup_teardown(
+            a_restored_state_does_not_forget_what_was_sent_where_it_did_not_know_of, setup,
+            teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
