@@ -141,7 +141,7 @@ class Redis:
 def open_args(epoch, clock, concurrency, limits, permit_ms=10000):
     """Of the script open; limits: (kind, count, per_ms, group)."""
     flat = [x for limit in limits for x in limit]
-    return [clock, "s" * 32, epoch, "", permit_ms, clock, "boot", 1, concurrency, 20, 0, len(limits), *flat, 0, 0, 0]
+    return [clock, "s" * 32, epoch, "", permit_ms, clock, "boot", 1, concurrency, 20, 0, len(limits), *flat, 0, 0, 0, 0, 0, 0, 0, 0]
 
 
 def enqueue_args(epoch, clock, sync, run, destination, first, count, records, payload, cap=1 << 40):

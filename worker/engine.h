@@ -70,6 +70,7 @@ struct engine {
     int64_t refused_ms;   /* wall clock: since when a newer one has been refused; 0: it is not */
     int64_t mismatch_logged_ms;
     int64_t refused_logged_ms;
+    int64_t denied_logged_ms;
     int64_t relisted_ms; /* when the list of servers was looked at last */
 };
 
@@ -101,6 +102,9 @@ void engine_on_beat(evutil_socket_t fd, short what, void *ctx);
 /** A claim said that nothing may run now. asked_ms: when it was sent. */
 void engine_no_work(struct engine *e, struct quota *q, const struct queue_claimed *claimed,
                     int64_t asked_ms);
+/** Redis failed a call. What it will not do for this user it will not do later either: that is told
+ * at once, and again every minute. */
+void engine_note_denied(struct engine *e, const char *server, const struct err *err);
 /** Whether the slot of q that is about to be settled may claim from q again in the same call. */
 bool engine_may_continue(const struct engine *e, const struct quota *q);
 

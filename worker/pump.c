@@ -80,6 +80,13 @@ static bool log_due(int64_t *last_ms, int64_t now_ms)
     return true;
 }
 
+void engine_note_denied(struct engine *e, const char *server, const struct err *err)
+{
+    if (err->code == ERR_DENIED && log_due(&e->denied_logged_ms, clock_mono_ms()))
+        log_event(&e->log, LOG_ERROR, "redis_denies", LOG_STR("server", server),
+                  LOG_STR("error", err->text));
+}
+
 /* True when the project was read again, so that asking again may help at once. */
 static bool on_mismatch(struct engine *e, const struct quota *q, int64_t now_ms)
 {

@@ -128,6 +128,7 @@ static void on_woken(void *ctx, struct slice name, const struct err *err)
         return;
     int64_t now_ms = clock_mono_ms();
     if (err) {
+        engine_note_denied(e, w->server, err);
         again_later(w);
         return;
     }

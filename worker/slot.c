@@ -102,12 +102,13 @@ static enum claim_answer claim_answer(const struct queue_claimed *c)
     return c->refused ? CLAIM_REFUSED : c->mismatch ? CLAIM_MISMATCH : CLAIM_NOTHING;
 }
 
-static void claim_lost(struct slot *s, const char *why)
+static void claim_lost(struct slot *s, const struct err *err)
 {
     struct engine *e = s->engine;
     int64_t now_ms = clock_mono_ms();
     /* Whatever it leased has ended by then, or is left to end when this process goes. */
     bool over = now_ms >= s->claim_sent_ms + (int64_t)s->quota->lease_ms;
+    engine_note_denied(e, queue_member(s->quota->queue), err);
     engine_servers_doubt(e);
     /* Of a quota that moves nobody waits for it: what it leased there is the scheduler's to wait
      * for. */
@@ -117,7 +118,7 @@ static void claim_lost(struct slot *s, const char *why)
     }
     metrics_claim(&e->metrics, CLAIM_FAILED);
     log_event(&e->log, LOG_WARN, "claim_failed", LOG_STR("quota", s->quota->name),
-              LOG_STR("error", why));
+              LOG_STR("error", err->text));
     s->quota->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
     slot_drop(s);
 }
@@ -128,7 +129,7 @@ static void on_claimed(void *ctx, const struct queue_claimed *c, const struct er
     if (err && err->code == ERR_STOPPED)
         return;
     if (err) {
-        claim_lost(s, err->text);
+        claim_lost(s, err);
         return;
     }
     metrics_claim(&s->engine->metrics, claim_answer(c));
@@ -151,7 +152,7 @@ static void send_claim(struct slot *s)
     fill_claim(s, s->token, &claim);
     s->asked_ms = clock_mono_ms();
     if (queue_claim(s->quota->queue, &claim, on_claimed, s, &err))
-        claim_lost(s, err.text);
+        claim_lost(s, &err);
 }
 
 void slot_claim(struct slot *s, struct quota *q)
@@ -169,16 +170,17 @@ void slot_claim(struct slot *s, struct quota *q)
 
 /* ---- settling ---- */
 
-static void settle_lost(struct slot *s, const char *why)
+static void settle_lost(struct slot *s, const struct err *err)
 {
     int64_t now_ms = clock_mono_ms();
+    engine_note_denied(s->engine, queue_member(s->quota->queue), err);
     if (now_ms < s->lease_end_ms) {
         s->resent = true;
         again_later(s);
         return;
     }
     s->engine->metrics.leases_lost++;
-    slot_log(s, LOG_ERROR, "settle_failed", why);
+    slot_log(s, LOG_ERROR, "settle_failed", err->text);
     s->quota->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
     slot_drop(s);
 }
@@ -218,7 +220,7 @@ static void on_settled(void *ctx, int64_t number, const struct err *err)
         return;
     if (err) {
         if (!s->next_token)
-            settle_lost(s, err->text);
+            settle_lost(s, err);
         return; /* with a claim, the claim's callback follows and says the same */
     }
     s->settled = true;
@@ -235,7 +237,9 @@ static void on_settled_claimed(void *ctx, const struct queue_claimed *c, const s
     if (err && err->code == ERR_STOPPED)
         return;
     if (!s->settled) {
-        settle_lost(s, err ? err->text : "no answer to the settle");
+        struct err none;
+        err_set(&none, ERR_REMOTE, "no answer to the settle");
+        settle_lost(s, err ? err : &none);
         return;
     }
     /* From here on the slot is that of the next batch. */
@@ -247,7 +251,7 @@ static void on_settled_claimed(void *ctx, const struct queue_claimed *c, const s
     s->target = NULL;
     s->pause_ms = AGAIN_FIRST_MS;
     if (err) {
-        claim_lost(s, err->text);
+        claim_lost(s, err);
         return;
     }
     metrics_claim(&s->engine->metrics, claim_answer(c));
@@ -299,7 +303,7 @@ static void send_settle(struct slot *s)
         fill_claim(s, s->next_token, &claim);
     if (queue_settle(s->quota->queue, &settle, on_settled, s->next_token ? &claim : NULL,
                      s->next_token ? on_settled_claimed : NULL, s, &err))
-        settle_lost(s, err.text);
+        settle_lost(s, &err);
 }
 
 /* The plan is made, or could not be made: then the batch is left to the end of its lease. */

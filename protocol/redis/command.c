@@ -284,13 +284,21 @@ static void describe(const struct redisReply *reply, struct err *err)
         const char *word;
         enum err_code code;
     } kinds[] = {
-        {"NOSCRIPT ", ERR_STALE},          {"OOM ", ERR_FULL},
-        {"NOAUTH ", ERR_DENIED},           {"NOPERM ", ERR_DENIED},
-        {"WRONGPASS ", ERR_DENIED},        {"DENIED ", ERR_DENIED},
-        {"READONLY ", ERR_UNREACHABLE},    {"UNBLOCKED ", ERR_UNREACHABLE},
-        {"MASTERDOWN ", ERR_UNREACHABLE},  {"NOREPLICAS ", ERR_UNREACHABLE},
-        {"MOVED ", ERR_UNREACHABLE},       {"ASK ", ERR_UNREACHABLE},
-        {"CLUSTERDOWN ", ERR_UNREACHABLE}, {"TRYAGAIN ", ERR_UNREACHABLE},
+        {"NOSCRIPT ", ERR_STALE},
+        {"OOM ", ERR_FULL},
+        {"NOAUTH ", ERR_DENIED},
+        {"NOPERM ", ERR_DENIED},
+        {"WRONGPASS ", ERR_DENIED},
+        {"DENIED ", ERR_DENIED},
+        {"ERR The user executing the script ", ERR_DENIED},
+        {"READONLY ", ERR_UNREACHABLE},
+        {"UNBLOCKED ", ERR_UNREACHABLE},
+        {"MASTERDOWN ", ERR_UNREACHABLE},
+        {"NOREPLICAS ", ERR_UNREACHABLE},
+        {"MOVED ", ERR_UNREACHABLE},
+        {"ASK ", ERR_UNREACHABLE},
+        {"CLUSTERDOWN ", ERR_UNREACHABLE},
+        {"TRYAGAIN ", ERR_UNREACHABLE},
     };
     enum err_code code = ERR_REMOTE;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)

@@ -72,11 +72,11 @@ const struct histogram *redis_trips(const struct redis *r);
 /**
  * Exactly one of reply and err is not NULL. Both are borrowed for the call, which may give new
  * commands. An error reply of Redis is an err with its words: ERR_STALE (NOSCRIPT), ERR_FULL (OOM),
- * ERR_DENIED (NOAUTH, NOPERM, DENIED), ERR_UNREACHABLE (not carried out, for the server is a
- * replica, has not this slot or too few replicas: READONLY, MOVED, ASK, TRYAGAIN, CLUSTERDOWN,
- * MASTERDOWN, UNBLOCKED, NOREPLICAS), ERR_REMOTE (any other). Without a reply: ERR_UNREACHABLE,
- * ERR_TIMEOUT, ERR_STOPPED; ERR_DENIED and ERR_CONFIG where the deadline of a command that was not
- * sent passed while such a reason kept the connection from standing.
+ * ERR_DENIED (NOAUTH, NOPERM, DENIED, also of a command inside a script), ERR_UNREACHABLE (not
+ * carried out, for the server is a replica, has not this slot or too few replicas: READONLY, MOVED,
+ * ASK, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, UNBLOCKED, NOREPLICAS), ERR_REMOTE (any other). Without a
+ * reply: ERR_UNREACHABLE, ERR_TIMEOUT, ERR_STOPPED; ERR_DENIED and ERR_CONFIG where the deadline of
+ * a command that was not sent passed while such a reason kept the connection from standing.
  */
 typedef void (*redis_cb)(void *ctx, const struct redisReply *reply, const struct err *err);
 

@@ -30,6 +30,7 @@ static bool is_home(const struct quota *q)
 
 void quota_list_changed(struct quota *q)
 {
+    q->search.count = 0; /* from the beginning, where it is being searched */
     if (q->stage != STAGE_READY || q->shut_done || is_home(q))
         return; /* a quota that is being opened looks for its home when that is done */
     log_event(q->host->log, LOG_INFO, "quota_leaves", LOG_STR("quota", quota_name(q)),
@@ -40,8 +41,9 @@ void quota_list_changed(struct quota *q)
 
 enum quota_stage quota_after_clear(const struct quota *q)
 {
-    if (q->place.arriving)
-        return STAGE_WIPE;
+    if (q->place
+            .arriving) /* what is newer than state stays; it moves on once it is open, if need be */
+        return q->newer ? STAGE_OPEN : STAGE_WIPE;
     return is_home(q) ? STAGE_OPEN : STAGE_TAKE;
 }
 
@@ -90,6 +92,7 @@ enum err_code quota_take(struct quota *q, struct err *err)
         .window_count = count,
         .shared = q->shared.items,
         .shared_count = q->shared.count,
+        .shared_version = q->shared.version,
     };
     return queue_open(q->queue, &e, on_taken, q, err);
 }
@@ -103,6 +106,8 @@ static void on_last(void *ctx, const struct queue_stats *stats, const struct err
     enum err_code rc = windows_note(&q->windows, stats, &own);
     if (!rc)
         rc = windows_save(&q->windows, q->host->state, q->destination, true, &own);
+    if (!rc)
+        rc = closed_note(&q->closed, stats, &own);
     if (!rc)
         rc = quota_shared_read(q, &own); /* whose answer leads to NOTE */
     if (rc)
@@ -136,6 +141,8 @@ enum err_code quota_note(struct quota *q, struct err *err)
     snprintf(p.at, sizeof p.at, "%s", home_of(q));
     *q->position = *q->committed = '\0'; /* of another stream */
     enum err_code rc = place_save(&p, q->host->state, quota_name(q), err);
+    if (!rc && q->closed.told_ms)
+        rc = closed_save(&q->closed, q->host->state, quota_name(q), err);
     if (!rc)
         rc = state_results_put(q->host->state, quota_name(q), "", err);
     if (!rc)
@@ -174,6 +181,7 @@ enum err_code quota_wipe(struct quota *q, struct err *err)
 bool quota_place_lost(const struct quota *q)
 {
     switch (q->stage) {
+    case STAGE_SEARCH:
     case STAGE_READY:
     case STAGE_NOTE:
     case STAGE_GONE:
@@ -320,6 +328,10 @@ const char *quota_waits(const struct quota *q, char *out, size_t n)
             "Redis server %s is gone: in %lld s no worker can hold anything of it, and %s goes "
             "on at %s",
             at, (long long)(left > 0 ? (left + 999) / 1000 : 0), quota_name(q), home_of(q));
+    } else if (q->stage == STAGE_SEARCH) {
+        snprintf(
+            out, n, "Redis server %s is %s whether it has %s: this state has not opened it yet", at,
+            redis && redis_connected(redis) ? "asked" : "not reached, to be asked", quota_name(q));
     } else if (!redis || !redis_connected(redis)) {
         snprintf(out, n, "Redis server %s is not reached%s", at,
                  is_home(q) ? "" : ", and what is there has to move");
