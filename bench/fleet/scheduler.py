@@ -46,10 +46,11 @@ class Quota:
         self.world.script(self.server.scheduler, self, "permit", EPOCH, PERMIT_MS, self.world.now, "boot", 7, 0, then=then)
 
     def look(self):
-        """How many batches are still in the queue: waiting, parked or leased."""
+        """The last results, and how many batches are still in the queue: waiting, parked or leased."""
         def told(reply):
             self.living = sum(reply[7][1:4])
         self.renew(told)
+        self.ask_results(self.take)
 
     def publish(self):
         """As many as the window has room for, but not one at a time."""
@@ -71,17 +72,24 @@ class Quota:
 
     def read(self):
         def told(reply):
-            entries = reply[0][1] if reply else []
-            for entry, fields in entries:
-                root = fields[1]
-                self.verdicts[root] = self.verdicts.get(root, 0) + 1
-                self.position = entry.decode()
-            self.pause = 0 if entries else max(PAUSE_MS, min(PAUSE_MAX_MS, self.pause * 2))
+            some = self.take(reply)
+            self.pause = 0 if some else max(PAUSE_MS, min(PAUSE_MAX_MS, self.pause * 2))
             self.world.after(self.pause, self.read)
-            if entries:
+            if some:
                 self.publish()
+        self.ask_results(told)
+
+    def ask_results(self, then):
         self.world.send(self.server.scheduler, "results", encode(
-            "XREAD", "COUNT", RESULTS_COUNT, "STREAMS", "sluice:{%s}:results" % self.name, self.position), told)
+            "XREAD", "COUNT", RESULTS_COUNT, "STREAMS", "sluice:{%s}:results" % self.name, self.position), then)
+
+    def take(self, reply):
+        """Counts the verdicts; says whether there were any."""
+        entries = reply[0][1] if reply else []
+        for entry, fields in entries:
+            self.verdicts[fields[1]] = self.verdicts.get(fields[1], 0) + 1
+            self.position = entry.decode()
+        return bool(entries)
 
     def commit(self):
         if self.position != self.trimmed:
