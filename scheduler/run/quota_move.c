@@ -30,6 +30,7 @@ static bool is_home(const struct quota *q)
 
 void quota_list_changed(struct quota *q)
 {
+    q->search.count = 0; /* from the beginning, where it is being searched */
     if (q->stage != STAGE_READY || q->shut_done || is_home(q))
         return; /* a quota that is being opened looks for its home when that is done */
     log_event(q->host->log, LOG_INFO, "quota_leaves", LOG_STR("quota", quota_name(q)),
@@ -180,6 +181,7 @@ enum err_code quota_wipe(struct quota *q, struct err *err)
 bool quota_place_lost(const struct quota *q)
 {
     switch (q->stage) {
+    case STAGE_SEARCH:
     case STAGE_READY:
     case STAGE_NOTE:
     case STAGE_GONE:
@@ -326,6 +328,10 @@ const char *quota_waits(const struct quota *q, char *out, size_t n)
             "Redis server %s is gone: in %lld s no worker can hold anything of it, and %s goes "
             "on at %s",
             at, (long long)(left > 0 ? (left + 999) / 1000 : 0), quota_name(q), home_of(q));
+    } else if (q->stage == STAGE_SEARCH) {
+        snprintf(
+            out, n, "Redis server %s is %s whether it has %s: this state has not opened it yet", at,
+            redis && redis_connected(redis) ? "asked" : "not reached, to be asked", quota_name(q));
     } else if (!redis || !redis_connected(redis)) {
         snprintf(out, n, "Redis server %s is not reached%s", at,
                  is_home(q) ? "" : ", and what is there has to move");
