@@ -9,7 +9,7 @@ demo_packages="postgresql python3"
 test_packages="clang clang-format cmark-gfm git libcmocka-dev postgresql python3 python3-pytest python3-psycopg2 python3-redis
   python3-prometheus-client python3-aiosmtpd python3-yaml zsh fish mandoc systemd
   redis-server nghttp2-server openssl procps util-linux chromium chromium-driver python3-selenium fonts-dejavu-core"
-container_packages="podman runc netavark"
+container_packages="podman runc netavark aardvark-dns podman-compose iproute2"
 long_packages="mmdebstrap"
 kubernetes_packages="podman runc catatonit etcd-server containerd containernetworking-plugins conntrack dnsmasq-base iptables iproute2
   postgresql redis-server openssl util-linux python3-yaml"

@@ -21,6 +21,11 @@ void warehouse_log_read(struct reader *rd);
 void source_redis_read(struct reader *rd, const struct entry *of, struct source *s);
 /** True for text in one of the forms of a Redis URL. */
 bool is_redis_url(const char *text);
+/** Fills project->definitions from what was gathered. */
+void definitions_note(struct reader *rd);
+/** The names of a section, of count entries in file order: the first definition of each. Repeated
+ * ones are mistakes. */
+void section_index(struct reader *rd, struct section *s, const struct entry *all, size_t count);
 void models_read(struct reader *rd);
 /** A model of a redis source: `stream` and `columns`, and nothing that asks for rows. m has its
  * stream and its primary key. */

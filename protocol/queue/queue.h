@@ -109,6 +109,12 @@ struct queue_window {
     uint64_t count;
 };
 
+/* A destination of which nothing is handed out for so long: it asked for that. */
+struct queue_closed {
+    struct slice destination;
+    uint64_t left_ms;
+};
+
 struct queue_shared_value;
 
 struct queue_epoch {
@@ -129,6 +135,13 @@ struct queue_epoch {
     /* to restore; only where Redis has none or an older one (shared.h) */
     const struct queue_shared_value *shared;
     size_t shared_count;
+    uint64_t shared_version; /* the newest that was heard of; 0: none */
+    /* What destinations asked for where the quota was before; what Redis has is not loosened. */
+    const struct queue_closed *closed;
+    size_t closed_count;
+    uint32_t factor;      /* thousandths of the limits that throttling left; 0: all */
+    uint64_t recovers_ms; /* until the next tenth comes back */
+    bool adds;            /* the windows come on top of those that Redis has */
 };
 /** Starts an epoch after look, fence, drain and clear. number: the script clock. Errors: ERR_BUSY
  * without a clear. */
@@ -154,9 +167,12 @@ struct queue_stats {
     size_t limit_count;
     const struct queue_window *windows; /* to be saved */
     size_t window_count;
-    uint64_t shared_version; /* moves with every change of a shared value (shared.h) */
-    uint64_t leases_lost;    /* ended without a settle, since Redis has this quota */
-    bool unwatched;          /* something may run and no worker asks when: wake */
+    uint64_t shared_version;           /* moves with every change of a shared value (shared.h) */
+    uint64_t leases_lost;              /* ended without a settle, since Redis has this quota */
+    bool unwatched;                    /* something may run and no worker asks when: wake */
+    const struct queue_closed *closed; /* destinations; their names are borrowed likewise */
+    size_t closed_count;
+    uint64_t recovers_ms; /* until the factor rises; 0: it is 1.0 */
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**

@@ -283,9 +283,20 @@ void stream_ask_close(struct stream_driver *d)
     d->asked = NULL;
 }
 
-bool stream_may_ask(const struct stream_driver *d)
+uint64_t stream_given(const struct stream_driver *d)
 {
-    return d->ask && d->ask_ready && !key_ask_busy(d->ask) && clock_mono_ms() >= d->ask_again_ms;
+    return d->feed && d->ops->given_rows ? d->ops->given_rows(d->feed) : 0;
+}
+
+bool stream_sees(struct stream_driver *d, uint64_t given)
+{
+    return !given || !d->feed || d->ops->sees(d->feed, given);
+}
+
+bool stream_may_ask(struct stream_driver *d)
+{
+    return d->ask && d->ask_ready && !key_ask_busy(d->ask) && clock_mono_ms() >= d->ask_again_ms &&
+           stream_sees(d, d->ask_given);
 }
 
 bool stream_ask_add(struct stream_driver *d, const struct pending_change *c)

@@ -93,7 +93,11 @@ static void on_mark(void *ctx, const struct feed_position *at)
 
 static void on_turn(void *ctx)
 {
-    stream_plan(ctx);
+    struct stream_driver *d = ctx;
+    if (d->phase == STREAM_FLOWING)
+        stream_plan(d);
+    else
+        stream_soon(d, 0);
 }
 
 static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)

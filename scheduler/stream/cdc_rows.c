@@ -245,6 +245,8 @@ static enum replication_taken take_change(struct cdc_feed *f, const struct pgout
        with the server, and a read of the model would not see it. */
     if ((asks || f->server.synchronous) && !can_ask(f))
         return REPLICATION_HELD;
+    if (!asks)
+        cdc_given_add(&f->given_rows, f->xid);
     return give(f, t, &d, keyed ? CHANGE_KEY : CHANGE_GONE);
 }
 

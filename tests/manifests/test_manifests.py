@@ -13,7 +13,7 @@ from manifests.manifests import FOLDER, against_schemas, kustomize, problems, pu
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OVERLAYS = sorted(p.parent for p in FOLDER.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(p.parent for p in FOLDER.glob("components/*/kustomization.yaml"))
-OUTSIDE = ("sluice-project", "sluice-secrets", "sluice-warehouse")  # what the base leaves to its user
+OUTSIDE = ("sluice-project", "sluice-secrets", "sluice-warehouse", "sluice-git")  # what the base and a component leave to their user
 
 
 @pytest.fixture(scope="module")

@@ -49,10 +49,11 @@ class Working(Scheduling):
         p = self.find(b.sync, b.root)
         assert name == b.root and tuple(int(r) for r in records.split(",")) == b.records == world.ordset_read(text.decode(), p.records)
         if (worker, token) not in self.held:
+            assert self.true >= self.asked_for.get(destination, 0), f"{part} is handed out before its destination wants it"
             self.judge_order(p, b, worker, token)
             self.held[worker, token] = {"part": part, "planned": p, "records": b.records, "lease": self.true + LEASE_MS,
                                         "sent": None, "epoch": epoch.decode(), "sync": b.sync, "lane": b.lane,
-                                        "group": b.group, "costs": b.costs, "refresh": False}
+                                        "group": b.group, "costs": b.costs, "refresh": False, "destination": destination}
             if m.max_open:
                 assert m.places_taken() <= m.max_open, "more jobs than the destination takes"
 
@@ -147,6 +148,9 @@ class Working(Scheduling):
         if settled and step.hold and held["lane"] and sent:
             at = held["sync"], held["lane"]
             self.lane_closed[at] = max(self.lane_closed.get(at, 0), held["sent"] + step.hold)
+        if settled and kind != "release":
+            wanted = self.true + max(step.pause, delay if kind == "throttle" else 0)
+            self.asked_for[held["destination"]] = max(self.asked_for.get(held["destination"], 0), wanted)
         if settled and kind == "stop":
             self.cancel_unpublished(held["sync"])
         if next_claim:

@@ -197,8 +197,8 @@ static const struct {
      "1\r\nh\r\n"},
     {"fence", call_fence, 1, "*2\r\n:1\r\n:3\r\n"},
     {"permit", call_permit, 1,
-     "*11\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"
-     "1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n:9\r\n:2\r\n:1\r\n"},
+     "*13\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"
+     "1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n:9\r\n:2\r\n:1\r\n*2\r\n$1\r\nd\r\n:7\r\n:8\r\n"},
     {"claim", call_claim, 1, BATCH},
     {"no claim", call_claim, 1, "*5\r\n:1\r\n:0\r\n:-1\r\n:0\r\n:0\r\n"},
     {"settle", call_settle, 2, "*3\r\n:1\r\n:1\r\n" BATCH},

@@ -62,6 +62,18 @@ static void horizon(struct feed *feed, uint64_t lsn)
     fake.horizon = lsn;
 }
 
+static uint64_t given_rows(const struct feed *feed)
+{
+    (void)feed;
+    return fake.given;
+}
+
+static bool sees(struct feed *feed, uint64_t given)
+{
+    (void)feed;
+    return given <= fake.seen;
+}
+
 static const char *snapshot(const struct feed *feed)
 {
     (void)feed;
@@ -74,8 +86,8 @@ static void free_feed(struct feed *feed)
     fake.feed_open = false;
 }
 
-const struct feed_ops cdc_feed_ops = {start, resynced, pause_feed, resume,   confirm,
-                                      lag,   horizon,  snapshot,   free_feed};
+const struct feed_ops cdc_feed_ops = {start,   resynced,   pause_feed, resume,   confirm,  lag,
+                                      horizon, given_rows, sees,       snapshot, free_feed};
 const struct feed_ops poll_feed_ops = {0};
 const struct feed_ops events_feed_ops = {0};
 
