@@ -306,6 +306,9 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     if (quota_place_lost(q))
         q->stage = STAGE_GONE;
     switch (q->stage) {
+    case STAGE_SEARCH:
+        rc = quota_search(q, &err);
+        break;
     case STAGE_LOOK:
         rc = quota_look(q, &err);
         break;
@@ -372,7 +375,10 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
         quota_free(q);
         return rc;
     }
-    quota_go(q, STAGE_LOOK);
+    if (quota_must_search(q))
+        quota_search_begin(q);
+    else
+        quota_go(q, STAGE_LOOK);
     *ret_quota = q;
     return ERR_OK;
 }
@@ -453,7 +459,10 @@ void quota_again(struct quota *q, const struct destination *destination)
     q->summary = (struct quota_summary){0};
     q->limit_used_count = 0;
     q->sync_count = 0;
-    quota_go(q, STAGE_LOOK);
+    if (quota_must_search(q))
+        quota_search_begin(q);
+    else
+        quota_go(q, STAGE_LOOK);
 }
 
 bool quota_results_end(const struct quota *q, int64_t since_ms)

@@ -13,6 +13,9 @@
  *             ▲
  *           GONE: its server is in no list any more; waits until no lease of it can be alive
  *
+ * Where state remembers no place and there are several servers, SEARCH comes before LOOK: each of
+ * them is asked, for another state may have the quota at one that is not its home.
+ *
  * A quota belongs at its home, which follows from the list of servers, and is where state says.
  * Where the two differ it moves: all that Redis alone knows is taken into state (TAKE opens it
  * without a permit, LAST asks for the windows), the new place is noted, and it is opened there.
