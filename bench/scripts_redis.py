@@ -77,13 +77,13 @@ class Replies:
 class Redis:
     """A redis-server of its own on a unix socket; it dies with this process."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slfleet-"))
         path = self.folder / "s"
         libc = ctypes.CDLL(None)
         self.process = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(self.folder),
-             "--maxmemory-policy", "noeviction", "--logfile", str(self.folder / "log")],
+             "--maxmemory-policy", "noeviction", "--logfile", str(self.folder / "log"), *options],
             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
         self.sock = self.dial(path)
         self.replies = Replies(self.sock)

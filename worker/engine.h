@@ -20,7 +20,7 @@ enum {
     /* How long the wake list is waited for before some quotas are asked unbidden: at first, and
      * twice as long each time that nobody called, so that what idle workers ask stays little. */
     ENGINE_POLL_MS = 1000,
-    ENGINE_POLL_MAX_MS = 5000,
+    ENGINE_POLL_MAX_MS = 8000,
     ENGINE_PAUSE_MS = 1000,    /* after an error of Redis */
     ENGINE_WAIT_MAX_MS = 5000, /* who is to ask again does by then: WATCH_MS of watch.lua */
     ENGINE_RELOAD_MS = 3000,   /* least time between two reloads that nobody asked for */

@@ -31,6 +31,7 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         quota_passes(q, &own);
         return;
     }
+    q->looked = true;
     if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
         struct err busy;
         err_set(

@@ -61,7 +61,9 @@ struct quota {
         *left; /* at the server it came from, until nothing of it is there; NULL: nothing */
     struct event *wipe; /* asks that one again */
     bool wipe_busy;
+    bool looked; /* since then its term is known, and that it is not superseded */
     char wiping[REDIS_MEMBER_NAME_MAX + 1]; /* the one that was asked */
+    unsigned wipe_refused;                  /* so often by that one */
     bool was_ready;
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
@@ -129,7 +131,7 @@ enum err_code quota_take(struct quota *q, struct err *err) MUST_CHECK;
 enum err_code quota_take_last(struct quota *q, struct err *err) MUST_CHECK;
 enum err_code quota_note(struct quota *q, struct err *err) MUST_CHECK;
 void quota_gone(struct quota *q);
-/** Once it is ready: clears what an earlier move left. */
+/** Clears what an earlier move left. */
 void quota_wipe_left(struct quota *q);
 void quota_move_free(struct quota *q);
 

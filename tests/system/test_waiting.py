@@ -8,7 +8,7 @@ from harness.service import Service
 from harness.sink import most_in_window, wait_until
 
 DESTINATIONS, WORKERS, LOOKED_S = 20, 3, 3
-ASKED_PER_S = 2  # of one that nobody calls, at most
+ASKED_PER_S = 1  # of one that nobody calls, at most
 OFF = {"listen": "127.0.0.1:0"}
 
 

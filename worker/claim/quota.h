@@ -13,7 +13,7 @@
 enum {
     QUOTA_ASK_WHEN_CALLED = -1,
     QUOTA_ASKS_FIRST = 16, /* quotas asked unbidden when the project was read */
-    QUOTA_ASKS = 2,        /* and each time that nobody called for a while */
+    QUOTA_ASKS = 1,        /* and each time that nobody called for a while */
 };
 
 struct quota {
