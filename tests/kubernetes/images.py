@@ -14,6 +14,7 @@ VERSION = re.search(r"project\(sluice VERSION ([\d.]+)", (ROOT / "CMakeLists.txt
 SLUICE = f"localhost/sluice:{VERSION}"
 NEXT = f"localhost/sluice:{VERSION}-next"      # the same programs, in another image
 BROKEN = f"localhost/sluice:{VERSION}-broken"  # has no such programs
+MISSING = f"localhost/sluice:{VERSION}-missing"  # is nowhere
 REDIS = "localhost/redis:1"
 
 

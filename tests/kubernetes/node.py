@@ -154,9 +154,18 @@ state = "/run/containerd-state"
 
     # ---- for tests ----
 
-    def kubectl(self, *args, check=True, given=None, deadline_s=600):
-        done = subprocess.run([self.kubectl_program, *map(str, args)], env={**os.environ, "KUBECONFIG": str(self.kubeconfig)}, input=given, text=True,
-                              capture_output=True, check=False, timeout=deadline_s)
+    def begin_kubectl(self, *args, **how):
+        return subprocess.Popen([self.kubectl_program, *map(str, args)], env={**os.environ, "KUBECONFIG": str(self.kubeconfig)}, **how)
+
+    def kubectl(self, *args, check=True, given=None, text=True, deadline_s=600):
+        """text: given and what comes back are texts, not bytes."""
+        with self.begin_kubectl(*args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text) as process:
+            try:
+                out, err = process.communicate(given, timeout=deadline_s)
+            except BaseException:
+                process.kill()
+                raise
+        done = subprocess.CompletedProcess(args, process.returncode, out, err)
         assert not check or done.returncode == 0, f"kubectl {' '.join(map(str, args))}: exit {done.returncode}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done
 

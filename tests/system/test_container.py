@@ -10,6 +10,7 @@ import pytest
 from harness import containers
 from harness.containers import HARDENED
 from harness.lab import ROOT, program_folder
+from harness.markdown import Rendered
 from harness.redis import RedisServer
 from harness.sink import wait_until
 
@@ -134,6 +135,26 @@ def test_the_project_of_an_overlay_passes_as_a_cluster_mounts_it(podman, image, 
         volumes.append(f"--volume={tmp_path}/{place.replace('/', '-')}:{place}:ro")
     said = podman("run", "--rm", *HARDENED, *volumes, image, "sluice", "check").stdout
     assert "ok: 1 source, 2 models, 1 destination, 1 sync" in said
+
+
+def test_the_jobs_of_a_pull_request_run_in_it(podman, image, lab, project):
+    """As deploy/git/github.yaml runs them, but without a network: no state is there, and no secret in the check."""
+    base, secrets = lab.root / "base", lab.root / "secrets"
+    shutil.copytree(lab.project_dir, base)
+    secrets.mkdir()
+    (secrets / "redis_url").write_text("redis://unused\n")
+    lab.write("select id, email, upper(name) as name, amount, vip from c where id > 10", "c.sql")
+    for path in (base, secrets, *base.rglob("*")):
+        os.chmod(path, 0o755)
+    work = ("run", "--rm", "--network=none", f"--volume={lab.project_dir}:/work/shop:ro", "--workdir=/work")
+    done = podman(*work, image, "sluice", "check", "-C", "shop", "--no-secrets", "--format", "github", check=False)
+    assert done.returncode == 0 and "ok: 1 source" in done.stdout, done
+    done = podman(*work, f"--volume={base}:/base/shop:ro", f"--volume={secrets}:/run/secrets/sluice:ro", f"--volume={lab.postgres.folder}:{lab.postgres.folder}",
+                  image, "sluice", "plan", "-C", "shop", "--against", "/base/shop", "--markdown", check=False)
+    assert done.returncode == 0, done
+    shown = Rendered(done.stdout)
+    row = shown.row("s")
+    assert (row["Changed"], row["Removed"], row["Added"]) == ("2,990", "10", "") and "s: model m: sql_file" in shown.items, done.stdout
 
 
 def test_scheduler_and_worker_carry_a_sync_in_containers(podman, image, lab, project, redis):
