@@ -109,6 +109,22 @@ def test_a_project_is_checked_where_nothing_can_be_written(podman, image, lab, p
     assert done.returncode == 127 and "not found" in done.stderr
 
 
+@pytest.mark.parametrize("missing, says", [
+    ("secret", "redis_url} cannot be read: No such file or directory"),
+    ("volume", "/var/lib/sluice/spool cannot be created: Read-only file system; it has to be a folder or a volume that user 10001 may write"),
+])
+def test_a_scheduler_that_cannot_start_says_why_as_events(podman, image, lab, project, tmp_path, missing, says):
+    """Whoever collects its log as JSON gets no line that is none."""
+    os.chmod(tmp_path, 0o755)
+    if missing != "secret":
+        (tmp_path / "redis_url").write_text("redis://redis\n")
+    done = podman("run", "--rm", *HARDENED, f"--volume={lab.project_dir}:/project:ro", f"--volume={tmp_path}:/run/secrets/sluice:ro", image,
+                  "sluice-scheduler", "--log-format", "json", check=False)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 78 and done.stdout == "" and events and all(e["level"] == "error" for e in events), done
+    assert any(says in text for e in events for text in e.values() if isinstance(text, str)), events
+
+
 def mount_like_a_cluster(folder, files):
     """Files by path as the kubelet lays out a ConfigMap or a Secret: links to links, to be changed all at once."""
     data = folder / "..2026_11_29_03_00_00.1"
