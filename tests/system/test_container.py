@@ -244,5 +244,8 @@ def test_the_image_with_git_brings_a_repository_as_a_pod_has_it(podman, image, l
     assert podman(*run, *probe, check=False).returncode == 1
     for tool in ("sluice-comment", "ssh", "ssh-keygen", "python3", "sluice-worker"):
         assert podman(*run, "sh", "-c", f"command -v {tool}", check=False).returncode == 0, tool
+    name = podman.start(*run[2:], "sluice-sync", "--repo", "file:///bare", "--root", "/project", "--path", "shop", "--every", "600")
+    wait_until(lambda: time.time() - os.stat(root / "looked").st_mtime < 600, 60, "it looks")
+    assert podman.stop(name) == 0, "not killed after a pod's grace"
     done = podman(*run, "sluice-sync", "--repo", "ssh://git@127.0.0.1:1/x", "--root", "/project", "--path", "shop", check=False)
     assert done.returncode == 1 and "Connection refused" in done.stderr, "ssh knows its user"

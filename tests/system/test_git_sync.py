@@ -4,7 +4,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 
 import pytest
@@ -190,9 +189,9 @@ def test_a_scheduler_takes_what_it_brings(lab, sinks, synced):
         service.wait(lambda: service.sync("s")["held"], "another target waits for approval")
         service.stop()
     finally:
-        os.killpg(running.pid, signal.SIGTERM)
-        running.wait(RUN_DEADLINE_S)
-    assert not two.state
+        running.terminate()
+        ended = running.wait(RUN_DEADLINE_S)
+    assert not two.state and ended == 0
 
 
 def test_the_recipes_call_it_as_it_wants_to_be_called(synced):
