@@ -300,6 +300,14 @@ int cli_fail(const struct err *err)
     return cli_status_of(err->code);
 }
 
+int cli_fail_in(const struct log *log, const struct err *err)
+{
+    if (!log)
+        return cli_fail(err);
+    log_event(log, LOG_ERROR, "cannot_go_on", LOG_STR("error", err->text));
+    return cli_status_of(err->code);
+}
+
 static void print_problem(const struct problem *p)
 {
     const char *what = p->kind == PROBLEM_NOTE ? "note: " : "";
@@ -338,11 +346,13 @@ static int load_telling(load_fn *load, const struct cli_options *opts, struct pr
 {
     struct err err = {0};
     enum err_code rc = load(opts->dir, ret_project, problems, &err);
-    for (size_t i = 0; i < problems->count; i++)
+    if (opts->log)
+        problem_list_log(problems, opts->log);
+    for (size_t i = 0; i < problems->count && !opts->log; i++)
         if (problems->items[i].kind != PROBLEM_NOTE)
             print_problem(&problems->items[i]);
     if (rc && !problems->mistakes)
-        cli_fail(&err);
+        cli_fail_in(opts->log, &err);
     return rc ? EXIT_CONFIG_BAD : EXIT_OK;
 }
 
