@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIPE_AGAIN_MS = 5000, NO_PERMIT_MS = 1 };
+enum { WIPE_AGAIN_MS = 5000, NO_PERMIT_MS = 1, BUSY_MS = 50, BUSY_TRIES = 5 };
 
 static const char *home_of(const struct quota *q)
 {
@@ -128,11 +128,25 @@ static bool is_quiet(const struct quota *q)
     return !q->results_busy && !q->permit_busy && !q->shared_busy;
 }
 
+/* One such server is remembered. What lies at one that is away by now is not waited for. */
+static bool still_wipes(struct quota *q)
+{
+    const char *from = q->place.from;
+    if (!*from || strcmp(from, home_of(q)) == 0 || strcmp(from, queue_member(q->queue)) == 0)
+        return false;
+    const struct redis *redis = redis_fleet_at(q->host->fleet, from, quota_name(q));
+    if (!redis || !redis_connected(redis) || q->wipe_failed)
+        return false;
+    if (!q->wipe_busy)
+        quota_wipe_left(q);
+    return true;
+}
+
 enum err_code quota_note(struct quota *q, struct err *err)
 {
     struct place p = {.arriving = true};
     const char *was = queue_member(q->queue);
-    if (!is_quiet(q)) {
+    if (!is_quiet(q) || still_wipes(q)) {
         quota_step_soon(q, WAIT_POLL_MS);
         return ERR_OK;
     }
@@ -211,9 +225,20 @@ static int64_t gone_wait_ms(const struct quota *q)
     return q->place.open && !alone ? quota_lease_max_ms(q) + PERMIT_MS : 0;
 }
 
+static bool is_back(const struct quota *q)
+{
+    const struct redis *redis = queue_redis(q->queue);
+    return redis && redis_connected(redis);
+}
+
 /* As with an empty Redis: what workers hold there is not known, so its time is waited for. */
 void quota_gone(struct quota *q)
 {
+    if (q->gone_ms && is_back(q)) { /* then it leaves in order, and nothing is sent again */
+        q->gone_ms = 0;
+        quota_go(q, STAGE_LOOK);
+        return;
+    }
     int64_t now = clock_mono_ms(), wait = gone_wait_ms(q);
     if (!q->gone_ms) {
         q->gone_ms = now;
@@ -245,32 +270,43 @@ static void on_left_wiped(void *ctx, int64_t number, const struct err *err)
     struct quota *q = ctx;
     struct err own;
     q->wipe_busy = false;
-    if (err && err->code != ERR_BUSY) { /* busy: another Sluice has the quota there by now */
-        wipe_after(q, WIPE_AGAIN_MS);
-        return;
-    }
     if (strcmp(q->place.from, q->wiping) != 0) { /* it moved on meanwhile */
         wipe_after(q, 0);
         return;
     }
-    *q->place.from = '\0'; /* lasts with the next commit; wiped again does no harm */
+    if (err && err->code != ERR_BUSY) {
+        q->wipe_failed = true;
+        wipe_after(q, WIPE_AGAIN_MS);
+        if (err->code == ERR_STALE && q->stage == STAGE_NOTE) /* superseded: the look tells */
+            q->stage = STAGE_LOOK;
+        return;
+    }
+    q->wipe_failed = false;
+    /* Its last permit is not over yet, or another Sluice has the quota there by now. */
+    if (err && q->wipe_refused++ < BUSY_TRIES) {
+        wipe_after(q, BUSY_MS);
+        return;
+    }
+    *q->place.from = *q->wiping = '\0'; /* lasts with the next commit; wiped again does no harm */
     if (place_save(&q->place, q->host->state, quota_name(q), &own))
         log_event(q->host->log, LOG_WARN, "place_not_saved", LOG_STR("reason", own.text));
 }
 
-/* While it is ready, its term was heard where it is: a scheduler that was superseded wipes nothing.
- */
 static void on_wipe_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct quota *q = arg;
     struct err err;
-    if (!*q->place.from || q->wipe_busy || q->stage != STAGE_READY)
-        return; /* looked at again by the answer, or once it is ready */
+    if (!*q->place.from || q->wipe_busy || !q->looked)
+        return; /* looked at again by the answer, or once it is open */
     if (redis_fleet_standing(q->host->fleet, q->place.from) == REDIS_MEMBER_UNKNOWN ||
         strcmp(q->place.from, queue_member(q->queue)) == 0) {
         *q->place.from = '\0'; /* out of reach, or wiped with the arrival */
         return;
+    }
+    if (strcmp(q->wiping, q->place.from) != 0) {
+        q->wipe_refused = 0;
+        q->wipe_failed = false;
     }
     snprintf(q->wiping, sizeof q->wiping, "%s", q->place.from);
     queue_set_term(q->left, queue_term_of(q->queue));
@@ -329,9 +365,9 @@ const char *quota_waits(const struct quota *q, char *out, size_t n)
             "on at %s",
             at, (long long)(left > 0 ? (left + 999) / 1000 : 0), quota_name(q), home_of(q));
     } else if (q->stage == STAGE_SEARCH) {
-        snprintf(
-            out, n, "Redis server %s is %s whether it has %s: this state has not opened it yet", at,
-            redis && redis_connected(redis) ? "asked" : "not reached, to be asked", quota_name(q));
+        snprintf(out, n, "Redis server %s is %s whether it has %s%s", at,
+                 redis && redis_connected(redis) ? "asked" : "not reached, to be asked",
+                 quota_name(q), q->search.around ? "" : ", which this state has not opened yet");
     } else if (!redis || !redis_connected(redis)) {
         snprintf(out, n, "Redis server %s is not reached%s", at,
                  is_home(q) ? "" : ", and what is there has to move");

@@ -25,12 +25,13 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
 {
     struct quota *q = ctx;
     struct err own;
-    if (!quota_passes(q, err))
+    if (!quota_passes(q, err) || (o->fresh && quota_looks_around(q)))
         return;
     if (q->host->check_term(q->host->ctx, q, o, &own)) {
         quota_passes(q, &own);
         return;
     }
+    q->looked = true;
     if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
         struct err busy;
         err_set(
@@ -165,6 +166,7 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
     if (looks_again(q, err) || !quota_passes(q, err))
         return;
     q->was_ready = true;
+    q->searched = false;
     q->stage = STAGE_READY;
     quota_step_soon(q, 0);
     quota_ask_results(q, 0);

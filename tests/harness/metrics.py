@@ -55,6 +55,11 @@ class Metrics:
         assert key in self.samples, f"no {name} with {labels} among {sorted({n for n, _ in self.samples})}"
         return self.samples[key]
 
+    def labels(self, name):
+        """Of a metric with one sample."""
+        (found,) = [dict(labels) for sample, labels in self.samples if sample == name]
+        return found
+
     def names(self):
         """Of the metrics, as their TYPE lines have them."""
         return set(re.findall(r"^# TYPE (\S+) ", self.text, re.MULTILINE))

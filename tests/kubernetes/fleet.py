@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.error
 
+from harness.metrics import Metrics, fetch
 from harness.postgres import Postgres
 from harness.service import Api
 from harness.sink import most_in_window, wait_until
@@ -15,6 +16,7 @@ from harness.version_sink import VersionSink
 from harness.versions import Versions
 
 OVERLAY = pathlib.Path(__file__).resolve().parent / "overlay"
+PROJECT = (OVERLAY / "project" / "sluice.yaml").read_text(encoding="utf-8")
 SYNC = "customers_to_hook"
 ROWS = 1_000_000
 BATCH = 500          # records, the connector's own
@@ -48,6 +50,7 @@ class Fleet:
         self.versions = Versions(self.warehouse, ROWS)
         self.followers = []
         self.begun_s = None
+        self.project = PROJECT
         STATE.mkdir(mode=0o700)
         self.apply()
 
@@ -104,6 +107,36 @@ class Fleet:
         self.sink.reset()
         self.scale_schedulers(1)
 
+    def set_image(self, image, *kinds):
+        for kind in kinds:
+            name = {"deployment": "worker", "statefulset": "scheduler"}[kind]
+            self.kubectl("set", "image", f"{kind}/sluice-{name}", f"{name}={image}")
+
+    def evict(self, name):
+        """Asks as a drain does: None, or the answer of the API that refuses."""
+        done = self.kubectl("create", "--raw", f"/api/v1/namespaces/sluice/pods/{name}/eviction", "-f", "-", check=False, given=json.dumps(
+            {"apiVersion": "policy/v1beta1", "kind": "Eviction", "metadata": {"name": name, "namespace": "sluice"}}))
+        return done.stderr if done.returncode else None
+
+    def worker_metrics(self, pod):
+        return Metrics(fetch(f"http://{pod['status']['podIP']}:9470/metrics")[2])
+
+    def revisions(self):
+        """Of the projects that the scheduler and the workers go by."""
+        told = [self.worker_metrics(p).labels("sluice_worker_config_info")["revision"] for p in self.workers()]
+        return {self.api().get("/api/v1/status")["config"]["revision"], *told}
+
+    def set_project(self, text):
+        """As `kubectl apply -k` does it after a change of the file; the pods get it by and by."""
+        self.kubectl("patch", "configmap", "sluice-project", "--type=merge", "--patch", json.dumps({"data": {"sluice.yaml": text}}))
+        self.project = text
+
+    def put_project(self, text):
+        """A good one, which all go by when it returns."""
+        before = self.revisions()
+        self.set_project(text)
+        wait_until(lambda: len(self.revisions()) == 1 and not self.revisions() & before, DEADLINE_S, "the project in all pods", PAUSE_S)
+
     def lose_state(self):
         """The scheduler's volume is empty; it has to be away."""
         for path in STATE.iterdir():
@@ -119,6 +152,9 @@ class Fleet:
 
     def at_rest(self, workers):
         """All as it was applied, this many workers, and the destination equals the model."""
+        self.sink.delay(DELAY_MS)
+        if self.project != PROJECT:
+            self.put_project(PROJECT)
         self.apply()
         self.scale(workers)
         if not self.versions.is_at(self.sink):
@@ -148,8 +184,7 @@ class Fleet:
         """The pod's log, kept while it runs, also when it is deleted: a function that gives its lines, parsed."""
         path = self.node.logs / f"{pod['metadata']['name']}.{len(self.followers)}"
         with open(path, "wb") as out:
-            self.followers.append(subprocess.Popen([self.node.kubectl_program, "-n", "sluice", "logs", "--follow", pod["metadata"]["name"]],
-                                                   stdout=out, stderr=subprocess.DEVNULL, env={**os.environ, "KUBECONFIG": str(self.node.kubeconfig)}))
+            self.followers.append(self.node.begin_kubectl("-n", "sluice", "logs", "--follow", pod["metadata"]["name"], stdout=out, stderr=subprocess.DEVNULL))
         return lambda: [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
 
     def tell(self):
@@ -178,6 +213,7 @@ class Fleet:
     def change(self, count):
         """So many rows are changed; gives the run that is to send them, which has begun."""
         self.warehouse.sql(f"update c set version = nextval('versions') where id <= {count}")
+        self.warehouse.sql("vacuum c")
         return self.begin()
 
     def begin(self):

@@ -1,7 +1,8 @@
-/* A quota that moves between two real servers: wherever the list of servers changes under way, it
+/* A quota that moves between real servers: wherever the list of servers changes under way, it
  * ends where it belongs, with what only Redis knew. */
 #include "tests/unit/run/town.h"
 
+#include <hiredis/hiredis.h>
 #include <signal.h>
 #include <string.h>
 
@@ -36,6 +37,47 @@ static void wherever_the_list_changes_back_the_quota_ends_at_its_home(void **sta
         UNTIL(t, town_is_at(t, "a") && town_used(t) == 3);
         UNTIL(t, !*quota_left_at(t->quota) && town_keys_for_good(t, 1) == 0);
     }
+}
+
+static bool is_bare(struct town *t, size_t server)
+{
+    return town_keys_for_good(t, server) == 0;
+}
+
+/* On to a third server, at any step of the move to the second. */
+static void wherever_the_list_changes_on_nothing_is_left_behind(void **state)
+{
+    enum { TURNS = 60 };
+    struct town *t = *state;
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_spend(t, 1, 3);
+    for (unsigned turns = 0; turns < TURNS; turns++) {
+        unsigned here = 2 * turns % 3, next = (here + 1) % 3, last = (here + 2) % 3;
+        town_list(t, 1u << next);
+        for (unsigned i = 0; i < turns; i++)
+            town_turn(t);
+        town_list(t, 1u << last);
+        UNTIL(t, town_is_at(t, town_names[last]) && town_used(t) == 3);
+        UNTIL(t, !*quota_left_at(t->quota) && is_bare(t, here) && is_bare(t, next));
+    }
+}
+
+/* Taken out of the list while it cannot be reached, and back before it counts as gone. */
+static void a_server_that_comes_back_is_left_in_order(void **state)
+{
+    struct town *t = *state;
+    char why[512];
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    redis_server_signal(&t->servers[0], SIGKILL);
+    town_list_only(t, 2);
+    UNTIL(t, quota_waits(t->quota, why, sizeof why) && strstr(why, "server a is gone"));
+    redis_server_restart(&t->servers[0]);
+    freeReplyObject(redis_server_ask(&t->servers[0], "SADD", "sluice:{crm}:dests", "crm", NULL));
+    UNTIL(t, town_is_at(t, "b"));
+    UNTIL(t, !*quota_left_at(t->quota));
+    assert_true(is_bare(t, 0));
 }
 
 static void a_destination_that_wants_to_be_left_alone_is_left_alone_by_every_server(void **state)
@@ -116,6 +158,27 @@ static void a_quota_that_another_state_has_is_found_wherever_it_is(void **state)
     assert_false(t->late);
 }
 
+/* Its place has forgotten who took it from there, as it does after a day. */
+static void a_quota_that_was_taken_elsewhere_long_ago_is_not_opened_where_it_was(void **state)
+{
+    struct town *t = *state;
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_leave(t);
+    state_close(t->state);
+    town_open_state(t, "another");
+    town_begin(t, 2);
+    UNTIL(t, town_is_at(t, "b") && !*quota_left_at(t->quota));
+    town_crash(t);
+    redis_server_ask_int(&t->servers[0], "DEL", "sluice:{crm}:owner", NULL);
+    state_close(t->state);
+    town_open_state(t, "state");
+    town_begin(t, 1);
+    UNTIL(t, *t->broken || quota_is_ready(t->quota));
+    assert_non_null(strstr(t->broken, "in use by another Sluice"));
+    assert_string_equal(quota_at(t->quota), "b");
+}
+
 static void what_another_state_used_up_counts_for_the_next_one(void **state)
 {
     struct town *t = *state;
@@ -153,6 +216,10 @@ int main(void)
                                         town_setup, town_teardown),
         cmocka_unit_test_setup_teardown(wherever_the_list_changes_back_the_quota_ends_at_its_home,
                                         town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(wherever_the_list_changes_on_nothing_is_left_behind,
+                                        town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(a_server_that_comes_back_is_left_in_order, town_setup,
+                                        town_teardown),
         cmocka_unit_test_setup_teardown(
             a_destination_that_wants_to_be_left_alone_is_left_alone_by_every_server, town_setup,
             town_teardown),
@@ -161,6 +228,9 @@ int main(void)
             town_teardown),
         cmocka_unit_test_setup_teardown(a_quota_that_another_state_has_is_found_wherever_it_is,
                                         town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_quota_that_was_taken_elsewhere_long_ago_is_not_opened_where_it_was, town_setup,
+            town_teardown),
         cmocka_unit_test_setup_teardown(what_another_state_used_up_counts_for_the_next_one,
                                         town_setup, town_teardown),
         cmocka_unit_test_setup_teardown(

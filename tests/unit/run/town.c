@@ -126,22 +126,36 @@ void town_open_state(struct town *t, const char *name)
     check(state_open(path, &(struct state_options){.map_bytes = 16 << 20}, &t->state, &err), &err);
 }
 
-/* staying: of the two servers, as bits; those that do not are leaving. */
-void town_list(struct town *t, unsigned staying)
+static void take_list(struct town *t, const struct redis_member *members, size_t count)
 {
     struct err err;
-    struct redis_member members[2];
-    for (size_t i = 0; i < 2; i++)
-        members[i] = (struct redis_member){
-            .url = t->servers[i].url, .name = town_names[i], .leaving = !(staying & 1u << i)};
     if (t->fleet)
-        check(redis_fleet_set(t->fleet, members, 2, &err), &err);
+        check(redis_fleet_set(t->fleet, members, count, &err), &err);
     else
-        check(
-            redis_fleet_new(t->base, members, 2, &(struct redis_fleet_options){0}, &t->fleet, &err),
-            &err);
+        check(redis_fleet_new(t->base, members, count, &(struct redis_fleet_options){0}, &t->fleet,
+                              &err),
+              &err);
     if (t->quota)
         quota_list_changed(t->quota);
+}
+
+void town_list(struct town *t, unsigned staying)
+{
+    struct redis_member members[TOWN_SERVERS];
+    for (size_t i = 0; i < TOWN_SERVERS; i++)
+        members[i] = (struct redis_member){
+            .url = t->servers[i].url, .name = town_names[i], .leaving = !(staying & 1u << i)};
+    take_list(t, members, TOWN_SERVERS);
+}
+
+void town_list_only(struct town *t, unsigned listed)
+{
+    struct redis_member members[TOWN_SERVERS];
+    size_t n = 0;
+    for (size_t i = 0; i < TOWN_SERVERS; i++)
+        if (listed & 1u << i)
+            members[n++] = (struct redis_member){.url = t->servers[i].url, .name = town_names[i]};
+    take_list(t, members, n);
 }
 
 void town_begin(struct town *t, unsigned staying)
@@ -213,7 +227,7 @@ int town_setup(void **state)
     signal(SIGPIPE, SIG_IGN);
     snprintf(t->dir, sizeof t->dir, "/tmp/sluice-move-XXXXXX");
     assert_non_null(mkdtemp(t->dir));
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < TOWN_SERVERS; i++)
         redis_server_start(&t->servers[i], NULL);
     t->base = event_base_new();
     assert_non_null(t->base);
@@ -231,7 +245,7 @@ int town_teardown(void **state)
     state_close(t->state);
     project_free(t->project);
     event_base_free(t->base);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < TOWN_SERVERS; i++)
         redis_server_stop(&t->servers[i]);
     snprintf(command, sizeof command, "rm -rf %s", t->dir);
     assert_int_equal(system(command), 0);

@@ -1,5 +1,5 @@
 /*
- * A town of two real Redis servers, a state directory and one quota that may be at either: what a
+ * A town of three real Redis servers, a state directory and one quota that may be at any: what a
  * test of its moves needs. The test is the engine around the quota and the worker that claims. The
  * limit is five requests a minute. cmocka asserts inside.
  */
@@ -18,13 +18,13 @@
 #include "scheduler/state/state.h"
 #include "tests/harness/redis_server.h"
 
-enum { TOWN_DEADLINE_MS = 60000 };
+enum { TOWN_DEADLINE_MS = 60000, TOWN_SERVERS = 3 };
 
-static const char *const town_names[] = {"a", "b"};
+static const char *const town_names[TOWN_SERVERS] = {"a", "b", "c"};
 
 struct town {
     char dir[64];
-    struct redis_server servers[2];
+    struct redis_server servers[TOWN_SERVERS];
     struct event_base *base;
     struct project *project;
     struct redis_fleet *fleet;
@@ -54,8 +54,10 @@ struct town {
 
 int town_setup(void **state);
 int town_teardown(void **state);
-/** Another list, of both servers; those without a bit in staying are leaving. */
+/** Another list, of all servers; those without a bit in staying are leaving. */
 void town_list(struct town *t, unsigned staying);
+/** Of those with a bit in listed alone, which stay. */
+void town_list_only(struct town *t, unsigned listed);
 /** A scheduler with that list, and the quota of its one destination. */
 void town_begin(struct town *t, unsigned staying);
 /** It ends at once. */
