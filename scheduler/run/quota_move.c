@@ -359,9 +359,9 @@ const char *quota_waits(const struct quota *q, char *out, size_t n)
             "on at %s",
             at, (long long)(left > 0 ? (left + 999) / 1000 : 0), quota_name(q), home_of(q));
     } else if (q->stage == STAGE_SEARCH) {
-        snprintf(
-            out, n, "Redis server %s is %s whether it has %s: this state has not opened it yet", at,
-            redis && redis_connected(redis) ? "asked" : "not reached, to be asked", quota_name(q));
+        snprintf(out, n, "Redis server %s is %s whether it has %s%s", at,
+                 redis && redis_connected(redis) ? "asked" : "not reached, to be asked",
+                 quota_name(q), q->search.around ? "" : ", which this state has not opened yet");
     } else if (!redis || !redis_connected(redis)) {
         snprintf(out, n, "Redis server %s is not reached%s", at,
                  is_home(q) ? "" : ", and what is there has to move");

@@ -35,6 +35,7 @@ enum quota_stage {
 
 /* The servers that were looked at, and the best place so far. */
 struct quota_search {
+    bool around; /* state has a place, which knows nothing: asks whom it reaches who knows more */
     size_t next, count;
     unsigned rank;
     uint64_t commit;
@@ -54,6 +55,7 @@ struct quota {
     uint32_t results_pause_ms;
     struct quota_search search;
     struct place place;
+    bool searched;   /* it was looked for elsewhere since it was ready last */
     bool newer;      /* it came here with a state that knows less than Redis does */
     bool leaving;    /* its runs are still to be told */
     int64_t gone_ms; /* since when its server is gone; 0: it is not */
@@ -117,6 +119,9 @@ int64_t quota_lease_max_ms(const struct quota *q);
 /* quota_search.c */
 /** State does not know where it is, and there are several servers. */
 bool quota_must_search(const struct quota *q);
+/** Nothing is known at the place that state has, and there are several servers: begins to look
+ * around, once. */
+bool quota_looks_around(struct quota *q);
 void quota_search_begin(struct quota *q);
 /** One server more; after the last one it is looked at where it was found, or at its home. */
 enum err_code quota_search(struct quota *q, struct err *err) MUST_CHECK;

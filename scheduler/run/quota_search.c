@@ -1,7 +1,8 @@
 /* Where a quota is of which state remembers no place: it may be another state's, or this one's
- * from before places were noted, at a server that is not its home. Reads: every server of the list.
- * Writes: nothing. Invariant: a quota is opened at its home only once no server has it. A crash
- * here: searched again. */
+ * from before places were noted, at a server that is not its home. Likewise where the place that
+ * state remembers knows nothing: another state, or a later scheduler of this one, may have taken it
+ * elsewhere long ago. Reads: every server of the list. Writes: nothing. Invariant: a quota is
+ * opened at its home only once no server has it. A crash here: searched again. */
 #include "scheduler/run/quota_private.h"
 
 #include "scheduler/state/state.h"
@@ -12,13 +13,28 @@
 enum { RANK_NOTHING, RANK_KNOWN, RANK_EPOCH, RANK_PERMIT };
 
 /* One server: then it can be nowhere else. Servers of a cluster are no members. */
+static bool has_several(const struct quota *q)
+{
+    const struct redis_fleet *f = q->host->fleet;
+    size_t members = 0;
+    for (size_t i = 0; i < redis_fleet_count(f); i++)
+        members += redis_fleet_standing(f, redis_fleet_name(f, i)) != REDIS_MEMBER_UNKNOWN;
+    return members > 1;
+}
+
 bool quota_must_search(const struct quota *q)
 {
-    size_t members = 0;
-    for (size_t i = 0; i < redis_fleet_count(q->host->fleet); i++)
-        members += redis_fleet_standing(q->host->fleet, redis_fleet_name(q->host->fleet, i)) !=
-                   REDIS_MEMBER_UNKNOWN;
-    return !*q->place.at && members > 1;
+    return !*q->place.at && has_several(q);
+}
+
+bool quota_looks_around(struct quota *q)
+{
+    if (q->searched || q->place.arriving || !*q->place.at || !has_several(q))
+        return false;
+    q->searched = true;
+    quota_search_begin(q);
+    q->search.around = true;
+    return true;
 }
 
 void quota_search_begin(struct quota *q)
@@ -27,9 +43,13 @@ void quota_search_begin(struct quota *q)
     quota_go(q, STAGE_SEARCH);
 }
 
-/* Who has an epoch there has it; otherwise who was there last, by its count of commits. */
-static unsigned rank_of(const struct queue_opened *o)
+/* Who has an epoch there has it; otherwise who was there last, by its count of commits. What an
+ * earlier stay of this state left says nothing. */
+static unsigned rank_of(const struct quota *q, const struct queue_opened *o)
 {
+    if (q->search.around &&
+        (o->fresh || (o->same_state && o->commit <= state_commit_number(q->host->state))))
+        return RANK_NOTHING;
     if (!o->fresh)
         return o->permit_left_ms > 0 ? RANK_PERMIT : RANK_EPOCH;
     return *o->other_state || o->commit ? RANK_KNOWN : RANK_NOTHING;
@@ -41,7 +61,7 @@ static void on_found(void *ctx, const struct queue_opened *o, const struct err *
     struct quota_search *s = &q->search;
     if (q->stage != STAGE_SEARCH || !quota_passes(q, err))
         return;
-    unsigned rank = rank_of(o);
+    unsigned rank = rank_of(q, o);
     if (rank > s->rank || (rank && rank == s->rank && o->commit > s->commit)) {
         s->rank = rank;
         s->commit = o->commit;
@@ -55,6 +75,8 @@ static void on_found(void *ctx, const struct queue_opened *o, const struct err *
 static bool is_asked(const struct quota *q, size_t i)
 {
     const struct redis_fleet *f = q->host->fleet;
+    if (q->search.around && !redis_connected(redis_fleet_server(f, i)))
+        return false;
     switch (redis_fleet_standing(f, redis_fleet_name(f, i))) {
     case REDIS_MEMBER_STAYS:
     case REDIS_MEMBER_LEAVES:
@@ -85,7 +107,7 @@ static const char *next_member(struct quota *q)
 enum err_code quota_search(struct quota *q, struct err *err)
 {
     const char *member = next_member(q), *home = redis_fleet_home(q->host->fleet, quota_name(q));
-    const char *found = *q->search.at ? q->search.at : home;
+    const char *found = *q->search.at ? q->search.at : *q->place.at ? q->place.at : home;
     enum err_code rc = queue_move(q->queue, member ? member : found, err);
     if (rc)
         return rc;
