@@ -3,6 +3,7 @@
  * run had been judged or was free to publish. A crash here: the next start does the same again. */
 #include "scheduler/run/sync_run_private.h"
 
+#include "protocol/base/clock.h"
 #include "scheduler/run/approval.h"
 #include "scheduler/run/drift.h"
 
@@ -112,6 +113,15 @@ static bool is_unjudged(const struct sync_run *run, const struct run_record *rec
            (record->waits || (!c->rows && c->planned));
 }
 
+/* What it took before is known only by when it began. One that was held has it, without the time of
+ * waiting. */
+static void count_time_before(struct sync_run *run)
+{
+    int64_t passed_ms = clock_wall_ms() - run->record.started_ms;
+    if (!run->record.duration_ms && passed_ms > 0)
+        run->started_mono_ms -= passed_ms;
+}
+
 enum err_code sync_run_recover(const struct run_host *host, const struct run_record *record,
                                const struct sync *sync, struct sync_run **ret_run, struct err *err)
 {
@@ -121,6 +131,7 @@ enum err_code sync_run_recover(const struct run_host *host, const struct run_rec
     if (rc)
         return rc;
     run->record = *record;
+    count_time_before(run);
     run->recovered = true;
     rc = resume(run, &damaged, err);
     if (rc == ERR_NOTFOUND) { /* it died before its spool was made: nothing was planned */

@@ -67,7 +67,7 @@ struct run_record {
     enum run_status status;
     int64_t started_ms;   /* wall clock */
     int64_t ended_ms;     /* 0: not ended */
-    uint64_t duration_ms; /* on the monotonic clock */
+    uint64_t duration_ms; /* on the monotonic clock; up to a restart by the wall clock */
     struct run_counts counts;
     bool read_ended; /* the query ran to its end */
     bool published;  /* something may have reached a destination */

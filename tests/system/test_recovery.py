@@ -49,6 +49,8 @@ def test_a_first_read_that_was_interrupted_is_finished_without_removals(lab, sin
     old, new = done.runs
     assert old["status"] == "failed" and old["removed"] == 0 and old["cancelled"] == 0, old
     assert new["status"] == "success" and new["removed"] == 50 and done.rc == 0, new
+    times = [q.t for q in sink.log if q.doc["run"] == old["run"]]
+    assert old["seconds"] >= times[-1] - times[0], "what came before the crash counts as well"
     lab.assert_same(sink.state)
 
 
