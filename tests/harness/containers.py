@@ -107,18 +107,21 @@ class Podman:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def build_with_git(self, image, name):
+        """deploy/git/Containerfile of an image with Sluice, on a Debian of this machine's mirror."""
+        git = ROOT / "deploy" / "git"
+        with self._alone():
+            self.build("--base-only")
+            self("build", "--quiet", "--pull=never", "--isolation=chroot", "--network=host", "--format=docker", "--file", git / "Containerfile",
+                 "--build-arg", f"SLUICE={image}", "--build-arg", "BASE=localhost/sluice-base:bookworm", "--tag", name, git)
+
     def image_of_program(self, image, program, *args):
-        """One of this machine's programs and what it loads, as an image, made anew for another one only; args: what it runs with, by default."""
-        digest = hashlib.sha256(pathlib.Path(program).read_bytes() + repr(args).encode()).hexdigest()
+        """One of this machine's programs and what it loads, as an image; args: what it runs with, unless somebody says something else."""
         listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout  # of a static one: nothing
         files = [program, *re.findall(r"(?:=> |^\s+)(/\S+)", listed, re.MULTILINE)]
-        with self._alone(), tempfile.NamedTemporaryFile(suffix=".tar") as packed:
-            if self("image", "inspect", "--format", "{{.Labels.made_of}}", image, check=False).stdout.strip() == digest:
-                return
-            self("rmi", "--force", image, check=False)
+        with tempfile.NamedTemporaryFile(suffix=".tar") as packed:
             subprocess.run(["tar", "--dereference", "--absolute-names", "--transform=s,^/,,", "-cf", packed.name, *files], check=True)
-            self("import", "--quiet", "-c", f"LABEL made_of={digest}", "-c", f"ENV PATH={os.path.dirname(program)}",
-                 "-c", f"CMD {json.dumps([program, *args])}", packed.name, image)
+            self("import", "--quiet", "-c", f"ENV PATH={os.path.dirname(program)}", "-c", f"CMD {json.dumps([program, *args])}", packed.name, image)
 
     def start(self, *args):
         """A container in the background; its name."""
