@@ -21,6 +21,7 @@ void warehouse_log_read(struct reader *rd);
 void source_redis_read(struct reader *rd, const struct entry *of, struct source *s);
 /** True for text in one of the forms of a Redis URL. */
 bool is_redis_url(const char *text);
+bool is_redis_cluster(const char *url);
 void models_read(struct reader *rd);
 /** A model of a redis source: `stream` and `columns`, and nothing that asks for rows. m has its
  * stream and its primary key. */

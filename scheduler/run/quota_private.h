@@ -51,6 +51,7 @@ struct quota {
     bool wipe_busy;
     char wiping[REDIS_MEMBER_NAME_MAX + 1]; /* the one that was asked */
     bool was_ready;
+    bool torn;               /* its slot was on its way between two nodes since it was opened */
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
     int64_t fenced_ms;       /* own monotonic clock */
