@@ -77,13 +77,13 @@ class Replies:
 class Redis:
     """A redis-server of its own on a unix socket; it dies with this process."""
 
-    def __init__(self):
+    def __init__(self, *options):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slfleet-"))
         path = self.folder / "s"
         libc = ctypes.CDLL(None)
         self.process = subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(self.folder),
-             "--maxmemory-policy", "noeviction", "--logfile", str(self.folder / "log")],
+             "--maxmemory-policy", "noeviction", "--logfile", str(self.folder / "log"), *options],
             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
         self.sock = self.dial(path)
         self.replies = Replies(self.sock)
@@ -141,7 +141,7 @@ class Redis:
 def open_args(epoch, clock, concurrency, limits, permit_ms=10000):
     """Of the script open; limits: (kind, count, per_ms, group)."""
     flat = [x for limit in limits for x in limit]
-    return [clock, "s" * 32, epoch, "", permit_ms, clock, "boot", 1, concurrency, 20, 0, len(limits), *flat, 0, 0, 0]
+    return [clock, "s" * 32, epoch, "", permit_ms, clock, "boot", 1, concurrency, 20, 0, len(limits), *flat, 0, 0, 0, 0, 0, 0, 0, 0]
 
 
 def enqueue_args(epoch, clock, sync, run, destination, first, count, records, payload, cap=1 << 40):

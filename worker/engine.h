@@ -17,10 +17,12 @@
 
 enum {
     ENGINE_NAME_BYTES = 160,
-    ENGINE_POLL_MS =
-        1000, /* how long the wake list is waited for before quotas are asked unbidden */
-    ENGINE_PAUSE_MS = 1000,    /* after a refusal or an error of Redis */
-    ENGINE_WAIT_MAX_MS = 5000, /* quotas are asked again by then, whatever they answered */
+    /* How long the wake list is waited for before some quotas are asked unbidden: at first, and
+     * twice as long each time that nobody called, so that what idle workers ask stays little. */
+    ENGINE_POLL_MS = 1000,
+    ENGINE_POLL_MAX_MS = 8000,
+    ENGINE_PAUSE_MS = 1000,    /* after an error of Redis */
+    ENGINE_WAIT_MAX_MS = 5000, /* who is to ask again does by then: WATCH_MS of watch.lua */
     ENGINE_RELOAD_MS = 3000,   /* least time between two reloads that nobody asked for */
 };
 
@@ -33,6 +35,7 @@ struct engine_wait {
     struct engine *engine;
     char server[REDIS_MEMBER_NAME_MAX + 1];
     struct event *again; /* when the wake list could not be asked */
+    uint64_t poll_ms;
     bool waiting;
 };
 

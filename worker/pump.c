@@ -23,7 +23,8 @@ static struct slot *take_free(struct engine *e)
     return s;
 }
 
-/* Workers that wait are told when this one was called for work that it has no slots for. */
+/* Workers that wait are told when this one was called, or is to ask, for work that it has no slots
+ * for. */
 static void pass_calls_on(struct engine *e, int64_t now_ms)
 {
     for (size_t i = 0; i < e->quotas.count; i++) {
@@ -110,13 +111,14 @@ void engine_no_work(struct engine *e, struct quota *q, const struct queue_claime
         engine_servers_doubt(e);
     if (reloaded || q->called_ms >= asked_ms) {
         q->ask_at_ms = now_ms; /* the answer may be out of date */
-    } else if (claimed->refused || claimed->mismatch) {
-        q->ask_at_ms = now_ms + ENGINE_PAUSE_MS;
-    } else {
+    } else if (claimed->refused || claimed->mismatch || claimed->wait_ms < 0) {
+        /* Who opens, permits or publishes calls, and a scheduler sees work that nobody asks for. */
         q->pass_on = false;
-        int64_t wait_ms =
-            claimed->wait_ms < ENGINE_WAIT_MAX_MS ? claimed->wait_ms : ENGINE_WAIT_MAX_MS;
-        q->ask_at_ms = wait_ms < 0 ? QUOTA_ASK_WHEN_CALLED : now_ms + wait_ms;
+        q->ask_at_ms = QUOTA_ASK_WHEN_CALLED;
+    } else {
+        bool soon = claimed->wait_ms < ENGINE_WAIT_MAX_MS;
+        q->pass_on = true; /* the others rely on this one */
+        q->ask_at_ms = now_ms + (soon ? claimed->wait_ms : ENGINE_WAIT_MAX_MS);
     }
 }
 
@@ -152,7 +154,7 @@ static void beat_quota(struct engine *e, struct quota *q)
         return;
     *b = (struct beat){.engine = e, .quota = q, .sent_ms = clock_mono_ms()};
     for (size_t i = 0; i < e->slot_count; i++)
-        if (slot_beats(e->slots[i], q, &b->tokens[b->count]))
+        if (slot_beats(e->slots[i], q, b->sent_ms, &b->tokens[b->count]))
             b->count++;
     struct err err;
     if (!b->count ||

@@ -106,22 +106,19 @@ bool engine_servers_reached(const struct engine *e, char *out, size_t n, const c
 
 /* ---- the wake lists ---- */
 
-/* Nobody called for a while: ask all the same, in case a call was lost. */
-static void ask_all(struct engine *e, const char *server)
-{
-    int64_t now_ms = clock_mono_ms();
-    for (size_t i = 0; i < e->quotas.count; i++) {
-        struct quota *q = e->quotas.items[i];
-        if (q->ask_at_ms == QUOTA_ASK_WHEN_CALLED &&
-            strcmp(redis_fleet_server_of(e->fleet, queue_member(q->queue), q->name), server) == 0)
-            q->ask_at_ms = now_ms;
-    }
-}
-
 static void again_later(struct engine_wait *w)
 {
     struct timeval tv = {ENGINE_PAUSE_MS / 1000, ENGINE_PAUSE_MS % 1000 * 1000};
     event_add(w->again, &tv);
+}
+
+/* Called while it was leaving: somebody else has to hear it. */
+static void pass_back(struct engine *e, struct quota *q)
+{
+    struct err err;
+    if (queue_wake(q->queue, &err))
+        log_event(&e->log, LOG_WARN, "wake_failed", LOG_STR("quota", q->name),
+                  LOG_STR("error", err.text));
 }
 
 static void on_woken(void *ctx, struct slice name, const struct err *err)
@@ -138,12 +135,18 @@ static void on_woken(void *ctx, struct slice name, const struct err *err)
         return;
     }
     struct quota *q = quota_find(&e->quotas, name);
-    if (q) {
+    uint64_t longer_ms = w->poll_ms * 2;
+    w->poll_ms = name.n                           ? ENGINE_POLL_MS
+                 : longer_ms < ENGINE_POLL_MAX_MS ? longer_ms
+                                                  : ENGINE_POLL_MAX_MS;
+    if (q && e->draining) {
+        pass_back(e, q);
+    } else if (q) {
         q->called_ms = now_ms;
         q->ask_at_ms = now_ms;
         q->pass_on = true;
     } else if (!name.n) {
-        ask_all(e, w->server);
+        quota_list_ask(&e->quotas, QUOTA_ASKS, now_ms);
     } else if (now_ms - e->reloaded_ms >= ENGINE_RELOAD_MS) {
         engine_reload(e); /* a quota that this project did not have when it was read */
     }
@@ -154,7 +157,7 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 {
     (void)fd, (void)what;
     struct engine_wait *w = ctx;
-    ask_all(w->engine, w->server);
+    quota_list_ask(&w->engine->quotas, QUOTA_ASKS, clock_mono_ms());
     engine_kick(w->engine);
 }
 
@@ -175,6 +178,7 @@ static struct engine_wait *wait_of(struct engine *e, const char *server)
         return NULL;
     }
     w->engine = e;
+    w->poll_ms = ENGINE_POLL_MS;
     snprintf(w->server, sizeof w->server, "%s", server);
     e->waits[e->wait_count++] = w;
     return w;
@@ -187,7 +191,7 @@ static void wait_at(struct engine *e, size_t i)
     if (!w || w->waiting || event_pending(w->again, EV_TIMEOUT, NULL))
         return;
     w->waiting = !queue_wait(redis_fleet_wait(e->fleet, i), redis_fleet_wake_key(e->fleet, i),
-                             ENGINE_POLL_MS, on_woken, w, &err);
+                             w->poll_ms, on_woken, w, &err);
     if (!w->waiting)
         again_later(w);
 }

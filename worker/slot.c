@@ -340,11 +340,12 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- beats ---- */
 
-bool slot_beats(const struct slot *s, const struct quota *q, uint64_t *ret_token)
+bool slot_beats(const struct slot *s, const struct quota *q, int64_t now_ms, uint64_t *ret_token)
 {
     bool at_work =
         s->state == SLOT_SENDING || s->state == SLOT_AWAITING || s->state == SLOT_SHARING;
-    if (!at_work || s->quota != q)
+    bool soon = s->lease_end_ms - now_ms < (int64_t)q->lease_ms / 2;
+    if (!at_work || !soon || s->quota != q)
         return false;
     *ret_token = s->token;
     return true;

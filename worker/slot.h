@@ -43,8 +43,9 @@ void slot_claim(struct slot *s, struct quota *q);
 struct slot *slot_next_free(const struct slot *s);
 void slot_set_next_free(struct slot *s, struct slot *next);
 
-/** The lease of q's request in this slot, when there is one to be kept alive by beats. */
-bool slot_beats(const struct slot *s, const struct quota *q, uint64_t *ret_token);
+/** The lease of q's request in this slot, when there is one to be kept alive by a beat now: most
+ * requests end within the first half of their lease and need none. */
+bool slot_beats(const struct slot *s, const struct quota *q, int64_t now_ms, uint64_t *ret_token);
 /** The lease of this token holds until then. */
 void slot_renewed(struct slot *s, const struct quota *q, uint64_t token, int64_t lease_end_ms);
 

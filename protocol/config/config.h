@@ -364,6 +364,8 @@ struct project {
     size_t elsewhere_count;
     struct alert *alerts; /* a worker has none */
     size_t alert_count;
+    const struct definition *definitions; /* what was written of each name (definitions.h) */
+    size_t definition_count;
     const char *const *skipped_files; /* YAML files without any of our words */
     size_t skipped_count;
 };

@@ -141,6 +141,7 @@ static void read_settings(struct reader *rd, const struct document_list *docs)
         rd->may_be_missing = false;
         settings = (struct entry){NULL, pair->at, pair->value};
     }
+    rd->settings = settings.node;
     settings_read(rd, settings.node ? &settings : NULL);
 }
 
@@ -194,62 +195,6 @@ static void check_top_level(struct reader *rd, const struct document *doc)
     }
 }
 
-static int by_name_then_order(const void *left, const void *right)
-{
-    const struct entry *a = *(const struct entry *const *)left,
-                       *b = *(const struct entry *const *)right;
-    int order = strcmp(a->name, b->name);
-    return order ? order : (a > b) - (a < b);
-}
-
-static int by_order(const void *left, const void *right)
-{
-    const struct entry *a = *(const struct entry *const *)left,
-                       *b = *(const struct entry *const *)right;
-    return (a > b) - (a < b);
-}
-
-/* Keeps the first definition of each name; the map of one file has none twice, so two are of two
- * files. */
-static void drop_repeated(struct reader *rd, struct section *s)
-{
-    size_t kept = 0;
-    qsort(s->sorted, s->count, sizeof *s->sorted, by_name_then_order);
-    for (size_t i = 0; i < s->count; i++) {
-        const struct entry *first = kept ? s->sorted[kept - 1] : NULL;
-        if (first && strcmp(first->name, s->sorted[i]->name) == 0)
-            mistake(rd, s->sorted[i]->at,
-                    "the %s %s is defined twice, first in %s:%u:%u: remove or rename one", s->noun,
-                    shown_text(rd, first->name), first->at.file, first->at.line, first->at.col);
-        else
-            s->sorted[kept++] = s->sorted[i];
-    }
-    s->count = kept;
-}
-
-static void index_section(struct reader *rd, struct section *s, const struct entry *all,
-                          size_t count)
-{
-    s->count = count;
-    s->sorted = reader_alloc(rd, count * sizeof *s->sorted);
-    if (!s->sorted)
-        return;
-    for (size_t i = 0; i < count; i++)
-        s->sorted[i] = &all[i];
-    drop_repeated(rd, s);
-    s->names = reader_alloc(rd, s->count * sizeof *s->names);
-    s->entries = reader_alloc(rd, s->count * sizeof *s->entries);
-    if (!s->names || !s->entries)
-        return;
-    qsort(s->sorted, s->count, sizeof *s->sorted, by_order);
-    for (size_t i = 0; i < s->count; i++) {
-        s->entries[i] = *s->sorted[i];
-        s->names[i] = s->entries[i].name;
-        s->sorted[i] = &s->entries[i];
-    }
-    qsort(s->sorted, s->count, sizeof *s->sorted, by_name_then_order);
-}
-
 static const struct node *section_map(const struct document *doc, int id)
 {
     const struct pair *pair = doc->ours ? node_get(doc->root, words[id]) : NULL;
@@ -273,7 +218,7 @@ static void gather_section(struct reader *rd, const struct document_list *docs, 
         for (size_t j = 0; map && j < map->count; j++)
             all[count++] = (struct entry){map->pairs[j].key, map->pairs[j].at, map->pairs[j].value};
     }
-    index_section(rd, s, all, count);
+    section_index(rd, s, all, count);
 }
 
 static void check_names(struct reader *rd, const struct section *s)
@@ -323,8 +268,8 @@ static void gather(struct reader *rd, const struct document_list *docs)
 static void load(struct reader *rd)
 {
     static void (*const parts[])(struct reader *) = {
-        sources_read, warehouse_log_read, models_read, connectors_read, destinations_read,
-        quotas_check, syncs_read,         alerts_read, shards_apply,
+        definitions_note,  sources_read, warehouse_log_read, models_read, connectors_read,
+        destinations_read, quotas_check, syncs_read,         alerts_read, shards_apply,
     };
     struct document_list docs = {0};
     parse_files(rd, &docs);

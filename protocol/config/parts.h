@@ -22,6 +22,11 @@ void source_redis_read(struct reader *rd, const struct entry *of, struct source 
 /** True for text in one of the forms of a Redis URL. */
 bool is_redis_url(const char *text);
 bool is_redis_cluster(const char *url);
+/** Fills project->definitions from what was gathered. */
+void definitions_note(struct reader *rd);
+/** The names of a section, of count entries in file order: the first definition of each. Repeated
+ * ones are mistakes. */
+void section_index(struct reader *rd, struct section *s, const struct entry *all, size_t count);
 void models_read(struct reader *rd);
 /** A model of a redis source: `stream` and `columns`, and nothing that asks for rows. m has its
  * stream and its primary key. */

@@ -52,6 +52,7 @@ struct reader {
     bool is_alone;  /* any secret may be missing */
     bool only_connectors;
     bool only_settings;
+    const struct node *settings;       /* NULL: there are none */
     const struct node *warehouse_log;  /* of settings, until the sources are read; NULL: none */
     bool may_be_missing;               /* what is expanded now is one of those */
     const struct connector **builtins; /* by their number, NULL where not read yet; NULL: none is */

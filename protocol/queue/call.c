@@ -32,10 +32,6 @@ static struct queue *make(const char *quota)
         queue_free(q);
         return NULL;
     }
-    for (size_t i = 0; i < QUEUE_SCRIPTS; i++) {
-        const struct queue_script_text *t = &queue_script_texts[i];
-        redis_script_init(&q->scripts[i], t->name, slice_of(t->bytes, t->n));
-    }
     return q;
 }
 
@@ -240,7 +236,7 @@ enum err_code queue_eval(struct queue *q, enum queue_script script, struct args 
     enum err_code rc = route(q, &cb, &ctx, &redis, err);
     if (rc)
         return rc;
-    rc = redis_eval(redis, &q->scripts[script], slice_str(q->key), a->v, a->n, 0, cb, ctx, err);
+    rc = redis_eval(redis, &queue_scripts[script], slice_str(q->key), a->v, a->n, 0, cb, ctx, err);
     if (rc && q->fleet)
         free(ctx);
     return rc;

@@ -18,7 +18,6 @@ struct queue {
     char *quota;
     char *key; /* sluice:{QUOTA} */
     struct queue_term term;
-    struct redis_script scripts[QUEUE_SCRIPTS];
 };
 
 enum { ARGS_FEW = 48 };

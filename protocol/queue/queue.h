@@ -109,6 +109,12 @@ struct queue_window {
     uint64_t count;
 };
 
+/* A destination of which nothing is handed out for so long: it asked for that. */
+struct queue_closed {
+    struct slice destination;
+    uint64_t left_ms;
+};
+
 struct queue_shared_value;
 
 struct queue_epoch {
@@ -129,6 +135,13 @@ struct queue_epoch {
     /* to restore; only where Redis has none or an older one (shared.h) */
     const struct queue_shared_value *shared;
     size_t shared_count;
+    uint64_t shared_version; /* the newest that was heard of; 0: none */
+    /* What destinations asked for where the quota was before; what Redis has is not loosened. */
+    const struct queue_closed *closed;
+    size_t closed_count;
+    uint32_t factor;      /* thousandths of the limits that throttling left; 0: all */
+    uint64_t recovers_ms; /* until the next tenth comes back */
+    bool adds;            /* the windows come on top of those that Redis has */
 };
 /** Starts an epoch after look, fence, drain and clear. number: the script clock. Errors: ERR_BUSY
  * without a clear. */
@@ -154,8 +167,12 @@ struct queue_stats {
     size_t limit_count;
     const struct queue_window *windows; /* to be saved */
     size_t window_count;
-    uint64_t shared_version; /* moves with every change of a shared value (shared.h) */
-    uint64_t leases_lost;    /* ended without a settle, since Redis has this quota */
+    uint64_t shared_version;           /* moves with every change of a shared value (shared.h) */
+    uint64_t leases_lost;              /* ended without a settle, since Redis has this quota */
+    bool unwatched;                    /* something may run and no worker asks when: wake */
+    const struct queue_closed *closed; /* destinations; their names are borrowed likewise */
+    size_t closed_count;
+    uint64_t recovers_ms; /* until the factor rises; 0: it is 1.0 */
 };
 typedef void (*queue_stats_cb)(void *ctx, const struct queue_stats *stats, const struct err *err);
 /**
@@ -273,7 +290,8 @@ struct queue_claimed {
     bool unsure;           /* an earlier attempt may have reached the destination */
     struct slice progress; /* what the settle before left; empty: the batch begins */
     /* otherwise: */
-    int64_t wait_ms; /* until something may run; -1: nothing is known to come */
+    int64_t wait_ms; /* until something may run, and this worker asks then; -1: nothing is known to
+                        come, or another worker asks */
     bool mismatch;   /* work is there, but for another configuration */
     bool refused;    /* fenced, no permit or no epoch: ask again later */
     bool stale;      /* the token was used before and its lease is gone: take a new one */
@@ -342,8 +360,8 @@ enum err_code queue_beat(struct queue *q, const char *worker, const uint64_t *to
 
 /* ---- wake list, one for all quotas of a server ---- */
 
-/** Tells idle workers that this quota has work: after enqueue, resume, a reap, or a permit that
- * raised a spent grant. */
+/** Tells an idle worker that this quota has work: after enqueue, resume, or a permit that found it
+ * unwatched. */
 enum err_code queue_wake(struct queue *q, struct err *err) MUST_CHECK;
 typedef void (*queue_woken_cb)(void *ctx, struct slice quota, const struct err *err);
 /** Waits on a server's own connection for that and its wake list for at most wait_ms; quota is

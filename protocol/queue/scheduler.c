@@ -160,6 +160,15 @@ static void put_epoch(struct args *a, const struct queue_epoch *e)
         args_u64(a, e->shared[i].version);
         args_u64(a, e->shared[i].left_ms);
     }
+    args_u64(a, e->closed_count);
+    for (size_t i = 0; i < e->closed_count; i++) {
+        args_put(a, e->closed[i].destination);
+        args_u64(a, e->closed[i].left_ms);
+    }
+    args_u64(a, e->shared_version);
+    args_u64(a, e->factor);
+    args_u64(a, e->recovers_ms);
+    args_u64(a, e->adds);
 }
 
 enum err_code queue_open(struct queue *q, const struct queue_epoch *e, queue_done_cb cb, void *ctx,
@@ -225,6 +234,20 @@ static enum err_code read_syncs(struct reply_reader r, struct arena *arena, stru
     return r.bad ? ERR_REMOTE : ERR_OK;
 }
 
+static enum err_code read_closed(struct reply_reader r, struct arena *arena, struct queue_stats *s)
+{
+    s->closed_count = reply_left(&r) / 2;
+    struct queue_closed *closed = arena_alloc(arena, s->closed_count * sizeof *closed + 1);
+    if (!closed)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < s->closed_count; i++) {
+        closed[i].destination = reply_slice(&r);
+        closed[i].left_ms = (uint64_t)reply_int(&r);
+    }
+    s->closed = closed;
+    return r.bad ? ERR_REMOTE : ERR_OK;
+}
+
 static enum err_code read_stats(struct reply_reader *r, struct arena *arena, struct queue_stats *s,
                                 struct err *err)
 {
@@ -241,6 +264,10 @@ static enum err_code read_stats(struct reply_reader *r, struct arena *arena, str
         rc = read_syncs(reply_array(r), arena, s);
     s->shared_version = (uint64_t)reply_int(r);
     s->leases_lost = (uint64_t)reply_int(r);
+    s->unwatched = reply_int(r) != 0;
+    if (!rc)
+        rc = read_closed(reply_array(r), arena, s);
+    s->recovers_ms = (uint64_t)reply_int(r);
     if (rc == ERR_NOMEM)
         return err_set(err, ERR_NOMEM, "no memory for the queue's statistics");
     return rc || r->bad ? reply_foreign(err, "statistics") : ERR_OK;

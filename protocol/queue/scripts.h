@@ -1,8 +1,9 @@
-/* The assembled Lua scripts as bytes, one per operation; made at build time from scripts/. */
+/* The assembled Lua scripts with their digests, one per operation; made at build time from
+ * scripts/. */
 #ifndef SLUICE_QUEUE_SCRIPTS_H
 #define SLUICE_QUEUE_SCRIPTS_H
 
-#include <stddef.h>
+#include "protocol/redis/redis.h"
 
 enum queue_script {
     QUEUE_SCRIPT_LOOK,
@@ -23,12 +24,6 @@ enum queue_script {
     QUEUE_SCRIPTS
 };
 
-struct queue_script_text {
-    const char *name;
-    const unsigned char *bytes;
-    size_t n;
-};
-
-extern const struct queue_script_text queue_script_texts[QUEUE_SCRIPTS];
+extern const struct redis_script queue_scripts[QUEUE_SCRIPTS];
 
 #endif

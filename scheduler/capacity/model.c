@@ -5,6 +5,8 @@
 
 static const double DAY_MS = 86400000, HOUR_MS = 3600000, HOUR_S = 3600, US = 1e-6, KIB = 1024;
 enum { LONG_WINDOW_MS = 60000, LONG_WINDOW_STEPS = 1000 };
+/* Of a Redis server, that workers which wait leave to the work, however many they are. */
+static const double LEAST_FOR_WORK = 0.1;
 
 const struct capacity_costs capacity_measured = {
 #define X(name, value) .name = (value),
@@ -91,6 +93,12 @@ static void look_at_concurrency(const struct capacity_target *t, struct capacity
     r->full_hours = fmax(r->full_hours, t->full_records / per_request(t) / in_hour);
 }
 
+/* An hour has the tokens of a longer window at most once. */
+static double tokens_in_hour(const struct rate_limit *limit)
+{
+    return fmax(tokens_in(limit, HOUR_MS), (double)limit->count);
+}
+
 /* Requests a second in the busiest hour: those wanted, as far as the limits let them go. */
 static double peak_rate(const struct capacity_target *t)
 {
@@ -98,7 +106,7 @@ static double peak_rate(const struct capacity_target *t)
     double share = t->hour.requests > 0 ? t->hour.records / t->hour.requests : 0;
     for (size_t i = 0; i < t->limit_count; i++) {
         const struct rate_limit *limit = &t->limits[i];
-        double most = tokens_in(limit, 1000);
+        double most = tokens_in_hour(limit) / HOUR_S;
         if (!counts(limit) || (limit->kind == RATE_RECORDS && !(share > 0)))
             continue;
         rate = fmin(rate, limit->kind == RATE_RECORDS ? most / share : most);
@@ -127,6 +135,7 @@ void capacity_room(const struct capacity_target *t, struct capacity_room *ret)
 struct flow {
     double records, requests, batches, kib, rows; /* a second */
     double tls_requests, tls_kib;
+    double asks;         /* claims that find nothing, because a limit is reached */
     double tokens;       /* of windows that may be in use */
     double full_records; /* of everything sent again */
 };
@@ -137,6 +146,7 @@ static double steps_of(const struct rate_limit *limit)
     return fmin(steps, (double)limit->count);
 }
 
+/* Where there are limits each request may meet one: somebody asks again then. */
 static void add_target(struct flow *f, const struct capacity_target *t)
 {
     double share = t->hour.requests > 0 ? peak_rate(t) * HOUR_S / t->hour.requests : 0;
@@ -146,6 +156,7 @@ static void add_target(struct flow *f, const struct capacity_target *t)
     f->batches += t->hour.batches * share / HOUR_S;
     f->kib += kib;
     f->rows += t->hour.rows / HOUR_S;
+    f->asks += t->limit_count ? requests : 0;
     f->tls_requests += t->https ? requests : 0;
     f->tls_kib += t->https ? kib : 0;
     f->full_records += t->full_records;
@@ -171,17 +182,31 @@ static void need_workers(const struct capacity_costs *c, const struct capacity_f
     n->worker_bytes = c->worker_memory_kib * KIB * CAPACITY_HEADROOM;
 }
 
-/* Requests of one batch beyond its first are claims and settles of their own. */
+/* A server's processors for what goes through. Requests of one batch beyond its first are claims
+ * and settles of their own. */
+static double redis_cores(const struct capacity_costs *c, const struct flow *f, size_t quotas)
+{
+    double us = fmax(f->batches, f->requests) * c->redis_batch_us + f->kib * c->redis_kib_us +
+                f->asks * c->redis_ask_us + (double)quotas * c->redis_quota_us;
+    return us * US * CAPACITY_HEADROOM;
+}
+
+/* Workers wait at every server, so each one more has that to bear too. */
+static double primaries_for(double work_cores, double wait_cores)
+{
+    return at_least_one(work_cores / fmax(1 - wait_cores, LEAST_FOR_WORK));
+}
+
 static void need_redis(const struct capacity_costs *c, const struct capacity_frame *frame,
                        const struct flow *f, size_t quotas, struct capacity_need *n)
 {
     double turns = fmax(f->batches, f->requests);
-    double us = turns * c->redis_batch_us + f->kib * c->redis_kib_us +
-                (double)quotas * c->redis_quota_us + n->workers * c->redis_worker_us;
+    double work = redis_cores(c, f, quotas);
+    double wait = n->workers * c->redis_worker_us * US * CAPACITY_HEADROOM;
     double payload = f->kib * KIB * c->payload_body_ratio;
     double waiting = payload > 0 ? frame->window_bytes / payload * f->batches : 0;
-    n->redis_cores = us * US * CAPACITY_HEADROOM;
-    n->primaries = at_least_one(n->redis_cores);
+    n->primaries = primaries_for(work, wait);
+    n->redis_cores = work + n->primaries * wait;
     n->redis_bytes =
         (c->redis_memory_kib * KIB + frame->window_bytes + waiting * c->redis_queued_bytes +
          (double)quotas * c->redis_quota_bytes + f->tokens * c->redis_token_bytes) *
@@ -212,6 +237,9 @@ void capacity_need(const struct capacity_costs *costs, const struct capacity_fra
     struct capacity_need n = {0};
     struct flow f = {0};
     for (size_t i = 0; i < count; i++) {
+        struct flow alone = {0};
+        add_target(&alone, &targets[i]);
+        n.quota_cores = fmax(n.quota_cores, redis_cores(costs, &alone, 1));
         add_target(&f, &targets[i]);
         n.in_flight += rooms[i].in_flight;
     }

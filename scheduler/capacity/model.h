@@ -81,9 +81,11 @@ struct capacity_need {
     double workers;      /* processes */
     double worker_bytes; /* of memory, each */
     double redis_cores;  /* one Redis uses one */
-    double primaries;    /* Redis servers */
-    double redis_bytes;  /* of memory, at most, all together */
-    double redis_net;    /* bytes a second in the busiest hour */
+    double
+        quota_cores;  /* of them, for the busiest target, which has one server to itself at most */
+    double primaries; /* Redis servers */
+    double redis_bytes; /* of memory, at most, all together */
+    double redis_net;   /* bytes a second in the busiest hour */
     double scheduler_cores;
     double shards;
     double scheduler_bytes; /* of memory */

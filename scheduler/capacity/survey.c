@@ -213,6 +213,9 @@ enum err_code capacity_survey_project(const struct project *project, struct stat
     ret->frame.window_bytes = (double)project->settings.window_bytes;
     ret->frame.history_bytes = (double)project->settings.history_bytes;
     ret->frame.worker_slots = project->settings.worker_slots;
+    ret->redis_listed = project->settings.redis_count;
+    ret->shards = project->settings.shards;
+    ret->of_shard = project->settings.shard < 0 ? 0 : (unsigned)project->settings.shard;
     spread_wish(ret, spread_rows(ret, stored, wish), wish);
     finish(ret, wish);
     return ERR_OK;

@@ -50,7 +50,9 @@ struct capacity_survey {
     unsigned assumed, unknown;
     double days; /* of history; 0: none */
     uint64_t runs;
-    bool possible; /* every target carries what is wanted */
+    bool possible;             /* every target carries what is wanted */
+    size_t redis_listed;       /* servers in the project's list; 0: a private one, or no project */
+    unsigned shards, of_shard; /* the survey is of one of so many shards; 1: of all there is */
 };
 
 /** The project with its history. stored, wanted: as in capacity_need. state may be NULL. Borrows

@@ -43,6 +43,12 @@ static const char *bytes_words(double n, char out[PRINT_NUMBER_BYTES])
     return out;
 }
 
+static const char *cores_words(double n, char out[PRINT_NUMBER_BYTES])
+{
+    snprintf(out, PRINT_NUMBER_BYTES, n < 0.01 ? "under 0.01 cores" : "%.2f cores", n);
+    return out;
+}
+
 static const char *hours_words(double hours, char out[PRINT_NUMBER_BYTES])
 {
     if (!isfinite(hours))
@@ -160,20 +166,32 @@ static enum err_code put_need(struct buf *b, const struct capacity_survey *s)
     const struct capacity_need *n = &s->need;
     char a[4][PRINT_NUMBER_BYTES];
     enum err_code rc = buf_puts(b, "\nAll of it needs, with half as much again in reserve:\n");
-    PUT(rc,
-        buf_printf(b,
-                   "  workers    %s, %.2f cores and %s of memory in all; %.1f requests are under "
-                   "way at a time\n",
-                   count_words(n->workers, a[0]), n->worker_cores,
-                   bytes_words(n->workers * n->worker_bytes, a[1]), n->in_flight));
-    PUT(rc,
-        buf_printf(b,
-                   "  Redis      %s primar%s, %.2f cores, at most %s of memory in all, %s/s of "
-                   "network\n",
-                   count_words(n->primaries, a[0]), n->primaries > 1 ? "ies" : "y", n->redis_cores,
-                   bytes_words(n->redis_bytes, a[1]), bytes_words(n->redis_net, a[2])));
-    PUT(rc, buf_printf(b, "  scheduler  %s shard%s, %.2f cores", count_words(n->shards, a[0]),
-                       n->shards > 1 ? "s" : "", n->scheduler_cores));
+    if (s->shards > 1)
+        PUT(rc, buf_printf(b,
+                           "  (shard %u of %u alone: workers and Redis serve all shards, so add "
+                           "up what each needs)\n",
+                           s->of_shard, s->shards));
+    PUT(rc, buf_printf(b,
+                       "  workers    %s, %s and %s of memory in all; %.1f requests are under "
+                       "way at a time\n",
+                       count_words(n->workers, a[0]), cores_words(n->worker_cores, a[1]),
+                       bytes_words(n->workers * n->worker_bytes, a[2]), n->in_flight));
+    PUT(rc, buf_printf(b,
+                       "  Redis      %s primar%s, %s, at most %s of memory in all, %s/s of "
+                       "network",
+                       count_words(n->primaries, a[0]), n->primaries > 1 ? "ies" : "y",
+                       cores_words(n->redis_cores, a[1]), bytes_words(n->redis_bytes, a[2]),
+                       bytes_words(n->redis_net, a[3])));
+    if (s->redis_listed)
+        PUT(rc, buf_printf(b, "; the project lists %zu", s->redis_listed));
+    if (n->quota_cores > 1)
+        PUT(rc, buf_printf(b,
+                           "\n             the busiest destination alone wants %.1f cores of a "
+                           "server and has one: give it larger batches",
+                           n->quota_cores));
+    PUT(rc, buf_puts(b, "\n"));
+    PUT(rc, buf_printf(b, "  scheduler  %s shard%s, %s", count_words(n->shards, a[0]),
+                       n->shards > 1 ? "s" : "", cores_words(n->scheduler_cores, a[1])));
     if (!(s->unknown & UNKNOWN_ROWS))
         PUT(rc, buf_printf(b, ", %s of memory, %s of disk", bytes_words(n->scheduler_bytes, a[1]),
                            bytes_words(n->disk_bytes, a[2])));
@@ -277,6 +295,7 @@ static enum err_code put_need_json(struct buf *b, const struct capacity_survey *
         {"worker_bytes", n->worker_bytes, load},
         {"redis_primaries", n->primaries, load},
         {"redis_cores", n->redis_cores, load},
+        {"redis_cores_of_busiest_destination", n->quota_cores, load},
         {"redis_bytes", n->redis_bytes, load},
         {"redis_bytes_per_second", n->redis_net, load},
         {"scheduler_shards", n->shards, load},
@@ -287,7 +306,10 @@ static enum err_code put_need_json(struct buf *b, const struct capacity_survey *
     enum err_code rc = buf_printf(b, "{\"needs\":{\"headroom\":%g", CAPACITY_HEADROOM);
     for (size_t i = 0; i < ARRAY_LEN(needs); i++)
         PUT(rc, put_number(b, needs[i].name, needs[i].known ? needs[i].n : INFINITY));
-    PUT(rc, buf_printf(b, "},\"possible\":%s,\"runs\":%" PRIu64 ",\"days\":%.3f,\"assumed\":[",
+    if (s->shards > 1)
+        PUT(rc, buf_printf(b, "},\"shard\":{\"number\":%u,\"of\":%u", s->of_shard, s->shards));
+    PUT(rc, buf_printf(b, "},\"redis_listed\":%zu", s->redis_listed));
+    PUT(rc, buf_printf(b, ",\"possible\":%s,\"runs\":%" PRIu64 ",\"days\":%.3f,\"assumed\":[",
                        s->possible ? "true" : "false", s->runs, s->days));
     const char *between = "";
     for (size_t i = 0; i < ARRAY_LEN(assumptions); i++)

@@ -40,10 +40,14 @@ static const struct command commands[] = {
      "and\n"
      "how long the limits make it take. With -o FILE the plan is kept: `sluice apply FILE` sends\n"
      "exactly that, as long as no other run of the sync came between.\n\n"
+     "With --against DIR, another version of the project: which syncs are new, gone or otherwise\n"
+     "and in what; only those are planned. Where there is no state, neither here nor by --state,\n"
+     "what DIR's version reads counts as accepted, so that the plan shows what the change alone\n"
+     "would do. With --state FILE it shows that for what was accepted elsewhere.\n\n"
      "With --markdown: a table for the comment of a pull request, below 60,000 bytes; samples of\n"
      "rows are in it with --limit only.\n\n"
      "Exit status: 0 planned, 2 a plan could not be made, 3 a guard would hold a run.\n",
-     "flod", 0, 1000, command_plan},
+     "flodsb", 0, 1000, command_plan},
     {"apply", "FILE", "send exactly what `sluice plan -o FILE` planned", "Exits as `run` does.\n",
      "w", 1, 1, command_apply},
     {"adopt", "SYNC…", "take a model's present rows as synced, and send nothing",

@@ -60,6 +60,8 @@ struct cli_options {
     bool connect;            /* check --connect */
     bool no_secrets;         /* check --no-secrets */
     const char *form;        /* check --format */
+    const char *state_file;  /* plan --state */
+    const char *against;     /* plan --against: a project folder */
     bool replace;            /* state import --replace */
     bool merge;              /* state import --merge */
     bool force;              /* stream drop --force */

@@ -11,6 +11,10 @@
 
 enum { DESTINATIONS_MAX = 100000 };
 
+/* More than anybody has, so that a slip of the keyboard is not reckoned with. */
+static const double RECORDS_MAX = 1e13, REQUEST_MS_MAX = 86400000, RUNS_MAX = 86400,
+                    GROWTH_MAX = 1e6;
+
 /* ---- numbers as people write them ---- */
 
 /* 40M, 1.5k, 10x, 250000: more than nothing, and with an end. */
@@ -39,27 +43,37 @@ static int bad_number(const char *option, const char *text)
     return EXIT_USAGE;
 }
 
+static int too_much(const char *option, double most, const char *text)
+{
+    fprintf(stderr, "sluice: --%s is at most %.0f, not %s\n", option, most, text);
+    return EXIT_USAGE;
+}
+
 static int read_wish(const struct cli_options *o, struct capacity_wish *wish, double *destinations)
 {
     const struct {
         const char *name, *text;
-        double *to;
+        double *to, most;
     } numbers[] = {
-        {"records-per-day", o->records_per_day, &wish->records_per_day},
-        {"destinations", o->destinations, destinations},
-        {"rows", o->rows, &wish->rows},
-        {"request-ms", o->request_ms, &wish->request_ms},
-        {"runs-per-day", o->runs_per_day, &wish->runs_per_day},
-        {"growth", o->growth, &wish->growth},
+        {"records-per-day", o->records_per_day, &wish->records_per_day, RECORDS_MAX},
+        {"destinations", o->destinations, destinations, DESTINATIONS_MAX},
+        {"rows", o->rows, &wish->rows, RECORDS_MAX},
+        {"request-ms", o->request_ms, &wish->request_ms, REQUEST_MS_MAX},
+        {"runs-per-day", o->runs_per_day, &wish->runs_per_day, RUNS_MAX},
+        {"growth", o->growth, &wish->growth, GROWTH_MAX},
     };
     *wish = (struct capacity_wish){0};
     *destinations = 0;
-    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        if (numbers[i].text && !parse_amount(numbers[i].text, numbers[i].to))
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        if (!numbers[i].text)
+            continue;
+        if (!parse_amount(numbers[i].text, numbers[i].to))
             return bad_number(numbers[i].name, numbers[i].text);
-    if (*destinations != floor(*destinations) || *destinations > DESTINATIONS_MAX) {
-        fprintf(stderr, "sluice: --destinations wants a whole number, at most %d, not %s\n",
-                DESTINATIONS_MAX, o->destinations);
+        if (*numbers[i].to > numbers[i].most)
+            return too_much(numbers[i].name, numbers[i].most, numbers[i].text);
+    }
+    if (*destinations != floor(*destinations)) {
+        fprintf(stderr, "sluice: --destinations wants a whole number, not %s\n", o->destinations);
         return EXIT_USAGE;
     }
     if (*destinations <= 0 && (o->connector || o->object)) {

@@ -21,9 +21,11 @@ static const char *kind_of_value(const struct cli_option *o)
 {
     switch (o->letter) {
     case 'C':
+    case 'b':
         return "folders";
     case 'o':
     case 'E':
+    case 's':
         return "files";
     case 'r':
         return "runs";

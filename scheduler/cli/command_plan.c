@@ -5,6 +5,9 @@
  * all it would send: sluice apply sends that. */
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/follow.h"
+#include "scheduler/cli/plan_against.h"
+#include "scheduler/cli/plan_change.h"
+#include "scheduler/cli/plan_folder.h"
 #include "scheduler/cli/plan_markdown.h"
 #include "scheduler/cli/plan_print.h"
 #include "scheduler/cli/progress.h"
@@ -15,15 +18,13 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { OPEN_FILES = 16 };
+enum { CHANGES_BYTES = 4 << 20 };
 
 struct planning {
     const struct cli_options *opts;
@@ -36,40 +37,11 @@ struct planning {
     const char *kept_in; /* the state directory itself: history is there */
     struct event_base *base;
     struct state *state;           /* that the plans are in */
+    struct plan_against against;   /* with --against */
     struct plan_markdown markdown; /* with --markdown */
     const char *basis;             /* a sentence of it */
     bool failed, held;
 };
-
-/* ---- the copy ---- */
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st;
-    (void)type;
-    (void)at;
-    return remove(path);
-}
-
-static void remove_folder(const char *path)
-{
-    if (*path)
-        nftw(path, remove_entry, OPEN_FILES, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Beside the state where there is one: there is room for its like. */
-static enum err_code make_folder(const struct project *p, char *out, size_t n, struct err *err)
-{
-    const char *dir = p->settings.state_dir, *tmp = getenv("TMPDIR");
-    struct stat st;
-    bool there = stat(dir, &st) == 0 && S_ISDIR(st.st_mode) && access(dir, W_OK) == 0;
-    const char *at = there ? dir : tmp && *tmp ? tmp : "/tmp";
-    if ((size_t)snprintf(out, n, "%s/.plan.XXXXXX", at) >= n || !mkdtemp(out)) {
-        *out = '\0';
-        return err_errno(err, errno, "%s: no folder for a plan can be made", at);
-    }
-    return ERR_OK;
-}
 
 /* ---- planning ---- */
 
@@ -199,7 +171,9 @@ static enum err_code ask(struct planning *p, struct engine *e, const char *sync,
 
 static bool is_wanted(const struct planning *p, const struct sync *s)
 {
-    return cli_is_named(p->opts, s->name) && (p->opts->name_count || !sync_only_streams(s));
+    if (p->opts->name_count)
+        return cli_is_named(p->opts, s->name);
+    return !sync_only_streams(s) && plan_against_alters(&p->against, s->name);
 }
 
 static enum err_code make_plans(struct planning *p, const struct log *log, struct err *err)
@@ -291,27 +265,85 @@ static enum err_code plan_into_file(struct planning *p, const struct log *log, s
     return rc;
 }
 
-static enum err_code copy_state(struct planning *p, const char *to, struct err *err)
+static bool wants(void *ctx, const char *sync)
 {
-    enum err_code rc = state_copy(p->kept_in, to, err);
-    if (rc != ERR_NOTFOUND)
-        return rc;
+    const struct planning *p = ctx;
+    const struct sync *s = project_sync(p->project, sync);
+    return s && is_wanted(p, s);
+}
+
+static enum err_code fill_folder(struct planning *p, const struct plan_folder *f,
+                                 const struct log *log, struct err *err)
+{
+    if (f->has_state)
+        return ERR_OK;
     p->basis = "There is no state here: every row counts as added.";
+    if (!p->against.before)
+        return ERR_OK;
+    p->basis = "Rows as they are read without this change count as accepted.";
+    return plan_against_adopt(&p->against, f->path, wants, p, log, err);
+}
+
+static enum err_code plan_in_folder(struct planning *p, const struct log *log, struct err *err)
+{
+    struct plan_folder folder;
+    enum err_code rc = plan_folder_make(p->project, p->opts->state_file, &folder, err);
+    if (!rc)
+        rc = fill_folder(p, &folder, log, err);
+    if (!rc) {
+        p->project->settings.state_dir = folder.path;
+        rc = make_plans(p, log, err);
+    }
+    plan_folder_done(&folder);
+    return rc;
+}
+
+/* ---- what differs from another version ---- */
+
+static enum change_form form_of(const struct cli_options *o)
+{
+    return o->json ? CHANGE_JSON : o->markdown ? CHANGE_MARKDOWN : CHANGE_WORDS;
+}
+
+static enum err_code add_change(struct planning *p, const struct buf *line, enum err_code rc)
+{
+    if (rc || !line->len)
+        return rc;
+    if (p->opts->markdown)
+        return plan_markdown_add_change(&p->markdown, buf_slice(line));
+    fwrite(line->p, 1, line->len, stdout);
     return ERR_OK;
 }
 
-static enum err_code plan_in_copy(struct planning *p, const struct log *log, struct err *err)
+static enum err_code show_changes(struct planning *p, struct err *err)
 {
-    char copy[PATH_MAX];
-    enum err_code rc = make_folder(p->project, copy, sizeof copy, err);
-    if (!rc)
-        rc = copy_state(p, copy, err);
-    if (!rc) {
-        p->project->settings.state_dir = copy;
-        rc = make_plans(p, log, err);
+    const struct comparison *c = &p->against.changes;
+    enum change_form form = form_of(p->opts);
+    CLEANUP(buf_done) struct buf line;
+    buf_init(&line, CHANGES_BYTES);
+    enum err_code rc = add_change(p, &line, change_put_settings(&line, form, c));
+    for (size_t i = 0; i < c->count && !rc; i++) {
+        buf_reset(&line);
+        if (cli_is_named(p->opts, c->changes[i].name))
+            rc = add_change(p, &line, change_put(&line, form, &c->changes[i]));
     }
-    remove_folder(copy);
-    return rc;
+    return rc ? err_set(err, rc, "no memory to show what changes") : ERR_OK;
+}
+
+/* Known once the plan is made. */
+static enum err_code show_unread(struct planning *p, struct err *err)
+{
+    enum err_code rc = ERR_OK;
+    CLEANUP(buf_done) struct buf line;
+    buf_init(&line, CHANGES_BYTES);
+    for (size_t i = 0; i < p->against.unread_count && !rc; i++) {
+        const struct run_record *r = &p->against.unread[i];
+        char safe[RUN_TEXT_MAX + 1];
+        const char *why = p->opts->markdown ? plan_markdown_words(r, safe, sizeof safe) : r->error;
+        buf_reset(&line);
+        rc = add_change(p, &line, change_put_unread(&line, form_of(p->opts), r->sync, why));
+    }
+    return rc ? err_set(err, rc, "no memory to show what changes") : ERR_OK;
 }
 
 /* ---- Markdown ---- */
@@ -320,8 +352,8 @@ static enum err_code note_streams(struct planning *p)
 {
     enum err_code rc = ERR_OK;
     for (size_t i = 0; i < p->project->sync_count && !rc; i++)
-        if (!is_wanted(p, &p->project->syncs[i]) &&
-            cli_is_named(p->opts, p->project->syncs[i].name))
+        if (!p->opts->name_count && sync_only_streams(&p->project->syncs[i]) &&
+            plan_against_alters(&p->against, p->project->syncs[i].name))
             rc = plan_markdown_add_stream(&p->markdown, p->project->syncs[i].name);
     return rc;
 }
@@ -357,41 +389,65 @@ static int load(struct planning *p)
     if (status && p->opts->markdown)
         print_mistakes(&problems);
     problem_list_done(&problems);
-    return status ? status : cli_check_names(p->opts, p->project);
+    return status;
 }
 
-static int plan_all(struct planning *p)
+static enum err_code plan_all(struct planning *p, struct err *err)
 {
     struct log log = {.program = "sluice",
                       .level = LOG_WARN,
                       .fd = STDERR_FILENO,
                       .format = p->project->settings.log_format};
-    struct err err = {0};
     p->kept_in = p->project->settings.state_dir;
     progress_init(&p->progress);
-    enum err_code rc =
-        p->opts->output ? plan_into_file(p, &log, &err) : plan_in_copy(p, &log, &err);
+    enum err_code rc = plan_against_load(&p->against, p->opts, p->project, err);
+    if (!rc)
+        rc = show_changes(p, err);
+    if (!rc)
+        rc = p->opts->output ? plan_into_file(p, &log, err) : plan_in_folder(p, &log, err);
+    if (!rc)
+        rc = show_unread(p, err);
     if (!rc && p->opts->markdown)
-        rc = print_markdown(p, &err);
-    if (rc)
+        rc = print_markdown(p, err);
+    return rc;
+}
+
+static int plan(struct planning *p)
+{
+    struct err err = {0};
+    int status = cli_check_names(p->opts, p->project);
+    if (status)
+        return status;
+    if (plan_all(p, &err))
         return cli_fail(&err);
     if (p->failed)
         return EXIT_RUN_FAILED;
     return p->held ? EXIT_HELD : EXIT_OK;
 }
 
+static enum err_code check_options(const struct cli_options *o, struct err *err)
+{
+    if (o->json && o->markdown)
+        return err_set(err, ERR_USAGE,
+                       "--json and --markdown exclude each other: give one of them");
+    if (o->output && (o->state_file || o->against))
+        return err_set(err, ERR_USAGE,
+                       "--output keeps a plan in the state that is here; --state and --against "
+                       "plan elsewhere: give one or the other");
+    return ERR_OK;
+}
+
 int command_plan(const struct cli_options *opts)
 {
     struct planning p = {.opts = opts, .draws = isatty(STDERR_FILENO) != 0};
     struct err err = {0};
-    if (opts->json && opts->markdown) {
-        err_set(&err, ERR_USAGE, "--json and --markdown exclude each other: give one of them");
+    if (check_options(opts, &err))
         return cli_fail(&err);
-    }
     plan_markdown_init(&p.markdown, opts->limit_set);
     int status = load(&p);
     if (!status)
-        status = plan_all(&p);
+        status = plan(&p);
+    plan_against_done(&p.against);
     plan_markdown_done(&p.markdown);
     free(p.records);
     project_free(p.project);

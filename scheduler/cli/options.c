@@ -94,6 +94,15 @@ const struct cli_option cli_option_table[] = {
      .name = "format",
      .value = "FORMAT",
      .help = "github (annotations of a workflow) or gitlab (a Code Quality report)"},
+    {.letter = 's',
+     .name = "state",
+     .value = "FILE",
+     .help = "compare with what this export of a state has, not with the state here\n(-: from "
+             "standard input)"},
+    {.letter = 'b',
+     .name = "against",
+     .value = "DIR",
+     .help = "say what differs from the project in DIR, and plan those syncs alone"},
     {.letter = 'Y', .name = "sync", .value = "SYNC", .help = "only in this sync; may be repeated"},
     {.letter = 'Z',
      .name = "replace",
@@ -224,7 +233,8 @@ static const char **text_of(int letter, struct cli_options *o)
         {'a', &o->rows},         {'t', &o->request_ms},
         {'g', &o->growth},       {'u', &o->runs_per_day},
         {'n', &o->destinations}, {'q', &o->records_per_day},
-        {'H', &o->form},
+        {'H', &o->form},         {'s', &o->state_file},
+        {'b', &o->against},
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (texts[i].letter == letter)

@@ -8,9 +8,10 @@
 
 /* Together less than PLAN_MARKDOWN_BYTES, with the lines between. */
 enum {
-    TABLE_BYTES = 24000,
-    HELD_BYTES = 10000,
-    FAILED_BYTES = 8000,
+    CHANGES_BYTES = 9000,
+    TABLE_BYTES = 20000,
+    HELD_BYTES = 7000,
+    FAILED_BYTES = 6000,
     QUIET_BYTES = 3000,
     STREAMS_BYTES = 1500,
     SAMPLES_BYTES = 12000,
@@ -31,6 +32,7 @@ static struct markdown_part part_of(size_t most)
 void plan_markdown_init(struct plan_markdown *m, bool with_samples)
 {
     *m = (struct plan_markdown){
+        .changes = part_of(CHANGES_BYTES),
         .table = part_of(TABLE_BYTES),
         .held = part_of(HELD_BYTES),
         .failed = part_of(FAILED_BYTES),
@@ -43,17 +45,17 @@ void plan_markdown_init(struct plan_markdown *m, bool with_samples)
 
 void plan_markdown_done(struct plan_markdown *m)
 {
-    struct markdown_part *parts[] = {&m->table, &m->held,    &m->failed,
-                                     &m->quiet, &m->streams, &m->samples};
+    struct markdown_part *parts[] = {&m->changes, &m->table,   &m->held,   &m->failed,
+                                     &m->quiet,   &m->streams, &m->samples};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         buf_done(&parts[i]->text);
 }
 
 /* rc: how writing the item went. One that does not fit, or is too long itself, is left out. */
-static enum err_code add(struct markdown_part *part, const struct buf *item, enum err_code rc)
+static enum err_code add(struct markdown_part *part, struct slice item, enum err_code rc)
 {
     if (!rc)
-        rc = buf_put(&part->text, item->p, item->len);
+        rc = buf_put(&part->text, item.p, item.n);
     part->items++;
     part->left_out += rc == ERR_FULL;
     return rc == ERR_FULL ? ERR_OK : rc;
@@ -109,7 +111,7 @@ static enum err_code add_words(struct markdown_part *part, const char *sync, con
     PUT(rc, buf_puts(&item, ": "));
     PUT(rc, markdown_code(&item, words, WORDS_SHOWN));
     PUT(rc, buf_putc(&item, '\n'));
-    return add(part, &item, rc);
+    return add(part, buf_slice(&item), rc);
 }
 
 static enum err_code add_name(struct markdown_part *part, const char *name)
@@ -118,7 +120,7 @@ static enum err_code add_name(struct markdown_part *part, const char *name)
     buf_init(&item, ITEM_BYTES);
     enum err_code rc = part->items ? buf_puts(&item, ", ") : ERR_OK;
     PUT(rc, markdown_code(&item, name, NAME_SHOWN));
-    return add(part, &item, rc);
+    return add(part, buf_slice(&item), rc);
 }
 
 /* A warehouse that was asked for something wrong names tables and columns (class 42); one that met
@@ -136,16 +138,26 @@ static bool may_name_values(const char *error)
     return true;
 }
 
+const char *plan_markdown_words(const struct run_record *r, char *out, size_t n)
+{
+    const char *state = strstr(r->error, "SQLSTATE ");
+    if (!may_name_values(r->error))
+        return r->error;
+    snprintf(out, n,
+             "the warehouse refused a value (SQLSTATE %.5s): `sluice plan %s` shows its words",
+             state + 9, r->sync);
+    return out;
+}
+
 enum err_code plan_markdown_add_failed(struct plan_markdown *m, const struct run_record *r)
 {
     char words[STATE_NAME_MAX + 128];
-    const char *state = strstr(r->error, "SQLSTATE ");
-    if (!may_name_values(r->error))
-        return add_words(&m->failed, r->sync, r->error);
-    snprintf(words, sizeof words,
-             "the warehouse refused a value (SQLSTATE %.5s): `sluice plan %s` shows its words",
-             state + 9, r->sync);
-    return add_words(&m->failed, r->sync, words);
+    return add_words(&m->failed, r->sync, plan_markdown_words(r, words, sizeof words));
+}
+
+enum err_code plan_markdown_add_change(struct plan_markdown *m, struct slice line)
+{
+    return add(&m->changes, line, ERR_OK);
 }
 
 enum err_code plan_markdown_add_stream(struct plan_markdown *m, const char *sync)
@@ -170,7 +182,7 @@ static enum err_code add_sample(struct plan_markdown *m, char mark, const struct
         PUT(rc, markdown_text(&item, s->fields, SAMPLE_SHOWN));
     }
     PUT(rc, buf_putc(&item, '\n'));
-    return add(&m->samples, &item, rc);
+    return add(&m->samples, buf_slice(&item), rc);
 }
 
 static enum err_code add_samples(struct plan_markdown *m, const char *sync, const struct plan *plan)
@@ -182,7 +194,7 @@ static enum err_code add_samples(struct plan_markdown *m, const char *sync, cons
     buf_init(&head, ITEM_BYTES);
     PUT(rc, markdown_text(&head, sync, NAME_SHOWN));
     PUT(rc, buf_putc(&head, '\n'));
-    rc = add(&m->samples, &head, rc);
+    rc = add(&m->samples, buf_slice(&head), rc);
     for (size_t class = 0; class < PLAN_CLASSES; class ++)
         for (size_t i = 0; i < plan->sample_count[class]; i++)
             PUT(rc, add_sample(m, marks[class], &plan->samples[class][i]));
@@ -203,7 +215,8 @@ enum err_code plan_markdown_add(struct plan_markdown *m, const struct run_record
     m->changed += c->changed;
     m->removed += c->removed;
     m->syncs += c->planned != 0;
-    enum err_code rc = add(&m->table, &row, put_row(&row, r, sync, plan));
+    enum err_code rc = put_row(&row, r, sync, plan);
+    rc = add(&m->table, buf_slice(&row), rc);
     if (would_hold)
         PUT(rc, add_words(&m->held, r->sync, r->reason));
     if (m->with_samples && c->planned)
@@ -255,6 +268,7 @@ enum err_code plan_markdown_put(struct buf *b, const struct plan_markdown *m, co
         PUT(rc, buf_printf(b, " **%zu sync%s cannot be planned.**", m->failed.items,
                            m->failed.items == 1 ? "" : "s"));
     PUT(rc, buf_printf(b, "%s%s\n", basis ? " " : "", basis ? basis : ""));
+    PUT(rc, put_part(b, "\n**What changes**\n\n", &m->changes, ""));
     PUT(rc, put_part(b,
                      "\n| Sync | To | Added | Changed | Removed | Unchanged | Invalid | "
                      "Quarantined | Takes at least |\n"
@@ -285,7 +299,7 @@ static enum err_code add_mistake(struct markdown_part *part, const struct proble
     PUT(rc, buf_putc(&item, ' '));
     PUT(rc, markdown_code(&item, p->text, WORDS_SHOWN));
     PUT(rc, buf_putc(&item, '\n'));
-    return add(part, &item, rc);
+    return add(part, buf_slice(&item), rc);
 }
 
 enum err_code plan_markdown_put_mistakes(struct buf *b, const struct problem_list *problems)

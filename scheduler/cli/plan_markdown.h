@@ -21,7 +21,7 @@ struct markdown_part {
 };
 
 struct plan_markdown {
-    struct markdown_part table, held, failed, quiet, streams, samples;
+    struct markdown_part changes, table, held, failed, quiet, streams, samples;
     uint64_t added, changed, removed;
     size_t syncs; /* that would send something */
     bool with_samples;
@@ -39,6 +39,11 @@ enum err_code plan_markdown_add_failed(struct plan_markdown *m,
                                        const struct run_record *r) MUST_CHECK;
 /** A sync that only streams and so was not planned. */
 enum err_code plan_markdown_add_stream(struct plan_markdown *m, const char *sync) MUST_CHECK;
+
+/** A line of what changes (plan_change.h). */
+enum err_code plan_markdown_add_change(struct plan_markdown *m, struct slice line) MUST_CHECK;
+/** Why a run failed, without what may be values of rows: into out, or as it is. */
+const char *plan_markdown_words(const struct run_record *r, char *out, size_t n);
 
 /** All of it. basis: a sentence that says what was compared with, Markdown; NULL. */
 enum err_code plan_markdown_put(struct buf *b, const struct plan_markdown *m,

@@ -284,7 +284,7 @@ static int run_all(const struct command *c, const struct rule *r, const struct c
     for (uint32_t i = 0; i < p->settings.shards; i++) {
         if (!choice->of[i])
             continue;
-        if (choice->count > 1 && !o->json) {
+        if (choice->count > 1 && !o->json && !o->markdown) {
             printf("shard %u\n", i);
             fflush(stdout);
         }
@@ -297,6 +297,8 @@ int cli_run_in_shards(const struct command *c, const struct cli_options *o)
 {
     const char *named = getenv(SHARD_VARIABLE);
     struct rule r = rule_of(c);
+    if (o->state_file || o->against) /* a plan of what no shard here has */
+        r.which = SHARDS_ANY;
     if (r.which == SHARDS_ANY || (named && *named))
         return c->run(o);
     struct project *p = load_quietly(o);

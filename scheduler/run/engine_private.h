@@ -179,7 +179,7 @@ enum err_code engine_take_place(struct engine *e, struct err *err) MUST_CHECK;
 enum err_code engine_shard_look(struct engine *e, struct err *err) MUST_CHECK;
 /** For quota_host. */
 enum err_code engine_on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
-                                   struct err *err);
+                                   bool *ret_heir, struct err *err);
 enum err_code engine_quota_goes_on(void *ctx, struct quota *q, struct err *err);
 
 /* engine_load.c */

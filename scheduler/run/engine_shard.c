@@ -169,17 +169,17 @@ static enum err_code refuse(const struct quota *q, const struct queue_opened *o,
 }
 
 enum err_code engine_on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
-                                   struct err *err)
+                                   bool *ret_heir, struct err *err)
 {
     struct engine *e = ctx;
-    bool heir = false;
     enum err_code rc = ERR_OK;
+    *ret_heir = false;
     if (o->same_state || !*o->other_state)
         return send_everything(e, q, err);
-    rc = state_part_is_heir(e->state, quota_name(q), o->other_state, o->commit, &heir, err);
+    rc = state_part_is_heir(e->state, quota_name(q), o->other_state, o->commit, ret_heir, err);
     if (rc)
         return rc;
-    if (heir) {
+    if (*ret_heir) {
         log_event(e->opts.log, LOG_INFO, "quota_moved_here", LOG_STR("quota", quota_name(q)),
                   LOG_STR("from", o->other_state));
         return ERR_OK;

@@ -164,7 +164,7 @@ static void on_shared(void *ctx, const struct queue_shared_value *values, size_t
     struct quota *q = ctx;
     struct err failed;
     q->shared_busy = false;
-    if (!err && shared_values_save(q->host->state, quota_name(q), values, count, &failed))
+    if (!err && shared_values_save(q->host->state, quota_name(q), values, count, version, &failed))
         err = &failed;
     if (!err && q->host->commit(q->host->ctx, &failed))
         err = &failed;
@@ -209,7 +209,10 @@ static enum err_code note_shut(struct quota *q, const struct queue_stats *stats,
     for (size_t i = 0; i < stats->sync_count; i++)
         leased += stats->syncs[i].leased;
     q->place.open = leased > 0;
-    return place_save(&q->place, q->host->state, quota_name(q), err);
+    enum err_code rc = closed_note(&q->closed, stats, err);
+    if (!rc)
+        rc = closed_save(&q->closed, q->host->state, quota_name(q), err);
+    return rc ? rc : place_save(&q->place, q->host->state, quota_name(q), err);
 }
 
 /* Nothing is charged any more: what Redis says now is exact. */
@@ -267,9 +270,11 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         return; /* Redis is away: workers stop by themselves when the permit runs out */
     quota_summarise(q, stats);
     struct err noted;
-    if (windows_note(&q->windows, stats, &noted))
+    if (windows_note(&q->windows, stats, &noted) || closed_note(&q->closed, stats, &noted))
         log_event(q->host->log, LOG_WARN, "windows_not_kept", LOG_STR("reason", noted.text));
     save_shared(q, stats);
+    if (stats->unwatched && queue_wake(q->queue, &noted))
+        log_event(q->host->log, LOG_DEBUG, "wake_failed", LOG_STR("reason", noted.text));
     q->host->on_stats(q->host->ctx, q, stats);
 }
 
@@ -306,6 +311,9 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
     if (quota_place_lost(q))
         q->stage = STAGE_GONE;
     switch (q->stage) {
+    case STAGE_SEARCH:
+        rc = quota_search(q, &err);
+        break;
     case STAGE_LOOK:
         rc = quota_look(q, &err);
         break;
@@ -372,7 +380,10 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
         quota_free(q);
         return rc;
     }
-    quota_go(q, STAGE_LOOK);
+    if (quota_must_search(q))
+        quota_search_begin(q);
+    else
+        quota_go(q, STAGE_LOOK);
     *ret_quota = q;
     return ERR_OK;
 }
@@ -389,6 +400,7 @@ void quota_free(struct quota *q)
     queue_free(q->queue);
     windows_done(&q->windows);
     shared_values_done(&q->shared);
+    closed_done(&q->closed);
     free(q->syncs);
     free(q);
 }
@@ -452,7 +464,10 @@ void quota_again(struct quota *q, const struct destination *destination)
     q->summary = (struct quota_summary){0};
     q->limit_used_count = 0;
     q->sync_count = 0;
-    quota_go(q, STAGE_LOOK);
+    if (quota_must_search(q))
+        quota_search_begin(q);
+    else
+        quota_go(q, STAGE_LOOK);
 }
 
 bool quota_results_end(const struct quota *q, int64_t since_ms)

@@ -13,6 +13,9 @@
  *             ▲
  *           GONE: its server is in no list any more; waits until no lease of it can be alive
  *
+ * Where state remembers no place and there are several servers, SEARCH comes before LOOK: each of
+ * them is asked, for another state may have the quota at one that is not its home.
+ *
  * A quota belongs at its home, which follows from the list of servers, and is where state says.
  * Where the two differ it moves: all that Redis alone knows is taken into state (TAKE opens it
  * without a permit, LAST asks for the windows), the new place is noted, and it is opened there.
@@ -61,9 +64,10 @@ struct quota_host {
                        size_t count);
     void (*on_stats)(void *ctx, struct quota *q, const struct queue_stats *stats);
     /** Redis holds another state's or a later commit: this state was lost or restored, or got the
-     * quota from the other. Errors: it is not to be opened. */
+     * quota from the other. *ret_heir: got, and nothing was done since. Errors: it is not to be
+     * opened. */
     enum err_code (*on_state_lost)(void *ctx, struct quota *q, const struct queue_opened *o,
-                                   struct err *err);
+                                   bool *ret_heir, struct err *err);
     /** It is about to be opened: what was exported of its syncs is no longer all. */
     enum err_code (*goes_on)(void *ctx, struct quota *q, struct err *err);
     void (*on_broken)(void *ctx, struct quota *q, const struct err *err);

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WIPE_AGAIN_MS = 5000, NO_PERMIT_MS = 1 };
+enum { WIPE_AGAIN_MS = 5000, NO_PERMIT_MS = 1, BUSY_MS = 50, BUSY_TRIES = 5 };
 
 static const char *home_of(const struct quota *q)
 {
@@ -30,6 +30,7 @@ static bool is_home(const struct quota *q)
 
 void quota_list_changed(struct quota *q)
 {
+    q->search.count = 0; /* from the beginning, where it is being searched */
     if (q->stage != STAGE_READY || q->shut_done || is_home(q))
         return; /* a quota that is being opened looks for its home when that is done */
     log_event(q->host->log, LOG_INFO, "quota_leaves", LOG_STR("quota", quota_name(q)),
@@ -40,8 +41,9 @@ void quota_list_changed(struct quota *q)
 
 enum quota_stage quota_after_clear(const struct quota *q)
 {
-    if (q->place.arriving)
-        return STAGE_WIPE;
+    if (q->place
+            .arriving) /* what is newer than state stays; it moves on once it is open, if need be */
+        return q->newer ? STAGE_OPEN : STAGE_WIPE;
     return is_home(q) ? STAGE_OPEN : STAGE_TAKE;
 }
 
@@ -90,6 +92,7 @@ enum err_code quota_take(struct quota *q, struct err *err)
         .window_count = count,
         .shared = q->shared.items,
         .shared_count = q->shared.count,
+        .shared_version = q->shared.version,
     };
     return queue_open(q->queue, &e, on_taken, q, err);
 }
@@ -103,6 +106,8 @@ static void on_last(void *ctx, const struct queue_stats *stats, const struct err
     enum err_code rc = windows_note(&q->windows, stats, &own);
     if (!rc)
         rc = windows_save(&q->windows, q->host->state, q->destination, true, &own);
+    if (!rc)
+        rc = closed_note(&q->closed, stats, &own);
     if (!rc)
         rc = quota_shared_read(q, &own); /* whose answer leads to NOTE */
     if (rc)
@@ -123,11 +128,25 @@ static bool is_quiet(const struct quota *q)
     return !q->results_busy && !q->permit_busy && !q->shared_busy;
 }
 
+/* One such server is remembered. What lies at one that is away by now is not waited for. */
+static bool still_wipes(struct quota *q)
+{
+    const char *from = q->place.from;
+    if (!*from || strcmp(from, home_of(q)) == 0 || strcmp(from, queue_member(q->queue)) == 0)
+        return false;
+    const struct redis *redis = redis_fleet_at(q->host->fleet, from, quota_name(q));
+    if (!redis || !redis_connected(redis))
+        return false;
+    if (!q->wipe_busy)
+        quota_wipe_left(q);
+    return true;
+}
+
 enum err_code quota_note(struct quota *q, struct err *err)
 {
     struct place p = {.arriving = true};
     const char *was = queue_member(q->queue);
-    if (!is_quiet(q)) {
+    if (!is_quiet(q) || still_wipes(q)) {
         quota_step_soon(q, WAIT_POLL_MS);
         return ERR_OK;
     }
@@ -136,6 +155,8 @@ enum err_code quota_note(struct quota *q, struct err *err)
     snprintf(p.at, sizeof p.at, "%s", home_of(q));
     *q->position = *q->committed = '\0'; /* of another stream */
     enum err_code rc = place_save(&p, q->host->state, quota_name(q), err);
+    if (!rc && q->closed.told_ms)
+        rc = closed_save(&q->closed, q->host->state, quota_name(q), err);
     if (!rc)
         rc = state_results_put(q->host->state, quota_name(q), "", err);
     if (!rc)
@@ -174,6 +195,7 @@ enum err_code quota_wipe(struct quota *q, struct err *err)
 bool quota_place_lost(const struct quota *q)
 {
     switch (q->stage) {
+    case STAGE_SEARCH:
     case STAGE_READY:
     case STAGE_NOTE:
     case STAGE_GONE:
@@ -203,9 +225,20 @@ static int64_t gone_wait_ms(const struct quota *q)
     return q->place.open && !alone ? quota_lease_max_ms(q) + PERMIT_MS : 0;
 }
 
+static bool is_back(const struct quota *q)
+{
+    const struct redis *redis = queue_redis(q->queue);
+    return redis && redis_connected(redis);
+}
+
 /* As with an empty Redis: what workers hold there is not known, so its time is waited for. */
 void quota_gone(struct quota *q)
 {
+    if (q->gone_ms && is_back(q)) { /* then it leaves in order, and nothing is sent again */
+        q->gone_ms = 0;
+        quota_go(q, STAGE_LOOK);
+        return;
+    }
     int64_t now = clock_mono_ms(), wait = gone_wait_ms(q);
     if (!q->gone_ms) {
         q->gone_ms = now;
@@ -237,33 +270,38 @@ static void on_left_wiped(void *ctx, int64_t number, const struct err *err)
     struct quota *q = ctx;
     struct err own;
     q->wipe_busy = false;
-    if (err && err->code != ERR_BUSY) { /* busy: another Sluice has the quota there by now */
-        wipe_after(q, WIPE_AGAIN_MS);
-        return;
-    }
     if (strcmp(q->place.from, q->wiping) != 0) { /* it moved on meanwhile */
         wipe_after(q, 0);
         return;
     }
-    *q->place.from = '\0'; /* lasts with the next commit; wiped again does no harm */
+    if (err && err->code != ERR_BUSY) {
+        wipe_after(q, WIPE_AGAIN_MS);
+        return;
+    }
+    /* Its last permit is not over yet, or another Sluice has the quota there by now. */
+    if (err && q->wipe_refused++ < BUSY_TRIES) {
+        wipe_after(q, BUSY_MS);
+        return;
+    }
+    *q->place.from = *q->wiping = '\0'; /* lasts with the next commit; wiped again does no harm */
     if (place_save(&q->place, q->host->state, quota_name(q), &own))
         log_event(q->host->log, LOG_WARN, "place_not_saved", LOG_STR("reason", own.text));
 }
 
-/* While it is ready, its term was heard where it is: a scheduler that was superseded wipes nothing.
- */
 static void on_wipe_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct quota *q = arg;
     struct err err;
-    if (!*q->place.from || q->wipe_busy || q->stage != STAGE_READY)
-        return; /* looked at again by the answer, or once it is ready */
+    if (!*q->place.from || q->wipe_busy || !q->looked)
+        return; /* looked at again by the answer, or once it is open */
     if (redis_fleet_standing(q->host->fleet, q->place.from) == REDIS_MEMBER_UNKNOWN ||
         strcmp(q->place.from, queue_member(q->queue)) == 0) {
         *q->place.from = '\0'; /* out of reach, or wiped with the arrival */
         return;
     }
+    if (strcmp(q->wiping, q->place.from) != 0)
+        q->wipe_refused = 0;
     snprintf(q->wiping, sizeof q->wiping, "%s", q->place.from);
     queue_set_term(q->left, queue_term_of(q->queue));
     q->wipe_busy = !queue_move(q->left, q->place.from, &err) &&
@@ -325,6 +363,10 @@ const char *quota_waits(const struct quota *q, char *out, size_t n)
             "Redis server %s is gone: in %lld s no worker can hold anything of it, and %s goes "
             "on at %s",
             at, (long long)(left > 0 ? (left + 999) / 1000 : 0), quota_name(q), home_of(q));
+    } else if (q->stage == STAGE_SEARCH) {
+        snprintf(
+            out, n, "Redis server %s is %s whether it has %s: this state has not opened it yet", at,
+            redis && redis_connected(redis) ? "asked" : "not reached, to be asked", quota_name(q));
     } else if (!redis || !redis_connected(redis)) {
         snprintf(out, n, "Redis server %s is not reached%s", at,
                  is_home(q) ? "" : ", and what is there has to move");

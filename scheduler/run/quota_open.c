@@ -31,6 +31,7 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         quota_passes(q, &own);
         return;
     }
+    q->looked = true;
     if (!o->fresh && !o->same_state && o->permit_left_ms > 0) {
         struct err busy;
         err_set(
@@ -42,11 +43,12 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         return;
     }
     bool restored = o->same_state && o->commit > state_commit_number(q->host->state);
-    if ((restored || (!o->same_state && *o->other_state)) &&
-        q->host->on_state_lost(q->host->ctx, q, o, &own)) {
+    bool lost = restored || (!o->same_state && *o->other_state), heir = false;
+    if (lost && q->host->on_state_lost(q->host->ctx, q, o, &heir, &own)) {
         quota_break(q, &own);
         return;
     }
+    q->newer = q->place.arriving && lost && !heir;
     if (q->host->goes_on(q->host->ctx, q, &own)) {
         quota_passes(q, &own);
         return;
@@ -199,6 +201,8 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
     if (!rc)
         rc = shared_values_load(&q->shared, q->host->state, q->destination->quota, err);
     if (!rc)
+        rc = closed_load(&q->closed, q->host->state, q->destination->quota, err);
+    if (!rc)
         rc = note_open(q, err);
     if (!rc)
         rc = q->host->commit(q->host->ctx, err);
@@ -222,6 +226,12 @@ enum err_code quota_open_epoch(struct quota *q, struct err *err)
         .grant_count = q->windows.limit_count,
         .shared = q->shared.items,
         .shared_count = q->shared.count,
+        .shared_version = q->shared.version,
+        .closed = q->closed.items,
+        .closed_count = q->closed.count,
+        .factor = q->closed.factor,
+        .recovers_ms = q->closed.recovers_ms,
+        .adds = q->newer,
     };
     return queue_open(q->queue, &e, on_opened, q, err);
 }

@@ -1,8 +1,9 @@
 /* What the files of quota share: opening (quota_open.c), everything once it is open (quota.c),
- * going to another server (quota_move.c). */
+ * going to another server (quota_move.c), looking for it (quota_search.c). */
 #ifndef SLUICE_RUN_QUOTA_PRIVATE_H
 #define SLUICE_RUN_QUOTA_PRIVATE_H
 
+#include "scheduler/run/closed.h"
 #include "scheduler/run/place.h"
 #include "scheduler/run/quota.h"
 #include "scheduler/run/shared_values.h"
@@ -16,6 +17,7 @@ struct event;
 enum { PERMIT_MS = 10000, WAIT_POLL_MS = 100, RETRY_MS = 500 };
 
 enum quota_stage {
+    STAGE_SEARCH,
     STAGE_LOOK,
     STAGE_FENCE,
     STAGE_WAIT,
@@ -31,6 +33,14 @@ enum quota_stage {
     STAGE_BROKEN
 };
 
+/* The servers that were looked at, and the best place so far. */
+struct quota_search {
+    size_t next, count;
+    unsigned rank;
+    uint64_t commit;
+    char at[REDIS_MEMBER_NAME_MAX + 1];
+};
+
 struct quota {
     const struct quota_host *host;
     const struct destination *destination;
@@ -42,14 +52,18 @@ struct quota {
     int64_t results_asked_ms; /* monotonic */
     int64_t results_ended_ms; /* when the read was begun that found none */
     uint32_t results_pause_ms;
+    struct quota_search search;
     struct place place;
+    bool newer;      /* it came here with a state that knows less than Redis does */
     bool leaving;    /* its runs are still to be told */
     int64_t gone_ms; /* since when its server is gone; 0: it is not */
     struct queue
         *left; /* at the server it came from, until nothing of it is there; NULL: nothing */
     struct event *wipe; /* asks that one again */
     bool wipe_busy;
+    bool looked; /* since then its term is known, and that it is not superseded */
     char wiping[REDIS_MEMBER_NAME_MAX + 1]; /* the one that was asked */
+    unsigned wipe_refused;                  /* so often by that one */
     bool was_ready;
     bool torn;               /* its slot was on its way between two nodes since it was opened */
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
@@ -61,6 +75,7 @@ struct quota {
     char committed[STATE_POSITION_BYTES]; /* last result trimmed or being trimmed */
     struct windows windows;
     struct shared_values shared;
+    struct closed closed;
     bool shared_busy; /* being read from Redis */
     struct quota_summary summary;
     double factor;
@@ -100,6 +115,13 @@ enum err_code quota_shared_read(struct quota *q, struct err *err) MUST_CHECK;
 /** The longest a worker may still be busy with a batch it claimed before the fence. */
 int64_t quota_lease_max_ms(const struct quota *q);
 
+/* quota_search.c */
+/** State does not know where it is, and there are several servers. */
+bool quota_must_search(const struct quota *q);
+void quota_search_begin(struct quota *q);
+/** One server more; after the last one it is looked at where it was found, or at its home. */
+enum err_code quota_search(struct quota *q, struct err *err) MUST_CHECK;
+
 /* quota_move.c */
 /** The stages after CLEAR, or before it where the server is gone. */
 enum quota_stage quota_after_clear(const struct quota *q);
@@ -110,7 +132,7 @@ enum err_code quota_take(struct quota *q, struct err *err) MUST_CHECK;
 enum err_code quota_take_last(struct quota *q, struct err *err) MUST_CHECK;
 enum err_code quota_note(struct quota *q, struct err *err) MUST_CHECK;
 void quota_gone(struct quota *q);
-/** Once it is ready: clears what an earlier move left. */
+/** Clears what an earlier move left. */
 void quota_wipe_left(struct quota *q);
 void quota_move_free(struct quota *q);
 

@@ -10,7 +10,7 @@
 enum {
     SHARED_VERSION = 1,
     SHARED_BYTES_MAX = 32 << 20,
-    SHARED_HEAD_BYTES = 13,
+    SHARED_HEAD_BYTES = 21, /* with the version at the end */
     SHARED_ITEM_BYTES = 24, /* besides its name and value */
     NAME_BYTES = 256,
 };
@@ -75,12 +75,13 @@ enum err_code shared_values_load(struct shared_values *v, struct state *state, c
         return err_set(err, ERR_NOMEM, "no memory for shared values");
     for (size_t i = 0; i < count; i++)
         take_item(v, &u, now_ms > saved_ms ? (uint64_t)(now_ms - saved_ms) : 0);
+    v->version = unpack_u64(&u); /* 0 in what an earlier release wrote */
     return ERR_OK;
 }
 
 enum err_code shared_values_save(struct state *state, const char *quota,
                                  const struct queue_shared_value *values, size_t count,
-                                 struct err *err)
+                                 uint64_t version, struct err *err)
 {
     size_t n = SHARED_HEAD_BYTES;
     for (size_t i = 0; i < count; i++)
@@ -98,6 +99,7 @@ enum err_code shared_values_save(struct state *state, const char *quota,
         pack_slice(&k, values[i].name);
         pack_slice(&k, values[i].value);
     }
+    pack_u64(&k, version);
     ensure(!k.full);
     char name[NAME_BYTES];
     enum err_code rc =

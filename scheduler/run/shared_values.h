@@ -14,7 +14,7 @@
 struct state;
 
 struct shared_values {
-    uint64_t version; /* of queue_stats that was saved last */
+    uint64_t version; /* of queue_stats that was saved last, or loaded */
     struct buf text;  /* what was loaded; the items borrow from it */
     struct queue_shared_value *items;
     size_t count;
@@ -27,9 +27,9 @@ void shared_values_done(struct shared_values *v);
  */
 enum err_code shared_values_load(struct shared_values *v, struct state *state, const char *quota,
                                  struct err *err) MUST_CHECK;
-/** Writes what Redis told; the caller commits. */
+/** Writes what Redis told, and the newest version of all values there; the caller commits. */
 enum err_code shared_values_save(struct state *state, const char *quota,
                                  const struct queue_shared_value *values, size_t count,
-                                 struct err *err) MUST_CHECK;
+                                 uint64_t version, struct err *err) MUST_CHECK;
 
 #endif

@@ -179,6 +179,19 @@ static enum err_code take_gone(struct stream_driver *d, struct err *err)
     return rc;
 }
 
+/* The answer to come may be older than what was given now, which may be planned and even sent
+ * before it comes. */
+void stream_ask_overtaken(struct stream_driver *d, struct slice key)
+{
+    struct asked *a = d->asked;
+    struct asked_key *k = a && a->count ? find(a, key) : NULL;
+    if (!k || k->answered)
+        return;
+    k->answered = true;
+    d->coalesced++;
+    marks_release(d->marks, k->mark);
+}
+
 void stream_ask_take_back(struct stream_driver *d)
 {
     struct err err;
@@ -208,7 +221,15 @@ static void tell(struct stream_driver *d, const struct err *failed)
     d->ask_ails = failed != NULL;
 }
 
-static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
+/* What the feed gives from now on may be older than the answer: the feed is told up to where. */
+static void on_horizon(void *ctx, uint64_t horizon)
+{
+    struct stream_driver *d = ctx;
+    if (d->feed && d->ops->horizon)
+        d->ops->horizon(d->feed, horizon);
+}
+
+static void on_answer(void *ctx, const struct err *failed)
 {
     struct stream_driver *d = ctx;
     struct err err;
@@ -223,8 +244,6 @@ static void on_answer(void *ctx, uint64_t horizon, const struct err *failed)
         stream_want_read(d, "the model's columns changed", NULL);
     }
     d->ask_again_ms = failed ? clock_mono_ms() + ASK_AGAIN_MS : 0;
-    if (!failed && d->feed && d->ops->horizon)
-        d->ops->horizon(d->feed, horizon);
     stream_soon(d, failed ? ASK_AGAIN_MS : 0);
 }
 
@@ -240,7 +259,7 @@ enum err_code stream_columns_of_events(struct stream_driver *d, struct err *err)
 
 enum err_code stream_ask_open(struct stream_driver *d, struct err *err)
 {
-    const struct key_ask_events events = {on_columns, on_row, on_answer, on_refused, d};
+    const struct key_ask_events events = {on_columns, on_horizon, on_row, on_answer, on_refused, d};
     if (!d->asked) {
         d->asked = calloc(1, sizeof *d->asked);
         if (!d->asked)
@@ -264,9 +283,20 @@ void stream_ask_close(struct stream_driver *d)
     d->asked = NULL;
 }
 
-bool stream_may_ask(const struct stream_driver *d)
+uint64_t stream_given(const struct stream_driver *d)
 {
-    return d->ask && d->ask_ready && !key_ask_busy(d->ask) && clock_mono_ms() >= d->ask_again_ms;
+    return d->feed && d->ops->given_rows ? d->ops->given_rows(d->feed) : 0;
+}
+
+bool stream_sees(struct stream_driver *d, uint64_t given)
+{
+    return !given || !d->feed || d->ops->sees(d->feed, given);
+}
+
+bool stream_may_ask(struct stream_driver *d)
+{
+    return d->ask && d->ask_ready && !key_ask_busy(d->ask) && clock_mono_ms() >= d->ask_again_ms &&
+           stream_sees(d, d->ask_given);
 }
 
 bool stream_ask_add(struct stream_driver *d, const struct pending_change *c)

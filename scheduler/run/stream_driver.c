@@ -100,6 +100,7 @@ static void close_feed(struct stream_driver *d)
     marks_reset(d->marks, &d->memory.at);
     d->confirmed = (struct feed_position){0};
     d->coalesced = d->half = 0;
+    d->ask_given = d->read_given = d->roll_given = 0;
 }
 
 static void close_all(struct stream_driver *d)
@@ -202,6 +203,13 @@ static void end_run(struct stream_driver *d)
     sync_run_finish(d->run);
 }
 
+/* A run that reads the model may begin as soon as this one has ended. */
+static void end_run_when_seen(struct stream_driver *d)
+{
+    if (stream_sees(d, d->roll_given))
+        end_run(d);
+}
+
 void stream_rest(struct stream_driver *d, const char *why)
 {
     uint32_t wait = (uint32_t)REST_FIRST_MS << (d->rests < 6 ? d->rests : 6);
@@ -232,6 +240,7 @@ void stream_want_read(struct stream_driver *d, const char *why, const char *hold
                   LOG_STR("reason", hold ? hold : why));
     d->phase = STREAM_READING;
     d->read_run[0] = '\0';
+    d->read_ms = 0;
     end_run(d);
     stream_remember(d);
 }
@@ -406,7 +415,8 @@ static void flowing_turn(struct stream_driver *d)
         stream_want_read(d, stream_reconcile, NULL);
     } else if (yield || is_roll_due(d)) {
         d->phase = STREAM_ROLLING;
-        end_run(d);
+        d->roll_given = stream_given(d);
+        end_run_when_seen(d);
     } else {
         stream_plan(d);
     }
@@ -445,8 +455,10 @@ void stream_driver_turn(struct stream_driver *d)
         if (clock_mono_ms() >= d->rest_until_ms)
             d->phase = STREAM_OPENING;
         break;
-    case STREAM_HELD:
     case STREAM_ROLLING:
+        end_run_when_seen(d);
+        break;
+    case STREAM_HELD:
     case STREAM_PAUSED:
         break;
     }

@@ -73,6 +73,8 @@ static enum err_code on_change(void *ctx, const struct change *change, struct er
         d->coalesced++;
     else
         marks_hold(d->marks, c.mark);
+    if (c.kind != CHANGE_KEY)
+        stream_ask_overtaken(d, c.key);
     if (!d->feed_paused && pending_is_full(d->pending)) {
         d->feed_paused = true;
         d->ops->pause(d->feed);
@@ -91,7 +93,11 @@ static void on_mark(void *ctx, const struct feed_position *at)
 
 static void on_turn(void *ctx)
 {
-    stream_plan(ctx);
+    struct stream_driver *d = ctx;
+    if (d->phase == STREAM_FLOWING)
+        stream_plan(d);
+    else
+        stream_soon(d, 0);
 }
 
 static void on_trouble(void *ctx, enum feed_trouble what, const struct err *err)

@@ -100,6 +100,7 @@ struct stream_driver {
     struct asked *asked;
     bool ask_ails; /* the last question failed, which `why` says */
     int64_t ask_again_ms;
+    uint64_t ask_given; /* rows that others must see before anything is asked for */
 
     /* changes */
     const struct feed_ops *ops;
@@ -126,7 +127,9 @@ struct stream_driver {
     int64_t again_ms; /* when what is laid by is looked at again */
     bool reopens;     /* what failed is given again by a feed that is opened anew */
 
-    int64_t read_ms;                     /* monotonic: when that was asked for */
+    int64_t read_ms; /* monotonic: what was given before is in what it reads; 0: not known yet */
+    uint64_t read_given,
+        roll_given; /* rows that others must see before it, or a run beside, begins */
     char read_run[STATE_RUN_ID_MAX + 1]; /* the run that reads the model; empty: not asked for */
 };
 
@@ -169,10 +172,15 @@ enum err_code stream_ask_open(struct stream_driver *d, struct err *err) MUST_CHE
 /** The same for a model of events, which are never asked for. */
 enum err_code stream_columns_of_events(struct stream_driver *d, struct err *err) MUST_CHECK;
 void stream_ask_close(struct stream_driver *d);
-bool stream_may_ask(const struct stream_driver *d);
+bool stream_may_ask(struct stream_driver *d);
 /** Takes a key in; false: no more fit. */
 bool stream_ask_add(struct stream_driver *d, const struct pending_change *c);
 void stream_ask_send(struct stream_driver *d);
+/** Whether whoever looks at the source now sees so many of the transactions that were given. */
+bool stream_sees(struct stream_driver *d, uint64_t given);
+uint64_t stream_given(const struct stream_driver *d);
+/** A newer row of this key came, or that it is gone: what is answered of it does not count. */
+void stream_ask_overtaken(struct stream_driver *d, struct slice key);
 /** What is asked for waits as a key again. */
 void stream_ask_take_back(struct stream_driver *d);
 

@@ -46,21 +46,27 @@ void stream_reading_turn(struct stream_driver *d)
         return;
     if (stream_is_held(d))
         return;
+    if (!d->read_ms) {
+        d->read_ms = clock_mono_ms();
+        d->read_given = stream_given(d);
+    }
+    if (!stream_sees(d, d->read_given))
+        return;
     const char *snapshot = d->feed && d->ops->snapshot ? d->ops->snapshot(d->feed) : NULL;
     put_trigger(d, trigger);
-    d->read_ms = clock_mono_ms();
     enum err_code rc =
         d->host.ask_read(d->host.ctx, d->sync, trigger, *d->memory.hold ? d->memory.hold : NULL,
                          snapshot, d->read_run, &err);
     if (rc) {
         d->read_run[0] = '\0';
+        d->read_ms = 0;
         stream_rest(d, err.text);
         return;
     }
     snprintf(d->why, sizeof d->why, "the model is read: %.200s", d->memory.reread);
 }
 
-/* What came before the read began was in what it read. */
+/* What came before the read began was in what it read: others saw it. */
 static void drop_covered(struct stream_driver *d)
 {
     struct pending_change c;
@@ -107,6 +113,7 @@ static void out_of_date(struct stream_driver *d)
 {
     pending_to_keys(d->pending);
     pending_wake_all(d->pending);
+    d->ask_given = stream_given(d);
     if (d->asked && d->asked->count)
         d->asked->stale = true;
 }

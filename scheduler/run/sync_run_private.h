@@ -10,6 +10,7 @@
 #include "scheduler/history/history.h"
 #include "scheduler/run/in_flight.h"
 #include "scheduler/run/sync_run.h"
+#include "scheduler/run/target.h"
 #include "scheduler/state/entries.h"
 
 struct event;
@@ -124,7 +125,6 @@ enum err_code run_save(struct sync_run *run, struct err *err) MUST_CHECK;
 /* sync_plan.c */
 void run_plan_step(struct sync_run *run);
 void run_take_counts(struct sync_run *run);
-enum err_code run_target(const struct sync *sync, uint8_t *out);
 /** Rows of its model can be read; else they only come as events. */
 bool run_can_be_read(const struct sync_run *run);
 bool run_is_planned(enum diff_class class);

@@ -1,5 +1,4 @@
-/* What a sync's accepted records are accepted by: a digest of account, object, identity and key. */
-#include "scheduler/run/sync_run_private.h"
+#include "scheduler/run/target.h"
 
 #include "protocol/connector/connector.h"
 

@@ -95,7 +95,7 @@ void ask_fail(struct key_ask *ask, const struct err *failure)
     if (refused)
         ask->events.on_refused(ask->events.ctx, &err);
     else
-        ask->events.on_answer(ask->events.ctx, 0, &err);
+        ask->events.on_answer(ask->events.ctx, &err);
     ask->in_callback = false;
 }
 
@@ -136,7 +136,8 @@ static bool send_part(struct key_ask *ask, enum ask_part part)
     PGconn *conn = conn_of(ask);
     switch (part) {
     case PART_BEGIN:
-        return PQsendQueryParams(conn, "BEGIN READ ONLY", 0, NULL, NULL, NULL, NULL, 0);
+        return PQsendQueryParams(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", 0, NULL,
+                                 NULL, NULL, NULL, 0);
     case PART_SETTINGS:
         return PQsendQueryPrepared(conn, ask_settings_name, 0, NULL, NULL, NULL, 0);
     case PART_MODEL:
@@ -153,7 +154,8 @@ static bool send_part(struct key_ask *ask, enum ask_part part)
     return PQpipelineSync(conn);
 }
 
-/* The horizon follows the rows: whatever their snapshot saw was in the log before. */
+/* The horizon is looked at after the snapshot was taken, which the rows share: whatever they tell
+ * of was in the log before. */
 static void choose_parts(struct key_ask *ask)
 {
     ask->part_count = ask->part = 0;
@@ -169,6 +171,7 @@ static void send_question(struct key_ask *ask)
 {
     ask->step = ASK_ANSWER;
     ask->horizon = 0;
+    ask->horizon_told = false;
     choose_parts(ask);
     for (size_t i = 0; i < ask->part_count; i++)
         if (!send_part(ask, ask->parts[i])) {
@@ -241,12 +244,24 @@ static enum err_code take_result(struct key_ask *ask, const PGresult *result, si
     return ERR_OK;
 }
 
+static void tell_horizon(struct key_ask *ask)
+{
+    if (ask->horizon_told)
+        return;
+    ask->horizon_told = true;
+    ask->in_callback = true;
+    ask->events.on_horizon(ask->events.ctx, ask->horizon);
+    ask->in_callback = false;
+}
+
 /* The next part's results follow. */
 static enum err_code next_part(struct key_ask *ask, struct err *err)
 {
     if (pg_link_lost(ask->link) || ask->part + 1 >= ask->part_count)
         return err_set(err, ERR_UNREACHABLE, "connection to the warehouse lost");
     ask->part++;
+    if (ask->parts[ask->part] > PART_HORIZON)
+        tell_horizon(ask);
     if (ask->parts[ask->part] == PART_ROWS && !PQsetSingleRowMode(conn_of(ask)))
         return err_set(err, ERR_BUG, "rows cannot be taken one by one");
     return ERR_OK;
@@ -261,7 +276,7 @@ static void answer(struct key_ask *ask)
     ask->step = ASK_READY;
     be_idle(ask);
     ask->in_callback = true;
-    ask->events.on_answer(ask->events.ctx, ask->horizon, NULL);
+    ask->events.on_answer(ask->events.ctx, NULL);
     ask->in_callback = false;
 }
 

@@ -20,15 +20,15 @@ struct key_ask_events {
     /** What rows consist of, exactly as source_read_start gives it. Once per key_ask_start that
      * went well. Borrowed for the call. */
     void (*on_columns)(void *ctx, const struct column *columns, size_t count);
+    /** Once per question, before its rows, and not where it fails before: they will tell of no
+     * commit that is not before this place in the source's log (an LSN). 0: the source has none. */
+    void (*on_horizon)(void *ctx, uint64_t horizon);
     /** A row of the answer; borrowed for the call. Its key may be another form of the one that was
      * asked for: 7 of '7', or of 7.0. */
     enum err_code (*on_row)(void *ctx, const struct row *row, struct err *err);
-    /**
-     * The answer is whole (err NULL), or failed and may be asked again. horizon: a place in the
-     * source's log (an LSN) behind every commit that the answer may have seen; 0: the source has
-     * none. ERR_STALE in err->code: the model has other columns by now; nothing was answered.
-     */
-    void (*on_answer)(void *ctx, uint64_t horizon, const struct err *err);
+    /** The answer is whole (err NULL), or failed and may be asked again. ERR_STALE in err->code: the
+     * model has other columns by now; nothing was answered. */
+    void (*on_answer)(void *ctx, const struct err *err);
     /** key_ask_start failed; nothing follows. */
     void (*on_refused)(void *ctx, const struct err *err);
     void *ctx;

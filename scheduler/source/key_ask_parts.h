@@ -43,8 +43,8 @@ enum ask_part {
     PART_BEGIN,
     PART_SETTINGS,
     PART_MODEL, /* has the model other columns by now? */
-    PART_ROWS,
     PART_HORIZON,
+    PART_ROWS,
     PART_ROLLBACK,
     PART_SYNC,
 };
@@ -86,6 +86,7 @@ struct key_ask {
     size_t part_count;
     size_t part; /* that is being answered */
     uint64_t horizon;
+    bool horizon_told;
     struct err failure; /* to be told soon */
 };
 

@@ -17,7 +17,7 @@ const char *const part_sync_kinds[] = {
     "schedule", "fresh", "stream",  "metric",       "alert",      "warehouse",
     "resync",   "begun", "columns", "columns-held", "pause:sync", NULL,
 };
-const char *const part_quota_kinds[] = {"shared", "throttle", "place", NULL};
+const char *const part_quota_kinds[] = {"shared", "throttle", "place", "closed", NULL};
 const char *const part_destination_kinds[] = {"pause:destination", NULL};
 
 static const char exported[] = "exported:";

@@ -129,7 +129,6 @@ void cdc_flows(struct cdc_feed *f, uint64_t horizon)
     if (horizon > f->end)
         f->end = horizon;
     f->horizon_asked = false;
-    f->toast_asked &= f->phase == CDC_FLOWING;
     if (f->phase != CDC_FLOWING) {
         f->phase = CDC_FLOWING;
         f->flow_ms = clock_mono_ms();
@@ -173,6 +172,8 @@ static void watch(struct cdc_feed *f)
     if (now - f->watched_ms >= (still ? WATCH_STILL_MS : WATCH_FLOWING_MS)) {
         f->watched_ms = now;
         cdc_want(f, JOB_WATCH);
+        if (f->given_rows.seen < f->given_rows.count)
+            cdc_want(f, JOB_SEEN); /* ids go round: none is kept for long */
     }
     if (now - f->fitted_ms >= FIT_MS) {
         f->fitted_ms = now;
@@ -421,7 +422,23 @@ static void cdc_horizon(struct feed *feed, uint64_t lsn)
     struct cdc_feed *f = (struct cdc_feed *)feed;
     if (lsn > f->horizon)
         f->horizon = lsn;
-    f->toast_asked = false;
+}
+
+static uint64_t cdc_given_rows(const struct feed *feed)
+{
+    return ((const struct cdc_feed *)feed)->given_rows.count;
+}
+
+static bool cdc_sees(struct feed *feed, uint64_t given)
+{
+    struct cdc_feed *f = (struct cdc_feed *)feed;
+    if (f->phase != CDC_FLOWING || cdc_given_look(&f->given_rows, &f->seen) >= given)
+        return true;
+    if (given > f->seen_for)
+        f->seen_for = given;
+    if (!evtimer_pending(f->again, NULL))
+        cdc_want(f, JOB_SEEN);
+    return false;
 }
 
 static const char *cdc_snapshot(const struct feed *feed)
@@ -438,6 +455,8 @@ const struct feed_ops cdc_feed_ops = {
     .confirm = cdc_confirm,
     .lag = cdc_lag,
     .horizon = cdc_horizon,
+    .given_rows = cdc_given_rows,
+    .sees = cdc_sees,
     .snapshot = cdc_snapshot,
     .free = cdc_free,
 };

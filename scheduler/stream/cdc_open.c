@@ -60,6 +60,8 @@ void cdc_open(struct cdc_feed *f)
     types_init(&f->types);
     f->phase = CDC_CHECKING;
     f->seen.known = f->unusable = false;
+    f->given_rows.seen = f->given_rows.count; /* what is not settled comes again, as keys */
+    f->seen_for = 0;
     f->caught_up = false;
     f->note[0] = '\0';
     ask_server(f);
@@ -169,15 +171,19 @@ static void on_reached(void *ctx, uint64_t lsn, int64_t clock_ms)
     f->caught_up = !f->in_transaction;
 }
 
-static void on_turn(void *ctx)
+void cdc_turn(struct cdc_feed *f)
 {
-    struct cdc_feed *f = ctx;
     if (!f->given || f->phase != CDC_FLOWING)
         return;
     f->given = false;
     f->in_link = f->in_event = true;
     f->events.on_turn(f->events.ctx);
     f->in_link = f->in_event = false;
+}
+
+static void on_turn(void *ctx)
+{
+    cdc_turn(ctx);
 }
 
 /* A publication that is younger than what the slot has still to tell is none to it. */

@@ -47,6 +47,18 @@ extern const char cdc_seen_sql[];
 void cdc_seen_read(struct cdc_seen *seen, const char *text);
 bool cdc_seen_has(const struct cdc_seen *seen, uint32_t xid);
 
+/* Transactions of which rows were given, as the log told them: the newest ones. Those before them
+ * ended a thousand transactions ago, which is taken for seen. */
+enum { CDC_GIVEN_MAX = 1024 };
+struct cdc_given {
+    uint32_t xid[CDC_GIVEN_MAX]; /* number n at n % CDC_GIVEN_MAX */
+    uint64_t count;              /* ever */
+    uint64_t seen;               /* of them, the first ones: others see them */
+};
+void cdc_given_add(struct cdc_given *given, uint32_t xid);
+/** Returns how many of the first ones others see. */
+uint64_t cdc_given_look(struct cdc_given *given, const struct cdc_seen *seen);
+
 /* A table whose changes matter. */
 struct cdc_table {
     Oid oid;   /* as the check found it */
@@ -160,7 +172,6 @@ struct cdc_feed {
     bool caught_up;
     uint64_t horizon;
     bool horizon_asked; /* everything by key until it is there */
-    bool toast_asked;   /* a key was given for a value that was not told: likewise */
     uint64_t skip;      /* committed up to there: the model was read behind it */
     bool unusable;      /* the tables are looked at for the sake of a change that cannot be told */
     bool given;         /* something since the last turn */
@@ -170,6 +181,8 @@ struct cdc_feed {
     uint64_t marked_most; /* ever */
     struct cdc_seen seen;
     uint32_t seen_wait_ms;
+    struct cdc_given given_rows;
+    uint64_t seen_for; /* the owner waits until so many of them are seen; 0: it does not */
     bool types_failed;
     enum cdc_shape shape;
     struct value *key;                   /* the key in hand */
@@ -203,6 +216,7 @@ void cdc_open_answer(struct cdc_feed *f, enum cdc_job job, const PGresult *resul
 enum err_code cdc_take_tables(struct cdc_feed *f, const PGresult *result, bool keep,
                               uint64_t *ret_cover, bool *ret_less, struct err *err) MUST_CHECK;
 void cdc_begin(struct cdc_feed *f);
+void cdc_turn(struct cdc_feed *f);
 
 /* cdc_parts.c */
 /** Keeps the partitions of table number i. *ret_less: one that was there is not any more, or was

@@ -119,7 +119,7 @@ static bool same_cell(const struct pgoutput_cell *a, const struct pgoutput_cell 
 /* Up to the horizon, and as long as it is not known, even what is gone is asked for. */
 static bool behind(const struct cdc_feed *f)
 {
-    return f->keys_mode || f->commit_lsn <= f->horizon || f->horizon_asked || f->toast_asked;
+    return f->keys_mode || f->commit_lsn <= f->horizon || f->horizon_asked;
 }
 
 /* Gathers the row's cells. False: a value that did not change is not told. */
@@ -245,7 +245,8 @@ static enum replication_taken take_change(struct cdc_feed *f, const struct pgout
        with the server, and a read of the model would not see it. */
     if ((asks || f->server.synchronous) && !can_ask(f))
         return REPLICATION_HELD;
-    f->toast_asked |= d.gives_after && rows && !d.row;
+    if (!asks)
+        cdc_given_add(&f->given_rows, f->xid);
     return give(f, t, &d, keyed ? CHANGE_KEY : CHANGE_GONE);
 }
 

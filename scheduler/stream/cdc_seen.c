@@ -1,7 +1,8 @@
 /*
  * A transaction's changes may come before others can see them: the server sends what its log holds,
  * and only then lets snapshots see it (with synchronous standbys, a long time later). A row that is
- * asked for too early would be the old one, and nothing would tell of the new one again.
+ * asked for too early would be the old one, and nothing would tell of the new one again; and so
+ * would one of a model that is read as a whole.
  */
 #include "scheduler/stream/cdc_private.h"
 
@@ -46,4 +47,21 @@ bool cdc_seen_has(const struct cdc_seen *seen, uint32_t xid)
         if (seen->running[i] == xid)
             return false;
     return true;
+}
+
+void cdc_given_add(struct cdc_given *given, uint32_t xid)
+{
+    if (given->count && given->xid[(given->count - 1) % CDC_GIVEN_MAX] == xid)
+        return;
+    given->xid[given->count++ % CDC_GIVEN_MAX] = xid;
+    if (given->count - given->seen > CDC_GIVEN_MAX)
+        given->seen = given->count - CDC_GIVEN_MAX;
+}
+
+uint64_t cdc_given_look(struct cdc_given *given, const struct cdc_seen *seen)
+{
+    while (given->seen < given->count &&
+           cdc_seen_has(seen, given->xid[given->seen % CDC_GIVEN_MAX]))
+        given->seen++;
+    return given->seen;
 }

@@ -80,15 +80,23 @@ static void go_on(struct cdc_feed *f)
 static void take_seen(struct cdc_feed *f, const PGresult *result)
 {
     cdc_seen_read(&f->seen, PQntuples(result) ? PQgetvalue(result, 0, 0) : "");
-    if (!f->in_transaction || cdc_seen_has(&f->seen, f->xid)) {
+    bool holds = f->in_transaction && !cdc_seen_has(&f->seen, f->xid);
+    bool waits = cdc_given_look(&f->given_rows, &f->seen) < f->seen_for;
+    if (holds || waits) {
+        f->seen_wait_ms = f->seen_wait_ms ? 2 * f->seen_wait_ms : 1;
+        if (f->seen_wait_ms > SEEN_WAIT_MOST_MS)
+            f->seen_wait_ms = SEEN_WAIT_MOST_MS;
+        cdc_again_in(f, f->seen_wait_ms);
+    } else {
         f->seen_wait_ms = 0;
-        go_on(f);
-        return;
     }
-    f->seen_wait_ms = f->seen_wait_ms ? 2 * f->seen_wait_ms : 1;
-    if (f->seen_wait_ms > SEEN_WAIT_MOST_MS)
-        f->seen_wait_ms = SEEN_WAIT_MOST_MS;
-    cdc_again_in(f, f->seen_wait_ms);
+    if (!holds)
+        go_on(f);
+    if (f->seen_for && !waits) {
+        f->seen_for = 0;
+        f->given = true;
+        cdc_turn(f);
+    }
 }
 
 static void take_types(struct cdc_feed *f, const PGresult *result)

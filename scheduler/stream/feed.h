@@ -91,9 +91,15 @@ struct feed_ops {
     /** Everything before this position is settled and durable: the source may let it go. */
     void (*confirm)(struct feed *feed, const struct feed_position *at);
     void (*lag)(const struct feed *feed, struct feed_lag *ret);
-    /** An answer of key_ask came, with this horizon: rows at or before it are given as keys. NULL
-     * where feeds of this kind need not know. */
+    /** Answers of key_ask come that may have seen what lies at or before this horizon: rows from there
+     * are given as keys from now on. NULL where feeds of this kind need not know. */
     void (*horizon)(struct feed *feed, uint64_t lsn);
+    /** How many transactions were given by rows rather than keys, ever; of the connection that is
+     * there. NULL: whatever is given can be seen by others already. */
+    uint64_t (*given_rows)(const struct feed *feed);
+    /** Whether whoever looks at the source now sees the first `given` of those. If not, on_turn is
+     * called once they do, or another connection is there. NULL where given_rows is. */
+    bool (*sees)(struct feed *feed, uint64_t given);
     /** Snapshot of the moment at which a slot made by this feed begins, for the read of the whole
      * model; NULL: none. Valid until resynced. */
     const char *(*snapshot)(const struct feed *feed);

@@ -18,8 +18,8 @@ HARDENED = ("--read-only", "--user=10001:65534", "--cap-drop=ALL", "--security-o
             "--memory=512m", "--pids-limit=64")
 
 
-def settings(folder):
-    """containers.conf and storage.conf for a machine without systemd, with whatever limits it has."""
+def settings(folder, images=None):
+    """containers.conf and storage.conf for a machine without systemd, with whatever limits it has. images: another store's graph, to read."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     (folder / "containers.conf").write_text(f"""
 [containers]
@@ -39,7 +39,7 @@ network_backend = "netavark"
 driver = "overlay"
 graphroot = "{folder}/graph"
 runroot = "{folder}/run"
-""", encoding="utf-8")
+""" + (f'[storage.options]\nadditionalimagestores = ["{images}"]\n' if images else ""), encoding="utf-8")
     (folder / "registries.conf").write_text("unqualified-search-registries = []\n", encoding="utf-8")
 
 
@@ -51,6 +51,12 @@ def why_not():
     return None if os.getuid() == 0 else "containers are run as root here"
 
 
+def environment(folder):
+    """For programs that are to take the settings of a folder."""
+    return {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf"), "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+            "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf")}
+
+
 class Podman:
     """Images are kept between runs of the tests; containers end with close()."""
 
@@ -59,10 +65,7 @@ class Podman:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._alone():
             settings(self.folder)
-        self.env = {**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf"),
-                    "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
-                    "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf")}
-        self.started = []
+        self.env, self.started = environment(self.folder), []
 
     @contextlib.contextmanager
     def _alone(self):
@@ -102,6 +105,14 @@ class Podman:
         done = subprocess.run([str(BUILD), *map(str, args)], env=self.env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def image_of_program(self, image, program):
+        """One of this machine's programs and what it loads, as an image."""
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        files = [program, *re.findall(r"(?:=> |^\s+)(/\S+)", listed, re.MULTILINE)]
+        with tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+            subprocess.run(["tar", "--dereference", "--absolute-names", "--transform=s,^/,,", "-cf", packed.name, *files], check=True)
+            self("import", "--quiet", "--change", f"ENV PATH={os.path.dirname(program)}", packed.name, image)
 
     def start(self, *args):
         """A container in the background; its name."""

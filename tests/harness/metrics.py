@@ -7,6 +7,8 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from .sink import wait_until
+
 NAME = re.compile(r"\bsluice_[a-z0-9_]+\b")
 
 
@@ -17,6 +19,12 @@ def fetch(url, deadline_s=30):
             return answer.status, answer.headers["Content-Type"], answer.read().decode("utf-8")
     except urllib.error.HTTPError as error:
         return error.code, error.headers["Content-Type"], error.read().decode("utf-8")
+
+
+def listening(log):
+    """Where a worker serves its metrics, once its log says so."""
+    found = wait_until(lambda: re.search(r"worker_listens url=(\S+)", log()), 30, "a worker that listens")
+    return found[1]
 
 
 def has_promtool():
@@ -46,6 +54,11 @@ class Metrics:
         key = (name, frozenset(labels.items()))
         assert key in self.samples, f"no {name} with {labels} among {sorted({n for n, _ in self.samples})}"
         return self.samples[key]
+
+    def labels(self, name):
+        """Of a metric with one sample."""
+        (found,) = [dict(labels) for sample, labels in self.samples if sample == name]
+        return found
 
     def names(self):
         """Of the metrics, as their TYPE lines have them."""

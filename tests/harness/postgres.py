@@ -76,9 +76,9 @@ def cluster_template():
 
 
 class Postgres:
-    """settings: more lines for postgresql.conf. logical: for logical replication."""
+    """settings: more lines for postgresql.conf. logical: for logical replication. allow: addresses from which anybody may come (10.0.0.0/8)."""
 
-    def __init__(self, settings="", logical=False):
+    def __init__(self, settings="", logical=False, allow=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="slpg-"))
         os.chmod(self.folder, 0o755)
         server_folder(self.folder)
@@ -86,6 +86,9 @@ class Postgres:
         subprocess.run(["cp", "-a", str(cluster_template()), str(self.data)], check=True)
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as conf:
             conf.write(CONFIG + f"unix_socket_directories = '{self.folder}'\n" + (LOGICAL if logical else "") + settings)
+        if allow:
+            with open(self.data / "pg_hba.conf", "a", encoding="utf-8") as rules:
+                rules.write(f"host all all {allow} trust\n")
         self.log_path = self.folder / "log"
         self.databases = 0
         self.start()

@@ -2,6 +2,11 @@
 import json
 import re
 
+from .lab import assert_clean
+
+SHORT = {"timeout": "1s"}  # a lease is the timeout and ten seconds
+OFF = {"listen": "127.0.0.1:0"}
+
 
 def listed(servers, leaving=()):
     """settings.redis of servers by name."""
@@ -29,3 +34,31 @@ def rewrite_redis(lab, servers, leaving=()):
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps(project), encoding="utf-8")
     beside.rename(path)
+
+
+def spread(lab, sinks, servers, count=6, settings=None, destination=None, **sync):
+    """One model to so many destinations d0, d1, …, each with a receiver of its own."""
+    receivers = {f"d{i}": sinks() for i in range(count)}
+    lab.project({"m": {"sql": "select * from c"}},
+                {name: {"url": r.url, **SHORT, **(destination or {})} for name, r in receivers.items()},
+                {f"to_{name}": {"model": "m", "destination": name, "batch_size": 20, **sync} for name in receivers},
+                {"redis": listed(servers), **(settings or {})})
+    return receivers
+
+
+def assert_all_same(lab, receivers):
+    for receiver in receivers.values():
+        lab.assert_same(receiver.state)
+        assert_clean(receiver)
+
+
+def of_server(service, name):
+    return next(s for s in service.get("/api/v1/status")["redis"] if s["server"] == name)
+
+
+def of_destination(service, name):
+    return next(d for d in service.get("/api/v1/destinations")["destinations"] if d["name"] == name)
+
+
+def scripts_run(servers):
+    return sum(server.client().info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0) for server in servers.values())

@@ -1,6 +1,7 @@
 """What runs below a process, and how to end it the hard way. Only processes that a test started are touched."""
 import os
 import pathlib
+import re
 import signal
 
 from .sink import wait_until
@@ -50,3 +51,14 @@ def kill_hard(pids):
 
 def wait_gone(pids, deadline_s=20):
     wait_until(lambda: not any(alive(p) for p in pids), deadline_s, f"the end of processes {list(pids)}")
+
+
+def memory_kib(pid, field):
+    """A line of /proc/PID/status: RssAnon (its own), VmRSS (with mapped pages of files), VmHWM (the most of that so far)."""
+    return int(re.search(rf"^{field}:\s+(\d+) kB$", pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), re.MULTILINE)[1])
+
+
+def processor_s(pid):
+    """Seconds of processor time that it has used."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

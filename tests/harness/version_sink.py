@@ -32,17 +32,18 @@ def compiled(name, *sources, flags=()):
 class VersionSink:
     """Dies with the test's process."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, address="127.0.0.1"):
         program = compiled("sink", "sink.c", "versions.c")
-        self.process = subprocess.Popen([program, str(port), "versions"], stdout=subprocess.PIPE, text=True)
+        self.address = address
+        self.process = subprocess.Popen([program, str(port), "versions", address], stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/in"
+        return f"http://{self.address}:{self.port}/in"
 
     def ask(self, method, path):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        request = urllib.request.Request(f"http://{self.address}:{self.port}{path}", method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.read().decode()
 
@@ -63,6 +64,18 @@ class VersionSink:
     def answer(self, status):
         """How it answers from now on; only with 200 it takes records."""
         self.ask("POST", f"/answer/{status}")
+
+    def delay(self, delay_ms):
+        """How long it takes for each answer from now on."""
+        self.ask("POST", f"/delay/{delay_ms}")
+
+    def times_s(self):
+        """When each request came that was taken, on the clock of time.monotonic()."""
+        return [int(line) / 1e6 for line in self.ask("GET", "/times").splitlines()]
+
+    def reset_counts(self):
+        """Forgets how much came and when, not what it holds."""
+        self.ask("POST", "/forget-counts")
 
     def reset(self):
         self.ask("POST", "/reset")

@@ -75,7 +75,8 @@ class Versions:
         except AssertionError:
             want, have = self.want(), sink.rows()
             wrong = [(i, want.get(i), have.get(i)) for i in sorted(want.keys() | have.keys()) if want.get(i) != have.get(i)]
-            raise AssertionError(f"{len(wrong)} of {len(want)} rows differ (id, table, destination): {wrong[:10]}; {sink.stats()}") from None
+            back = sink.ask("GET", "/back").splitlines()[:10]
+            raise AssertionError(f"{len(wrong)} of {len(want)} rows differ (id, table, destination): {wrong[:10]}; went back {back}; {sink.stats()}") from None
         sink.assert_in_order()
 
 

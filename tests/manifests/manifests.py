@@ -1,9 +1,12 @@
 """Manifests as Kustomize puts them together, and what has to hold of all of them."""
 import json
+import os
+import pathlib
 import subprocess
 
 import yaml
 
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "kubernetes"
 WORKLOADS = ("Deployment", "StatefulSet")
 MONITORS = {"ServiceMonitor": "endpoints", "PodMonitor": "podMetricsEndpoints"}
 
@@ -12,6 +15,14 @@ def kustomize(kubectl, folder):
     done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [m for m in yaml.safe_load_all(done.stdout) if m]
+
+
+def put_together(kubectl, folder, components, resources=("base",)):
+    """What an overlay of these parts of deploy/kubernetes comes to; it is written into the folder."""
+    parts = {kind: [os.path.relpath(FOLDER / part, folder) for part in some] for kind, some in (("resources", resources), ("components", components))}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": "sluice", **parts}), encoding="utf-8")
+    return kustomize(kubectl, folder)
 
 
 def against_schemas(schemas, manifests):
@@ -182,6 +193,17 @@ class Look:
             if not any((w["kind"], w["metadata"]["name"]) == (kind, wanted) for w in self.workloads):
                 self.problems.append(f"an autoscaler scales {kind}/{wanted}, which is not there")
 
+    def scaled_by_all(self):
+        """What scales workers goes by all schedulers: the service's name leads to any one of them, and so to a part of the load."""
+        (scheduler,) = [w for w in self.workloads if w["metadata"]["name"] == "sluice-scheduler"] or [None]
+        count = scheduler["spec"].get("replicas", 1) if scheduler else 0
+        for scaler in self.of("ScaledObject"):
+            urls = {t["metadata"].get("url") for t in scaler["spec"]["triggers"] if t["type"] == "metrics-api"}
+            if urls and len(urls) != count:
+                self.say(scaler, f"asks {len(urls)} of {count} schedulers")
+            if len(urls) > 1 and "formula" not in ((scaler["spec"].get("advanced") or {}).get("scalingModifiers") or {}):
+                self.say(scaler, "does not add up what it is told")
+
     def namespaces(self):
         for manifest in self.all:
             if manifest["kind"] not in ("Namespace", "ClusterTriggerAuthentication", "APIService", "ClusterRole", "ClusterRoleBinding") \
@@ -211,6 +233,7 @@ class Look:
         for monitor in self.of(*MONITORS):
             self.monitor(monitor)
         self.scaled_once()
+        self.scaled_by_all()
         self.namespaces()
         return self.problems
 

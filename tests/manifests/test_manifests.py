@@ -1,32 +1,24 @@
 """The manifests of deploy/kubernetes: right by the schemas, closed, and fitting together. A broken one is found."""
 import copy
-import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
 import yaml
 
-from manifests.manifests import against_schemas, kustomize, problems
+from manifests.manifests import FOLDER, against_schemas, kustomize, problems, put_together
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = sorted(p.parent for p in FOLDER.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(p.parent for p in FOLDER.glob("components/*/kustomization.yaml"))
-OUTSIDE = ("sluice-project", "sluice-secrets", "sluice-warehouse")  # what the base leaves to its user
+OUTSIDE = ("sluice-project", "sluice-secrets", "sluice-warehouse", "sluice-git")  # what the base and a component leave to their user
 
 
 @pytest.fixture(scope="module")
 def dev(kubectl):
     return kustomize(kubectl, FOLDER / "overlays" / "dev")
-
-
-def with_component(kubectl, component, folder):
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": "sluice",
-        "resources": [os.path.relpath(FOLDER / "base", folder)], "components": [os.path.relpath(component, folder)]}))
-    return kustomize(kubectl, folder)
 
 
 def get(manifests, kind, name):
@@ -44,7 +36,7 @@ def test_an_overlay_is_right(kubectl, schemas, overlay):
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda p: p.name)
 def test_a_component_is_right(kubectl, schemas, component, tmp_path):
-    manifests = with_component(kubectl, component, tmp_path)
+    manifests = put_together(kubectl, tmp_path, [component.relative_to(FOLDER)])
     assert against_schemas(schemas, manifests) == []
     assert problems(manifests, outside=OUTSIDE) == []
 
@@ -59,6 +51,48 @@ def test_the_pod_that_restores_is_right(kubectl, schemas, dev):
     claim = pod["spec"]["volumes"].pop()
     assert pod["spec"]["volumes"] == yaml.safe_load(yaml.safe_dump(scheduler["volumes"]))
     assert claim == {"name": "state", "persistentVolumeClaim": {"claimName": "state-sluice-scheduler-0"}}
+
+
+def production_scaled_by(kubectl, component, folder):
+    """The production overlay with another component in the place of fixed-workers, as its user writes it."""
+    copied = folder / "overlays" / "production"
+    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
+    text = (copied / "kustomization.yaml").read_text()
+    assert "components/fixed-workers" in text
+    (copied / "kustomization.yaml").write_text(text.replace("components/fixed-workers", f"components/{component}"))
+    return kustomize(kubectl, copied)
+
+
+@pytest.mark.parametrize("component", ["keda-prometheus", "hpa"])
+def test_production_can_be_scaled(kubectl, schemas, component, tmp_path):
+    manifests = production_scaled_by(kubectl, component, tmp_path)
+    assert against_schemas(schemas, manifests) == []
+    assert problems(manifests, outside=OUTSIDE[1:]) == []
+
+
+def test_of_several_schedulers_all_are_asked(kubectl, schemas, tmp_path):
+    """components/keda asks one; with a trigger for each and their sum, as AUTOSCALING.md has it, it asks all."""
+    manifests = production_scaled_by(kubectl, "keda", tmp_path)
+    assert problems(manifests, outside=OUTSIDE[1:]) == ["ScaledObject/sluice-worker: asks 1 of 2 schedulers"]
+    page = (FOLDER / "AUTOSCALING.md").read_text()
+    said = yaml.safe_load(page[page.index("```yaml\n") + 8:page.index("```\n", page.index("```yaml"))].replace(", …", ""))
+    spec = get(manifests, "ScaledObject", "sluice-worker")["spec"]
+    for trigger in said["triggers"]:
+        trigger["metadata"] = {**spec["triggers"][0]["metadata"], **trigger["metadata"]}
+    spec["triggers"] = said["triggers"]
+    assert problems(manifests, outside=OUTSIDE[1:]) == ["ScaledObject/sluice-worker: does not add up what it is told"]
+    spec["advanced"].update(said["advanced"])
+    assert problems(manifests, outside=OUTSIDE[1:]) == [] and against_schemas(schemas, manifests) == []
+
+
+def test_scalers_name_a_metric_that_there_is():
+    """One that the scheduler's page lists, which other tests hold against what it serves."""
+    listed = set(re.findall(r"^\| `(sluice_\w+)`", (ROOT / "scheduler" / "report" / "README.md").read_text(), re.M))
+    folder = FOLDER / "components"
+    named = {re.findall(r"sluice_\w+", yaml.safe_load((folder / "hpa" / "adapter-rules.yaml").read_text())["rules"]["external"][0]["seriesQuery"])[0],
+             yaml.safe_load((folder / "hpa" / "hpa.yaml").read_text())["spec"]["metrics"][0]["external"]["metric"]["name"],
+             *re.findall(r"sluice_\w+", yaml.safe_load((folder / "keda-prometheus" / "scaler.yaml").read_text())["spec"]["triggers"][0]["metadata"]["query"])}
+    assert named == {"sluice_worker_load"} and named <= listed
 
 
 def test_production_holds_no_secret(kubectl):

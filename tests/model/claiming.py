@@ -5,6 +5,7 @@ import math
 from parts import Refused
 
 UNPERMITTED, INF, LOOK = -3, math.inf, 16
+WATCH_MS, WATCH_LATE_MS = 5000, 250  # who is to ask again does by then; so much later he is missed
 
 
 class Claiming:
@@ -94,6 +95,25 @@ class Claiming:
             if copy.deepcopy(self).would_run(abilities, t):
                 return t
         return None
+
+    def watcher(self):
+        """(moment, worker) that asks again, worker '' where one only looked; None: nobody, or he is late."""
+        living = self.watch and self.watch[0] - WATCH_MS <= self.raw <= self.watch[0] + WATCH_LATE_MS
+        return self.watch if living else None
+
+    def told(self, worker, wait, abilities):
+        """Notes what a claim without work was told. Gives who else asks again, where that may be why."""
+        _, mismatch = self.candidate(abilities, self.now)
+        other = None if mismatch else self.watcher()
+        if not mismatch and wait > 0:
+            self.watch = self.raw + min(wait, WATCH_MS), worker
+        elif not mismatch and not other and any(s.active for s in self.syncs.values()):
+            self.watch = self.raw + WATCH_MS, ""
+        return other
+
+    def unwatched(self):
+        due = any(s.active for s in self.syncs.values()) or any(t <= self.now for t in self.parked.values())
+        return due and not self.watcher()
 
     def claim(self, worker, token, lease_ms, mono, abilities):
         """('batch', part) | ('stale',) | ('none', mismatch)"""

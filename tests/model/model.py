@@ -41,6 +41,7 @@ class Model(Placing, Claiming, SharedValues):
         self.paused_syncs, self.paused_destinations = set(), set()
         self.since, self.lowered = {}, {}
         self.v = 0.0
+        self.watch = None
 
     # ---- clock ----
 
@@ -67,7 +68,8 @@ class Model(Placing, Claiming, SharedValues):
         return len(self.leases)
 
     def open(self, state, epoch, permit_ms, mono, commit, concurrency, slack, max_open, limits, windows, shared,
-             server_changed):
+             server_changed, closed=(), carried=(0, 0, 0, 0)):
+        newest, factor, factor_next, adds = carried
         if self.epoch is not None or self.syncs or self.leases:
             raise Refused(BUSY)
         self.set_clock(mono)
@@ -83,9 +85,12 @@ class Model(Placing, Claiming, SharedValues):
         for i, (kind, count, per, group) in enumerate(limits):
             new = Limit(kind, count, per, group)
             given = any(k == i for k, _, _ in windows)
-            if new.key in known and not (server_changed and given):
+            if new.key in known and not (server_changed and given and not adds):
                 old = known[new.key]
                 new.back, new.charged = old.back, old.charged
+                for k, left, n in windows if adds else ():
+                    if k == i:
+                        new.give_back(n, self.now + left)
             else:
                 saved = [(left, n) for k, left, n in windows if k == i and n > 0]
                 for left, n in saved:
@@ -102,9 +107,14 @@ class Model(Placing, Claiming, SharedValues):
         self.closed = {d: t for d, t in self.closed.items() if t > self.now}
         self.paused_destinations, self.since, self.lowered = set(), {}, {}
         self.start_late_waits()
+        for d, left in closed:
+            self.closed[d] = max(self.closed.get(d, 0), self.now + left)
         self.restore_shared(shared)
-        if self.had_epoch and server_changed:
+        self.shared_version = max(self.shared_version, newest)
+        if server_changed if self.had_epoch else self.shared_version:
             self.shared_version += VERSIONS_LOST
+        if 0 < factor < 1000 and self.factor_now(self.now) >= 1000:
+            self.factor, self.factor_since = factor, self.now + factor_next - 10000
         self.had_epoch = True
         self.epoch, self.state, self.fenced = epoch, state, False
         self.owner = (state, str(commit))
@@ -156,6 +166,10 @@ class Model(Placing, Claiming, SharedValues):
         was_fenced = self.fenced
         self.forget_epoch()
         self.fenced = was_fenced
+
+    def wipe(self):
+        if (self.epoch and self.now <= self.permit_until) or not (self.epoch or self.fenced) or self.syncs or self.leases:
+            raise Refused(BUSY)
 
     # ---- scheduler's side ----
 

@@ -33,11 +33,12 @@ class Planned:
 
 
 class Scheduling:
-    def __init__(self, server, seed, trace=False):
+    def __init__(self, servers, seed, trace=False):
         self.rng = random.Random(seed)
-        self.server, self.seed, self.trace = server, seed, trace
+        self.servers, self.server, self.seed, self.trace = servers, servers[0], seed, trace
+        self.tops_at = {}  # server -> the workers' last claims there, before the quota left
         self.quota = f"q{seed}"
-        self.call_queue = world.Queue(server, self.quota)
+        self.call_queue = world.Queue(self.server, self.quota)
         self.model, self.receiver = model.Model(), world.Receiver()
         self.true, self.skew = 1_700_000_000_000, 0
         self.limits = self.rng.choice(LIMITS)
@@ -46,6 +47,8 @@ class Scheduling:
         self.steps = self.rng.random() < 0.7  # batches of several requests
         self.lane_closed = {}  # (sync, lane) -> the true instant before which nothing may be sent
         self.shared_saved, self.shared_asked = [], 0
+        self.told_closed, self.told_factor = [], (1000, 0)
+        self.asked_for = {}  # destination -> the true instant before which it wants nothing
         self.plans, self.republish = {}, {}
         self.position, self.untrimmed = "0-0", []
         self.runs = self.epochs = self.workers_made = 0
@@ -97,7 +100,7 @@ class Scheduling:
 
     # ---- scheduler ----
 
-    def open(self, windows=(), changed=True):
+    def open(self, windows=(), changed=True, closed=(), carried=(0, 0, 0, 0), permit_ms=PERMIT_MS):
         self.epochs += 1
         self.epoch = f"e{self.epochs}"
         flat = [x for limit in self.limits for x in limit]
@@ -105,21 +108,21 @@ class Scheduling:
         grants = [] if self.rng.random() < 0.5 else [50] * len(self.limits)
         self.granted = 50 if grants else None
         shared = list(self.shared_saved)
-        args = ["s" * 32, self.epoch, "", PERMIT_MS, self.true, "boot", self.epochs, self.concurrency, SLACK_MS, self.max_open,
+        args = ["s" * 32, self.epoch, "", permit_ms, self.true, "boot", self.epochs, self.concurrency, SLACK_MS, self.max_open,
                 len(self.limits), *flat, len(windows), *saved, len(grants), *grants,
-                len(shared), *[x for value in shared for x in value]]
+                len(shared), *[x for value in shared for x in value], len(closed), *[x for one in closed for x in one], *carried]
         reply, _ = self.both("open", args, lambda: self.model.open(
-            "s" * 32, self.epoch, PERMIT_MS, self.true, self.epochs, self.concurrency, SLACK_MS, self.max_open, self.limits,
-            windows, shared, changed))
+            "s" * 32, self.epoch, permit_ms, self.true, self.epochs, self.concurrency, SLACK_MS, self.max_open, self.limits,
+            windows, shared, changed, closed, carried))
         assert reply
         for limit in self.model.limits:
             limit.grant = limit.charged + 50 if grants and limit.per > 60000 else None
         self.permit_at = self.true
 
-    def permit(self):
+    def permit(self, permit_ms=PERMIT_MS):
         grants = [self.rng.choice([3, 40])] * len(self.limits) if self.granted is not None else []
-        reply, _ = self.both("permit", [self.epoch, PERMIT_MS, self.true, "boot", 7, len(grants), *grants],
-                             lambda: self.model.permit(self.epoch, PERMIT_MS, self.true, 7, grants))
+        reply, _ = self.both("permit", [self.epoch, permit_ms, self.true, "boot", 7, len(grants), *grants],
+                             lambda: self.model.permit(self.epoch, permit_ms, self.true, 7, grants))
         if reply is None:
             return
         self.permit_at, self.granted = self.true, grants[0] if grants else None
@@ -135,6 +138,10 @@ class Scheduling:
         stats = {reply[7][i].decode(): reply[7][i + 1:i + 5] for i in range(0, len(reply[7]), 5)}
         assert reply[8] == m.shared_version
         assert reply[9] == m.leases_lost
+        assert reply[10] == m.unwatched()
+        self.told_closed = [(reply[11][i].decode(), reply[11][i + 1]) for i in range(0, len(reply[11]), 2)]
+        assert dict(self.told_closed) == {d: t - m.raw for d, t in m.closed.items() if t > m.raw}
+        self.told_factor = reply[4], reply[12]
         unread = self.unread()
         for s in m.syncs.values():
             mine = {p: b for p, b in m.batches.items() if b.sync == s.name}
@@ -276,7 +283,7 @@ class Scheduling:
         if loss == "flush":
             self.server.redis.delete(*self.server.redis.keys(f"sluice:{{{self.quota}}}*"))
             self.model, self.lossy, self.position, self.untrimmed = model.Model(), True, "0-0", []
-            self.lane_closed = {}
+            self.lane_closed, self.asked_for = {}, {}
         elif loss == "restore":
             self.restore()
         self.number("fence", [], lambda: self.model.fence())
@@ -308,7 +315,7 @@ class Scheduling:
         """The server is killed and comes back with what it once wrote to its disk."""
         self.server.restart()
         self.model, self.position, self.untrimmed = copy.deepcopy(self.snapshot)
-        self.lossy, self.lane_closed = True, {}
+        self.lossy, self.lane_closed, self.asked_for = True, {}, {}
         self.model.tick(self.clock())
         reply = self.call("claim", "w0", 1, LEASE_MS, self.true, 0)
         assert reply[0] < 0, "a claim on a server that has lost writes"

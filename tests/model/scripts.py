@@ -3,7 +3,7 @@ import pathlib
 import re
 
 DIR = pathlib.Path(__file__).resolve().parents[2] / "protocol" / "queue" / "scripts"
-NAMES = ("look fence clear open permit enqueue claim settle beat reap control trim audit shared").split()
+NAMES = ("look fence clear open permit enqueue claim settle beat reap control trim audit shared wipe").split()
 CONSTANTS = re.compile(r"^local ([A-Z_0-9, ]+) = ([-0-9e, ]+)\n", re.M)
 
 

@@ -5,6 +5,7 @@
     /usr/bin/python3 tests/model/test_queue.py --seed N --steps M     one story again
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import random
@@ -16,11 +17,12 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import world  # noqa: E402
+from moving import Moving  # noqa: E402
 from scheduling import FINGERPRINTS  # noqa: E402
 from working import Working  # noqa: E402
 
 
-class Story(Working):
+class Story(Moving, Working):
     # ---- time ----
 
     def advance(self, ms):
@@ -48,7 +50,7 @@ class Story(Working):
         ops = [(self.claim, 30), (self.settle, 22), (self.send, 30), (lambda: self.enqueue(self.rng.choice("ABCD")), 14),
                (self.pass_time, 25), (self.permit, 2), (self.reap, 3), (self.beat, 2), (self.trim, 3), (self.control, 4),
                (self.zombie, 2), (self.jump, 1), (lambda: self.crash(self.rng.choice(self.workers)), 1),
-               (self.lose, 0.3), (self.save, 0.1), (self.share, 3), (self.save_shared, 0.5)]
+               (self.lose, 0.3), (self.save, 0.1), (self.move, 0.5), (self.wipe_in_use, 0.5), (self.share, 3), (self.save_shared, 0.5)]
         self.rng.choices([op for op, _ in ops], [weight for _, weight in ops])[0]()
         self.check()
 
@@ -110,9 +112,24 @@ class Story(Working):
             print(f"replay: /usr/bin/python3 tests/model/test_queue.py --seed {self.seed} --steps {steps}")
             raise
         finally:
-            keys = self.server.redis.keys(f"sluice:{{{self.quota}}}*")
-            if keys:
-                self.server.redis.delete(*keys)
+            for server in self.servers:
+                keys = server.redis.keys(f"sluice:{{{self.quota}}}*")
+                if keys:
+                    server.redis.delete(*keys)
+
+
+@contextlib.contextmanager
+def servers():
+    """The one that has the quota, and the one that it moves to."""
+    one = world.Server()
+    try:
+        other = world.Server()
+        try:
+            yield one, other
+        finally:
+            other.stop()
+    finally:
+        one.stop()
 
 
 # Stories that once went wrong: a claim told a time after a throttled destination opened (786766).
@@ -121,24 +138,19 @@ TOLD_BEFORE = [786766]
 
 @pytest.mark.parametrize("seed", TOLD_BEFORE)
 def test_a_story_that_once_went_wrong_goes_well(seed):
-    server = world.Server()
-    try:
-        Story(server, seed).play(400)
-    finally:
-        server.stop()
+    with servers() as two:
+        Story(two, seed).play(400)
 
 
 def test_random_operations_keep_every_promise():
     seconds = 1200 if os.environ.get("SLUICE_LONG") else 40
     seed = int(os.environ.get("SLUICE_SEED", random.SystemRandom().randrange(10**6)))
-    server, end, stories = world.Server(), time.monotonic() + seconds, 0
+    end, stories = time.monotonic() + seconds, 0
     print("first seed", seed)
-    try:
+    with servers() as two:
         while time.monotonic() < end:
-            Story(server, seed + stories).play(400)
+            Story(two, seed + stories).play(400)
             stories += 1
-    finally:
-        server.stop()
     assert stories > 5
 
 
@@ -149,9 +161,6 @@ if __name__ == "__main__":
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--stories", type=int, default=1)
     options = parser.parse_args()
-    one = world.Server()
-    try:
+    with servers() as those:
         for k in range(options.stories):
-            Story(one, options.seed + k, options.trace).play(options.steps)
-    finally:
-        one.stop()
+            Story(those, options.seed + k, options.trace).play(options.steps)

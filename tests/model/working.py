@@ -2,6 +2,7 @@
 import model
 import parts
 import world
+from claiming import WATCH_MS
 from scheduling import FINGERPRINTS, LEASE_MS, NOT_SENT, Scheduling
 
 
@@ -32,7 +33,7 @@ class Working(Scheduling):
             assert reply[1:] == [0, 0, 0, 1]
         elif answer[0] == "none":
             assert reply[1] == 0, (reply, answer)
-            self.judge_wait(reply[2], abilities)
+            self.judge_wait(reply[2], abilities, self.model.told(worker, reply[2], abilities), worker)
             assert bool(reply[3]) == (answer[1] and reply[2] == -1), (reply, answer)
         else:
             self.judge_batch(reply, answer[1], worker, token)
@@ -48,10 +49,11 @@ class Working(Scheduling):
         p = self.find(b.sync, b.root)
         assert name == b.root and tuple(int(r) for r in records.split(",")) == b.records == world.ordset_read(text.decode(), p.records)
         if (worker, token) not in self.held:
+            assert self.true >= self.asked_for.get(destination, 0), f"{part} is handed out before its destination wants it"
             self.judge_order(p, b, worker, token)
             self.held[worker, token] = {"part": part, "planned": p, "records": b.records, "lease": self.true + LEASE_MS,
                                         "sent": None, "epoch": epoch.decode(), "sync": b.sync, "lane": b.lane,
-                                        "group": b.group, "costs": b.costs, "refresh": False}
+                                        "group": b.group, "costs": b.costs, "refresh": False, "destination": destination}
             if m.max_open:
                 assert m.places_taken() <= m.max_open, "more jobs than the destination takes"
 
@@ -68,10 +70,15 @@ class Working(Scheduling):
                 if earlier.lane == b.lane and earlier.number < p.number:
                     assert not earlier.open_records(), f"{p.root} overtakes {earlier.root}"
 
-    def judge_wait(self, wait, abilities):
-        """Never late; early only where something else opens first that turns out not to fit."""
+    def judge_wait(self, wait, abilities, other, worker):
+        """Never late; early only where something else opens first that turns out not to fit. No time at all only where
+        there is none, or another worker asks by then."""
         m = self.model
         first = m.first_time(abilities)
+        if wait == -1 and first is not None:
+            assert other and other[1] not in ("", worker), f"nobody asks, and something may run in {m.wait(first)}"
+            assert other[0] <= m.raw + min(m.wait(first), WATCH_MS), f"{other} asks too late: {m.wait(first)}"
+            return
         events = {t for t in m.parked.values() if t < model.INF} | set(m.closed.values())
         if m.factor_now(m.now) < 1000:
             events |= {m.factor_since + 10000 * k for k in range(1, 11)}
@@ -141,6 +148,9 @@ class Working(Scheduling):
         if settled and step.hold and held["lane"] and sent:
             at = held["sync"], held["lane"]
             self.lane_closed[at] = max(self.lane_closed.get(at, 0), held["sent"] + step.hold)
+        if settled and kind != "release":
+            wanted = self.true + max(step.pause, delay if kind == "throttle" else 0)
+            self.asked_for[held["destination"]] = max(self.asked_for.get(held["destination"], 0), wanted)
         if settled and kind == "stop":
             self.cancel_unpublished(held["sync"])
         if next_claim:

@@ -3,11 +3,8 @@
 All times of the manifests are divided, so that minutes are seconds here.
 """
 import dataclasses
-import hashlib
 import pathlib
-import signal
 import time
-import types
 import urllib.error
 
 import pytest
@@ -15,12 +12,11 @@ import yaml
 
 from harness.autoscaler import (Autoscaler, Behavior, Direction, Hpa, Keda, Policy, behavior_of, deployment, from_hpa, from_scaled_object, load_of,
                                 load_of_all)
-from harness.lab import ROOT, assert_clean
+from harness.fleet import Fleet, Stage
+from harness.lab import ROOT
 from harness.service import Service
 from harness.sink import most_in_window, never_within, wait_until
 
-TOKENS = [{"name": role, "role": role, "sha256": hashlib.sha256(token.encode()).hexdigest()}
-          for role, token in (("viewer", "keda-token"), ("admin", "ops-token"))]
 FASTER = 100  # 5 minutes in 3 seconds
 COMPONENTS = pathlib.Path(ROOT) / "deploy" / "kubernetes" / "components"
 
@@ -124,76 +120,25 @@ def test_what_the_manifests_say_is_what_is_tested():
 # ---- a real scheduler, real workers ----
 
 
-class Fleet:
-    """Workers as a Deployment would have them; the youngest goes first, as it is told to: SIGTERM, and it ends well."""
-
-    def __init__(self, lab):
-        self.lab, self.alive, self.gone = lab, [], []
-
-    def count(self):
-        return len(self.alive)
-
-    def scale(self, n):
-        while len(self.alive) < n:
-            self.alive.append(self.lab.start(program="sluice-worker"))
-        while len(self.alive) > n:
-            worker = self.alive.pop()
-            worker.process.send_signal(signal.SIGTERM)
-            self.gone.append(worker)
-
-    def ended(self):
-        """Those that were told to go have gone, none of them badly."""
-        codes = [w.process.poll() for w in self.gone]
-        assert all(c in (None, 0) for c in codes), codes
-        return None not in codes
-
-
 @pytest.fixture
 def stage(lab, sinks, redis_servers):
-    """A project whose one destination takes 100 ms for a request, a scheduler without workers, and who scales them."""
-    def make(rows, batch, controller=None, settings=None, answer_s=0.1, **destination):
-        sink = sinks(delay_s=answer_s)
-        lab.customers(rows)
-        lab.simple(sink, batch_size=batch, destination=destination,
-                   settings={"listen": "127.0.0.1:0", "redis": redis_servers().url, "tokens": TOKENS, **(settings or {})})
-        service, fleet = Service(lab, "ops-token"), Fleet(lab)
-
-        def desired():
-            return service.get("/api/v1/workers/desired")
-        scaler = Autoscaler(controller or keda(), load_of(service.url, "keda-token"), fleet.count, fleet.scale)
-        return types.SimpleNamespace(lab=lab, sink=sink, service=service, fleet=fleet, desired=desired, scaler=scaler)
+    def make(rows, batch, **how):
+        made = Stage(lab, sinks, redis_servers, rows, batch, **how)
+        made.scaler = Autoscaler(keda(), load_of(made.service.url, "viewer-token"), made.fleet.count, made.fleet.scale)
+        return made
     return make
-
-
-def begin(s):
-    return s.service.post("/api/v1/syncs/s/run")["run"]
-
-
-def ended(s, run):
-    found = s.service.find_run(run)
-    return found if found and found["status"] not in ("reading", "planned") else None
-
-
-def check_delivered(s, run, rows):
-    """Nothing lost, nothing twice: workers came and went."""
-    record = s.service.get(f"/api/v1/runs/{run}")
-    assert record["status"] == "success" and record["counts"]["succeeded"] == rows, record
-    s.lab.assert_same(s.sink.state)
-    assert_clean(s.sink)
-    assert sum(len(q.ids) for q in s.sink.log) == rows
-    wait_until(s.fleet.ended, 30, "workers that were told to end")
 
 
 def test_a_backlog_behind_a_limit_adds_no_workers(stage):
     """150 requests a second, 100 ms each: 19 slots, whatever the backlog and the tokens of the moment."""
     s = stage(rows=5400, batch=10, settings={"drain_within": "1s"}, rate_limits=[{"requests": 150, "per": "1s"}], concurrency=500)
-    run = begin(s)
-    s.scaler.until(lambda: ended(s, run), what="the run's end")
+    run = s.begin()
+    s.scaler.until(lambda: s.ended(run), what="the run's end")
     loads = [v for _, v, _ in s.scaler.history if v]
     assert s.scaler.most() == 1, s.scaler.history
     assert max(loads) <= 1 and max(loads[len(loads) // 2:]) < 0.8, "a whole worker only as long as no answer was timed"
     assert most_in_window([(q.t, 1) for q in s.sink.log], 1.0) <= 150
-    check_delivered(s, run, 5400)
+    s.check_delivered(run)
     s.scaler.until(lambda: s.fleet.count() == 0, what="no worker")
 
 
@@ -201,20 +146,20 @@ def test_a_backlog_without_a_limit_adds_workers_and_they_go_again(stage):
     """A thousand batches in a second of 300 ms each want 300 slots; by the concurrency of 96, three workers and no more."""
     s = stage(rows=10000, batch=10, settings={"drain_within": "1s"}, answer_s=0.3, concurrency=96)
     shadow, beside = hpa(), []
-    run = begin(s)
+    run = s.begin()
 
     def done():
         t, value, _ = s.scaler.history[-1]
         if not beside or beside[-1][0] != t:  # the plain HPA, beside, on what KEDA's sees; it has a worker always
             beside.append((t, shadow.step(t, beside[-1][1] if beside else 1, value)))
-        return ended(s, run)
+        return s.ended(run)
     s.scaler.turn()
     s.scaler.until(done, what="the run's end")
     most_at_once = s.sink.most_in_flight
     assert s.scaler.most() == 3 and max(n for _, n in beside) == 3, (s.scaler.history, beside)
     assert 64 < most_at_once <= 96, "more than two workers carry, and no more than the concurrency"
     s.scaler.until(lambda: s.fleet.count() == 0 and s.fleet.ended(), what="no worker")
-    check_delivered(s, run, 10000)
+    s.check_delivered(run)
     assert never_within(lambda: s.desired()["load"] > 0, 0.3)
 
 
@@ -225,7 +170,7 @@ def test_none_and_awake_again(stage):
     with pytest.raises(urllib.error.HTTPError) as refused:
         load_of(s.service.url, "nobody")()
     assert refused.value.code == 401
-    run = begin(s)
+    run = s.begin()
     began = time.monotonic()
     wait_until(lambda: s.desired()["load"] > 0, 30, "a load")
     woken = time.monotonic()
@@ -235,18 +180,18 @@ def test_none_and_awake_again(stage):
     started = time.monotonic()
     s.scaler.until(lambda: s.sink.log, what="a request")
     print(f"load after {woken - began:.2f} s, first request {time.monotonic() - started:.2f} s after the first look")
-    s.scaler.until(lambda: ended(s, run), what="the run's end")
+    s.scaler.until(lambda: s.ended(run), what="the run's end")
     s.scaler.until(lambda: s.fleet.count() == 0, what="no worker")
-    again = begin(s)  # nothing has changed
-    wait_until(lambda: ended(s, again), 60, "the second run's end")
+    again = s.begin()  # nothing has changed
+    wait_until(lambda: s.ended(again), 60, "the second run's end")
     assert s.desired()["load"] == 0 and s.fleet.count() == 0 and "would find work" not in s.lab.command("status").out
-    check_delivered(s, run, 50)
+    s.check_delivered(run)
 
 
 def test_what_is_paused_or_spent_wakes_nobody_until_it_may_run(stage):
     s = stage(rows=60, batch=10, settings={"drain_within": "1s"}, answer_s=0.01, rate_limits=[{"requests": 4, "per": "4s"}])
     s.service.post("/api/v1/destinations/hook/pause")
-    run = begin(s)
+    run = s.begin()
     s.service.wait(lambda: s.desired()["quotas"][0]["why"] == "paused", "a pause that is known")
     s.service.wait(lambda: (s.service.find_run(run) or {}).get("status") == "planned", "a run that is planned")
     assert never_within(lambda: s.desired()["load"] > 0, 0.7)
@@ -255,9 +200,9 @@ def test_what_is_paused_or_spent_wakes_nobody_until_it_may_run(stage):
     s.scaler.until(lambda: len(s.sink.log) == 4, what="the first four")
     wait_until(lambda: s.desired()["load"] == 0, 4, "nothing to do for the rest of the window")
     assert s.desired()["quotas"][0]["why"] == "limit" and s.desired()["quotas"][0]["limit"] == "requests per 4s"
-    s.scaler.until(lambda: ended(s, run), what="the run's end")
+    s.scaler.until(lambda: s.ended(run), what="the run's end")
     assert len(s.sink.log) == 6 and most_in_window([(q.t, 1) for q in s.sink.log], 4.0) <= 4
-    check_delivered(s, run, 60)
+    s.check_delivered(run)
 
 
 def test_the_loads_of_several_schedulers_add_up(lab, sinks, redis_servers):

@@ -1,12 +1,17 @@
 """sluice capacity: what a project's own runs say of its load, and what its limits and plans come to."""
 import pathlib
 import re
+import sys
 
 import pytest
 
 from harness.service import Service
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+
+import capacity_example  # noqa: E402
+
 PAGE = ROOT / "deploy" / "CAPACITY.md"
 ROWS, BATCH, REQUESTS = 2000, 100, 20
 
@@ -124,11 +129,43 @@ def test_it_reads_beside_a_scheduler_that_runs(lab, sink):
     service.stop()
 
 
+def costs_of_the_document():
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,.]+) \|", PAGE.read_text(encoding="utf-8"), re.M)
+    table = {name: float(value.replace(",", "")) for name, value in rows}
+    assert len(table) == len(rows) > 20
+    return table
+
+
 def test_the_costs_are_those_of_the_document(lab, sink):
     lab.customers(1)
     project(lab, sink)
-    rows = re.findall(r"^\| `(\w+)` \| ([\d,.]+) \|", PAGE.read_text(encoding="utf-8"), re.M)
-    table = {name: float(value.replace(",", "")) for name, value in rows}
-    costs = capacity(lab)[2]
-    assert len(table) == len(rows) > 20
-    assert costs == pytest.approx(table)
+    assert capacity(lab)[2] == pytest.approx(costs_of_the_document())
+
+
+def test_the_worked_example_comes_to_what_the_program_says(lab):
+    costs = costs_of_the_document()
+    needs = lab.command("capacity", "--json", *capacity_example.ARGS).lines[-2]["needs"]
+    for name, value in capacity_example.reckon(costs)[1].items():
+        assert needs[name] == pytest.approx(value, rel=1e-6), name
+    page = PAGE.read_text(encoding="utf-8")
+    assert "sluice capacity " + " ".join(capacity_example.ARGS) in page and capacity_example.text(costs) in page
+
+
+def test_the_need_names_the_servers_and_the_shard_it_is_for(lab, sink):
+    lab.simple(sink, destination={"batch_size": 5, "concurrency": 1000},
+               settings={"shards": 2, "redis": [{"url": f"redis://127.0.0.1:{port}"} for port in (1, 2, 3)]})
+    shard = next(k for k in "01" if lab.command("capacity", "--shard", k, "--json", "--records-per-day", "1").lines[0].get("destination"))
+    wish = ["--shard", shard, "--records-per-day", "20G", "--request-ms", "50"]
+    whole = lab.command("capacity", "--json", *wish).lines[-2]
+    assert whole["shard"] == {"number": int(shard), "of": 2} and whole["redis_listed"] == 3
+    needs = whole["needs"]
+    assert needs["redis_primaries"] > 1 and needs["scheduler_shards"] > 1 and needs["redis_cores_of_busiest_destination"] > 1
+    text = lab.command("capacity", *wish).out
+    assert f"shard {shard} of 2" in text and "the project lists 3" in text and "busiest destination alone" in text
+
+
+@pytest.mark.parametrize("option,value", [("records-per-day", "1e14"), ("rows", "100000G"), ("request-ms", "1e9"), ("runs-per-day", "1M"),
+                                          ("growth", "1e9"), ("destinations", "100001")])
+def test_numbers_that_nobody_has_are_refused(lab, option, value):
+    done = lab.command("capacity", "--destinations", "2", f"--{option}", value)
+    assert done.rc == 64 and f"--{option} is at most" in done.err, done

@@ -6,16 +6,10 @@ import signal
 
 from harness import processes
 from harness.lab import ROOT
-from harness.metrics import Metrics, documented, fetch
+from harness.metrics import Metrics, documented, fetch, listening
 from harness.sink import Answer, refuse, wait_until
 
 README = pathlib.Path(ROOT) / "worker" / "README.md"
-
-
-def listening(log):
-    """Where a worker serves its metrics, once its log says so."""
-    found = wait_until(lambda: re.search(r"worker_listens url=(\S+)", log()), 30, "a worker that listens")
-    return found[1]
 
 
 def workers_log(lab):

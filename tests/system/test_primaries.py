@@ -1,37 +1,9 @@
 """Several Redis servers: destinations are spread over them, one that is away holds up its own only, and they move without loss."""
 import pytest
 
-from harness.lab import assert_clean
-from harness.primaries import left_at, listed, quotas_at, rewrite_redis
+from harness.primaries import OFF, assert_all_same, left_at, of_destination, of_server, quotas_at, rewrite_redis, scripts_run, spread
 from harness.service import Service
 from harness.sink import most_in_window, wait_until
-
-SHORT = {"timeout": "1s"}  # a lease is the timeout and ten seconds
-OFF = {"listen": "127.0.0.1:0"}
-
-
-def spread(lab, sinks, servers, count=6, settings=None, destination=None, **sync):
-    """One model to so many destinations d0, d1, …, each with a receiver of its own."""
-    receivers = {f"d{i}": sinks() for i in range(count)}
-    lab.project({"m": {"sql": "select * from c"}},
-                {name: {"url": r.url, **SHORT, **(destination or {})} for name, r in receivers.items()},
-                {f"to_{name}": {"model": "m", "destination": name, "batch_size": 20, **sync} for name in receivers},
-                {"redis": listed(servers), **(settings or {})})
-    return receivers
-
-
-def assert_all_same(lab, receivers):
-    for receiver in receivers.values():
-        lab.assert_same(receiver.state)
-        assert_clean(receiver)
-
-
-def of_server(service, name):
-    return next(s for s in service.get("/api/v1/status")["redis"] if s["server"] == name)
-
-
-def of_destination(service, name):
-    return next(d for d in service.get("/api/v1/destinations")["destinations"] if d["name"] == name)
 
 
 @pytest.mark.core
@@ -148,10 +120,6 @@ def kill_in_a_move(lab, sinks, redis_servers, steps):
     assert_all_same(lab, receivers)
     for receiver in receivers.values():
         assert most_in_window([(q.t, 1) for q in receiver.log], 1.0) <= 10
-
-
-def scripts_run(servers):
-    return sum(server.client().info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0) for server in servers.values())
 
 
 @pytest.mark.long

@@ -117,8 +117,9 @@ def test_kills_at_random_points_of_a_million_changes(live, version_sink, seed):
     campaign(live, version_sink, seed, changes=1_000_000, kills=40, size=500, rate=30_000, rows=100_000)
 
 
-def test_the_server_itself_is_killed_again_and_again(own_live, version_sink):
-    table = Versions(own_live, 5000, 7)
+@pytest.mark.parametrize("seed", [7, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(20, 40))])
+def test_the_server_itself_is_killed_again_and_again(own_live, version_sink, seed):
+    table = Versions(own_live, 5000, seed)
     flow = Flow(own_live, version_sink, guard="off")
     writer = Writer(table, 30_000, 100, 10_000)
     for number in range(3):

@@ -10,6 +10,7 @@ import pytest
 from harness.sink import wait_until
 
 UNITS = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "systemd"
+GIT = UNITS.parent / "git"
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
 
 
@@ -24,6 +25,11 @@ def units(lab):
         (folder / f"{name}.d").mkdir()
         shutil.copy(UNITS / "secrets.conf", folder / f"{name}.d")
     (folder / "sluice-worker@1.service").symlink_to("sluice-worker@.service")
+    shutil.copy(GIT / "project.conf", folder / "sluice-scheduler.service.d")
+    for name in ("sluice-sync.service", "sluice-sync.timer"):
+        (folder / name).write_text((GIT / name).read_text().replace("/usr/local/bin/sluice-sync", str(GIT / "sync")))
+    for path in folder.glob("*.d/project.conf"):
+        path.write_text(path.read_text().replace("/usr/local/bin", str(lab.bin)))
     return folder
 
 
@@ -33,7 +39,7 @@ def analyze(units, *args):
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ["sluice-scheduler.service", "sluice-worker@1.service"])
+@pytest.mark.parametrize("name", ["sluice-scheduler.service", "sluice-worker@1.service", "sluice-sync.service"])
 def test_units_are_right_and_closed(units, name):
     done = analyze(units, "verify", "--man=no", name)
     assert done.returncode == 0 and not done.stderr.strip(), done.stderr

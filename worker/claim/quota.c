@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "protocol/base/random.h"
 #include "protocol/connector/connector.h"
 
 enum { SLOTS_PER_QUOTA = 2 };
@@ -29,6 +30,7 @@ static struct quota *quota_new(struct redis_fleet *fleet, const char *name)
     struct quota *q = calloc(1, sizeof *q);
     if (!q)
         return NULL;
+    q->ask_at_ms = QUOTA_ASK_WHEN_CALLED;
     q->name = strdup(name);
     q->queue = q->name ? queue_new_at(fleet, redis_fleet_home(fleet, name), q->name) : NULL;
     if (q->queue)
@@ -93,7 +95,7 @@ enum err_code quota_list_follow(struct quota_list *list, struct redis_fleet *fle
 {
     for (size_t i = 0; i < list->count; i++) {
         list->items[i]->ability_count = 0;
-        list->items[i]->ask_at_ms = 0;
+        list->items[i]->ask_at_ms = QUOTA_ASK_WHEN_CALLED;
         list->items[i]->moves = !is_home(list->items[i], fleet);
     }
     for (size_t i = 0; i < setup->target_count; i++) {
@@ -104,7 +106,23 @@ enum err_code quota_list_follow(struct quota_list *list, struct redis_fleet *fle
         if (!q || add_ability(q, d))
             return err_set(err, ERR_NOMEM, "no memory for quota %s", d->quota);
     }
+    /* Workers that start together do not begin with the same ones. */
+    if (list->count)
+        list->turn = random_below(list->count);
+    quota_list_ask(list, QUOTA_ASKS_FIRST, 0);
     return ERR_OK;
+}
+
+void quota_list_ask(struct quota_list *list, size_t asks, int64_t now_ms)
+{
+    for (size_t looked = 0; asks && looked < list->count; looked++) {
+        struct quota *q = list->items[list->turn];
+        list->turn = (list->turn + 1) % list->count;
+        if (!q->ability_count || q->ask_at_ms != QUOTA_ASK_WHEN_CALLED)
+            continue;
+        q->ask_at_ms = now_ms;
+        asks--;
+    }
 }
 
 void quota_list_move(struct quota_list *list, const struct redis_fleet *fleet)
@@ -135,30 +153,57 @@ void quota_list_done(struct quota_list *list)
     *list = (struct quota_list){0};
 }
 
+/* What a quota has to leave to the others: counted once for all of them, itself among them. */
+struct needs {
+    size_t reserved; /* a slot for each that holds none */
+    size_t runnable; /* could run, and have less than their half */
+};
+
+static bool is_reserved_for(const struct quota *q)
+{
+    return q->ability_count && q->held == 0;
+}
+
+static bool is_runnable(const struct quota *q, size_t slots, int64_t now_ms)
+{
+    return quota_due(q, now_ms) && !q->asking && q->held < slots / 2;
+}
+
+static struct needs needs_of(const struct quota_list *list, size_t slots, int64_t now_ms)
+{
+    struct needs n = {0};
+    for (size_t i = 0; i < list->count; i++) {
+        n.reserved += is_reserved_for(list->items[i]);
+        n.runnable += is_runnable(list->items[i], slots, now_ms);
+    }
+    return n;
+}
+
+static bool may_take(const struct needs *n, const struct quota *q, uint32_t held, size_t slots,
+                     size_t free, int64_t now_ms)
+{
+    size_t reserved = n->reserved - is_reserved_for(q);
+    bool others = n->runnable > is_runnable(q, slots, now_ms);
+    if (free == 0 || (others && held >= slots / 2))
+        return false;
+    return held == 0 || free > reserved;
+}
+
 bool quota_may_take(const struct quota_list *list, const struct quota *q, uint32_t held,
                     size_t slots, size_t free, int64_t now_ms)
 {
-    size_t reserved = 0, half = slots / 2;
-    bool others = false;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct quota *other = list->items[i];
-        if (other == q || !other->ability_count)
-            continue;
-        reserved += other->held == 0;
-        others |= quota_due(other, now_ms) && !other->asking && other->held < half;
-    }
-    if (free == 0 || (others && held >= half))
-        return false;
-    return held == 0 || free > reserved;
+    struct needs n = needs_of(list, slots, now_ms);
+    return may_take(&n, q, held, slots, free, now_ms);
 }
 
 struct quota *quota_next(const struct quota_list *list, size_t slots, size_t free, int64_t now_ms)
 {
     struct quota *best = NULL;
+    struct needs n = needs_of(list, slots, now_ms);
     for (size_t i = 0; i < list->count; i++) {
         struct quota *q = list->items[i];
         if (!q->asking && quota_due(q, now_ms) && (!best || q->held < best->held) &&
-            quota_may_take(list, q, q->held, slots, free, now_ms))
+            may_take(&n, q, q->held, slots, free, now_ms))
             best = q;
     }
     return best;

@@ -10,7 +10,11 @@
 #include "protocol/queue/queue.h"
 #include "worker/claim/setup.h"
 
-enum { QUOTA_ASK_WHEN_CALLED = -1 };
+enum {
+    QUOTA_ASK_WHEN_CALLED = -1,
+    QUOTA_ASKS_FIRST = 16, /* quotas asked unbidden when the project was read */
+    QUOTA_ASKS = 1,        /* and each time that nobody called for a while */
+};
 
 struct quota {
     char *name;
@@ -23,17 +27,18 @@ struct quota {
     bool asking;       /* a claim of its own is on its way */
     int64_t ask_at_ms; /* when something may run there; QUOTA_ASK_WHEN_CALLED: nothing is known */
     int64_t called_ms; /* when the wake list named it last */
-    bool pass_on;      /* that call was not used up by this worker */
+    bool pass_on;      /* it was called, or is the one that asks, and did not do so yet */
     bool moves;        /* it belongs to another server: nothing more is asked for at this one */
 };
 
 struct quota_list {
     struct quota **items;
     size_t count;
+    size_t turn; /* whose turn it is to be asked unbidden */
 };
 
-/** Adds the setup's quotas that are new and gives all of them their abilities under it. Errors:
- * ERR_NOMEM. */
+/** Adds the setup's quotas that are new and gives all of them their abilities under it. They are
+ * asked when called, the first few at once. Errors: ERR_NOMEM. */
 enum err_code quota_list_follow(struct quota_list *list, struct redis_fleet *fleet,
                                 const struct setup *setup, struct err *err) MUST_CHECK;
 /** Lets those that move go on at their home, once nothing of theirs is held or asked for at the
@@ -57,6 +62,10 @@ static inline bool quota_due(const struct quota *q, int64_t now_ms)
  */
 bool quota_may_take(const struct quota_list *list, const struct quota *q, uint32_t held,
                     size_t slots, size_t free, int64_t now_ms);
+
+/** Asks so many of the quotas that wait for a call all the same, in turn: for the case that a call
+ * was lost. Not all of them: a fleet of W workers with D quotas would ask W times D. */
+void quota_list_ask(struct quota_list *list, size_t asks, int64_t now_ms);
 
 /** The due quota that may take a free slot and holds the fewest; NULL: none. */
 struct quota *quota_next(const struct quota_list *list, size_t slots, size_t free, int64_t now_ms);

@@ -79,6 +79,6 @@ if left == 0 then
     for _, name in ipairs(call('ZRANGE', PARKED, 0, -1)) do
         if string.byte(name) ~= HELD then call('ZREM', PARKED, name) end
     end
-    call('HDEL', META, 'id', 'state', 'pu', 'v', 'chk', 'odd')
+    call('HDEL', META, 'id', 'state', 'pu', 'v', 'chk', 'odd', 'wt')
 end
 return {OK, left}

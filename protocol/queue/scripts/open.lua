@@ -1,16 +1,19 @@
 --! flags allow-oom
---! uses prelude clock server window late share term
+--! uses prelude clock server window factor late share term
 -- open: starts an epoch on a cleared quota. Says the clock.
 -- ARGV: clock, state, epoch, run id ('': this server's), permit_ms, mono_ms, boot, commit, concurrency, slack_ms,
 --       open jobs, limits, (kind, count, per_ms, group)*, windows, (limit index, left_ms, count)*, grants, grant*,
---       shared values, (name, value, version, left_ms)*[, term, holder]
+--       shared values, (name, value, version, left_ms)*, closed destinations, (destination, left_ms)*, newest version
+--       of a shared value, thousandths of the limits that throttling left, ms until the next tenth comes back,
+--       1: the windows come on top of those that are here[, term, holder]
 local run = server_run()
 -- The term stands behind lists of their own length.
 local function term_at()
     local i = 12
-    for _, words in ipairs({4, 3, 1, 4}) do i = i + 1 + words * tonumber(ARGV[i]) end
-    return i
+    for _, words in ipairs({4, 3, 1, 4, 2}) do i = i + 1 + words * tonumber(ARGV[i]) end
+    return i + 4
 end
+local adds = ARGV[term_at() - 1] == '1'
 if fell_behind(ARGV[2], ARGV[term_at()], ARGV[term_at() + 1]) then return {SUPERSEDED} end
 if epoch == ARGV[3] then return {OK, now} end -- the answer was lost
 if epoch or call('EXISTS', P .. ':syncs', P .. ':lease') > 0 then return {BUSY} end
@@ -66,8 +69,6 @@ end
 -- charged since they were written: the saved ones are believed instead.
 local last_run = call('HGET', META, 'rid')
 local server_changed = run ~= last_run
--- So many versions of shared values may have been lost with it; none is given twice.
-local VERSIONS_LOST = 65536
 
 local function open_windows(limits)
     local saved, old, kept = {}, {}, {}
@@ -83,8 +84,15 @@ local function open_windows(limits)
     end
     for i, limit in ipairs(limits) do
         kept[limit[L_KEY]] = true
-        if server_changed and saved[i] then call('DEL', w.key(limit), w.times(limit)) end
-        if not call('HGET', w.key(limit), 'u') then begin_window(limit, saved[i] or {}, old) end
+        if server_changed and saved[i] and not adds then call('DEL', w.key(limit), w.times(limit)) end
+        if not call('HGET', w.key(limit), 'u') then
+            begin_window(limit, saved[i] or {}, old)
+        elseif adds then
+            for _, window in ipairs(saved[i] or {}) do
+                w.give_back(limit, window.count, now + window.left)
+                call('HINCRBY', w.key(limit), 'u', window.count)
+            end
+        end
         call('PERSIST', w.key(limit))
         call('PERSIST', w.times(limit))
         call('HDEL', w.key(limit), 'g')
@@ -111,6 +119,22 @@ local function open_destinations()
     end
 end
 
+-- What destinations asked of a server where the quota was before.
+local function close_destinations()
+    for _ = 1, tonumber(word()) do
+        local d, left = word(), tonumber(word())
+        local key = P .. ':d:' .. d
+        call('SADD', P .. ':dests', d)
+        call('HSET', key, 'tu', math.max(tonumber(call('HGET', key, 'tu')) or 0, now + left))
+    end
+end
+
+local function lower_limits(factor, next_ms)
+    if factor > 0 and factor < 1000 and factor_now() >= 1000 then
+        call('HSET', META, 'fac', factor, 'fs', now + next_ms - 10000)
+    end
+end
+
 local limits = read_limits()
 open_windows(limits)
 open_destinations()
@@ -121,8 +145,10 @@ end
 start_late_waits()
 local shared = {}
 for i = 1, tonumber(word()) do shared[i] = {word(), word(), tonumber(word()), tonumber(word())} end
-restore_shared(shared)
-if last_run and server_changed then call('HINCRBY', META, 'sv', VERSIONS_LOST) end
+close_destinations()
+restore_shared(shared, tonumber(word()), last_run and server_changed, not last_run)
+lower_limits(tonumber(word()), tonumber(word()))
+at = at + 1
 call('PERSIST', P .. ':owner') -- a wipe may have given it an end
 call('HSET', P .. ':owner', 'state', ARGV[2], 'commit', ARGV[8])
 if #ARGV >= at then
@@ -130,7 +156,7 @@ if #ARGV >= at then
 else
     call('HDEL', P .. ':owner', 'term', 'holder')
 end
-call('HDEL', META, 'fen', 'v', 'chk')
+call('HDEL', META, 'fen', 'v', 'chk', 'wt')
 call('HSET', META, 'id', ARGV[3], 'state', ARGV[2], 'rid', run, 'pu', now + tonumber(ARGV[5]), 'nth', 0,
     'cfg', cmsgpack.pack({tonumber(ARGV[9]), SLACK, tonumber(ARGV[11]), unpack(limits)}))
 return {OK, now}

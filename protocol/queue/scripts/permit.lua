@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude clock server window late factor place move say verdict lost
+--! uses prelude clock server window late factor place move say verdict lost watch
 -- permit: renews the permit, keeps the clock from jumping, ends leases that ran out, raises the grants,
 -- says how things stand.
 -- ARGV: clock, epoch, permit_ms, mono_ms, boot, commit, grants, grant*
@@ -62,7 +62,7 @@ for i = 1, LIMITS do
     used[i] = save_window(i - 1, limit, windows)
 end
 
-local throttled_left, throttled_for = 0, 0
+local throttled_left, throttled_for, closures = 0, 0, {}
 for _, d in ipairs(call('SMEMBERS', P .. ':dests')) do
     local key = P .. ':d:' .. d
     local closed, since, late = unpack(call('HMGET', key, 'tu', 'ts', 'lt'))
@@ -72,6 +72,7 @@ for _, d in ipairs(call('SMEMBERS', P .. ':dests')) do
         call('HDEL', key, 'lt')
         call('HSET', key, 'tu', closed)
     end
+    if closed > raw then closures[#closures + 1], closures[#closures + 2] = d, closed - raw end
     throttled_left = math.max(throttled_left, closed - raw)
     if since then throttled_for = math.max(throttled_for, now - tonumber(since), 1) end
 end
@@ -85,5 +86,11 @@ for _, s in ipairs(call('SMEMBERS', P .. ':syncs')) do
         syncs[#syncs + 1] = x
     end
 end
-return {OK, now, throttled_left, throttled_for, (factor_now()), used, windows, syncs,
-    tonumber(call('HGET', META, 'sv')) or 0, tonumber(call('HGET', META, 'll')) or 0}
+-- Something may run, or could at any moment, and no worker asks when: one of them has to be called.
+local due = call('EXISTS', ACTIVE) == 1 or #call('ZRANGEBYSCORE', PARKED, '-inf', now, 'LIMIT', 0, 1) > 0
+local unwatched = (due and not watcher()) and 1 or 0
+
+local factor, factor_next = factor_now()
+return {OK, now, throttled_left, throttled_for, factor, used, windows, syncs,
+    tonumber(call('HGET', META, 'sv')) or 0, tonumber(call('HGET', META, 'll')) or 0, unwatched, closures,
+    factor_next and math.max(0, factor_next - now) or 0}

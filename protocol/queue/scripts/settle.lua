@@ -1,5 +1,5 @@
 --! flags allow-oom
---! uses prelude window factor place move say throttle verdict server same check take
+--! uses prelude window factor place move say throttle verdict server same check watch take
 -- settle: ends a lease and says what became of its batch; then, if asked, claims the next one.
 -- ARGV: clock, epoch, worker, token, kind, delay_ms, unsure, charge_age_ms, keep_throttle, result,
 --       number of parts, (part, ordset, payload, records)*, number of steps (0 or 1),

@@ -31,14 +31,19 @@ local function store_shared(name, e)
     call(e[S_DURABLE] == 1 and 'SADD' or 'SREM', SHARED_DURABLE, name)
 end
 
+-- So many versions may have been lost with a server; none is given twice.
+local VERSIONS_LOST = 65536
+
 -- What Redis never knew comes back; what it knew and has no more was forgotten on purpose. values: {name, value,
--- version, left_ms}.
-local function restore_shared(values)
+-- version, left_ms}; newest: of all that the state heard of; lost: this server has lost writes; is_new: it
+-- had none of this quota.
+local function restore_shared(values, newest, lost, is_new)
     local known = tonumber(call('HGET', META, 'sv')) or 0
-    local highest = known
     for _, v in ipairs(values) do
         if v[3] > known then store_shared(v[1], {v[3], v[2], 1, v[4] > 0 and now + v[4] or 0, '', 0}) end
-        highest = math.max(highest, v[3])
+        newest = math.max(newest, v[3])
     end
-    if highest > known then call('HSET', META, 'sv', string.format('%d', highest)) end
+    newest = math.max(newest, known)
+    if lost or (is_new and newest > 0) then newest = newest + VERSIONS_LOST end
+    if newest > known then call('HSET', META, 'sv', string.format('%d', newest)) end
 end

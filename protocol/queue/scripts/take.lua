@@ -3,11 +3,29 @@
 -- a large one that waits for its tokens.
 local WORKER_MS, STRIDE = 86400000, 720720
 
--- Answers of a claim that gets nothing.
-local function idle()
+-- Answers of a claim of worker `by` that gets nothing. foreign: it met a sync that only others can deliver (true), or
+-- none of those (false), or no sync that has something in its lists (nil).
+local function idle(by, foreign)
     local no = {}
 
-    function no.nothing(wait, mismatch) return {OK, 0, wait, mismatch and 1 or 0, 0} end
+    -- Of several workers that would wait for the same moment one watches, and the others are not told of it.
+    local function watch(wait)
+        local at = raw + math.min(wait, WATCH_MS)
+        local watched, other = watcher()
+        if watched and other ~= '' and other ~= by and watched <= at then return -1 end
+        call('HSET', META, 'wt', string.format('%d %s', at, by))
+        return wait
+    end
+
+    function no.nothing(wait, mismatch)
+        if wait > 0 and not foreign then
+            wait = watch(wait)
+        elseif wait < 0 and foreign == false and not watcher() then
+            call('HSET', META, 'wt', string.format('%d ', raw + WATCH_MS))
+        end
+        return {OK, 0, wait, mismatch and 1 or 0, 0}
+    end
+
     function no.until_(at) return no.nothing(math.max(1, math.ceil(at - raw))) end
 
     function no.next_retry()
@@ -62,18 +80,18 @@ local function promote(due)
 end
 
 -- The sync of least virtual time that this worker may deliver and whose destination is open. Otherwise why
--- not: other work of another configuration, the earliest end of a throttle, and whether a job must end first.
+-- not: other work of another configuration (nil: no work at all), the earliest end of a throttle, and whether a job
+-- must end first.
 -- full: tells of a sync that it could only begin
 -- another job, where no more may begin. passed: syncs that cannot run now.
 local function choose(abilities, full, passed)
-    local mismatch, opens, waits, from = false, math.huge, false, 0
+    local mismatch, opens, waits, from = nil, math.huge, false, 0
     while true do
         local syncs = call('ZRANGE', ACTIVE, from, from + 7, 'WITHSCORES')
         for i = 1, #syncs, 2 do
             local d, print, weight = unpack(call('HMGET', P .. ':s:' .. syncs[i], 'd', 'f', 'w'))
-            if abilities[d] ~= print then
-                mismatch = true
-            else
+            mismatch = mismatch or abilities[d] ~= print
+            if abilities[d] == print then
                 local paused, throttled = unpack(call('HMGET', P .. ':d:' .. d, 'p', 'tu'))
                 throttled = tonumber(throttled) or 0
                 if paused then
@@ -152,14 +170,14 @@ local function claimed(part, b, destination)
 end
 
 -- Takes the first batch of the chosen sync if the limits allow it. who: worker, token, lease_ms, mono_ms,
--- whether it is known.
+-- whether it is known, whether it met syncs that it cannot deliver.
 local function take(chosen, who, opens, abilities, full)
     local raw_text = string.format('%d', raw)
     local factor, factor_next = 1000, nil
     if fac then factor, factor_next = factor_now() end
     local concurrency = CFG[1]
     if LIMITS == 0 then concurrency = math.max(1, math.floor(concurrency * factor / 1000)) end
-    if call('ZCARD', ENDS) >= concurrency then return idle().leases(LIMITS == 0 and factor_next) end
+    if call('ZCARD', ENDS) >= concurrency then return idle(who[1], who[6]).leases(LIMITS == 0 and factor_next) end
 
     local list = P .. ':q:' .. chosen[1]
     if MAX_OPEN > 0 and call('EXISTS', P .. ':o:' .. chosen[1]) == 1 then list = P .. ':o:' .. chosen[1] end
@@ -187,7 +205,7 @@ local function take(chosen, who, opens, abilities, full)
             end
             if not other then
                 if blocked_until == 0 then blocked_until = raw + renewal end
-                return idle().tokens(check, blocked_until, opens, factor_next)
+                return idle(who[1], who[6]).tokens(check, blocked_until, opens, factor_next)
             end
             chosen, list, head[1], lane, part, b, costs, counters = unpack(other, 1, 8)
         end
@@ -270,8 +288,8 @@ local function claim(at)
     local full
     if MAX_OPEN > 0 and call('SCARD', P .. ':open') >= MAX_OPEN then full = around().must_begin end
     local chosen, mismatch, opens, waits = choose(abilities, full)
-    if chosen then return take(chosen, {worker, token, lease_ms, mono, last_claim}, opens, abilities, full) end
-    local no = idle()
+    if chosen then return take(chosen, {worker, token, lease_ms, mono, last_claim, mismatch}, opens, abilities, full) end
+    local no = idle(worker, mismatch)
     local at_ms = math.min(opens, no.next_retry())
     if waits and call('ZCARD', ENDS) > 0 then return no.leases(at_ms < math.huge and at_ms) end
     if at_ms == math.huge then return no.nothing(-1, mismatch) end

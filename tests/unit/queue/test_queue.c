@@ -1,5 +1,6 @@
 /* The typed calls against a real redis-server: what goes in comes out, and every refusal has its
  * error. */
+#include "protocol/queue/scripts.h"
 #include "tests/unit/queue/bench.h"
 
 static void a_look_sees_nothing_then_the_epoch_then_its_owner(void **state)
@@ -297,6 +298,58 @@ static void who_waits_is_woken_and_otherwise_waits_no_longer_than_asked(void **s
     assert_true(redis_server_ask_int(&b->server, "LLEN", "sluice:wake", NULL) <= 64);
 }
 
+static struct queue_claim claim_by(const char *worker, uint64_t token)
+{
+    struct queue_claim c = claim_of(token);
+    c.worker = worker;
+    return c;
+}
+
+static bool unwatched(struct bench *b)
+{
+    answered(b, queue_permit(b->q, EPOCH, PERMIT_MS, 8, NULL, 0, on_stats, &b->seen, &b->err));
+    return b->seen.stats.unwatched;
+}
+
+static void one_worker_asks_again_for_all_and_a_permit_tells_when_none_does(void **state)
+{
+    struct bench *b = *state;
+    const struct rate_limit limits[] = {{RATE_REQUESTS, 1, 60000, 0}};
+    open_epoch(b, limits, 1);
+    struct queue_claim one = claim_by("w1", 1), other = claim_by("w2", 1);
+    claim(b, &one);
+    assert_int_equal(b->seen.claimed.wait_ms, -1);
+    assert_false(unwatched(b)); /* there is nothing to ask for */
+    enqueue_one(b, 1, "b1");
+    enqueue_one(b, 2, "b2");
+    assert_true(unwatched(b));
+    one.token = 2;
+    claim(b, &one);
+    assert_true(b->seen.claimed.got);
+    other.token = 2;
+    claim(b, &other); /* the only token is on its way: it watches */
+    assert_true(b->seen.claimed.wait_ms > 0);
+    assert_false(unwatched(b));
+    one.token = 3;
+    claim(b, &one); /* another one asks by then */
+    assert_false(b->seen.claimed.got);
+    assert_int_equal(b->seen.claimed.wait_ms, -1);
+    other.token = 3;
+    claim(b, &other); /* it goes on watching */
+    assert_true(b->seen.claimed.wait_ms > 0);
+    audit(b);
+}
+
+static void the_digests_of_the_scripts_are_theirs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < QUEUE_SCRIPTS; i++) {
+        struct redis_script again;
+        redis_script_init(&again, queue_scripts[i].name, queue_scripts[i].text);
+        assert_string_equal(queue_scripts[i].sha, again.sha);
+    }
+}
+
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -313,6 +366,8 @@ int main(void)
         WITH_SERVER(a_fence_stops_claims_but_not_settles_and_a_clear_needs_it),
         WITH_SERVER(a_server_that_came_back_empty_or_from_its_disk_is_noticed),
         WITH_SERVER(who_waits_is_woken_and_otherwise_waits_no_longer_than_asked),
+        WITH_SERVER(one_worker_asks_again_for_all_and_a_permit_tells_when_none_does),
+        cmocka_unit_test(the_digests_of_the_scripts_are_theirs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

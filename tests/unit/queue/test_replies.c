@@ -14,11 +14,6 @@
 static redis_cb waiting;
 static void *waiting_ctx;
 
-void redis_script_init(struct redis_script *s, const char *name, struct slice text)
-{
-    *s = (struct redis_script){.name = name, .text = text};
-}
-
 enum err_code redis_eval(struct redis *r, const struct redis_script *s, struct slice key,
                          const struct slice *argv, size_t argc, uint64_t deadline_ms, redis_cb cb,
                          void *ctx, struct err *err)
@@ -202,8 +197,8 @@ static const struct {
      "1\r\nh\r\n"},
     {"fence", call_fence, 1, "*2\r\n:1\r\n:3\r\n"},
     {"permit", call_permit, 1,
-     "*10\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"
-     "1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n:9\r\n:2\r\n"},
+     "*13\r\n:1\r\n:5\r\n:0\r\n:0\r\n:1000\r\n*2\r\n:1\r\n:2\r\n*3\r\n:0\r\n:5\r\n:1\r\n*5\r\n$"
+     "1\r\ns\r\n:1\r\n:2\r\n:3\r\n:4\r\n:9\r\n:2\r\n:1\r\n*2\r\n$1\r\nd\r\n:7\r\n:8\r\n"},
     {"claim", call_claim, 1, BATCH},
     {"no claim", call_claim, 1, "*5\r\n:1\r\n:0\r\n:-1\r\n:0\r\n:0\r\n"},
     {"settle", call_settle, 2, "*3\r\n:1\r\n:1\r\n" BATCH},

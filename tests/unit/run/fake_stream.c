@@ -62,6 +62,18 @@ static void horizon(struct feed *feed, uint64_t lsn)
     fake.horizon = lsn;
 }
 
+static uint64_t given_rows(const struct feed *feed)
+{
+    (void)feed;
+    return fake.given;
+}
+
+static bool sees(struct feed *feed, uint64_t given)
+{
+    (void)feed;
+    return given <= fake.seen;
+}
+
 static const char *snapshot(const struct feed *feed)
 {
     (void)feed;
@@ -74,8 +86,8 @@ static void free_feed(struct feed *feed)
     fake.feed_open = false;
 }
 
-const struct feed_ops cdc_feed_ops = {start, resynced, pause_feed, resume,   confirm,
-                                      lag,   horizon,  snapshot,   free_feed};
+const struct feed_ops cdc_feed_ops = {start,   resynced,   pause_feed, resume,   confirm,  lag,
+                                      horizon, given_rows, sees,       snapshot, free_feed};
 const struct feed_ops poll_feed_ops = {0};
 const struct feed_ops events_feed_ops = {0};
 
@@ -202,6 +214,8 @@ void fake_answer(bool well)
 {
     struct err err;
     ensure(fake.ask_busy);
+    if (well)
+        ask_events.on_horizon(ask_events.ctx, 99);
     for (size_t i = 0; i < fake.asked_count && well; i++) {
         char fresh[FAKE_TEXT * 2];
         snprintf(fresh, sizeof fresh, "fresh:%s", fake.asked[i]);
@@ -213,7 +227,7 @@ void fake_answer(bool well)
     fake.ask_busy = false;
     if (!well)
         err_set(&err, ERR_UNREACHABLE, "the answer was lost");
-    ask_events.on_answer(ask_events.ctx, 99, well ? NULL : &err);
+    ask_events.on_answer(ask_events.ctx, well ? NULL : &err);
 }
 
 /* ---- runs ---- */

@@ -37,6 +37,7 @@ struct fake {
     unsigned last;
     int resynced;
     uint64_t horizon;
+    uint64_t given, seen; /* transactions, given by rows, and those that others see */
     /* the model */
     bool ask_open, ask_busy;
     char asked[FAKE_PLANNED_MAX][FAKE_TEXT];

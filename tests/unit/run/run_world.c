@@ -174,9 +174,9 @@ static void on_stats(void *ctx, struct quota *q, const struct queue_stats *stats
 }
 
 static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
-                                   struct err *err)
+                                   bool *ret_heir, struct err *err)
 {
-    (void)ctx, (void)q, (void)o, (void)err;
+    (void)ctx, (void)q, (void)o, (void)ret_heir, (void)err;
     fail_msg("the state counts as lost");
     return ERR_OK;
 }

@@ -1,385 +1,24 @@
-/* A quota that moves between two real servers: wherever the list of servers changes under way, it
+/* A quota that moves between real servers: wherever the list of servers changes under way, it
  * ends where it belongs, with what only Redis knew. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/run/town.h"
 
-#include <cmocka.h>
-
-#include "protocol/base/clock.h"
-#include "scheduler/run/quota.h"
-#include "scheduler/state/state.h"
-#include "tests/harness/redis_server.h"
-
-#include <event2/event.h>
 #include <hiredis/hiredis.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-enum { DEADLINE_MS = 60000, STEP_US = 500, PATH_BYTES = 128, LIMIT = 5, LEASE_MS = 11000 };
-
-static const struct log quiet = {.program = "test", .level = LOG_ERROR + 1, .fd = 2};
-static const char *const names[] = {"a", "b"};
-
-struct town {
-    char dir[64];
-    struct redis_server servers[2];
-    struct event_base *base;
-    struct project *project;
-    struct redis_fleet *fleet;
-    struct state *state;
-    struct quota_host host;
-    struct quota *quota;
-    uint64_t token;
-    int answers;
-    int64_t number;
-    struct queue_claimed claimed;
-    char epoch[QUEUE_EPOCH_BYTES];
-    bool late;          /* Redis knows what state does not */
-    char broken[1024];  /* why */
-    struct err refused; /* of the last call */
-};
-
-#define check(code, err)                                                                           \
-    do {                                                                                           \
-        if (code)                                                                                  \
-            fail_msg("%s", (err)->text);                                                           \
-    } while (0)
-
-static void turn(struct town *t)
-{
-    struct timeval step = {0, STEP_US};
-    event_base_loopexit(t->base, &step);
-    event_base_loop(t->base, EVLOOP_ONCE);
-}
-
-#define UNTIL(t, condition)                                                                        \
-    do {                                                                                           \
-        int64_t since_ms = clock_mono_ms();                                                        \
-        while (!(condition)) {                                                                     \
-            turn(t);                                                                               \
-            if (clock_mono_ms() - since_ms > DEADLINE_MS)                                          \
-                fail_msg("not in time: " #condition);                                              \
-        }                                                                                          \
-    } while (0)
-
-/* ---- what the quota asks ---- */
-
-static bool yes(void *ctx, bool own)
-{
-    (void)ctx, (void)own;
-    return true;
-}
-
-static bool no(void *ctx)
-{
-    (void)ctx;
-    return false;
-}
-
-static enum err_code check_term(void *ctx, struct quota *q, const struct queue_opened *o,
-                                struct err *err)
-{
-    (void)ctx, (void)q, (void)o, (void)err;
-    return ERR_OK;
-}
-
-static enum err_code commit(void *ctx, struct err *err)
-{
-    struct town *t = ctx;
-    return state_commit(t->state, err);
-}
-
-static void on_quota(void *ctx, struct quota *q)
-{
-    (void)ctx, (void)q;
-}
-
-static void on_results(void *ctx, struct quota *q, const struct queue_result *results, size_t count)
-{
-    (void)ctx, (void)q, (void)results, (void)count;
-}
-
-static void on_stats(void *ctx, struct quota *q, const struct queue_stats *stats)
-{
-    (void)ctx, (void)q, (void)stats;
-}
-
-static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
-                                   struct err *err)
-{
-    struct town *t = ctx;
-    (void)q, (void)o, (void)err;
-    t->late = true;
-    return ERR_OK;
-}
-
-static enum err_code goes_on(void *ctx, struct quota *q, struct err *err)
-{
-    (void)ctx, (void)q, (void)err;
-    return ERR_OK;
-}
-
-static void on_broken(void *ctx, struct quota *q, const struct err *err)
-{
-    struct town *t = ctx;
-    (void)q;
-    snprintf(t->broken, sizeof t->broken, "%s", err->text);
-}
-
-/* ---- life ---- */
-
-static const char project_text[] =
-    "settings: {redis: \"%s\", state_dir: state}\n"
-    "sources: {warehouse: {type: postgres, url: \"postgres://localhost/x\"}}\n"
-    "models: {m: {source: warehouse, primary_key: id, sql: select 1}}\n"
-    "destinations: {crm: {type: webhook, url: \"http://127.0.0.1:9/\", timeout: 1s,\n"
-    "  rate_limits: [{requests: 5, per: 60s}]}}\n"
-    "syncs: {s: {model: m, destination: crm, mappings: all}}\n";
-
-static void load_project(struct town *t)
-{
-    char path[PATH_BYTES];
-    struct problem_list problems;
-    struct err err;
-    snprintf(path, sizeof path, "%s/sluice.yaml", t->dir);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fprintf(f, project_text, t->servers[0].url);
-    fclose(f);
-    problem_list_init(&problems);
-    enum err_code rc = project_load(t->dir, &t->project, &problems, &err);
-    if (rc && problems.count)
-        fail_msg("%s", problems.items[0].text);
-    check(rc, &err);
-    problem_list_done(&problems);
-}
-
-static void open_state(struct town *t, const char *name)
-{
-    char path[PATH_BYTES];
-    struct err err;
-    snprintf(path, sizeof path, "%s/%s", t->dir, name);
-    mkdir(path, 0700);
-    check(state_open(path, &(struct state_options){.map_bytes = 16 << 20}, &t->state, &err), &err);
-}
-
-/* staying: of the two servers, as bits; those that do not are leaving. */
-static void list(struct town *t, unsigned staying)
-{
-    struct err err;
-    struct redis_member members[2];
-    for (size_t i = 0; i < 2; i++)
-        members[i] = (struct redis_member){
-            .url = t->servers[i].url, .name = names[i], .leaving = !(staying & 1u << i)};
-    if (t->fleet)
-        check(redis_fleet_set(t->fleet, members, 2, &err), &err);
-    else
-        check(
-            redis_fleet_new(t->base, members, 2, &(struct redis_fleet_options){0}, &t->fleet, &err),
-            &err);
-    if (t->quota)
-        quota_list_changed(t->quota);
-}
-
-static void begin(struct town *t, unsigned staying)
-{
-    struct err err;
-    list(t, staying);
-    t->host = (struct quota_host){
-        .base = t->base,
-        .fleet = t->fleet,
-        .state = t->state,
-        .project = t->project,
-        .log = &quiet,
-        .worker_prefix = "w",
-        .ctx = t,
-        .local_workers_gone = yes,
-        .has_other_workers = no,
-        .check_term = check_term,
-        .commit = commit,
-        .on_ready = on_quota,
-        .on_lost = on_quota,
-        .on_leaves = on_quota,
-        .on_results = on_results,
-        .on_stats = on_stats,
-        .on_state_lost = on_state_lost,
-        .goes_on = goes_on,
-        .on_broken = on_broken,
-    };
-    check(quota_new(&t->host, &t->project->destinations[0], &t->quota, &err), &err);
-}
-
-static void crash(struct town *t)
-{
-    redis_fleet_free(t->fleet);
-    quota_free(t->quota);
-    t->fleet = NULL;
-    t->quota = NULL;
-}
-
-static int setup(void **state)
-{
-    struct town *t = test_calloc(1, sizeof *t);
-    signal(SIGPIPE, SIG_IGN);
-    snprintf(t->dir, sizeof t->dir, "/tmp/sluice-move-XXXXXX");
-    assert_non_null(mkdtemp(t->dir));
-    for (size_t i = 0; i < 2; i++)
-        redis_server_start(&t->servers[i], NULL);
-    t->base = event_base_new();
-    assert_non_null(t->base);
-    load_project(t);
-    open_state(t, "state");
-    *state = t;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct town *t = *state;
-    char command[PATH_BYTES];
-    crash(t);
-    state_close(t->state);
-    project_free(t->project);
-    event_base_free(t->base);
-    for (size_t i = 0; i < 2; i++)
-        redis_server_stop(&t->servers[i]);
-    snprintf(command, sizeof command, "rm -rf %s", t->dir);
-    assert_int_equal(system(command), 0);
-    test_free(t);
-    return 0;
-}
-
-/* ---- work ---- */
-
-static bool is_at(const struct town *t, const char *member)
-{
-    return quota_is_ready(t->quota) && strcmp(quota_at(t->quota), member) == 0;
-}
-
-static uint64_t used(const struct town *t)
-{
-    size_t n;
-    const uint64_t *u = quota_limit_used(t->quota, &n);
-    return n ? u[0] : 0;
-}
-
-static void on_number(void *ctx, int64_t number, const struct err *err)
-{
-    struct town *t = ctx;
-    t->refused = err ? *err : (struct err){0};
-    t->number = number;
-    t->answers++;
-}
-
-static void on_claimed(void *ctx, const struct queue_claimed *c, const struct err *err)
-{
-    struct town *t = ctx;
-    t->refused = err ? *err : (struct err){0};
-    if (c) {
-        t->claimed = *c;
-        snprintf(t->epoch, sizeof t->epoch, "%.*s", (int)c->epoch.n, c->epoch.p);
-    }
-    t->answers++;
-}
-
-#define call(t, rc, want)                                                                          \
-    do {                                                                                           \
-        (t)->answers = 0;                                                                          \
-        assert_int_equal((rc), ERR_OK);                                                            \
-        UNTIL(t, (t)->answers >= (want));                                                          \
-    } while (0)
-
-static void enqueue(struct town *t, uint64_t first, uint64_t count)
-{
-    struct err err;
-    char ids[8][16];
-    struct queue_batch batches[8];
-    struct queue_sync sync = {.sync = "s",
-                              .run = "r",
-                              .destination = "crm",
-                              .fingerprint = "f",
-                              .weight = 1,
-                              .cap_bytes = 1 << 20};
-    assert_true(count <= 8);
-    for (uint64_t i = 0; i < count; i++) {
-        snprintf(ids[i], sizeof ids[i], "r.%d", (int)(first + i));
-        batches[i] = (struct queue_batch){
-            .number = first + i, .id = slice_str(ids[i]), .records = 1, .payload = SLICE_LIT("x")};
-    }
-    call(t,
-         queue_enqueue(quota_queue(t->quota), quota_epoch(t->quota), &sync, batches, count,
-                       on_number, t, &err),
-         1);
-    assert_int_equal(t->number, count);
-}
-
-static bool claim(struct town *t)
-{
-    struct err err;
-    struct queue_ability able = {"crm", "f"};
-    struct queue_claim c = {.worker = "w",
-                            .token = ++t->token,
-                            .lease_ms = LEASE_MS,
-                            .abilities = &able,
-                            .ability_count = 1};
-    t->claimed = (struct queue_claimed){0};
-    call(t, queue_claim(quota_queue(t->quota), &c, on_claimed, t, &err), 1);
-    return t->claimed.got;
-}
-
-static void settle(struct town *t, enum settle_kind kind, uint64_t delay_ms)
-{
-    struct err err;
-    struct queue_settle s = {.epoch = slice_str(t->epoch),
-                             .worker = "w",
-                             .token = t->token,
-                             .kind = kind,
-                             .delay_ms = delay_ms,
-                             .result = SLICE_LIT("told")};
-    call(t, queue_settle(quota_queue(t->quota), &s, on_number, NULL, NULL, t, &err), 1);
-    assert_int_equal(t->number, 1);
-}
-
-/* Requests that were sent, and are in the window for a minute. */
-static void spend(struct town *t, uint64_t first, uint64_t count)
-{
-    enqueue(t, first, count);
-    for (uint64_t i = 0; i < count; i++) {
-        assert_true(claim(t));
-        settle(t, SETTLE_DONE, 0);
-    }
-}
-
-static int64_t keys_for_good(struct town *t, size_t server)
-{
-    int64_t n = 0;
-    struct redisReply *keys = redis_server_ask(&t->servers[server], "KEYS", "sluice:{crm}:*", NULL);
-    for (size_t i = 0; i < keys->elements; i++)
-        n += redis_server_ask_int(&t->servers[server], "PTTL", keys->element[i]->str, NULL) == -1;
-    freeReplyObject(keys);
-    return n;
-}
-
-/* ---- the tests ---- */
 
 static void a_quota_takes_its_window_along_and_leaves_nothing(void **state)
 {
     struct town *t = *state;
-    begin(t, 1);
-    UNTIL(t, is_at(t, "a"));
-    spend(t, 1, 3);
-    list(t, 2);
-    UNTIL(t, is_at(t, "b") && used(t) == 3);
-    UNTIL(t, !*quota_left_at(t->quota) && keys_for_good(t, 0) == 0);
-    enqueue(t, 1, 3);
-    assert_true(claim(t));
-    assert_true(claim(t));
-    assert_false(claim(t));
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_spend(t, 1, 3);
+    town_list(t, 2);
+    UNTIL(t, town_is_at(t, "b") && town_used(t) == 3);
+    UNTIL(t, !*quota_left_at(t->quota) && town_keys_for_good(t, 0) == 0);
+    town_enqueue(t, 1, 3);
+    assert_true(town_claim(t));
+    assert_true(town_claim(t));
+    assert_false(town_claim(t));
 }
 
 /* The list changes back after some turns of the loop, so at any step of the move. */
@@ -387,26 +26,192 @@ static void wherever_the_list_changes_back_the_quota_ends_at_its_home(void **sta
 {
     enum { TURNS = 60 };
     struct town *t = *state;
-    begin(t, 1);
-    UNTIL(t, is_at(t, "a"));
-    spend(t, 1, 3);
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_spend(t, 1, 3);
     for (int turns = 0; turns < TURNS; turns++) {
-        list(t, 2);
+        town_list(t, 2);
         for (int i = 0; i < turns; i++)
-            turn(t);
-        list(t, 1);
-        UNTIL(t, is_at(t, "a") && used(t) == 3);
-        UNTIL(t, !*quota_left_at(t->quota) && keys_for_good(t, 1) == 0);
+            town_turn(t);
+        town_list(t, 1);
+        UNTIL(t, town_is_at(t, "a") && town_used(t) == 3);
+        UNTIL(t, !*quota_left_at(t->quota) && town_keys_for_good(t, 1) == 0);
     }
+}
+
+static bool is_bare(struct town *t, size_t server)
+{
+    return town_keys_for_good(t, server) == 0;
+}
+
+/* On to a third server, at any step of the move to the second. */
+static void wherever_the_list_changes_on_nothing_is_left_behind(void **state)
+{
+    enum { TURNS = 60 };
+    struct town *t = *state;
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_spend(t, 1, 3);
+    for (unsigned turns = 0; turns < TURNS; turns++) {
+        unsigned here = 2 * turns % 3, next = (here + 1) % 3, last = (here + 2) % 3;
+        town_list(t, 1u << next);
+        for (unsigned i = 0; i < turns; i++)
+            town_turn(t);
+        town_list(t, 1u << last);
+        UNTIL(t, town_is_at(t, town_names[last]) && town_used(t) == 3);
+        UNTIL(t, !*quota_left_at(t->quota) && is_bare(t, here) && is_bare(t, next));
+    }
+}
+
+/* Taken out of the list while it cannot be reached, and back before it counts as gone. */
+static void a_server_that_comes_back_is_left_in_order(void **state)
+{
+    struct town *t = *state;
+    char why[512];
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    redis_server_signal(&t->servers[0], SIGKILL);
+    town_list_only(t, 2);
+    UNTIL(t, quota_waits(t->quota, why, sizeof why) && strstr(why, "server a is gone"));
+    redis_server_restart(&t->servers[0]);
+    freeReplyObject(redis_server_ask(&t->servers[0], "SADD", "sluice:{crm}:dests", "crm", NULL));
+    UNTIL(t, town_is_at(t, "b"));
+    UNTIL(t, !*quota_left_at(t->quota));
+    assert_true(is_bare(t, 0));
+}
+
+static void a_destination_that_wants_to_be_left_alone_is_left_alone_by_every_server(void **state)
+{
+    enum { ASKED_MS = 60000 };
+    struct town *t = *state;
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_enqueue(t, 1, 1);
+    assert_true(town_claim(t));
+    town_settle(t, SETTLE_THROTTLE, ASKED_MS);
+    double factor = 0.7;
+    town_list(t, 2);
+    UNTIL(t, town_is_at(t, "b") && quota_summary(t->quota)->throttled_left_ms > 0);
+    assert_true(quota_summary(t->quota)->throttled_left_ms <= ASKED_MS);
+    assert_true(quota_factor(t->quota) == factor);
+    town_enqueue(t, 1, 1);
+    assert_false(town_claim(t));
+    assert_in_range(t->claimed.wait_ms, ASKED_MS / 2, ASKED_MS);
+    town_leave(t);
+    town_begin(t, 1); /* and back, by another scheduler */
+    UNTIL(t, town_is_at(t, "a") && quota_summary(t->quota)->throttled_left_ms > 0);
+    assert_true(quota_factor(t->quota) == factor);
+}
+
+/* The state is as old as its back-up, Redis at the new server is not: its window counts. */
+static void a_restored_state_does_not_forget_what_was_sent_where_it_did_not_know_of(void **state)
+{
+    struct town *t = *state;
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_spend(t, 1, 1);
+    town_leave(t);
+    town_copy_state(t, "state", "copy");
+    town_begin(t, 2);
+    UNTIL(t, town_is_at(t, "b"));
+    town_spend(t, 1, 3);
+    UNTIL(t, town_used(t) == 4);
+    UNTIL(t, !*quota_left_at(t->quota));
+    town_leave(t);
+    town_copy_state(t, "copy", "state");
+    assert_false(t->late);
+    town_begin(t, 2);
+    UNTIL(t, town_is_at(t, "b") && town_used(t) >= 4);
+    assert_true(t->late);
+}
+
+/* Another state, which knows nothing of the quota, and a list in which it belongs elsewhere. */
+static void begin_as_another(struct town *t)
+{
+    state_close(t->state);
+    town_open_state(t, "another");
+    town_begin(t, 3);
+}
+
+/* Opens it at the server that is not its home in a list of both; gives that server's number. */
+static size_t begin_away_from_home(struct town *t)
+{
+    town_list(t, 3);
+    size_t away = strcmp(redis_fleet_home(t->fleet, "crm"), "a") == 0;
+    redis_fleet_free(t->fleet);
+    t->fleet = NULL;
+    town_begin(t, 1u << away);
+    UNTIL(t, town_is_at(t, town_names[away]));
+    return away;
+}
+
+static void a_quota_that_another_state_has_is_found_wherever_it_is(void **state)
+{
+    struct town *t = *state;
+    size_t away = begin_away_from_home(t);
+    town_spend(t, 1, 3);
+    town_crash(t);
+    begin_as_another(t);
+    UNTIL(t, *t->broken);
+    assert_non_null(strstr(t->broken, "in use by another Sluice"));
+    assert_string_equal(quota_at(t->quota), town_names[away]);
+    assert_false(t->late);
+}
+
+static void what_another_state_used_up_counts_for_the_next_one(void **state)
+{
+    struct town *t = *state;
+    size_t away = begin_away_from_home(t);
+    town_spend(t, 1, 3);
+    town_leave(t);
+    begin_as_another(t);
+    UNTIL(t, town_is_at(t, town_names[!away]) && town_used(t) == 3);
+    assert_true(t->late);
+    UNTIL(t, !*quota_left_at(t->quota) && town_keys_for_good(t, away) == 0);
+}
+
+/* Whether it has the quota cannot be told. */
+static void a_quota_that_was_never_opened_waits_for_a_server_that_is_away(void **state)
+{
+    struct town *t = *state;
+    char why[512];
+    redis_server_signal(&t->servers[1], SIGKILL);
+    town_begin(t, 1);
+    UNTIL(t, strcmp(quota_at(t->quota), "b") == 0);
+    assert_non_null(quota_waits(t->quota, why, sizeof why));
+    assert_non_null(strstr(why, "server b is not reached, to be asked whether it has crm"));
+    redis_server_restart(&t->servers[1]);
+    UNTIL(t, town_is_at(t, "a"));
+    town_crash(t);
+    redis_server_signal(&t->servers[1], SIGKILL);
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_quota_takes_its_window_along_and_leaves_nothing, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_quota_takes_its_window_along_and_leaves_nothing,
+                                        town_setup, town_teardown),
         cmocka_unit_test_setup_teardown(wherever_the_list_changes_back_the_quota_ends_at_its_home,
-                                        setup, teardown),
+                                        town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(wherever_the_list_changes_on_nothing_is_left_behind,
+                                        town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(a_server_that_comes_back_is_left_in_order, town_setup,
+                                        town_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_destination_that_wants_to_be_left_alone_is_left_alone_by_every_server, town_setup,
+            town_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_restored_state_does_not_forget_what_was_sent_where_it_did_not_know_of, town_setup,
+            town_teardown),
+        cmocka_unit_test_setup_teardown(a_quota_that_another_state_has_is_found_wherever_it_is,
+                                        town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(what_another_state_used_up_counts_for_the_next_one,
+                                        town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_quota_that_was_never_opened_waits_for_a_server_that_is_away, town_setup,
+            town_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

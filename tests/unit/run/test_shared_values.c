@@ -43,9 +43,10 @@ static void what_was_saved_comes_back_byte_for_byte(void **st)
     };
     struct shared_values v = {0};
     struct err err;
-    assert_int_equal(shared_values_save(*st, "ads", saved, 2, &err), ERR_OK);
+    assert_int_equal(shared_values_save(*st, "ads", saved, 2, 12, &err), ERR_OK);
     assert_int_equal(shared_values_load(&v, *st, "ads", &err), ERR_OK);
     assert_int_equal(v.count, 2);
+    assert_int_equal(v.version, 12);
     assert_true(slice_eq(v.items[0].name, saved[0].name));
     assert_true(slice_eq(v.items[0].value, saved[0].value));
     assert_int_equal(v.items[0].version, 7);

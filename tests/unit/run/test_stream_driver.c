@@ -151,6 +151,66 @@ static void test_a_key_that_changes_while_it_is_asked_for_is_asked_for_again(voi
     assert_int_equal(fake_place(&fake.confirmed), 2);
 }
 
+/* What came while it was asked for is newer than the answer, even where it was sent already. */
+static void answer_after(struct world *w, const char *value)
+{
+    flow(w);
+    fake_change("a", "?");
+    fake_mark(1);
+    fake_turn();
+    assert_true(fake.ask_busy);
+    fake_change("a", value);
+    fake_mark(2);
+    fake_turn();
+    assert_int_equal(fake.run->count, 1);
+    settle(w, 0, SETTLED_SENT);
+    fake_answer(true);
+    turn(w);
+    assert_int_equal(fake.run->count, 1);
+    assert_false(fake.ask_busy);
+    commit(w);
+    assert_int_equal(fake_place(&fake.confirmed), 2);
+    turn(w);
+    assert_int_equal(fake.run->coalesced, 1);
+}
+
+static void test_an_answer_is_older_than_a_row_that_came_meanwhile(void **state)
+{
+    struct world *w = *state;
+    answer_after(w, "2");
+    assert_string_equal(fake.run->planned[0].value, "2");
+}
+
+static void test_an_answer_is_older_than_a_removal_that_came_meanwhile(void **state)
+{
+    struct world *w = *state;
+    answer_after(w, NULL);
+    assert_true(fake.run->planned[0].gone);
+}
+
+static void test_a_lost_answer_is_asked_for_again_but_for_what_came_meanwhile(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake_change("a", "?");
+    fake_change("b", "?");
+    fake_mark(1);
+    fake_turn();
+    fake_change("a", "2");
+    fake_mark(2);
+    fake_turn();
+    fake_answer(false);
+    w->d->ask_again_ms = 0;
+    turn(w);
+    assert_int_equal(fake.asked_count, 1);
+    assert_string_equal(fake.asked[0], "b");
+    fake_answer(true);
+    turn(w);
+    assert_int_equal(fake.run->count, 2);
+    assert_string_equal(fake.run->planned[0].value, "2");
+    assert_string_equal(fake.run->planned[1].value, "fresh:b");
+}
+
 static void test_a_lost_answer_is_asked_for_again(void **state)
 {
     struct world *w = *state;
@@ -308,7 +368,10 @@ int main(void)
         STREAM_TEST(test_a_batch_waits_for_more_only_where_requests_are_counted),
         STREAM_TEST(test_keys_are_asked_for),
         STREAM_TEST(test_a_key_that_changes_while_it_is_asked_for_is_asked_for_again),
+        STREAM_TEST(test_an_answer_is_older_than_a_row_that_came_meanwhile),
+        STREAM_TEST(test_an_answer_is_older_than_a_removal_that_came_meanwhile),
         STREAM_TEST(test_a_lost_answer_is_asked_for_again),
+        STREAM_TEST(test_a_lost_answer_is_asked_for_again_but_for_what_came_meanwhile),
         STREAM_TEST(test_rows_of_one_turn_may_change_their_identities),
         STREAM_TEST(test_a_failed_record_is_asked_for_again),
         STREAM_TEST(test_a_destination_that_is_away_is_probed),

@@ -70,6 +70,67 @@ static void test_a_run_that_is_asked_for_takes_its_turn(void **state)
     assert_string_equal(fake.run->planned[0].value, "fresh:a");
 }
 
+/* The log tells of a transaction before others can see it: what reads the model meanwhile would
+ * read, and send, what was before. */
+static void test_the_model_is_read_once_others_see_what_was_given(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    int before = fake.reads;
+    fake.given = 1;
+    fake_change("a", "1");
+    fake_mark(1);
+    fake_trouble(FEED_RESYNC, "TRUNCATE");
+    end_run(w, RUN_SUCCESS);
+    turn(w);
+    assert_int_equal(fake.reads, before);
+    fake.given = 2; /* this one may be missed by the read: it is asked for */
+    fake_change("b", "1");
+    fake_mark(2);
+    fake.seen = 1;
+    fake_turn_within();
+    turn(w);
+    assert_int_equal(fake.reads, before + 1);
+    assert_int_equal(w->d->read_given, 1);
+}
+
+static void test_a_run_beside_begins_once_others_see_what_was_given(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake.given = 1;
+    fake.yield = true;
+    turn(w);
+    assert_false(fake.run->finished);
+    fake.seen = 1;
+    fake_turn_within();
+    turn(w);
+    assert_true(fake.run->finished);
+}
+
+static void test_what_was_given_is_asked_for_once_others_see_it(void **state)
+{
+    struct world *w = *state;
+    flow(w);
+    fake.yield = true;
+    turn(w);
+    end_run(w, RUN_SUCCESS);
+    fake_change("a", "1");
+    fake_mark(1);
+    fake.given = 1;
+    fake.yield = false;
+    snprintf(fake.read_run, sizeof fake.read_run, "by-hand");
+    end_read(w, RUN_SUCCESS);
+    turn(w);
+    turn(w);
+    assert_int_equal(phase(w), STREAM_FLOWING);
+    assert_false(fake.ask_busy);
+    fake.seen = 1;
+    fake_turn_within();
+    turn(w);
+    assert_true(fake.ask_busy);
+}
+
 static void test_a_guard_holds_the_stream_until_it_is_approved(void **state)
 {
     struct world *w = *state;
@@ -201,6 +262,9 @@ int main(void)
         STREAM_TEST(test_the_model_is_read_before_changes_flow),
         STREAM_TEST(test_a_read_that_failed_is_made_again),
         STREAM_TEST(test_a_run_that_is_asked_for_takes_its_turn),
+        STREAM_TEST(test_the_model_is_read_once_others_see_what_was_given),
+        STREAM_TEST(test_a_run_beside_begins_once_others_see_what_was_given),
+        STREAM_TEST(test_what_was_given_is_asked_for_once_others_see_it),
         STREAM_TEST(test_a_guard_holds_the_stream_until_it_is_approved),
         STREAM_TEST(test_a_hold_survives_a_restart),
         STREAM_TEST(test_a_read_that_began_before_it_was_wanted_does_not_count),

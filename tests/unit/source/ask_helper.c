@@ -30,13 +30,21 @@ static enum err_code on_row(void *ctx, const struct row *row, struct err *err)
     return ERR_OK;
 }
 
-static void on_answer(void *ctx, uint64_t horizon, const struct err *err)
+static void on_horizon(void *ctx, uint64_t horizon)
+{
+    struct ask_run *run = ctx;
+    must(!run->told && !run->read.row_count && !run->answered, "the horizon comes first, once");
+    run->told = true;
+    run->horizon = horizon;
+}
+
+static void on_answer(void *ctx, const struct err *err)
 {
     struct ask_run *run = ctx;
     must(!run->answered, "on_answer came twice");
     run->answered = true;
     run->ok = err == NULL;
-    run->horizon = horizon;
+    must(run->told || !run->ok, "the horizon was told");
     if (err)
         run->err = *err;
 }
@@ -85,7 +93,7 @@ bool ask_run_is_answered(struct ask_run *run)
 
 bool ask_run_start(struct ask_run *run)
 {
-    struct key_ask_events events = {on_columns, on_row, on_answer, on_refused, run};
+    struct key_ask_events events = {on_columns, on_horizon, on_row, on_answer, on_refused, run};
     run->read.model.source = &run->read.source;
     run->read.source.params = run->read.params;
     run->read.model.primary_key = run->key;
@@ -102,7 +110,7 @@ bool ask_run_ask(struct ask_run *run, const struct value *keys, size_t count)
 {
     buf_reset(&run->read.rows);
     run->read.row_count = 0;
-    run->answered = false;
+    run->answered = run->told = false;
     if (key_ask_send(run->ask, keys, count, &run->err))
         return false;
     must(key_ask_busy(run->ask), "it is not busy");

@@ -14,6 +14,7 @@ struct ask_run {
     const char *key[ASK_KEY_COLUMNS_MAX];
     struct key_ask *ask;
     bool refused;
+    bool told; /* of the horizon */
     bool answered;
     bool ok;
     uint64_t horizon;

@@ -117,6 +117,67 @@ static void nothing_is_given_before_others_see_it(void **state)
     postgres_server_stop(&server);
 }
 
+static void only_the_newest_that_were_given_are_kept(void **state)
+{
+    (void)state;
+    static struct cdc_given given;
+    struct cdc_seen seen = {0};
+    cdc_given_add(&given, 7);
+    cdc_given_add(&given, 7);
+    cdc_given_add(&given, 9);
+    assert_int_equal(given.count, 2);
+    assert_int_equal(cdc_given_look(&given, &seen), 0);
+    cdc_seen_read(&seen, "8:10:9");
+    assert_int_equal(cdc_given_look(&given, &seen), 1);
+    for (uint32_t xid = 10; xid < 10 + CDC_GIVEN_MAX; xid++)
+        cdc_given_add(&given, xid);
+    assert_int_equal(cdc_given_look(&given, &seen), 2);
+    cdc_seen_read(&seen, "2000:2000:");
+    assert_int_equal(cdc_given_look(&given, &seen), 2 + CDC_GIVEN_MAX);
+}
+
+static void set_standby(struct cdc_world *w, const char *name)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "alter system set synchronous_standby_names = '%s'", name);
+    world_sql(w, sql);
+    world_sql(w, "select pg_reload_conf()");
+    snprintf(sql, sizeof sql, "select current_setting('synchronous_standby_names') = '%s'", name);
+    world_wait_sql(w, sql);
+}
+
+/* A row is given as the log tells it; that others see it not yet is known, and told once they do.
+ */
+static void that_others_see_what_was_given_is_told(void **state)
+{
+    (void)state;
+    static struct postgres_server server;
+    struct cdc_world w;
+    postgres_server_start(&server);
+    world_init(&w, &server);
+    world_sql(&w, "create table t(id int primary key)");
+    world_start(&w);
+    world_settle(&w);
+    uint64_t before = w.feed->ops->given_rows(w.feed);
+    set_standby(&w, "nobody"); /* the feed looks for it every few seconds only */
+    PGconn *writer = postgres_server_connect(w.server, NULL);
+    assert_true(PQsendQuery(writer, "insert into t values (1)"));
+    world_wait(&w, "row number:1\nmark\n");
+    assert_int_equal(w.feed->ops->given_rows(w.feed), before + 1);
+    assert_true(w.feed->ops->sees(w.feed, 0));
+    assert_false(w.feed->ops->sees(w.feed, before + 1));
+    size_t turns = w.turns;
+    world_run_ms(&w, 300);
+    assert_false(w.feed->ops->sees(w.feed, before + 1));
+    assert_int_equal(w.turns, turns);
+    set_standby(&w, "");
+    world_wait_count(&w, &w.turns, turns + 1);
+    assert_true(w.feed->ops->sees(w.feed, before + 1));
+    PQfinish(writer);
+    world_done(&w);
+    postgres_server_stop(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +186,8 @@ int main(void)
         cmocka_unit_test(what_is_no_snapshot_says_nothing),
         cmocka_unit_test(positions_come_back_as_they_were),
         cmocka_unit_test(nothing_is_given_before_others_see_it),
+        cmocka_unit_test(only_the_newest_that_were_given_are_kept),
+        cmocka_unit_test(that_others_see_what_was_given_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

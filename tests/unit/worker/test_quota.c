@@ -16,7 +16,7 @@ static struct quota_list list_of(struct quota *quotas, struct quota **items, siz
         items[i] = &quotas[i];
         quotas[i].ability_count = 1;
     }
-    return (struct quota_list){items, n};
+    return (struct quota_list){.items = items, .count = n};
 }
 
 static void alone_it_may_use_every_slot(void **state)
@@ -86,6 +86,30 @@ static void the_next_question_is_due_when_the_answer_said(void **state)
     assert_false(quota_due(&q[2], NOW));
 }
 
+static void quotas_that_nobody_called_for_are_asked_in_turn_and_few_at_a_time(void **state)
+{
+    (void)state;
+    struct quota q[5] = {{.ask_at_ms = QUOTA_ASK_WHEN_CALLED},
+                         {.ask_at_ms = QUOTA_ASK_WHEN_CALLED},
+                         {.ask_at_ms = NOW + 70}, /* it asks by itself */
+                         {.ask_at_ms = QUOTA_ASK_WHEN_CALLED},
+                         {.ask_at_ms = QUOTA_ASK_WHEN_CALLED}},
+                 *items[5];
+    struct quota_list list = list_of(q, items, 5);
+    q[3].ability_count = 0; /* no longer in the project */
+    list.turn = 1;
+    quota_list_ask(&list, 2, NOW);
+    assert_false(quota_due(&q[0], NOW));
+    assert_true(quota_due(&q[1], NOW));
+    assert_false(quota_due(&q[2], NOW));
+    assert_true(quota_due(&q[4], NOW));
+    quota_list_ask(&list, 2, NOW); /* there is but one more */
+    assert_true(quota_due(&q[0], NOW));
+    assert_int_equal(q[3].ask_at_ms, QUOTA_ASK_WHEN_CALLED);
+    struct quota_list none = {0};
+    quota_list_ask(&none, 2, NOW);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +118,7 @@ int main(void)
         cmocka_unit_test(one_slot_is_kept_for_each_that_holds_none),
         cmocka_unit_test(there_are_slots_for_every_quota),
         cmocka_unit_test(the_next_question_is_due_when_the_answer_said),
+        cmocka_unit_test(quotas_that_nobody_called_for_are_asked_in_turn_and_few_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
