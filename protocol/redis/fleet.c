@@ -332,12 +332,17 @@ void redis_fleet_forget(struct redis_fleet *f, const char *member)
 
 /* ---- where a quota is ---- */
 
+static bool is_the_cluster(const struct redis_fleet *f, const char *name)
+{
+    return f->cluster && strcmp(f->cluster->name, name) == 0;
+}
+
 enum redis_standing redis_fleet_standing(const struct redis_fleet *f, const char *member)
 {
     const struct fleet_server *s = server_of(f, member);
-    if (f->cluster && strcmp(f->cluster->name, member) == 0)
+    if (is_the_cluster(f, member))
         return REDIS_MEMBER_STAYS;
-    if (!s)
+    if (!s || f->cluster)
         return REDIS_MEMBER_UNKNOWN;
     if (s->dropped)
         return REDIS_MEMBER_DROPPED;
@@ -369,8 +374,7 @@ const char *redis_fleet_home(const struct redis_fleet *f, const char *quota)
 static struct fleet_server *serving(const struct redis_fleet *f, const char *member,
                                     const char *quota)
 {
-    bool cluster = f->cluster && strcmp(f->cluster->name, member) == 0;
-    return cluster ? fleet_cluster_node(f, quota) : server_of(f, member);
+    return is_the_cluster(f, member) ? fleet_cluster_node(f, quota) : server_of(f, member);
 }
 
 struct redis *redis_fleet_at(const struct redis_fleet *f, const char *member, const char *quota)
@@ -422,6 +426,11 @@ const char *redis_fleet_wake_key(const struct redis_fleet *f, size_t i)
 bool redis_fleet_stays(const struct redis_fleet *f, size_t i)
 {
     return stays(f->servers[i]);
+}
+
+bool redis_fleet_has(const struct redis_fleet *f, const char *name)
+{
+    return is_the_cluster(f, name) || server_of(f, name);
 }
 
 const char *redis_fleet_title(const struct redis_fleet *f)

@@ -61,7 +61,7 @@ enum redis_standing {
     REDIS_MEMBER_LEAVES,  /* said to be leaving */
     REDIS_MEMBER_DROPPED, /* in an earlier list, not in this one */
 };
-/** Of a member, or of a node of the cluster. */
+/** A cluster is one member, and its nodes are none. */
 enum redis_standing redis_fleet_standing(const struct redis_fleet *f, const char *member);
 /** Closes a dropped member's connections, where nothing is on its way there. */
 void redis_fleet_forget(struct redis_fleet *f, const char *member);
@@ -88,6 +88,8 @@ bool redis_fleet_moves(const struct err *err);
 
 /** Servers known so far: members, dropped ones too, or a cluster's primaries. */
 size_t redis_fleet_count(const struct redis_fleet *f);
+/** Whether it is one of them, or the cluster. */
+bool redis_fleet_has(const struct redis_fleet *f, const char *name);
 /** The first member's name, for messages. */
 const char *redis_fleet_title(const struct redis_fleet *f);
 /** Nothing can be done without this server or cluster: there is no other. */

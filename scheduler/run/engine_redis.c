@@ -190,7 +190,7 @@ static void forget_dropped(struct engine *e)
         if (redis_fleet_standing(e->fleet, s->name) == REDIS_MEMBER_DROPPED &&
             !is_needed(e, s->name))
             redis_fleet_forget(e->fleet, s->name);
-        if (redis_fleet_standing(e->fleet, s->name) != REDIS_MEMBER_UNKNOWN)
+        if (redis_fleet_has(e->fleet, s->name))
             continue;
         log_event(e->opts.log, LOG_INFO, "redis_left", LOG_STR("server", s->name));
         memmove(s, s + 1, (--e->server_count - i) * sizeof *s);
