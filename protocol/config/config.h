@@ -393,6 +393,8 @@ struct problem_list {
 
 void problem_list_init(struct problem_list *list);
 void problem_list_done(struct problem_list *list);
+/** An event config_problem of each mistake, for programs that run by themselves. */
+void problem_list_log(const struct problem_list *list, const struct log *log);
 
 /**
  * Reads the project in dir. Every mistake goes into problems; *ret_project is set only when there

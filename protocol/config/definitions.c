@@ -2,6 +2,7 @@
 
 #include "protocol/config/parts.h"
 
+#include <stdlib.h>
 #include <xxhash.h>
 
 static uint64_t text_digest(const char *text, uint64_t seed)
@@ -38,6 +39,13 @@ static void note_one(struct reader *rd, const char *noun, const char *name, cons
     *out = (struct definition){noun, name, keys, count};
 }
 
+static int by_noun_then_name(const void *left, const void *right)
+{
+    const struct definition *a = left, *b = right;
+    int order = strcmp(a->noun, b->noun);
+    return order ? order : strcmp(a->name, b->name);
+}
+
 void definitions_note(struct reader *rd)
 {
     size_t count = rd->settings != NULL;
@@ -53,6 +61,9 @@ void definitions_note(struct reader *rd)
         for (size_t i = 0; i < rd->sections[id].count && !rd->failed; i++)
             note_one(rd, rd->sections[id].noun, rd->sections[id].entries[i].name,
                      rd->sections[id].entries[i].node, &all[n++]);
+    if (rd->failed)
+        return;
+    qsort(all, n, sizeof *all, by_noun_then_name);
     rd->project->definitions = all;
     rd->project->definition_count = n;
 }
@@ -60,12 +71,11 @@ void definitions_note(struct reader *rd)
 const struct definition *definition_of(const struct project *project, const char *noun,
                                        const char *name)
 {
-    for (size_t i = 0; i < project->definition_count; i++) {
-        const struct definition *d = &project->definitions[i];
-        if (d->name && strcmp(d->name, name) == 0 && strcmp(d->noun, noun) == 0)
-            return d;
-    }
-    return NULL;
+    const struct definition wanted = {.noun = noun, .name = name};
+    return project->definition_count
+               ? bsearch(&wanted, project->definitions, project->definition_count, sizeof wanted,
+                         by_noun_then_name)
+               : NULL;
 }
 
 static const struct definition_key *key_of(const struct definition *d, const char *key)

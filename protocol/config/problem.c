@@ -19,6 +19,18 @@ void problem_list_done(struct problem_list *list)
     *list = (struct problem_list){.arena = list->arena};
 }
 
+void problem_list_log(const struct problem_list *list, const struct log *log)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct problem *p = &list->items[i];
+        if (p->kind == PROBLEM_NOTE)
+            continue;
+        log_event(log, LOG_ERROR, "config_problem", LOG_STR("file", p->place.file),
+                  LOG_INT("line", p->place.line), LOG_INT("col", p->place.col),
+                  LOG_STR("problem", p->text));
+    }
+}
+
 enum err_code problem_add(struct problem_list *list, enum problem_kind kind, struct config_place at,
                           const char *text)
 {

@@ -29,7 +29,7 @@ static const char *kind_name(enum problem_kind kind)
 
 /* ---- for people, and JSON ---- */
 
-static enum err_code put_text(struct buf *b, const struct problem *p)
+enum err_code check_put_problem(struct buf *b, const struct problem *p)
 {
     const char *what = p->kind == PROBLEM_NOTE ? "note: " : "";
     if (p->place.line)
@@ -163,7 +163,7 @@ enum err_code check_put_problems(struct buf *b, enum check_form form,
         const struct problem *p = &problems->items[i];
         switch (form) {
         case CHECK_TEXT:
-            rc = put_text(b, p);
+            rc = check_put_problem(b, p);
             break;
         case CHECK_JSON:
             rc = put_json(b, p);

@@ -16,6 +16,8 @@ enum check_form { CHECK_TEXT, CHECK_JSON, CHECK_GITHUB, CHECK_GITLAB };
 /** name: github or gitlab. False: it is another. */
 bool check_form_read(const char *name, enum check_form *ret);
 
+/** Appends one for people: file:line:col: text. */
+enum err_code check_put_problem(struct buf *b, const struct problem *p) MUST_CHECK;
 /** Appends all of them. folder: the project's, as it was named; here: the current one, absolute. */
 enum err_code check_put_problems(struct buf *b, enum check_form form,
                                  const struct problem_list *problems, const char *folder,

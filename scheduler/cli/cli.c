@@ -1,3 +1,4 @@
+#include "scheduler/cli/check_print.h"
 #include "scheduler/cli/cli.h"
 #include "scheduler/cli/options.h"
 #include "scheduler/cli/shards.h"
@@ -7,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LINE_BYTES_MAX = 1 << 20 }; /* a path and a message */
 
 static const struct command commands[] = {
     {"init", "[DIR]", "write a project folder for a table and a connector",
@@ -300,16 +303,20 @@ int cli_fail(const struct err *err)
     return cli_status_of(err->code);
 }
 
+int cli_fail_in(const struct log *log, const struct err *err)
+{
+    if (!log)
+        return cli_fail(err);
+    log_event(log, LOG_ERROR, "cannot_go_on", LOG_STR("error", err->text));
+    return cli_status_of(err->code);
+}
+
 static void print_problem(const struct problem *p)
 {
-    const char *what = p->kind == PROBLEM_NOTE ? "note: " : "";
-    if (p->place.line)
-        fprintf(stderr, "%s:%u:%u: %s%s\n", p->place.file, p->place.line, p->place.col, what,
-                p->text);
-    else if (p->place.file)
-        fprintf(stderr, "%s: %s%s\n", p->place.file, what, p->text);
-    else
-        fprintf(stderr, "%s%s\n", what, p->text);
+    CLEANUP(buf_done) struct buf line;
+    buf_init(&line, LINE_BYTES_MAX);
+    if (!check_put_problem(&line, p))
+        fwrite(line.p, 1, line.len, stderr);
 }
 
 int cli_check_names(const struct cli_options *opts, const struct project *project)
@@ -338,11 +345,13 @@ static int load_telling(load_fn *load, const struct cli_options *opts, struct pr
 {
     struct err err = {0};
     enum err_code rc = load(opts->dir, ret_project, problems, &err);
-    for (size_t i = 0; i < problems->count; i++)
+    if (opts->log)
+        problem_list_log(problems, opts->log);
+    for (size_t i = 0; i < problems->count && !opts->log; i++)
         if (problems->items[i].kind != PROBLEM_NOTE)
             print_problem(&problems->items[i]);
     if (rc && !problems->mistakes)
-        cli_fail(&err);
+        cli_fail_in(opts->log, &err);
     return rc ? EXIT_CONFIG_BAD : EXIT_OK;
 }
 

@@ -43,6 +43,7 @@ struct cli_options {
     const char *message;     /* --message */
     const char *run;         /* --run */
     const char *log_format;  /* up --log-format; NULL: the project's */
+    const struct log *log;   /* up: where mistakes are told as events; NULL: as lines for people */
     bool watch;              /* up --watch */
     const char *destination; /* --destination */
     const char *role;        /* token --role */
@@ -107,6 +108,8 @@ int cli_check_names(const struct cli_options *opts, const struct project *projec
 bool cli_is_named(const struct cli_options *opts, const char *sync);
 /** Prints "sluice: text" and returns the exit status that fits the error. */
 int cli_fail(const struct err *err);
+/** The same as an event of the log; NULL: as cli_fail. */
+int cli_fail_in(const struct log *log, const struct err *err);
 int cli_status_of(enum err_code code);
 
 /** A refresh token that changes with each use must be shared by all workers: EXIT_OK, or says so.

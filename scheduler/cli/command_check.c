@@ -97,9 +97,11 @@ static enum err_code print_problems(const struct cli_options *opts, enum check_f
     enum err_code rc = check_put_problems(&b, form, problems, opts->dir, here);
     if (rc)
         return err_set(err, rc, "no memory for what is wrong");
-    fwrite(b.p, 1, b.len, stdout);
+    if (b.len)
+        fwrite(b.p, 1, b.len, stdout);
     buf_reset(&b);
-    if (form == CHECK_GITLAB && !check_put_problems(&b, CHECK_TEXT, problems, opts->dir, here))
+    if (form == CHECK_GITLAB && !check_put_problems(&b, CHECK_TEXT, problems, opts->dir, here) &&
+        b.len)
         fwrite(b.p, 1, b.len, stderr); /* the job's log has it too */
     fflush(stdout);
     return ERR_OK;

@@ -67,7 +67,7 @@ static int stand_by(const struct cli_options *opts, struct log *log, struct proj
     struct err err;
     enum err_code rc = standby_wait(&(*project)->settings, log, lock, &err);
     if (rc)
-        return rc == ERR_STOPPED ? EXIT_STOPPED_BY : cli_fail(&err);
+        return rc == ERR_STOPPED ? EXIT_STOPPED_BY : cli_fail_in(opts->log, &err);
     struct project *now = NULL;
     int status = load(opts, log, &now);
     if (!status && strcmp(now->settings.state_dir, (*project)->settings.state_dir) != 0) {
@@ -85,14 +85,22 @@ static int stand_by(const struct cli_options *opts, struct log *log, struct proj
     return EXIT_OK;
 }
 
-static int serve(const struct cli_options *opts, struct log *log, bool own_workers)
+/* Whoever reads the log by program gets no other lines. */
+static const struct log *told(const struct log *log)
+{
+    return log->format == LOG_JSON ? log : NULL;
+}
+
+static int serve(struct cli_options *opts, struct log *log, bool own_workers)
 {
     struct project *project = NULL;
     struct state_lock lock;
     struct err err = {0};
+    opts->log = told(log);
     int status = load(opts, log, &project);
     if (status)
         return status;
+    opts->log = told(log);
     if (opts->standby)
         status = stand_by(opts, log, &project, &lock);
     if (status) {
@@ -111,7 +119,7 @@ static int serve(const struct cli_options *opts, struct log *log, bool own_worke
         .on_stopping = opts->json ? NULL : on_stopping,
     };
     enum err_code rc = service_run(&o, &err);
-    return rc ? cli_fail(&err) : EXIT_OK;
+    return rc ? cli_fail_in(opts->log, &err) : EXIT_OK;
 }
 
 int command_up(const struct cli_options *opts)
@@ -121,7 +129,8 @@ int command_up(const struct cli_options *opts)
         fputs("sluice: --log-format takes text or json\n", stderr);
         return EXIT_USAGE;
     }
-    return serve(opts, &log, true);
+    struct cli_options o = *opts;
+    return serve(&o, &log, true);
 }
 
 /* ---- sluice-scheduler ---- */

@@ -11,6 +11,18 @@
 
 enum { HOLDER_BYTES = 128 };
 
+/* Whoever runs this may not write there: in a container most often a volume that is missing. */
+static enum err_code cannot(const char *what, const char *path, struct err *err)
+{
+    int why = errno;
+    if (why != EACCES && why != EPERM && why != EROFS)
+        return err_errno(err, why, "state_dir: %s cannot be %s", path, what);
+    return err_set(err, ERR_CONFIG,
+                   "state_dir: %s cannot be %s: %s; it has to be a folder or a volume that user %u "
+                   "may write",
+                   path, what, strerror(why), (unsigned)geteuid());
+}
+
 static enum err_code make_folders(const char *dir, struct err *err)
 {
     char path[PATH_MAX];
@@ -21,14 +33,14 @@ static enum err_code make_folders(const char *dir, struct err *err)
         memcpy(path, dir, n);
         path[n] = '\0';
         if (n && mkdir(path, 0700) && errno != EEXIST)
-            return err_errno(err, errno, "state_dir: %s cannot be created", path);
+            return cannot("created", path, err);
     }
     if (mkdir(dir, 0700) && errno != EEXIST)
-        return err_errno(err, errno, "state_dir: %s cannot be created", dir);
+        return cannot("created", dir, err);
     if (snprintf(path, sizeof path, "%s/spool", dir) >= (int)sizeof path)
         return err_set(err, ERR_CONFIG, "state_dir: the path is too long");
     if (mkdir(path, 0700) && errno != EEXIST)
-        return err_errno(err, errno, "state_dir: %s cannot be created", path);
+        return cannot("created", path, err);
     return ERR_OK;
 }
 
@@ -58,7 +70,7 @@ enum err_code state_lock_take(struct state_lock *lock, const char *dir, struct e
     lock->fd = open_in(dir, "lock");
     lock->workers_fd = open_in(dir, "workers.lock");
     if (lock->fd < 0 || lock->workers_fd < 0)
-        rc = err_errno(err, errno, "state_dir: %s cannot be locked", dir);
+        rc = cannot("locked", dir, err);
     else if (flock(lock->fd, LOCK_EX | LOCK_NB))
         rc = errno == EWOULDBLOCK ? say_holder(lock, dir, err)
                                   : err_errno(err, errno, "state_dir: %s cannot be locked", dir);

@@ -25,7 +25,7 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
 {
     struct quota *q = ctx;
     struct err own;
-    if (!quota_passes(q, err))
+    if (!quota_passes(q, err) || (o->fresh && quota_looks_around(q)))
         return;
     if (q->host->check_term(q->host->ctx, q, o, &own)) {
         quota_passes(q, &own);
@@ -169,6 +169,7 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
         return;
     q->was_ready = true;
     q->torn = false;
+    q->searched = false;
     q->stage = STAGE_READY;
     quota_step_soon(q, 0);
     quota_ask_results(q, 0);

@@ -35,6 +35,8 @@ enum quota_stage {
 
 /* The servers that were looked at, and the best place so far. */
 struct quota_search {
+    bool around; /* state has a place, which knows nothing: asks whom it reaches who knows more */
+    int64_t since_ms;
     size_t next, count;
     unsigned rank;
     uint64_t commit;
@@ -54,6 +56,7 @@ struct quota {
     uint32_t results_pause_ms;
     struct quota_search search;
     struct place place;
+    bool searched;   /* it was looked for elsewhere since it was ready last */
     bool newer;      /* it came here with a state that knows less than Redis does */
     bool leaving;    /* its runs are still to be told */
     int64_t gone_ms; /* since when its server is gone; 0: it is not */
@@ -64,6 +67,7 @@ struct quota {
     bool looked; /* since then its term is known, and that it is not superseded */
     char wiping[REDIS_MEMBER_NAME_MAX + 1]; /* the one that was asked */
     unsigned wipe_refused;                  /* so often by that one */
+    bool wipe_failed;                       /* it was reached, and cannot do it */
     bool was_ready;
     bool torn;               /* its slot was on its way between two nodes since it was opened */
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
@@ -118,6 +122,9 @@ int64_t quota_lease_max_ms(const struct quota *q);
 /* quota_search.c */
 /** State does not know where it is, and there are several servers. */
 bool quota_must_search(const struct quota *q);
+/** Nothing is known at the place that state has, and there are several servers: begins to look
+ * around, once. */
+bool quota_looks_around(struct quota *q);
 void quota_search_begin(struct quota *q);
 /** One server more; after the last one it is looked at where it was found, or at its home. */
 enum err_code quota_search(struct quota *q, struct err *err) MUST_CHECK;

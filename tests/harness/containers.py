@@ -2,6 +2,7 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -106,13 +107,13 @@ class Podman:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def image_of_program(self, image, program):
-        """One of this machine's programs and what it loads, as an image."""
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    def image_of_program(self, image, program, *args):
+        """One of this machine's programs and what it loads, as an image; args: what it runs with, unless somebody says something else."""
+        listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout  # of a static one: nothing
         files = [program, *re.findall(r"(?:=> |^\s+)(/\S+)", listed, re.MULTILINE)]
         with tempfile.NamedTemporaryFile(suffix=".tar") as packed:
             subprocess.run(["tar", "--dereference", "--absolute-names", "--transform=s,^/,,", "-cf", packed.name, *files], check=True)
-            self("import", "--quiet", "--change", f"ENV PATH={os.path.dirname(program)}", packed.name, image)
+            self("import", "--quiet", "-c", f"ENV PATH={os.path.dirname(program)}", "-c", f"CMD {json.dumps([program, *args])}", packed.name, image)
 
     def start(self, *args):
         """A container in the background; its name."""

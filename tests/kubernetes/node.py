@@ -2,23 +2,18 @@
 with which it ends. A dnsmasq stands in for the cluster's DNS, which Debian does not have."""
 import json
 import os
-import pathlib
-import secrets
 import shutil
 import signal
 import subprocess
 
 import yaml
 
-from harness.redis import certificates
+from harness.control_plane import START_DEADLINE_S, ControlPlane
 from harness.sink import wait_until
-from manifests import tools
 
 NAME = "node"
 PODS = "10.22.0.0/24"
-SERVICES = "10.0.0.0/24"
 PAUSE_IMAGE = "localhost/pause:1"
-START_DEADLINE_S = 120
 PROGRAMS = ("etcd", "containerd", "ctr", "runc", "conntrack", "dnsmasq", "iptables", "openssl", "podman", "/usr/bin/catatonit", "/usr/lib/cni/bridge")
 
 
@@ -32,19 +27,15 @@ def why_not():
     return None
 
 
-class Node:
+class Node(ControlPlane):
     """programs: the folder that `build` printed. images: an archive, as `podman save` makes it, with PAUSE_IMAGE among them."""
 
     def __init__(self, programs, images):
-        self.programs, self.folder = pathlib.Path(programs), pathlib.Path(os.environ["MACHINE_FOLDER"])
-        self.address, self.group = os.environ["MACHINE_ADDRESS"], os.environ["MACHINE_GROUP"]
-        self.kubectl_program = tools.kubectl()
-        self.logs = self.folder / "logs"
-        self.kubeconfig = self.folder / "kubeconfig"
-        self.names = self.folder / "names"
-        self.processes = {}
-        self.logs.mkdir()
-        self._start_control_plane()
+        super().__init__(os.environ["MACHINE_FOLDER"], programs, os.environ["MACHINE_ADDRESS"])
+        self.group, self.names = os.environ["MACHINE_GROUP"], self.folder / "names"
+        self.start_servers("/run/etcd", "--kubelet-preferred-address-types=InternalIP")
+        self.start_controllers("--use-service-account-credentials=true")
+        self.start("kube-scheduler", self.programs / "kube-scheduler", *self.as_one())
         self._start_containerd(images)
         self._start_kubelet()
         self._start_network()
@@ -54,47 +45,6 @@ class Node:
             raise AssertionError(f"{error}\n{self.tail('kubelet')}\n{self.tail('containerd')}") from None
 
     # ---- what runs ----
-
-    def start(self, name, *command):
-        with open(self.logs / name, "ab") as log:
-            self.processes[name] = subprocess.Popen([str(part) for part in command], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
-                                                    stderr=log, start_new_session=True)
-
-    def tail(self, name, lines=30):
-        """The end of a program's log, and whether it still runs."""
-        text = (self.logs / name).read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-        return "\n".join([f"{name} (exit {self.processes[name].poll()}):", *text])
-
-    def _start_control_plane(self):
-        keys = self.folder / "keys"
-        keys.mkdir()
-        ca, certificate, key = certificates(keys, f"IP:127.0.0.1,IP:10.0.0.1,IP:{self.address},DNS:kubernetes.default.svc")
-        accounts = keys / "accounts.key"
-        subprocess.run(["openssl", "genrsa", "-out", accounts, "2048"], check=True, stderr=subprocess.DEVNULL)
-        token = secrets.token_hex(16)
-        (keys / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n", encoding="utf-8")
-        self.kubeconfig.write_text(yaml.safe_dump({
-            "apiVersion": "v1", "kind": "Config", "current-context": "node",
-            "clusters": [{"name": "node", "cluster": {"server": "https://127.0.0.1:6443", "certificate-authority": str(ca)}}],
-            "users": [{"name": "admin", "user": {"token": token}}],
-            "contexts": [{"name": "node", "context": {"cluster": "node", "user": "admin"}}]}), encoding="utf-8")
-        etcd = "http://127.0.0.1:2379"
-        self.start("etcd", "etcd", "--data-dir=/run/etcd", f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
-                   "--listen-peer-urls=http://127.0.0.1:2380", "--log-level=error")
-        self.start("kube-apiserver", self.programs / "kube-apiserver", f"--etcd-servers={etcd}", f"--advertise-address={self.address}", "--secure-port=6443",
-                   f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}", f"--client-ca-file={ca}", f"--token-auth-file={keys}/tokens.csv",
-                   "--authorization-mode=RBAC", "--kubelet-preferred-address-types=InternalIP", f"--service-cluster-ip-range={SERVICES}",
-                   "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={accounts}",
-                   f"--service-account-signing-key-file={accounts}")
-        wait_until(self._api_answers, START_DEADLINE_S, "the API server", pause_s=0.3)
-        common = [f"--kubeconfig={self.kubeconfig}", "--bind-address=127.0.0.1", "--port=0", "--leader-elect=false"]
-        self.start("kube-controller-manager", self.programs / "kube-controller-manager", *common, f"--service-account-private-key-file={accounts}",
-                   f"--root-ca-file={ca}", "--use-service-account-credentials=true")
-        self.start("kube-scheduler", self.programs / "kube-scheduler", *common)
-
-    def _api_answers(self):
-        assert self.processes["kube-apiserver"].poll() is None, self.tail("kube-apiserver")
-        return self.kubectl("get", "--raw", "/readyz", check=False).returncode == 0
 
     def _start_containerd(self, images):
         (self.folder / "containerd.toml").write_text(f"""
@@ -153,24 +103,6 @@ state = "/run/containerd-state"
         return not node["spec"].get("taints") and any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
 
     # ---- for tests ----
-
-    def begin_kubectl(self, *args, **how):
-        return subprocess.Popen([self.kubectl_program, *map(str, args)], env={**os.environ, "KUBECONFIG": str(self.kubeconfig)}, **how)
-
-    def kubectl(self, *args, check=True, given=None, text=True, deadline_s=600):
-        """text: given and what comes back are texts, not bytes."""
-        with self.begin_kubectl(*args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=text) as process:
-            try:
-                out, err = process.communicate(given, timeout=deadline_s)
-            except BaseException:
-                process.kill()
-                raise
-        done = subprocess.CompletedProcess(args, process.returncode, out, err)
-        assert not check or done.returncode == 0, f"kubectl {' '.join(map(str, args))}: exit {done.returncode}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
-        return done
-
-    def get(self, *args):
-        return json.loads(self.kubectl("get", *args, "-o", "json").stdout)
 
     def tell_names(self):
         """The cluster's DNS gets to know the services that are there by now."""

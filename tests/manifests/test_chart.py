@@ -69,7 +69,7 @@ def test_it_is_a_good_chart(chart, tmp_path):
 
 
 @pytest.mark.parametrize("scaling, components", [
-    (None, ["fixed-workers"]), ("fixed", ["fixed-workers"]), ("keda", ["keda"]), ("keda-prometheus", ["keda-prometheus"]), ("hpa", ["hpa"]), ("none", [])])
+    (None, ["fixed-workers"]), ("keda", ["keda"]), ("keda-prometheus", ["keda-prometheus"]), ("hpa", ["hpa"]), ("none", [])])
 def test_by_default_it_renders_what_kustomize_gives(chart, kubectl, tmp_path, scaling, components):
     assert chart.render(*(["--set", f"worker.scaling={scaling}"] if scaling else [])) == wanted(kubectl, tmp_path, *components)
 

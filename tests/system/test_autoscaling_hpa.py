@@ -53,9 +53,11 @@ class Cluster:
         for name in ("plane", "metrics"):
             (folder / name).mkdir()
         self.metrics = ExternalMetrics(rules, NAMESPACE, folder / "metrics", read)
-        self.plane = ControlPlane(folder / "plane", CONTROLLERS, f"--horizontal-pod-autoscaler-sync-period={SYNC_PERIOD_S / FASTER}s")
+        self.plane = ControlPlane(folder / "plane", control_plane.programs())
 
     def start(self):
+        self.plane.start_servers(self.plane.folder / "etcd", "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none")
+        self.plane.start_controllers(f"--controllers={','.join(CONTROLLERS)}", f"--horizontal-pod-autoscaler-sync-period={SYNC_PERIOD_S / FASTER}s")
         self.plane.apply(self.manifests["Namespace"], self.manifests["ServiceAccount"], *self.metrics.manifests())
         wait_until(self.has_metric, DEADLINE_S, "an API server that asks for the metric", 0.2)
         self.plane.apply(self.manifests["Deployment"], hurried(self.hpa))

@@ -4,12 +4,17 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
+import time
 
 import pytest
+import yaml
 
 from harness import containers
 from harness.containers import HARDENED
+from harness.folders import Repository
 from harness.lab import ROOT, program_folder
+from harness.markdown import Rendered
 from harness.redis import RedisServer
 from harness.sink import wait_until
 
@@ -104,6 +109,22 @@ def test_a_project_is_checked_where_nothing_can_be_written(podman, image, lab, p
     assert done.returncode == 127 and "not found" in done.stderr
 
 
+@pytest.mark.parametrize("missing, says", [
+    ("secret", "redis_url} cannot be read: No such file or directory"),
+    ("volume", "/var/lib/sluice/spool cannot be created: Read-only file system; it has to be a folder or a volume that user 10001 may write"),
+])
+def test_a_scheduler_that_cannot_start_says_why_as_events(podman, image, lab, project, tmp_path, missing, says):
+    """Whoever collects its log as JSON gets no line that is none."""
+    os.chmod(tmp_path, 0o755)
+    if missing != "secret":
+        (tmp_path / "redis_url").write_text("redis://redis\n")
+    done = podman("run", "--rm", *HARDENED, f"--volume={lab.project_dir}:/project:ro", f"--volume={tmp_path}:/run/secrets/sluice:ro", image,
+                  "sluice-scheduler", "--log-format", "json", check=False)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.returncode == 78 and done.stdout == "" and events and all(e["level"] == "error" for e in events), done
+    assert any(says in text for e in events for text in e.values() if isinstance(text, str)), events
+
+
 def mount_like_a_cluster(folder, files):
     """Files by path as the kubelet lays out a ConfigMap or a Secret: links to links, to be changed all at once."""
     data = folder / "..2026_11_29_03_00_00.1"
@@ -134,6 +155,26 @@ def test_the_project_of_an_overlay_passes_as_a_cluster_mounts_it(podman, image, 
         volumes.append(f"--volume={tmp_path}/{place.replace('/', '-')}:{place}:ro")
     said = podman("run", "--rm", *HARDENED, *volumes, image, "sluice", "check").stdout
     assert "ok: 1 source, 2 models, 1 destination, 1 sync" in said
+
+
+def test_the_jobs_of_a_pull_request_run_in_it(podman, image, lab, project):
+    """As deploy/git/github.yaml runs them, but without a network: no state is there, and no secret in the check."""
+    base, secrets = lab.root / "base", lab.root / "secrets"
+    shutil.copytree(lab.project_dir, base)
+    secrets.mkdir()
+    (secrets / "redis_url").write_text("redis://unused\n")
+    lab.write("select id, email, upper(name) as name, amount, vip from c where id > 10", "c.sql")
+    for path in (base, secrets, *base.rglob("*")):
+        os.chmod(path, 0o755)
+    work = ("run", "--rm", "--network=none", f"--volume={lab.project_dir}:/work/shop:ro", "--workdir=/work")
+    done = podman(*work, image, "sluice", "check", "-C", "shop", "--no-secrets", "--format", "github", check=False)
+    assert done.returncode == 0 and "ok: 1 source" in done.stdout, done
+    done = podman(*work, f"--volume={base}:/base/shop:ro", f"--volume={secrets}:/run/secrets/sluice:ro", f"--volume={lab.postgres.folder}:{lab.postgres.folder}",
+                  image, "sluice", "plan", "-C", "shop", "--against", "/base/shop", "--markdown", check=False)
+    assert done.returncode == 0, done
+    shown = Rendered(done.stdout)
+    row = shown.row("s")
+    assert (row["Changed"], row["Removed"], row["Added"]) == ("2,990", "10", "") and "s: model m: sql_file" in shown.items, done.stdout
 
 
 def test_scheduler_and_worker_carry_a_sync_in_containers(podman, image, lab, project, redis):
@@ -176,3 +217,35 @@ def test_it_is_built_from_source_twice_the_same(podman):
     assert "sluice 0" in podman("run", "--rm", *HARDENED, "localhost/sluice-from-source", "sluice", "--version").stdout
     podman.build("--tag", "localhost/sluice-from-source", "--fresh")
     assert podman("image", "inspect", "--format", "{{.RootFS.Layers}} {{.Created}}", "localhost/sluice-from-source").stdout == first
+
+
+@pytest.mark.long
+def test_the_image_with_git_brings_a_repository_as_a_pod_has_it(podman, image, lab):
+    """deploy/git/Containerfile, on the base that the test before made: with a read-only root, as a user without a home."""
+    if podman("image", "exists", "localhost/sluice-base:bookworm", check=False).returncode:
+        podman.build("--tag", "localhost/sluice-from-source")
+    git = ROOT / "deploy" / "git"
+    podman("build", "--quiet", "--pull=never", "--isolation=chroot", "--network=host", "--format=docker", "--file", git / "Containerfile",
+           "--build-arg", f"SLUICE={image}", "--build-arg", "BASE=localhost/sluice-base:bookworm", "--tag", "localhost/sluice-git", git)
+    repository = Repository(lab.root / "repository")
+    commit = repository.commit({"shop/sluice.yaml": "sources: {w: {type: postgres, url: '${W_URL}'}}\n"})
+    subprocess.run(["git", "clone", "-q", "--bare", repository.folder, lab.root / "bare"], check=True)
+    subprocess.run(["chown", "-R", "10001", lab.root / "bare"], check=True)
+    root = lab.root / "there"
+    root.mkdir()
+    os.chown(root, 10001, 65534)
+    run = ("run", "--rm", *HARDENED, f"--volume={lab.root}/bare:/bare:ro", f"--volume={root}:/project", "--env=HOME=/project", "localhost/sluice-git")
+    done = podman(*run, "sluice-sync", "--repo", "file:///bare", "--branch", "main", "--path", "shop", "--root", "/project", "--check")
+    assert f"nothing -> {commit}" in done.stderr and "ok: 1 source" in done.stderr, done
+    probe = yaml.safe_load((ROOT / "deploy/kubernetes/components/git/sync.yaml").read_text(encoding="utf-8"))[-1]["value"]["livenessProbe"]["exec"]["command"]
+    assert podman(*run, *probe, check=False).returncode == 0 and podman(*run, "test", "-e", "/project/project/sluice.yaml", check=False).returncode == 0
+    old = time.time() - 3600
+    os.utime(root / "looked", (old, old))
+    assert podman(*run, *probe, check=False).returncode == 1
+    for tool in ("sluice-comment", "ssh", "ssh-keygen", "python3", "sluice-worker"):
+        assert podman(*run, "sh", "-c", f"command -v {tool}", check=False).returncode == 0, tool
+    name = podman.start(*run[2:], "sluice-sync", "--repo", "file:///bare", "--root", "/project", "--path", "shop", "--every", "600")
+    wait_until(lambda: time.time() - os.stat(root / "looked").st_mtime < 600, 60, "it looks")
+    assert podman.stop(name) == 0, "not killed after a pod's grace"
+    done = podman(*run, "sluice-sync", "--repo", "ssh://git@127.0.0.1:1/x", "--root", "/project", "--path", "shop", check=False)
+    assert done.returncode == 1 and "Connection refused" in done.stderr, "ssh knows its user"

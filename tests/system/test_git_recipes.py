@@ -55,7 +55,7 @@ def forge():
 
 
 def comment(env, file, *args):
-    return subprocess.run([sys.executable, GIT / "comment", file, *args], env={"PATH": os.environ["PATH"], "COMMENT_PAUSE_S": "0.01", **env},
+    return subprocess.run([sys.executable, GIT / "sluice-comment", file, *args], env={"PATH": os.environ["PATH"], "COMMENT_PAUSE_S": "0.01", **env},
                           capture_output=True, text=True, check=False)
 
 
@@ -164,7 +164,7 @@ def github_job(change, name, forge, checkout):
     workflow = yaml.safe_load((GIT / "github.yaml").read_text())
     folder = change.checkout(checkout, True)
     os.makedirs(folder / ".github")
-    os.symlink(GIT / "comment", folder / ".github" / "sluice-comment")
+    os.symlink(GIT / "sluice-comment", folder / ".github" / "sluice-comment")
     temp = change.lab.root / (checkout + "-temp")
     temp.mkdir()
     values = {"secrets.SLUICE_WAREHOUSE_URL": change.lab.warehouse_url, "github.token": "forge-token"}
@@ -214,7 +214,7 @@ def test_gitlab_checks_and_plans(lab, sink, forge):
     change = Change(lab, project(lab, sink), project(lab, sink, mappings=["id"]))
     folder = change.checkout("first", False)
     os.makedirs(folder / "ci")
-    os.symlink(GIT / "comment", folder / "ci" / "sluice-comment")
+    os.symlink(GIT / "sluice-comment", folder / "ci" / "sluice-comment")
     env = {**forge.gitlab(), **{k: v for k, v in jobs["variables"].items()}, "CI_MERGE_REQUEST_DIFF_BASE_SHA": change.before}
     done = change.shell("\n".join(jobs["sluice-check"]["script"]), folder, env, lab.bin)
     assert done.returncode == 0 and json.loads((folder / "sluice-check.json").read_text()) == [], done

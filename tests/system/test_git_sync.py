@@ -1,10 +1,9 @@
-"""deploy/git/sync: a branch in a folder that a scheduler watches, commit by commit, or as it was."""
+"""deploy/git/sluice-sync: a branch in a folder that a scheduler watches, commit by commit, or as it was."""
 import json
 import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 
 import pytest
@@ -15,7 +14,7 @@ from harness.lab import RUN_DEADLINE_S
 from harness.service import Service
 from harness.sink import wait_until
 
-SYNC = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "git" / "sync"
+SYNC = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "git" / "sluice-sync"
 GOOD = {"shop/sluice.yaml": "sources: {w: {type: postgres, url: '${W_URL}'}}\n"}
 BAD = {"shop/sluice.yaml": "sources: {w: {type: postgress, url: '${W_URL}'}}\n"}
 
@@ -190,9 +189,9 @@ def test_a_scheduler_takes_what_it_brings(lab, sinks, synced):
         service.wait(lambda: service.sync("s")["held"], "another target waits for approval")
         service.stop()
     finally:
-        os.killpg(running.pid, signal.SIGTERM)
-        running.wait(RUN_DEADLINE_S)
-    assert not two.state
+        running.terminate()
+        ended = running.wait(RUN_DEADLINE_S)
+    assert not two.state and ended == 0
 
 
 def test_the_recipes_call_it_as_it_wants_to_be_called(synced):
@@ -204,7 +203,7 @@ def test_the_recipes_call_it_as_it_wants_to_be_called(synced):
     patch = yaml.safe_load((SYNC.parents[1] / "kubernetes/components/git/sync.yaml").read_text())
     first, = [op["value"][0] for op in patch if op["path"].endswith("/initContainers")]
     beside, = [op["value"] for op in patch if op["path"].endswith("/containers/-")]
-    assert beside["args"] == [*first["args"], "--every", "60"] and first["command"] == beside["command"] == ["sync"]
+    assert beside["args"] == [*first["args"], "--every", "60"] and first["command"] == beside["command"] == ["sluice-sync"]
     assert {k: v for k, v in beside.items() if k in first and k not in ("name", "args")} == {k: v for k, v in first.items() if k not in ("name", "args")}
     for words in (unit, first["args"]):
         args = [places.get(word, re.sub(r"\$[({](\w+)[)}]", lambda m: values[m[1]], word)) for word in words]

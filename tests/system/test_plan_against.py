@@ -172,3 +172,23 @@ def test_a_plan_that_is_kept_belongs_to_the_state_here(lab, versions, option):
     versions("project", {"s": S})
     done = lab.command("plan", "-o", "p.json", option, lab.root / "base")
     assert done.rc == 64 and "--output keeps" in done.err, done
+
+
+def test_a_stream_is_planned_as_a_run_of_its_model_and_does_not_go_unnoticed(lab, versions):
+    stream = {**S, "schedule": {"stream": {"from": "cdc", "create": True}}}
+    models = {"m": {"sql": None, "table": "c"}}
+
+    def write(folder, syncs, where=None):
+        versions(folder, syncs, models)
+        path = lab.root / folder / "sluice.yaml"
+        project = json.loads(path.read_text())
+        project["models"]["m"] = {"source": "warehouse", "primary_key": "id", "table": "c", **({"where": where} if where else {})}
+        path.write_text(json.dumps(project))
+    write("base", {"s": stream})
+    write("project", {"s": stream}, "id > 3")
+    done, changes, plans = against(lab)
+    assert done.rc == 0 and changes["s"]["what"] == "model m: where" and (plans["s"]["removed"], plans["s"]["unchanged"]) == (3, 37), done
+    write("project", {})
+    text = lab.command("plan", "--against", lab.root / "base")
+    assert text.rc == 0 and "s: gone;" in text.out and "Its slot holds back the warehouse's log" in text.out, text
+    assert lab.sql("select count(*) from pg_replication_slots")[0][0] == 0, "and a plan makes none"

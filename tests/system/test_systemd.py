@@ -27,7 +27,7 @@ def units(lab):
     (folder / "sluice-worker@1.service").symlink_to("sluice-worker@.service")
     shutil.copy(GIT / "project.conf", folder / "sluice-scheduler.service.d")
     for name in ("sluice-sync.service", "sluice-sync.timer"):
-        (folder / name).write_text((GIT / name).read_text().replace("/usr/local/bin/sluice-sync", str(GIT / "sync")))
+        (folder / name).write_text((GIT / name).read_text().replace("/usr/local/bin/sluice-sync", str(GIT / "sluice-sync")))
     for path in folder.glob("*.d/project.conf"):
         path.write_text(path.read_text().replace("/usr/local/bin", str(lab.bin)))
     return folder

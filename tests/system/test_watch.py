@@ -1,4 +1,5 @@
 """A project folder that is watched: mounted, synced or checked out, good or bad, while runs go on."""
+import json
 import re
 import shutil
 import urllib.request
@@ -193,4 +194,68 @@ def test_a_fleet_takes_a_rollout_one_after_the_other(lab, sinks, redis_servers):
     service.wait(lambda: len(sink.state) == 1000 and service.sync("s")["phase"] == "idle", "everything is there")
     lab.assert_same(sink.state, SQL)
     assert_clean(sink)
+    service.stop()
+
+
+def test_a_file_that_is_written_slowly_in_place_is_refused_until_it_is_whole(lab, sinks):
+    one, two = sinks(), sinks()
+    lab.customers(10)
+    first, second = (text_of(lab, sink, sql=SQL, settings=OFF, schedule={"every": "1s"}, mode="upsert") for sink in (one, two))
+    path = lab.project_dir / "sluice.yaml"
+    path.write_text(first, encoding="utf-8")
+    service = Service(lab, None, "--watch")
+    service.wait(lambda: len(one.state) == 10, "it runs")
+    with open(path, "w", encoding="utf-8") as file:  # which is empty now, as any editor or cp leaves it
+        refuses(service, lambda: None, "no YAML file")
+        refuses(service, lambda: (file.write(second[:len(second) // 2]), file.flush()), "sluice.yaml:")
+        lab.sql("insert into c values (11, 'x', 'y', 1, true)")
+        service.wait(lambda: len(one.state) == 11, "the old project runs on")
+        takes(service, lambda: (file.write(second[len(second) // 2:]), file.flush()))
+    service.wait(lambda: service.sync("s")["held"], "the new target waits for approval")
+    assert not two.state
+    service.stop()
+
+
+def test_a_sync_that_is_away_for_a_moment_goes_on_where_it_was(lab, sink):
+    """One file of several is empty for longer than anybody waits: that is a project without its syncs."""
+    lab.customers(10)
+    lab.simple(sink, sql=SQL, settings=OFF, schedule={"every": "1s"})
+    project = json.loads((lab.project_dir / "sluice.yaml").read_text(encoding="utf-8"))
+    syncs = lab.project_dir / "syncs.yaml"
+    syncs.write_text(json.dumps({"syncs": {"s": project["syncs"].pop("s")}}), encoding="utf-8")
+    (lab.project_dir / "sluice.yaml").write_text(json.dumps(project), encoding="utf-8")
+    service = Service(lab, None, "--watch")
+    service.wait(lambda: len(sink.state) == 10, "it runs")
+    service.post("/api/v1/syncs/s/pause")
+    text = syncs.read_text(encoding="utf-8")
+    takes(service, lambda: syncs.write_text("", encoding="utf-8"))
+    assert [s["name"] for s in service.get("/api/v1/syncs")["syncs"]] == []
+    takes(service, lambda: syncs.write_text(text, encoding="utf-8"))
+    assert service.sync("s")["paused"], "a pause is of the sync, not of the project that has it"
+    mark = len(sink.log)
+    lab.sql("insert into c values (11, 'x', 'y', 1, true); delete from c where id = 1")
+    service.post("/api/v1/syncs/s/resume")
+    service.wait(lambda: len(sink.sent_since(mark)) >= 2 and service.sync("s")["phase"] == "idle", "what changed is sent")
+    lab.assert_same(sink.state, SQL)
+    assert sink.ids_since(mark) == [1, 11], "and nothing else"
+    service.stop()
+
+
+def test_a_start_with_mistakes_says_them_and_touches_nothing(lab, sink):
+    lab.customers(10)
+    text = text_of(lab, sink, sql=SQL, settings=OFF, schedule={"every": "1s"})
+    mount = Mounted(lab.root / "mount", {"sluice.yaml": text})
+    service = Service(lab, None, "--watch", "-C", mount.folder)
+    service.wait(lambda: len(sink.state) == 10, "it runs")
+    mark = len(sink.log)
+    refuses(service, lambda: mount.write({"sluice.yaml": broken(text)}), "hok")
+    assert service.stop().rc == 0
+    done = lab.start("--watch", "-C", mount.folder, program="sluice-scheduler").wait()
+    assert done.rc == 78 and re.search(r"sluice\.yaml:\d+:\d+: .*hok", done.err), done
+    lab.sql("update c set email = 'x' where id = 3")
+    mount.write({"sluice.yaml": text})
+    service.start()
+    service.wait(lambda: len(sink.log) > mark, "it goes on where it was")
+    service.wait(lambda: service.sync("s")["last_run"]["status"] == "success" and service.sync("s")["phase"] == "idle", "the run ends")
+    assert len(sink.sent_since(mark)) == 1
     service.stop()

@@ -2,18 +2,6 @@
 
 #include <stdlib.h>
 
-static void log_problems(const struct log *log, const struct problem_list *problems)
-{
-    for (size_t i = 0; i < problems->count; i++) {
-        const struct problem *p = &problems->items[i];
-        if (p->kind == PROBLEM_NOTE)
-            continue;
-        log_event(log, LOG_ERROR, "config_problem", LOG_STR("file", p->place.file),
-                  LOG_INT("line", p->place.line), LOG_INT("col", p->place.col),
-                  LOG_STR("problem", p->text));
-    }
-}
-
 static enum err_code load_project(const char *dir, const struct log *log,
                                   struct project **ret_project, struct inputs *ret_refused,
                                   struct err *err)
@@ -21,7 +9,7 @@ static enum err_code load_project(const char *dir, const struct log *log,
     struct problem_list problems;
     problem_list_init(&problems);
     enum err_code rc = project_load_worker(dir, ret_project, &problems, err);
-    log_problems(log, &problems);
+    problem_list_log(&problems, log);
     if (rc && ret_refused)
         inputs_move(ret_refused, &problems.inputs);
     problem_list_done(&problems);

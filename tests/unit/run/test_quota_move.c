@@ -158,6 +158,27 @@ static void a_quota_that_another_state_has_is_found_wherever_it_is(void **state)
     assert_false(t->late);
 }
 
+/* Its place has forgotten who took it from there, as it does after a day. */
+static void a_quota_that_was_taken_elsewhere_long_ago_is_not_opened_where_it_was(void **state)
+{
+    struct town *t = *state;
+    town_begin(t, 1);
+    UNTIL(t, town_is_at(t, "a"));
+    town_leave(t);
+    state_close(t->state);
+    town_open_state(t, "another");
+    town_begin(t, 2);
+    UNTIL(t, town_is_at(t, "b") && !*quota_left_at(t->quota));
+    town_crash(t);
+    redis_server_ask_int(&t->servers[0], "DEL", "sluice:{crm}:owner", NULL);
+    state_close(t->state);
+    town_open_state(t, "state");
+    town_begin(t, 1);
+    UNTIL(t, *t->broken || quota_is_ready(t->quota));
+    assert_non_null(strstr(t->broken, "in use by another Sluice"));
+    assert_string_equal(quota_at(t->quota), "b");
+}
+
 static void what_another_state_used_up_counts_for_the_next_one(void **state)
 {
     struct town *t = *state;
@@ -207,6 +228,9 @@ int main(void)
             town_teardown),
         cmocka_unit_test_setup_teardown(a_quota_that_another_state_has_is_found_wherever_it_is,
                                         town_setup, town_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_quota_that_was_taken_elsewhere_long_ago_is_not_opened_where_it_was, town_setup,
+            town_teardown),
         cmocka_unit_test_setup_teardown(what_another_state_used_up_counts_for_the_next_one,
                                         town_setup, town_teardown),
         cmocka_unit_test_setup_teardown(
