@@ -10,7 +10,7 @@ test_packages="clang clang-format cmark-gfm git libcmocka-dev postgresql python3
   python3-prometheus-client python3-aiosmtpd python3-yaml zsh fish mandoc systemd
   redis-server nghttp2-server openssl procps util-linux chromium chromium-driver python3-selenium fonts-dejavu-core"
 container_packages="podman runc netavark aardvark-dns podman-compose iproute2"
-long_packages="mmdebstrap"
+long_packages="mmdebstrap prometheus"
 kubernetes_packages="podman runc catatonit etcd-server containerd containernetworking-plugins conntrack dnsmasq-base iptables iproute2
   postgresql redis-server openssl util-linux python3-yaml"
 kubernetes_build_packages="golang-go golang-github-modern-go-reflect2-dev dpkg-dev make rsync"

@@ -135,7 +135,7 @@ static bool still_wipes(struct quota *q)
     if (!*from || strcmp(from, home_of(q)) == 0 || strcmp(from, queue_member(q->queue)) == 0)
         return false;
     const struct redis *redis = redis_fleet_at(q->host->fleet, from, quota_name(q));
-    if (!redis || !redis_connected(redis))
+    if (!redis || !redis_connected(redis) || q->wipe_failed)
         return false;
     if (!q->wipe_busy)
         quota_wipe_left(q);
@@ -275,9 +275,13 @@ static void on_left_wiped(void *ctx, int64_t number, const struct err *err)
         return;
     }
     if (err && err->code != ERR_BUSY) {
+        q->wipe_failed = true;
         wipe_after(q, WIPE_AGAIN_MS);
+        if (err->code == ERR_STALE && q->stage == STAGE_NOTE) /* superseded: the look tells */
+            q->stage = STAGE_LOOK;
         return;
     }
+    q->wipe_failed = false;
     /* Its last permit is not over yet, or another Sluice has the quota there by now. */
     if (err && q->wipe_refused++ < BUSY_TRIES) {
         wipe_after(q, BUSY_MS);
@@ -300,8 +304,10 @@ static void on_wipe_due(evutil_socket_t fd, short what, void *arg)
         *q->place.from = '\0'; /* out of reach, or wiped with the arrival */
         return;
     }
-    if (strcmp(q->wiping, q->place.from) != 0)
+    if (strcmp(q->wiping, q->place.from) != 0) {
         q->wipe_refused = 0;
+        q->wipe_failed = false;
+    }
     snprintf(q->wiping, sizeof q->wiping, "%s", q->place.from);
     queue_set_term(q->left, queue_term_of(q->queue));
     q->wipe_busy = !queue_move(q->left, q->place.from, &err) &&
@@ -340,6 +346,11 @@ const char *quota_at(const struct quota *q)
     return queue_member(q->queue);
 }
 
+const char *quota_server(const struct quota *q)
+{
+    return redis_fleet_server_of(q->host->fleet, queue_member(q->queue), quota_name(q));
+}
+
 const char *quota_left_at(const struct quota *q)
 {
     return q->place.from;
@@ -347,7 +358,7 @@ const char *quota_left_at(const struct quota *q)
 
 const char *quota_waits(const struct quota *q, char *out, size_t n)
 {
-    const char *at = queue_member(q->queue);
+    const char *at = quota_server(q);
     const struct redis *redis = queue_redis(q->queue);
     if (q->stage == STAGE_BROKEN || (q->stage == STAGE_READY && redis && redis_connected(redis)))
         return NULL;

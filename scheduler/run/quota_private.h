@@ -36,6 +36,7 @@ enum quota_stage {
 /* The servers that were looked at, and the best place so far. */
 struct quota_search {
     bool around; /* state has a place, which knows nothing: asks whom it reaches who knows more */
+    int64_t since_ms;
     size_t next, count;
     unsigned rank;
     uint64_t commit;
@@ -66,7 +67,9 @@ struct quota {
     bool looked; /* since then its term is known, and that it is not superseded */
     char wiping[REDIS_MEMBER_NAME_MAX + 1]; /* the one that was asked */
     unsigned wipe_refused;                  /* so often by that one */
+    bool wipe_failed;                       /* it was reached, and cannot do it */
     bool was_ready;
+    bool torn;               /* its slot was on its way between two nodes since it was opened */
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
     int64_t fenced_ms;       /* own monotonic clock */

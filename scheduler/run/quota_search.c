@@ -5,12 +5,14 @@
  * opened at its home only once no server has it. A crash here: searched again. */
 #include "scheduler/run/quota_private.h"
 
+#include "protocol/base/clock.h"
 #include "scheduler/state/state.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { RANK_NOTHING, RANK_KNOWN, RANK_EPOCH, RANK_PERMIT };
+enum { AROUND_MS = 3000 };
 
 /* One server: then it can be nowhere else. Servers of a cluster are no members. */
 static bool has_several(const struct quota *q)
@@ -34,6 +36,7 @@ bool quota_looks_around(struct quota *q)
     q->searched = true;
     quota_search_begin(q);
     q->search.around = true;
+    q->search.since_ms = clock_mono_ms();
     return true;
 }
 
@@ -71,18 +74,20 @@ static void on_found(void *ctx, const struct queue_opened *o, const struct err *
     quota_step_soon(q, 0);
 }
 
-/* One that was taken out of the list is asked while it can be reached. */
+/* One that was taken out of the list is asked while it can be reached. Looking around waits a
+ * moment for each, no longer: what is away holds up only what is at it. */
 static bool is_asked(const struct quota *q, size_t i)
 {
     const struct redis_fleet *f = q->host->fleet;
-    if (q->search.around && !redis_connected(redis_fleet_server(f, i)))
+    bool reached = redis_connected(redis_fleet_server(f, i));
+    if (q->search.around && !reached && clock_mono_ms() - q->search.since_ms > AROUND_MS)
         return false;
     switch (redis_fleet_standing(f, redis_fleet_name(f, i))) {
     case REDIS_MEMBER_STAYS:
     case REDIS_MEMBER_LEAVES:
         return true;
     case REDIS_MEMBER_DROPPED:
-        return redis_connected(redis_fleet_server(f, i));
+        return reached;
     case REDIS_MEMBER_UNKNOWN:
         break;
     }
@@ -111,9 +116,14 @@ enum err_code quota_search(struct quota *q, struct err *err)
     enum err_code rc = queue_move(q->queue, member ? member : found, err);
     if (rc)
         return rc;
+    const struct redis *redis = queue_redis(q->queue);
+    if (member && q->search.around && !(redis && redis_connected(redis))) {
+        quota_step_soon(q, WAIT_POLL_MS);
+        return ERR_OK;
+    }
     if (member)
         return queue_look(q->queue, state_id(q->host->state), on_found, q, err);
-    if (strcmp(found, home) != 0)
+    if (*q->search.at && strcmp(found, home) != 0)
         log_event(q->host->log, LOG_INFO, "quota_found", LOG_STR("quota", quota_name(q)),
                   LOG_STR("server", found));
     quota_go(q, STAGE_LOOK);

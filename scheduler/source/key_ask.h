@@ -26,8 +26,8 @@ struct key_ask_events {
     /** A row of the answer; borrowed for the call. Its key may be another form of the one that was
      * asked for: 7 of '7', or of 7.0. */
     enum err_code (*on_row)(void *ctx, const struct row *row, struct err *err);
-    /** The answer is whole (err NULL), or failed and may be asked again. ERR_STALE in err->code: the
-     * model has other columns by now; nothing was answered. */
+    /** The answer is whole (err NULL), or failed and may be asked again. ERR_STALE in err->code:
+     * the model has other columns by now; nothing was answered. */
     void (*on_answer)(void *ctx, const struct err *err);
     /** key_ask_start failed; nothing follows. */
     void (*on_refused)(void *ctx, const struct err *err);

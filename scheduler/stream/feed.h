@@ -91,8 +91,8 @@ struct feed_ops {
     /** Everything before this position is settled and durable: the source may let it go. */
     void (*confirm)(struct feed *feed, const struct feed_position *at);
     void (*lag)(const struct feed *feed, struct feed_lag *ret);
-    /** Answers of key_ask come that may have seen what lies at or before this horizon: rows from there
-     * are given as keys from now on. NULL where feeds of this kind need not know. */
+    /** Answers of key_ask come that may have seen what lies at or before this horizon: rows from
+     * there are given as keys from now on. NULL where feeds of this kind need not know. */
     void (*horizon)(struct feed *feed, uint64_t lsn);
     /** How many transactions were given by rows rather than keys, ever; of the connection that is
      * there. NULL: whatever is given can be seen by others already. */

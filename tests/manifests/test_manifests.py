@@ -117,6 +117,17 @@ def test_a_drain_has_the_time_that_a_request_may_take(dev):
     assert get(dev, "StatefulSet", "sluice-scheduler")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= leave + 20
 
 
+def test_compose_is_of_one_mind_with_the_manifests(dev):
+    services = yaml.safe_load((ROOT / "deploy" / "container" / "compose.yaml").read_text())["services"]
+    for service, kind in (("worker", "Deployment"), ("scheduler", "StatefulSet")):
+        grace = get(dev, kind, f"sluice-{service}")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        assert services[service]["stop_grace_period"] == f"{grace}s"
+        assert services[service]["image"] == f"${{SLUICE_IMAGE:-{container(dev, kind, f'sluice-{service}')['image']}}}"
+    redis = container(dev, "Deployment", "redis")
+    assert services["redis"]["command"] == redis["command"] + redis["args"]
+    assert services["redis"]["image"] == f"${{REDIS_IMAGE:-{redis['image']}}}"
+
+
 def test_the_image_is_of_this_version():
     """Wherever deploy/ names one."""
     version = re.search(r"project\(sluice VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text())[1]

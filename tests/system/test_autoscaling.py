@@ -5,14 +5,16 @@ All times of the manifests are divided, so that minutes are seconds here.
 import dataclasses
 import pathlib
 import time
+import types
 import urllib.error
 
 import pytest
 import yaml
 
+from harness import prometheus
 from harness.autoscaler import (Autoscaler, Behavior, Direction, Hpa, Keda, Policy, behavior_of, deployment, from_hpa, from_scaled_object, load_of,
                                 load_of_all)
-from harness.fleet import Fleet, Stage
+from harness.fleet import TOKENS, Fleet, Stage
 from harness.lab import ROOT
 from harness.service import Service
 from harness.sink import most_in_window, never_within, wait_until
@@ -205,21 +207,55 @@ def test_what_is_paused_or_spent_wakes_nobody_until_it_may_run(stage):
     s.check_delivered(run)
 
 
-def test_the_loads_of_several_schedulers_add_up(lab, sinks, redis_servers):
-    """Each of two has a little to do, and says one worker; together it is one, and it serves both."""
+@pytest.fixture
+def shards(lab, sinks, redis_servers):
+    """Two schedulers that each have a little to do, under way."""
     receivers = [sinks(), sinks()]
     lab.customers(40)
     lab.project({"m": {"sql": "select * from c"}}, {f"d{i}": {"url": r.url, "shard": i} for i, r in enumerate(receivers)},
                 {f"s{i}": {"model": "m", "destination": f"d{i}", "batch_size": 10} for i in (0, 1)},
-                {"redis": redis_servers().url, "shards": 2, "listen": "127.0.0.1:0"})
-    services, fleet = [Service(lab, None, "--shard", str(i)) for i in (0, 1)], Fleet(lab)
+                {"redis": redis_servers().url, "shards": 2, "listen": "127.0.0.1:0", "tokens": TOKENS})
+    services = [Service(lab, "admin-token", "--shard", str(i)) for i in (0, 1)]
     runs = [service.post(f"/api/v1/syncs/s{i}/run")["run"] for i, service in enumerate(services)]
     wait_until(lambda: [s.get("/api/v1/workers/desired")["workers"] for s in services] == [1, 1], 30, "a worker wanted by each")
-    scaler = Autoscaler(keda(), load_of_all([load_of(s.url) for s in services]), fleet.count, fleet.scale)
-    scaler.until(lambda: all((s.find_run(r) or {}).get("status") == "success" for s, r in zip(services, runs)), what="both runs' end")
+
+    def done():
+        return all((s.find_run(r) or {}).get("status") == "success" for s, r in zip(services, runs))
+    return types.SimpleNamespace(services=services, done=done, receivers=receivers, fleet=Fleet(lab))
+
+
+def test_the_loads_of_several_schedulers_add_up(lab, shards):
+    """Each of two says one worker; together it is one, and it serves both."""
+    scaler = Autoscaler(keda(), load_of_all([load_of(s.url, "viewer-token") for s in shards.services]), shards.fleet.count, shards.fleet.scale)
+    scaler.until(shards.done, what="both runs' end")
     assert scaler.most() == 1
-    for receiver in receivers:
+    for receiver in shards.receivers:
         lab.assert_same(receiver.state)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(bool(prometheus.why_not()), reason=str(prometheus.why_not()))
+def test_prometheus_adds_them_up_for_keda(lab, shards, tmp_path):
+    """The query that is shipped, asked of a real Prometheus. Schedulers that it does not reach are no reason to end workers."""
+    shipped = manifest("keda-prometheus/scaler.yaml", "ScaledObject")
+    (trigger,) = shipped["spec"]["triggers"]
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
+    scraping = prometheus.Prometheus(tmp_path, [s.url for s in shards.services], "viewer-token", "sluice")
+    try:
+        scaler = Autoscaler(from_scaled_object(shipped, 15), lambda: scraping.query(trigger["metadata"]["query"]), shards.fleet.count, shards.fleet.scale)
+        scaler.until(shards.done, what="both runs' end")
+        assert scaler.most() == 1
+        for receiver in shards.receivers:
+            lab.assert_same(receiver.state)
+        for service in shards.services:
+            service.stop()
+        wait_until(lambda: scaler.turn() is None, 60, "a Prometheus that has nothing", 0.2)
+        assert shards.fleet.count() == 1
+        turns = len(scaler.history)
+        scaler.until(lambda: len(scaler.history) >= turns + 2 * scaler.controller.cooldown_s / scaler.controller.period_s, what="twice the cooldown")
+        assert shards.fleet.count() == 1
+    finally:
+        scraping.close()
 
 
 def test_a_deployment_is_scaled_by_kubectl(tmp_path):
