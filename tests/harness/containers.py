@@ -116,12 +116,17 @@ class Podman:
                  "--build-arg", f"SLUICE={image}", "--build-arg", "BASE=localhost/sluice-base:bookworm", "--tag", name, git)
 
     def image_of_program(self, image, program, *args):
-        """One of this machine's programs and what it loads, as an image; args: what it runs with, unless somebody says something else."""
+        """One of this machine's programs and what it loads, as an image, made anew for another one only; args: what it runs with, by default."""
+        digest = hashlib.sha256(pathlib.Path(program).read_bytes() + repr(args).encode()).hexdigest()
         listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout  # of a static one: nothing
         files = [program, *re.findall(r"(?:=> |^\s+)(/\S+)", listed, re.MULTILINE)]
-        with tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+        with self._alone(), tempfile.NamedTemporaryFile(suffix=".tar") as packed:
+            if self("image", "inspect", "--format", "{{.Labels.made_of}}", image, check=False).stdout.strip() == digest:
+                return
+            self("rmi", "--force", image, check=False)
             subprocess.run(["tar", "--dereference", "--absolute-names", "--transform=s,^/,,", "-cf", packed.name, *files], check=True)
-            self("import", "--quiet", "-c", f"ENV PATH={os.path.dirname(program)}", "-c", f"CMD {json.dumps([program, *args])}", packed.name, image)
+            self("import", "--quiet", "-c", f"LABEL made_of={digest}", "-c", f"ENV PATH={os.path.dirname(program)}",
+                 "-c", f"CMD {json.dumps([program, *args])}", packed.name, image)
 
     def start(self, *args):
         """A container in the background; its name."""

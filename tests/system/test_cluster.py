@@ -115,6 +115,22 @@ def test_a_move_that_is_given_up_costs_a_rest_and_nothing_else(lab, sink, cluste
 
 
 @pytest.mark.long
+def test_a_target_that_is_lost_with_some_of_the_keys_is_mended_by_removing_the_others(lab, sink, clusters):
+    cluster = clusters()
+    service, run = serve(lab, sink, cluster)
+    source, slot = cluster.owner("hook"), cluster.slot("hook")
+    target = next(node for node in cluster.nodes if node is not source)
+    cluster.begin_move(slot, source, target)
+    assert cluster.move_keys(slot, source, target, most=10) == 10
+    target.client().flushall()
+    cluster.give_up_move(slot, source, target)
+    client = source.client()
+    for key in list(client.scan_iter("sluice:{hook}:*", 1000)):
+        client.unlink(key)
+    assert_ends_well(lab, sink, service, run)
+
+
+@pytest.mark.long
 def test_a_primary_that_is_killed_is_replaced_by_its_replica(lab, sink, clusters):
     cluster = clusters(replicated=True)
     service, run = serve(lab, sink, cluster)
