@@ -228,12 +228,8 @@ def test_it_is_built_from_source_twice_the_same(podman):
 
 @pytest.mark.long
 def test_the_image_with_git_brings_a_repository_as_a_pod_has_it(podman, image, lab):
-    """deploy/git/Containerfile, on the base that the test before made: with a read-only root, as a user without a home."""
-    if podman("image", "exists", "localhost/sluice-base:bookworm", check=False).returncode:
-        podman.build("--tag", "localhost/sluice-from-source")
-    git = ROOT / "deploy" / "git"
-    podman("build", "--quiet", "--pull=never", "--isolation=chroot", "--network=host", "--format=docker", "--file", git / "Containerfile",
-           "--build-arg", f"SLUICE={image}", "--build-arg", "BASE=localhost/sluice-base:bookworm", "--tag", "localhost/sluice-git", git)
+    """deploy/git/Containerfile, with a read-only root, as a user without a home."""
+    podman.build_with_git(image, "localhost/sluice-git")
     repository = Repository(lab.root / "repository")
     commit = repository.commit({"shop/sluice.yaml": "sources: {w: {type: postgres, url: '${W_URL}'}}\n"})
     subprocess.run(["git", "clone", "-q", "--bare", repository.folder, lab.root / "bare"], check=True)
