@@ -84,7 +84,9 @@ void engine_servers_turn(struct engine *e)
 bool engine_servers_reached(const struct engine *e, char *out, size_t n, const char **ret_why)
 {
     size_t staying = 0, reached = 0, at = 0;
-    *ret_why = NULL;
+    *ret_why = redis_fleet_down(e->fleet);
+    if (*ret_why)
+        return false;
     for (size_t i = 0; i < redis_fleet_count(e->fleet); i++) {
         if (!redis_fleet_stays(e->fleet, i))
             continue;

@@ -99,7 +99,8 @@ static void on_redis(void *ctx, const char *server, bool connected, const struct
     }
     log_event(&e->log, LOG_WARN, "redis_lost", LOG_STR("server", server),
               LOG_STR("error", err->text));
-    if (!w->started && err->code == ERR_CONFIG && e->fleet && redis_fleet_count(e->fleet) == 1) {
+    if (!w->started && err->code == ERR_CONFIG && e->fleet &&
+        redis_fleet_is_all(e->fleet, server)) {
         w->status = EX_CONFIG;
         event_base_loopbreak(e->base);
     }
@@ -113,7 +114,7 @@ static void on_start_timeout(evutil_socket_t fd, short what, void *ctx)
     const char *why;
     engine_servers_reached(&w->engine, out, sizeof out, &why);
     log_event(&w->engine.log, LOG_ERROR, "redis_unreachable",
-              LOG_STR("server", redis_fleet_name(w->engine.fleet, 0)), LOG_STR("reason", why));
+              LOG_STR("server", redis_fleet_title(w->engine.fleet)), LOG_STR("reason", why));
     w->status = EX_UNAVAILABLE;
     event_base_loopbreak(w->engine.base);
 }

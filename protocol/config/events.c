@@ -28,9 +28,10 @@ void source_redis_read(struct reader *rd, const struct entry *of, struct source 
     if (!url)
         mistake(rd, of->at, "the source %s has no `url`: add redis://host:port",
                 shown_text(rd, of->name));
-    else if (s->redis && !is_redis_url(s->redis))
+    else if (s->redis && (!is_redis_url(s->redis) || is_redis_cluster(s->redis)))
         mistake(rd, url->value->at,
-                "`url` must be redis://host:port, rediss://host:port or unix:///path");
+                "`url` must be redis://host:port, rediss://host:port, unix:///path or "
+                "redis+sentinel://host:port/NAME; a cluster cannot be a source");
     if (s->redis_ca)
         s->redis_ca = reader_path(rd, s->redis_ca);
 }

@@ -21,6 +21,7 @@ void warehouse_log_read(struct reader *rd);
 void source_redis_read(struct reader *rd, const struct entry *of, struct source *s);
 /** True for text in one of the forms of a Redis URL. */
 bool is_redis_url(const char *text);
+bool is_redis_cluster(const char *url);
 /** Fills project->definitions from what was gathered. */
 void definitions_note(struct reader *rd);
 /** The names of a section, of count entries in file order: the first definition of each. Repeated

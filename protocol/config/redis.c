@@ -34,6 +34,14 @@ bool is_redis_url(const char *text)
     return false;
 }
 
+bool is_redis_cluster(const char *url)
+{
+    for (size_t i = 0; i < ARRAY_LEN(cluster_schemes); i++)
+        if (strncmp(url, cluster_schemes[i], strlen(cluster_schemes[i])) == 0)
+            return true;
+    return false;
+}
+
 static struct config_place place_of(const struct node *node, const char *key)
 {
     const struct pair *pair = node_get(node, key);
@@ -47,11 +55,12 @@ static const char *name_of_url(struct reader *rd, struct config_place at, const 
     char name[URL_NAME_BYTES];
     struct err err;
     if (!is_redis_url(url)) {
-        mistake(rd, at,
-                "%s must be redis://host:port, rediss://host:port, unix:///path or "
-                "redis+sentinel://host:port,host:port/NAME%s",
-                alone ? "`redis`" : "a Redis server's `url`",
-                alone ? "; leave it empty for a private server" : "");
+        mistake(
+            rd, at,
+            "%s must be redis://host:port, rediss://host:port, unix:///path or "
+            "redis+sentinel://host:port,host:port/NAME or redis+cluster://host:port,host:port%s",
+            alone ? "`redis`" : "a Redis server's `url`",
+            alone ? "; leave it empty for a private server" : "");
         return "";
     }
     if (redis_member_name(url, name, sizeof name, &err)) {
@@ -106,21 +115,13 @@ static void check_name(struct reader *rd, const struct node *node, const struct 
         }
 }
 
-static bool is_cluster(const struct redis_member *m)
-{
-    for (size_t i = 0; i < ARRAY_LEN(cluster_schemes); i++)
-        if (strncmp(m->url, cluster_schemes[i], strlen(cluster_schemes[i])) == 0)
-            return true;
-    return false;
-}
-
 /* What only the whole list can tell. */
 static void check_list(struct reader *rd, const struct node *list, const struct settings *s)
 {
     size_t staying = 0;
     for (size_t i = 0; i < s->redis_count; i++) {
         staying += !s->redis[i].leaving;
-        if (is_cluster(&s->redis[i]) && list->count > 1)
+        if (is_redis_cluster(s->redis[i].url) && list->count > 1)
             mistake(rd, list->items[i]->at,
                     "a cluster spreads destinations by itself: it cannot stand beside other Redis "
                     "servers");

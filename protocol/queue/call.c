@@ -185,26 +185,12 @@ struct fleet_call {
     void *ctx;
 };
 
-static bool is_elsewhere(const struct err *err)
-{
-    static const char *const words[] = {"MOVED ", "ASK ", "CLUSTERDOWN ", "TRYAGAIN "};
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strncmp(err->text, words[i], strlen(words[i])) == 0)
-            return true;
-    return false;
-}
-
 static void on_fleet_reply(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct fleet_call call = *(struct fleet_call *)ctx;
-    struct err elsewhere;
     free(ctx);
-    if (err && err->code == ERR_REMOTE && is_elsewhere(err)) {
+    if (err)
         redis_fleet_note(call.fleet, err);
-        elsewhere = *err;
-        elsewhere.code = ERR_UNREACHABLE;
-        err = &elsewhere;
-    }
     if (call.cb)
         call.cb(call.ctx, reply, err);
 }

@@ -321,6 +321,12 @@ static bool resent_as_eval(struct redis *r, struct command *c, const struct err 
     return true;
 }
 
+/* What has only some of the slots cannot be used as a server by itself: no waiting helps. */
+static bool is_node_unasked(const struct redis *r, const struct err *err)
+{
+    return r->url.shape != REDIS_SHAPE_CLUSTER && strncmp(err->text, "MOVED ", 6) == 0;
+}
+
 /* The server became a replica: whatever else is sent to it would be refused, too. */
 static bool is_replica(const struct err *err)
 {
@@ -345,6 +351,11 @@ enum err_code command_reply(struct redis *r, const struct redisReply *reply, str
         finish(r, c, NULL, &remote);
     if (is_replica(&remote)) {
         r->pause_ms = r->pause_ms < REPLICA_PAUSE_MS ? REPLICA_PAUSE_MS : r->pause_ms;
+        redis_break(r, &remote);
+    } else if (is_node_unasked(r, &remote)) {
+        err_set(&remote, ERR_CONFIG,
+                "it is a node of a cluster, which has a part of the keys only: write "
+                "redis+cluster:// in place of redis://");
         redis_break(r, &remote);
     }
     return ERR_OK;

@@ -58,7 +58,7 @@ static void on_state(void *ctx, bool connected, const struct err *err)
         s->fleet->opts.on_state(s->fleet->opts.ctx, s->name, connected, err);
 }
 
-static void server_free(struct fleet_server *s)
+void fleet_server_free(struct fleet_server *s)
 {
     if (!s)
         return;
@@ -74,47 +74,57 @@ static void server_free(struct fleet_server *s)
 static void list_free(struct fleet_server **servers, size_t count)
 {
     for (size_t i = 0; servers && i < count; i++)
-        server_free(servers[i]);
+        fleet_server_free(servers[i]);
     free(servers);
 }
 
-static enum err_code connect_server(struct fleet_server *s, struct err *err)
+static bool connect_server(struct fleet_server *s, const struct redis_url *url)
 {
-    struct redis_url url;
     struct redis_options o = s->fleet->opts.each;
-    enum err_code rc = redis_url_parse(s->url, &url, err);
-    if (rc)
-        return rc;
     o.on_state = NULL;
     o.ctx = s;
     if (s->fleet->opts.waits)
-        s->wait = redis_new(s->fleet->base, &url, &o);
+        s->wait = redis_new(s->fleet->base, url, &o);
     o.on_state = on_state;
-    s->redis = redis_new(s->fleet->base, &url, &o);
-    explicit_bzero(&url, sizeof url);
-    return s->redis && (s->wait || !s->fleet->opts.waits)
-               ? ERR_OK
-               : err_set(err, ERR_NOMEM, "no memory for connections to Redis");
+    s->redis = redis_new(s->fleet->base, url, &o);
+    return s->redis && (s->wait || !s->fleet->opts.waits);
 }
 
-static enum err_code server_new(struct redis_fleet *f, const struct redis_member *m,
-                                const char *name, struct fleet_server **ret, struct err *err)
+struct fleet_server *fleet_server_new(struct redis_fleet *f, const char *name,
+                                      const struct redis_url *url)
 {
     struct fleet_server *s = calloc(1, sizeof *s);
     if (!s)
-        return err_set(err, ERR_NOMEM, "no memory for a Redis server");
+        return NULL;
     s->fleet = f;
-    s->leaving = m->leaving;
     s->name = strdup(name);
-    s->url = strdup(m->url);
     s->seed = seed_of(name);
-    enum err_code rc = s->name && s->url ? connect_server(s, err)
-                                         : err_set(err, ERR_NOMEM, "no memory for a Redis server");
+    snprintf(s->wake, sizeof s->wake, "%s", WAKE_KEY);
+    if (s->name && connect_server(s, url))
+        return s;
+    fleet_server_free(s);
+    return NULL;
+}
+
+static enum err_code member_new(struct redis_fleet *f, const struct redis_member *m,
+                                const char *name, struct fleet_server **ret, struct err *err)
+{
+    struct redis_url url;
+    enum err_code rc = redis_url_parse(m->url, &url, err);
     if (rc)
-        server_free(s);
-    else
-        *ret = s;
-    return rc;
+        return rc;
+    struct fleet_server *s = fleet_server_new(f, name, &url);
+    explicit_bzero(&url, sizeof url);
+    if (s) {
+        s->leaving = m->leaving;
+        s->url = strdup(m->url);
+    }
+    if (!s || !s->url) {
+        fleet_server_free(s);
+        return err_set(err, ERR_NOMEM, "no memory for a Redis server");
+    }
+    *ret = s;
+    return ERR_OK;
 }
 
 /* ---- servers that were replaced ---- */
@@ -134,13 +144,13 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
         if (is_busy(s))
             continue;
         TAILQ_REMOVE(&f->retired, s, retired);
-        server_free(s);
+        fleet_server_free(s);
     }
     if (!TAILQ_EMPTY(&f->retired))
         event_add(f->sweep, &t);
 }
 
-static void retire(struct redis_fleet *f, struct fleet_server *s)
+void fleet_retire(struct redis_fleet *f, struct fleet_server *s)
 {
     struct timeval t = {SWEEP_MS / 1000, 0};
     redis_mute(s->redis);
@@ -199,7 +209,7 @@ static enum err_code make_servers(struct redis_fleet *f, const struct redis_memb
             entries[i].server = had;
             continue;
         }
-        enum err_code rc = server_new(f, &members[i], entries[i].name, &entries[i].server, err);
+        enum err_code rc = member_new(f, &members[i], entries[i].name, &entries[i].server, err);
         if (rc)
             return rc;
         entries[i].made = true;
@@ -233,7 +243,7 @@ static void take_entries(struct redis_fleet *f, struct fleet_server **servers,
             s->dropped = true;
             servers[n++] = s;
         } else if (e->made) {
-            retire(f, s);
+            fleet_retire(f, s);
         }
     }
     free(f->servers);
@@ -246,6 +256,8 @@ enum err_code redis_fleet_set(struct redis_fleet *f, const struct redis_member *
 {
     if (!count || count > REDIS_MEMBERS_MAX)
         return err_set(err, ERR_CONFIG, "1 to %d Redis servers can be listed", REDIS_MEMBERS_MAX);
+    if (f->cluster || fleet_is_cluster(members, count))
+        return fleet_cluster_set(f, members, count, err);
     struct entry *entries = calloc(count, sizeof *entries);
     struct fleet_server **servers = calloc(count + f->count, sizeof(struct fleet_server *));
     enum err_code rc = entries && servers ? name_entries(members, count, entries, err)
@@ -258,7 +270,7 @@ enum err_code redis_fleet_set(struct redis_fleet *f, const struct redis_member *
     }
     for (size_t i = 0; rc && entries && i < count; i++)
         if (entries[i].made)
-            server_free(entries[i].server);
+            fleet_server_free(entries[i].server);
     free(servers);
     free(entries);
     return rc;
@@ -296,9 +308,10 @@ void redis_fleet_free(struct redis_fleet *f)
         return;
     while ((s = TAILQ_FIRST(&f->retired))) {
         TAILQ_REMOVE(&f->retired, s, retired);
-        server_free(s);
+        fleet_server_free(s);
     }
     list_free(f->servers, f->count);
+    fleet_cluster_free(f->cluster);
     if (f->sweep)
         event_free(f->sweep);
     free(f->ca_file);
@@ -311,7 +324,7 @@ void redis_fleet_forget(struct redis_fleet *f, const char *member)
         struct fleet_server *s = f->servers[i];
         if (!s->dropped || strcmp(s->name, member) != 0 || is_busy(s))
             continue;
-        server_free(s);
+        fleet_server_free(s);
         memmove(&f->servers[i], &f->servers[i + 1], (--f->count - i) * sizeof *f->servers);
         return;
     }
@@ -319,10 +332,17 @@ void redis_fleet_forget(struct redis_fleet *f, const char *member)
 
 /* ---- where a quota is ---- */
 
+static bool is_the_cluster(const struct redis_fleet *f, const char *name)
+{
+    return f->cluster && strcmp(f->cluster->name, name) == 0;
+}
+
 enum redis_standing redis_fleet_standing(const struct redis_fleet *f, const char *member)
 {
     const struct fleet_server *s = server_of(f, member);
-    if (!s)
+    if (is_the_cluster(f, member))
+        return REDIS_MEMBER_STAYS;
+    if (!s || f->cluster)
         return REDIS_MEMBER_UNKNOWN;
     if (s->dropped)
         return REDIS_MEMBER_DROPPED;
@@ -335,6 +355,8 @@ const char *redis_fleet_home(const struct redis_fleet *f, const char *quota)
     const struct fleet_server *best = NULL;
     uint64_t most = 0;
     size_t n = strlen(quota);
+    if (f->cluster)
+        return f->cluster->name;
     for (size_t i = 0; i < f->count; i++) {
         const struct fleet_server *s = f->servers[i];
         if (!stays(s))
@@ -349,29 +371,29 @@ const char *redis_fleet_home(const struct redis_fleet *f, const char *quota)
     return best->name;
 }
 
+static struct fleet_server *serving(const struct redis_fleet *f, const char *member,
+                                    const char *quota)
+{
+    return is_the_cluster(f, member) ? fleet_cluster_node(f, quota) : server_of(f, member);
+}
+
 struct redis *redis_fleet_at(const struct redis_fleet *f, const char *member, const char *quota)
 {
-    (void)quota;
-    const struct fleet_server *s = server_of(f, member);
+    const struct fleet_server *s = serving(f, member, quota);
     return s ? s->redis : NULL;
 }
 
 const char *redis_fleet_server_of(const struct redis_fleet *f, const char *member,
                                   const char *quota)
 {
-    (void)f, (void)quota;
-    return member;
+    const struct fleet_server *s = serving(f, member, quota);
+    return s ? s->name : member;
 }
 
 const char *redis_fleet_wake_of(const struct redis_fleet *f, const char *member, const char *quota)
 {
-    (void)f, (void)member, (void)quota;
-    return WAKE_KEY;
-}
-
-void redis_fleet_note(struct redis_fleet *f, const struct err *err)
-{
-    (void)f, (void)err; /* a server that is no cluster has every slot */
+    const struct fleet_server *s = serving(f, member, quota);
+    return s ? s->wake : WAKE_KEY;
 }
 
 /* ---- its servers ---- */
@@ -398,8 +420,7 @@ struct redis *redis_fleet_wait(const struct redis_fleet *f, size_t i)
 
 const char *redis_fleet_wake_key(const struct redis_fleet *f, size_t i)
 {
-    (void)f, (void)i;
-    return WAKE_KEY;
+    return f->servers[i]->wake;
 }
 
 bool redis_fleet_stays(const struct redis_fleet *f, size_t i)
@@ -407,8 +428,25 @@ bool redis_fleet_stays(const struct redis_fleet *f, size_t i)
     return stays(f->servers[i]);
 }
 
+bool redis_fleet_has(const struct redis_fleet *f, const char *name)
+{
+    return is_the_cluster(f, name) || server_of(f, name);
+}
+
+const char *redis_fleet_title(const struct redis_fleet *f)
+{
+    return f->cluster ? f->cluster->name : f->servers[0]->name;
+}
+
+bool redis_fleet_is_all(const struct redis_fleet *f, const char *server)
+{
+    return strcmp(redis_fleet_title(f), server) == 0 && (f->cluster || f->count == 1);
+}
+
 bool redis_fleet_connected(const struct redis_fleet *f)
 {
+    if (redis_fleet_down(f))
+        return false;
     for (size_t i = 0; i < f->count; i++)
         if (stays(f->servers[i]) && !redis_connected(f->servers[i]->redis))
             return false;

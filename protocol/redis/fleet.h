@@ -3,9 +3,10 @@
  *
  * Three shapes: one server; several primaries, over which quotas are spread by rendezvous hashing
  * of their members' names, so that one more primary of n takes one in n + 1 of the quotas and moves
- * no other; or a cluster, which says itself who has the slot of `sluice:{QUOTA}`. A primary may be
- * found through sentinels. One connection per server, and one more for long waits where they are
- * asked for. One thread: the loop's.
+ * no other; or a cluster, which says itself who has the slot of `sluice:{QUOTA}`: it is one member,
+ * and its primaries are the servers, as many as are known. A primary may be found through
+ * sentinels. One connection per server, and one more for long waits where they are asked for. One
+ * thread: the loop's.
  */
 #ifndef SLUICE_REDIS_FLEET_H
 #define SLUICE_REDIS_FLEET_H
@@ -26,10 +27,9 @@ struct redis_member {
 struct redis_fleet_options {
     struct redis_options each; /* its on_state and ctx are not used */
     bool waits;                /* a second connection per server, for long waits */
-    /** As in redis_options, of one server's first connection. */
+    /** As in redis_options, of one server's first connection. Of a cluster also, by its member's
+     * name, that it is known who has which slot, or why not. */
     void (*on_state)(void *ctx, const char *server, bool connected, const struct err *err);
-    /** In a cluster: quotas may be at other servers than before. May be NULL. */
-    void (*on_moved)(void *ctx);
     void *ctx;
 };
 
@@ -61,6 +61,7 @@ enum redis_standing {
     REDIS_MEMBER_LEAVES,  /* said to be leaving */
     REDIS_MEMBER_DROPPED, /* in an earlier list, not in this one */
 };
+/** A cluster is one member, and its nodes are none. */
 enum redis_standing redis_fleet_standing(const struct redis_fleet *f, const char *member);
 /** Closes a dropped member's connections, where nothing is on its way there. */
 void redis_fleet_forget(struct redis_fleet *f, const char *member);
@@ -76,14 +77,25 @@ const char *redis_fleet_server_of(const struct redis_fleet *f, const char *membe
                                   const char *quota);
 /** The wake list that the quota's workers wait on. Borrowed likewise. */
 const char *redis_fleet_wake_of(const struct redis_fleet *f, const char *member, const char *quota);
-/** A reply said that the slot is elsewhere (MOVED, ASK, CLUSTERDOWN): the fleet asks who has it.
- * Harmless with any other error. */
+/** A reply said that the slot is elsewhere (MOVED, ASK, CLUSTERDOWN), or there was none: the fleet
+ * asks who has it. Harmless with any other error. */
 void redis_fleet_note(struct redis_fleet *f, const struct err *err);
+/** The error is of a slot that is on its way from one node to another: nothing was carried out, and
+ * until it has arrived its keys may lie at both. */
+bool redis_fleet_moves(const struct err *err);
 
 /* ---- its servers ---- */
 
 /** Servers known so far: members, dropped ones too, or a cluster's primaries. */
 size_t redis_fleet_count(const struct redis_fleet *f);
+/** Whether it is one of them, or the cluster. */
+bool redis_fleet_has(const struct redis_fleet *f, const char *name);
+/** The first member's name, for messages. */
+const char *redis_fleet_title(const struct redis_fleet *f);
+/** Nothing can be done without this server or cluster: there is no other. */
+bool redis_fleet_is_all(const struct redis_fleet *f, const char *server);
+/** Why nobody knows who has which slot of the cluster. NULL: it is known, or there is none. */
+const char *redis_fleet_down(const struct redis_fleet *f);
 const char *redis_fleet_name(const struct redis_fleet *f, size_t i);
 struct redis *redis_fleet_server(const struct redis_fleet *f, size_t i);
 /** NULL where none were asked for. */

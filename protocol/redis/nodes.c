@@ -155,9 +155,13 @@ const struct redis_node *nodes_at(const struct nodes *n)
 
 void nodes_set(struct nodes *n, const struct redis_node *list, size_t count)
 {
+    const struct redis_node at = n->list[n->at];
     n->count = count < REDIS_NODES_MAX ? count : REDIS_NODES_MAX;
     memcpy(n->list, list, n->count * sizeof *list);
     n->at = n->count ? (size_t)random_below(n->count) : 0;
+    for (size_t i = 0; n->node && i < n->count; i++)
+        if (n->list[i].port == at.port && strcmp(n->list[i].host, at.host) == 0)
+            n->at = i;
     n->left = n->left < n->count ? n->left : n->count;
 }
 

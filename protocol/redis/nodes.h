@@ -29,7 +29,8 @@ struct nodes_options {
 struct nodes *nodes_new(struct event_base *base, const struct nodes_options *opts);
 /** Accepts NULL. Commands under way are failed with ERR_STOPPED. */
 void nodes_free(struct nodes *n);
-/** Replaces who may be asked; begins at a random one. Copies at most count of REDIS_NODES_MAX. */
+/** Replaces who may be asked; begins at a random one, or at the one whose connection stands. Copies
+ * at most REDIS_NODES_MAX. */
 void nodes_set(struct nodes *n, const struct redis_node *list, size_t count);
 /** Begins a round, unless one is under way. another: not with the connection that stands. Calls
  * back later. */

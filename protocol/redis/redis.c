@@ -108,6 +108,16 @@ void redis_lose(struct redis *r, const struct err *why)
     command_fail_all(r, &lost, &err);
 }
 
+void redis_leave(struct redis *r, const struct err *why)
+{
+    struct command_list unsent;
+    TAILQ_INIT(&unsent);
+    TAILQ_CONCAT(&unsent, &r->waiting, link);
+    if (r->state != REDIS_PAUSING && r->state != REDIS_CLOSED)
+        redis_lose(r, why);
+    command_fail_all(r, &unsent, why);
+}
+
 void redis_break(struct redis *r, const struct err *why)
 {
     if (r->broken)

@@ -11,7 +11,8 @@
  *
  * With sentinels the server is the primary that they name: asked before each connection, believed
  * once it says itself that it is one, and left as soon as one of them names another, or it refuses
- * to write. A URL of a cluster connects to the first of its nodes; fleet.h finds the others.
+ * to write. A URL of a cluster connects to one node of it, of which fleet.h knows which slots it
+ * has. A server that turns out to be such a node, unasked, is ERR_CONFIG.
  */
 #ifndef SLUICE_REDIS_REDIS_H
 #define SLUICE_REDIS_REDIS_H
@@ -61,6 +62,8 @@ struct redis *redis_new(struct event_base *base, const struct redis_url *url,
 void redis_free(struct redis *r);
 /** Nothing is told any more; commands are answered as before. */
 void redis_mute(struct redis *r);
+/** As if the connection was lost now; what waits for one fails, too (ERR_UNREACHABLE). */
+void redis_leave(struct redis *r, const struct err *why);
 bool redis_connected(const struct redis *r);
 /** With sentinels: the primary that they named last. NULL: none yet, or there are no sentinels. */
 const struct redis_node *redis_primary(const struct redis *r);

@@ -1,71 +1,31 @@
 #include "protocol/redis/sentinel.h"
 
-#include "protocol/base/random.h"
-#include "protocol/redis/nodes.h"
+#include "protocol/redis/inquiry.h"
 
-#include <event2/event.h>
 #include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ANSWER_MS = 1000, /* a sentinel that is silent for so long is left */
-    WATCH_MS = 1000,
-    TURN = 15, /* so many questions go to one sentinel */
-};
-
 struct sentinel {
     struct sentinel_options opts;
     const struct redis_url *url;
-    struct nodes *nodes;
-    struct event *watch;
-    unsigned turn;
-    bool seeking;              /* the owner awaits an answer */
-    bool awaited;              /* two replies are under way, none was bad so far */
+    struct inquiry *inquiry;
     struct redis_node primary; /* of the latest answer; port 0: none yet */
-    uint64_t epoch;            /* the highest that an answer had */
     struct redis_node heard;   /* the answer's first half */
     size_t strangers;          /* of the round: sentinels that do not know the name */
-    size_t older;              /* of the round: whose answer was of an earlier epoch */
 };
-
-/* The jitter keeps a fleet from asking in step. */
-static void watch_on(struct sentinel *s)
-{
-    uint64_t ms = WATCH_MS - random_below(WATCH_MS / 4);
-    struct timeval tv = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-    evtimer_add(s->watch, &tv);
-}
 
 /* ---- an answer ---- */
 
-static void pass(struct sentinel *s, const struct err *why)
-{
-    const struct redis_node *n = nodes_at(s->nodes);
-    struct err e = *why;
-    s->awaited = false;
-    err_prefix(&e, "sentinel %s:%u", n->host, n->port);
-    nodes_pass(s->nodes, &e);
-}
-
 static void take(struct sentinel *s, uint64_t epoch)
 {
-    struct err err;
-    s->awaited = false;
-    if (epoch < s->epoch) {
-        s->older++;
-        err_set(&err, ERR_UNREACHABLE, "it has not heard of the latest failover");
-        pass(s, &err);
+    bool sought;
+    if (!inquiry_take(s->inquiry, epoch, &sought))
         return;
-    }
     bool news = strcmp(s->heard.host, s->primary.host) != 0 || s->heard.port != s->primary.port;
-    bool sought = s->seeking;
-    s->epoch = epoch;
     s->primary = s->heard;
-    s->seeking = false;
-    nodes_keep(s->nodes);
-    watch_on(s);
+    s->strangers = 0;
     if (news || sought)
         s->opts.on_primary(s->opts.ctx, &s->primary);
 }
@@ -75,14 +35,14 @@ static void stranger(struct sentinel *s)
     struct err err;
     s->strangers++;
     err_set(&err, ERR_UNREACHABLE, "it knows no primary of the name %s", s->url->primary);
-    pass(s, &err);
+    inquiry_pass(s->inquiry, &err);
 }
 
 static void foreign(struct sentinel *s)
 {
     struct err err;
     err_set(&err, ERR_UNREACHABLE, "its answer is not that of a sentinel");
-    pass(s, &err);
+    inquiry_pass(s->inquiry, &err);
 }
 
 /* An error of the connection, or of the sentinel: a server that is none does not know the command.
@@ -92,14 +52,14 @@ static void failed(struct sentinel *s, const struct err *err)
     if (strncmp(err->text, "ERR No such master", 18) == 0)
         stranger(s);
     else
-        pass(s, err);
+        inquiry_pass(s->inquiry, err);
 }
 
 /* [host, port], or nil. */
 static void on_address(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct sentinel *s = ctx;
-    if (!s->awaited)
+    if (!inquiry_awaits(s->inquiry))
         return;
     if (err) {
         failed(s, err);
@@ -124,7 +84,7 @@ static void on_address(void *ctx, const struct redisReply *reply, const struct e
 static void on_epoch(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct sentinel *s = ctx;
-    if (!s->awaited)
+    if (!inquiry_awaits(s->inquiry))
         return;
     if (err) {
         failed(s, err);
@@ -144,7 +104,7 @@ static void on_epoch(void *ctx, const struct redisReply *reply, const struct err
 
 /* ---- asking ---- */
 
-static void on_reached(void *ctx, struct redis *node)
+static void on_ask(void *ctx, struct redis *node)
 {
     struct sentinel *s = ctx;
     struct err err;
@@ -152,24 +112,21 @@ static void on_reached(void *ctx, struct redis *node)
     const struct slice address[] = {SLICE_LIT("SENTINEL"), SLICE_LIT("GET-MASTER-ADDR-BY-NAME"),
                                     name};
     const struct slice about[] = {SLICE_LIT("SENTINEL"), SLICE_LIT("MASTER"), name};
-    s->awaited = true;
     if (redis_command(node, address, ARRAY_LEN(address), 0, on_address, s, &err) ||
         redis_command(node, about, ARRAY_LEN(about), 0, on_epoch, s, &err))
-        pass(s, &err);
+        inquiry_pass(s->inquiry, &err);
 }
 
-static void on_none(void *ctx, const struct err *why)
+/* Where nobody sought, the present primary is as good as before. */
+static void on_none(void *ctx, bool sought, const struct err *why)
 {
     struct sentinel *s = ctx;
     struct err err = *why;
-    s->awaited = false;
-    if (s->older)
-        s->epoch = 0; /* whoever knew better is gone: next time the others are believed */
-    watch_on(s);
-    if (!s->seeking)
-        return; /* the present primary is as good as before */
-    s->seeking = false;
-    if (s->strangers == s->url->node_count)
+    bool unknown = s->strangers == s->url->node_count;
+    s->strangers = 0;
+    if (!sought)
+        return;
+    if (unknown)
         err_set(&err, ERR_CONFIG, "none of its sentinels knows a primary of the name %s",
                 s->url->primary);
     else if (err_class(err.code) != ERR_CLASS_STOP)
@@ -177,28 +134,9 @@ static void on_none(void *ctx, const struct err *why)
     s->opts.on_none(s->opts.ctx, &err);
 }
 
-static void ask(struct sentinel *s, bool another)
-{
-    s->strangers = s->older = 0;
-    nodes_ask(s->nodes, another);
-}
-
-static void on_watch(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct sentinel *s = arg;
-    s->turn = (s->turn + 1) % TURN;
-    ask(s, s->turn == 0);
-}
-
 void sentinel_seek(struct sentinel *s)
 {
-    bool asked = s->awaited;
-    s->seeking = true;
-    s->turn = 0;
-    evtimer_del(s->watch);
-    if (!asked)
-        ask(s, true);
+    inquiry_seek(s->inquiry);
 }
 
 /* ---- life cycle ---- */
@@ -211,20 +149,19 @@ struct sentinel *sentinel_new(struct event_base *base, const struct redis_url *u
         return NULL;
     s->opts = *opts;
     s->url = url;
-    s->watch = evtimer_new(base, on_watch, s);
-    s->nodes = nodes_new(base, &(struct nodes_options){.tls = url->tls,
-                                                       .user = url->sentinel_user,
-                                                       .password = url->sentinel_password,
-                                                       .ca_file = opts->ca_file,
-                                                       .timeout_ms = ANSWER_MS,
-                                                       .on_reached = on_reached,
-                                                       .on_none = on_none,
-                                                       .ctx = s});
-    if (!s->watch || !s->nodes) {
+    s->inquiry = inquiry_new(base, &(struct inquiry_options){.kind = "sentinel",
+                                                             .tls = url->tls,
+                                                             .user = url->sentinel_user,
+                                                             .password = url->sentinel_password,
+                                                             .ca_file = opts->ca_file,
+                                                             .on_ask = on_ask,
+                                                             .on_none = on_none,
+                                                             .ctx = s});
+    if (!s->inquiry) {
         sentinel_free(s);
         return NULL;
     }
-    nodes_set(s->nodes, url->nodes, url->node_count);
+    inquiry_set(s->inquiry, url->nodes, url->node_count);
     return s;
 }
 
@@ -232,9 +169,6 @@ void sentinel_free(struct sentinel *s)
 {
     if (!s)
         return;
-    s->awaited = false;
-    nodes_free(s->nodes);
-    if (s->watch)
-        event_free(s->watch);
+    inquiry_free(s->inquiry);
     free(s);
 }

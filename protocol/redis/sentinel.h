@@ -1,12 +1,9 @@
 /*
  * The primary of a name, as sentinels tell it.
  *
- * sentinel_seek asks them in turn; once there was an answer one of them is asked again every
- * second, a silent one is left for the next, and every quarter of a minute another one has its
- * turn. So a failover is known at most two seconds after the sentinels know it, also where the old
- * primary says nothing at all, and no sentinel that was cut off is believed for long. Answers carry
- * the epoch of the failover they know: an older one is not taken, unless there is no other. One
- * thread.
+ * sentinel_seek asks them in turn, and one of them is asked again every second (inquiry.h), so that
+ * a failover is known at most two seconds after the sentinels know it, also where the old primary
+ * says nothing at all. Answers carry the epoch of the failover they know. One thread.
  */
 #ifndef SLUICE_REDIS_SENTINEL_H
 #define SLUICE_REDIS_SENTINEL_H

@@ -1,6 +1,6 @@
 /* Redis: connected, authenticated, with the policy that it must have; or a program for a private
  * one. */
-#include "protocol/redis/redis.h"
+#include "protocol/redis/fleet.h"
 #include "scheduler/cli/connect.h"
 
 #include <event2/event.h>
@@ -16,7 +16,8 @@ struct look {
     struct event_base *base;
     bool connected;
     struct err err;
-    char name[512];  /* the URL without its password */
+    char name[512]; /* the URL without its password */
+    struct redis_fleet *fleet;
     char about[400]; /* more about a server that was reached */
 };
 
@@ -28,6 +29,40 @@ static void on_state(void *ctx, bool connected, const struct err *err)
         l->err = *err;
     event_base_loopbreak(l->base);
 }
+
+/* ---- a cluster ---- */
+
+static void on_cluster(void *ctx, const char *server, bool connected, const struct err *err)
+{
+    struct look *l = ctx;
+    (void)server;
+    l->connected = connected && redis_fleet_connected(l->fleet);
+    if (err)
+        l->err = *err;
+    if (err || l->connected)
+        event_base_loopbreak(l->base);
+}
+
+/* All its primaries have to be reached. */
+static enum err_code reach_cluster(struct look *l, const char *address, const char *ca_file)
+{
+    struct redis_member member = {.url = address};
+    struct redis_fleet_options o = {.each = {.ca_file = ca_file, .connect_timeout_ms = WAIT_MS},
+                                    .on_state = on_cluster,
+                                    .ctx = l};
+    struct timeval most = {2 * WAIT_MS / 1000, 0};
+    enum err_code rc = redis_fleet_new(l->base, &member, 1, &o, &l->fleet, &l->err);
+    if (rc)
+        return rc;
+    event_base_loopexit(l->base, &most);
+    event_base_dispatch(l->base);
+    snprintf(l->about, sizeof l->about, "; a cluster of %zu primaries",
+             redis_fleet_count(l->fleet));
+    redis_fleet_free(l->fleet);
+    return l->connected ? ERR_OK : l->err.code;
+}
+
+/* ---- one server ---- */
 
 /* Where sentinels led to. */
 static void describe(struct look *l, const struct redis *redis)
@@ -50,6 +85,10 @@ static enum err_code reach(struct look *l, const char *address, const char *ca_f
     if (rc)
         goto out;
     redis_url_safe(&url, l->name, sizeof l->name);
+    if (url.shape == REDIS_SHAPE_CLUSTER && l->base) {
+        rc = reach_cluster(l, address, ca_file);
+        goto out;
+    }
     struct redis_options o = {.ca_file = ca_file,
                               .connect_timeout_ms = WAIT_MS,
                               .any_policy = any_policy,

@@ -27,23 +27,29 @@ static struct engine_server *server_of(const struct engine *e, const char *name)
     return NULL;
 }
 
-/* One record for each server of the fleet. */
+/* Its record, or a new one. NULL: no memory. */
+static struct engine_server *know(struct engine *e, const char *name)
+{
+    struct engine_server *known = server_of(e, name);
+    if (known)
+        return known;
+    struct engine_server *servers = realloc(e->servers, (e->server_count + 1) * sizeof *servers);
+    if (!servers)
+        return NULL;
+    e->servers = servers;
+    struct engine_server *s = &e->servers[e->server_count++];
+    *s = (struct engine_server){.away_ms = clock_mono_ms()};
+    snprintf(s->name, sizeof s->name, "%s", name);
+    return s;
+}
+
+/* One record for each server of the fleet, and one for a cluster as a whole. */
 static enum err_code know_servers(struct engine *e, struct err *err)
 {
-    size_t n = redis_fleet_count(e->fleet);
-    struct engine_server *servers = realloc(e->servers, (e->server_count + n) * sizeof *servers);
-    if (!servers)
-        return err_set(err, ERR_NOMEM, "redis: no memory");
-    e->servers = servers;
-    for (size_t i = 0; i < n; i++) {
-        const char *name = redis_fleet_name(e->fleet, i);
-        if (server_of(e, name))
-            continue;
-        struct engine_server *s = &e->servers[e->server_count++];
-        *s = (struct engine_server){.away_ms = clock_mono_ms()};
-        snprintf(s->name, sizeof s->name, "%s", name);
-    }
-    return ERR_OK;
+    bool ok = know(e, redis_fleet_title(e->fleet));
+    for (size_t i = 0; ok && i < redis_fleet_count(e->fleet); i++)
+        ok = know(e, redis_fleet_name(e->fleet, i));
+    return ok ? ERR_OK : err_set(err, ERR_NOMEM, "redis: no memory");
 }
 
 static size_t count_staying(const struct engine *e)
@@ -57,16 +63,16 @@ static size_t count_staying(const struct engine *e)
 /* ---- what the fleet tells ---- */
 
 /* The only server there is, and it will not have us: nothing can go on. */
-static bool is_final(const struct engine *e, const struct err *err)
+static bool is_final(const struct engine *e, const char *server, const struct err *err)
 {
     return err && err_class(err->code) != ERR_CLASS_RETRY &&
-           (!e->fleet || redis_fleet_count(e->fleet) == 1);
+           (!e->fleet || redis_fleet_is_all(e->fleet, server));
 }
 
 static void on_away(struct engine *e, struct engine_server *s, const struct err *err)
 {
     bool told = s->away_ms != 0 && *s->error.text;
-    if (is_final(e, err)) {
+    if (is_final(e, s->name, err)) {
         struct err refused = *err;
         if (refused.code == ERR_DENIED)
             refused.code = ERR_UNREACHABLE;
@@ -85,7 +91,7 @@ static void on_away(struct engine *e, struct engine_server *s, const struct err 
 static void on_state(void *ctx, const char *server, bool connected, const struct err *err)
 {
     struct engine *e = ctx;
-    struct engine_server *s = server_of(e, server);
+    struct engine_server *s = know(e, server); /* a cluster's nodes are known when they appear */
     if (!s)
         return;
     if (!connected) {
@@ -184,7 +190,7 @@ static void forget_dropped(struct engine *e)
         if (redis_fleet_standing(e->fleet, s->name) == REDIS_MEMBER_DROPPED &&
             !is_needed(e, s->name))
             redis_fleet_forget(e->fleet, s->name);
-        if (redis_fleet_standing(e->fleet, s->name) != REDIS_MEMBER_UNKNOWN)
+        if (redis_fleet_has(e->fleet, s->name))
             continue;
         log_event(e->opts.log, LOG_INFO, "redis_left", LOG_STR("server", s->name));
         memmove(s, s + 1, (--e->server_count - i) * sizeof *s);
@@ -278,7 +284,7 @@ bool engine_redis_away(const struct engine *e)
 
 bool engine_redis_gave_up(const struct engine *e, const struct quota *q)
 {
-    const struct engine_server *s = server_of(e, quota_at(q));
+    const struct engine_server *s = server_of(e, quota_server(q));
     return s && s->given_up;
 }
 
@@ -290,6 +296,8 @@ const char *engine_redis_why(struct engine *e)
         return NULL;
     if (count_staying(e) == 1)
         return "Redis is not reached";
+    if (redis_fleet_down(e->fleet))
+        return redis_fleet_down(e->fleet);
     n = (size_t)snprintf(out, ENGINE_WHY_BYTES, "not reached:");
     for (size_t i = 0; i < redis_fleet_count(e->fleet) && n < ENGINE_WHY_BYTES; i++)
         if (redis_fleet_stays(e->fleet, i) && !redis_connected(redis_fleet_server(e->fleet, i)))
@@ -319,7 +327,7 @@ void engine_redis_look(const struct engine *e, size_t i, struct engine_redis_vie
         ret->error = *s->error.text ? s->error.text : NULL;
     }
     for (size_t k = 0; k < e->quota_count; k++) {
-        ret->quotas += strcmp(quota_at(e->quotas[k].quota), ret->name) == 0;
+        ret->quotas += strcmp(quota_server(e->quotas[k].quota), ret->name) == 0;
         ret->left += strcmp(quota_left_at(e->quotas[k].quota), ret->name) == 0;
     }
 }

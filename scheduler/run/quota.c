@@ -168,6 +168,11 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         quota_lost(q, err);
         return;
     }
+    if (err && redis_fleet_moves(err)) { /* half of its keys may be lost with either node */
+        q->torn = true;
+        quota_lost(q, err);
+        return;
+    }
     if (err && quota_refused(q, err))
         return;
     quota_step_soon(q, PERMIT_RENEW_MS);

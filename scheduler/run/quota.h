@@ -119,6 +119,8 @@ void quota_list_changed(struct quota *q);
 /** Where it is, and where keys of it may be left (empty: nowhere). Borrowed until the loop turns.
  */
 const char *quota_at(const struct quota *q);
+/** The server that it is asked at: where it is, or the node of that cluster. Borrowed likewise. */
+const char *quota_server(const struct quota *q);
 const char *quota_left_at(const struct quota *q);
 /** Why it is not ready, with the server's name, in out; NULL where it is, or is broken. */
 const char *quota_waits(const struct quota *q, char *out, size_t n);

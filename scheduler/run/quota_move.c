@@ -346,6 +346,11 @@ const char *quota_at(const struct quota *q)
     return queue_member(q->queue);
 }
 
+const char *quota_server(const struct quota *q)
+{
+    return redis_fleet_server_of(q->host->fleet, queue_member(q->queue), quota_name(q));
+}
+
 const char *quota_left_at(const struct quota *q)
 {
     return q->place.from;
@@ -353,7 +358,7 @@ const char *quota_left_at(const struct quota *q)
 
 const char *quota_waits(const struct quota *q, char *out, size_t n)
 {
-    const char *at = queue_member(q->queue);
+    const char *at = quota_server(q);
     const struct redis *redis = queue_redis(q->queue);
     if (q->stage == STAGE_BROKEN || (q->stage == STAGE_READY && redis && redis_connected(redis)))
         return NULL;

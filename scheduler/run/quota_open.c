@@ -53,11 +53,13 @@ static void on_looked(void *ctx, const struct queue_opened *o, const struct err 
         quota_passes(q, &own);
         return;
     }
-    if (o->fresh || o->restarted) /* a replica's results may be numbered below those read before */
+    bool lost_some = o->restarted || q->torn;
+    if (o->fresh || lost_some) /* a replica's results may be numbered below those read before */
         *q->position = *q->committed = '\0';
     /* An empty Redis has forgotten the leases of workers that are not ours, one that was restarted
-     * or failed over the latest of them: they may still be at work. */
-    bool forgot = o->restarted || (o->fresh && q->was_ready);
+     * or failed over the latest of them: they may still be at work. Of a slot that moved, and was
+     * not handed over as a whole, any. */
+    bool forgot = lost_some || (o->fresh && q->was_ready);
     q->lease_left_unknown = forgot && q->host->has_other_workers(q->host->ctx);
     q->lease_left_ms = q->lease_left_unknown ? quota_lease_max_ms(q) + PERMIT_MS : o->lease_left_ms;
     quota_go(q, STAGE_FENCE);
@@ -166,6 +168,7 @@ static void on_opened(void *ctx, int64_t now_ms, const struct err *err)
     if (looks_again(q, err) || !quota_passes(q, err))
         return;
     q->was_ready = true;
+    q->torn = false;
     q->searched = false;
     q->stage = STAGE_READY;
     quota_step_soon(q, 0);

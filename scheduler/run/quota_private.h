@@ -70,6 +70,7 @@ struct quota {
     unsigned wipe_refused;                  /* so often by that one */
     bool wipe_failed;                       /* it was reached, and cannot do it */
     bool was_ready;
+    bool torn;               /* its slot was on its way between two nodes since it was opened */
     bool lease_left_unknown; /* Redis knows of no lease, but there may be some */
     int64_t lease_left_ms;   /* from the fence on, until the last lease has ended */
     int64_t fenced_ms;       /* own monotonic clock */

@@ -202,7 +202,7 @@ enum err_code control_quota_look(const struct control *c, const struct destinati
     ret->open = quota_is_ready(q);
     if (quota_is_broken(q) && *quota_error(q))
         ret->error = quota_error(q);
-    ret->server = quota_at(q);
+    ret->server = quota_server(q);
     (void)quota_waits(q, ret->waits_for, sizeof ret->waits_for);
     if (!ret->open)
         return ERR_OK;

@@ -107,6 +107,14 @@ class Podman:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def build_with_git(self, image, name):
+        """deploy/git/Containerfile of an image with Sluice, on a Debian of this machine's mirror."""
+        git = ROOT / "deploy" / "git"
+        with self._alone():
+            self.build("--base-only")
+            self("build", "--quiet", "--pull=never", "--isolation=chroot", "--network=host", "--format=docker", "--file", git / "Containerfile",
+                 "--build-arg", f"SLUICE={image}", "--build-arg", "BASE=localhost/sluice-base:bookworm", "--tag", name, git)
+
     def image_of_program(self, image, program, *args):
         """One of this machine's programs and what it loads, as an image, made anew for another one only; args: what it runs with, by default."""
         digest = hashlib.sha256(pathlib.Path(program).read_bytes() + repr(args).encode()).hexdigest()

@@ -86,7 +86,9 @@ def test_with_the_values_of_production_it_is_production(chart, kubectl, schemas)
 
 
 def test_everything_that_can_be_set_arrives(chart, schemas, tmp_path):
+    files = {"sluice.yaml": "syncs: {s: {mappings: [{template: '{{first_name}} <{{email}}> & Ü', to: name}]}}\n", "deep.sql": "select 1\n"}
     values = {
+        "project": files,
         "image": {"repository": "r.example.com/s", "tag": "1.2.3@sha256:" + "a" * 64},
         "scheduler": {"storage": {"size": "3Gi", "className": "fast"}, "resources": {"limits": {"memory": "2Gi"}}, "annotations": {"a": "b"},
                       "pod": {"nodeSelector": {"disk": "ssd"}, "imagePullSecrets": [{"name": "pull"}]}},
@@ -99,7 +101,8 @@ def test_everything_that_can_be_set_arrives(chart, schemas, tmp_path):
     (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
     rendered = chart.render("--values", tmp_path / "values.yaml")
     assert against_schemas(schemas, list(rendered.values())) == []
-    assert problems(list(rendered.values()), outside=("sluice-project", *SECRETS)) == []
+    assert problems(list(rendered.values()), outside=SECRETS) == []
+    assert rendered["ConfigMap/sluice-project"]["data"] == files
     scheduler, worker = rendered["StatefulSet/sluice-scheduler"]["spec"], rendered["Deployment/sluice-worker"]["spec"]
     pod = scheduler["template"]["spec"]
     assert pod["containers"][0]["image"] == "r.example.com/s:1.2.3@sha256:" + "a" * 64

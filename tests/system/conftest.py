@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from harness.cluster import Cluster  # noqa: E402
 from harness.lab import Lab  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.redis import RedisServer  # noqa: E402
@@ -162,6 +163,19 @@ def sentinels():
     yield make
     for group in made:
         group.stop()
+
+
+@pytest.fixture
+def clusters(tmp_path):
+    """Makes Redis clusters that are stopped after the test."""
+    made = []
+
+    def make(*args, **options):
+        made.append(Cluster(tmp_path, *args, **options))
+        return made[-1]
+    yield make
+    for cluster in made:
+        cluster.stop()
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ def test_a_scheduler_and_a_worker_of_their_own_users_do_everything(lab, sink, re
     admin = server.client()
     for program in ("scheduler", "worker"):
         make_user(admin, program, PASSWORD)
-    admin.execute_command("CONFIG", "RESETSTAT")
     lab.customers(400)
     lab.simple(sink, settings={"redis": "${REDIS_URL}", "listen": "127.0.0.1:0"}, batch_size=20, on_removed="delete", mode="upsert",
                destination={"timeout": "1s", "rate_limits": [{"requests": 50, "per": "1s"}], "retry": {"base": "10ms", "max": "50ms"}})
