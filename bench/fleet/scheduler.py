@@ -3,7 +3,7 @@ from scripts_redis import enqueue_args, encode, open_args
 from worker import wake
 
 PERMIT_MS, PERMIT_RENEW_MS = 10_000, 500
-RESULTS_COUNT, PAUSE_MS, PAUSE_MAX_MS, COMMIT_MS = 256, 2, 50, 250
+RESULTS_COUNT, PAUSE_MS, PAUSE_MAX_MS, PAUSE_IDLE_MS, COMMIT_MS = 256, 2, 50, 250, 250
 ENQUEUE_MAX, RECORDS = 32, 100
 EPOCH = "e" * 32
 
@@ -15,7 +15,7 @@ class Quota:
         self.world, self.server, self.name = world, server, name
         self.limit, self.concurrency, self.window, self.payload = limit, concurrency, window, payload
         self.published, self.living, self.pause, self.busy, self.fed = 0, 0, PAUSE_MS, False, False
-        self.position, self.trimmed = "0-0", "0-0"
+        self.position, self.trimmed, self.round = "0-0", "0-0", 0
         self.arrivals, self.received, self.verdicts = [], {}, {}
         server.quotas[name] = self
 
@@ -26,7 +26,7 @@ class Quota:
 
     def start(self, phase_ms):
         self.world.after(phase_ms, self.permit)
-        self.world.after(phase_ms, self.read)
+        self.read_after(phase_ms)
         self.world.after(phase_ms, self.commit)
 
     def feed(self, fed):
@@ -64,20 +64,28 @@ class Quota:
             assert reply == [1, count], reply
             self.published += count
             self.busy = False
+            if self.pause > PAUSE_MS:
+                self.pause = PAUSE_MS
+                self.read_after(PAUSE_MS)
             wake(self.world, self.server.scheduler, self)
             self.publish()
         self.world.script(self.server.scheduler, self, "enqueue", *enqueue_args(
             EPOCH, self.world.now, "s", "20261122T140102-7f3a9c21", self.name, self.published + 1, count, RECORDS,
             self.payload)[1:], then=taken)
 
-    def read(self):
+    def read_after(self, ms):
+        self.round += 1
+        self.world.after(ms, self.read, self.round)
+
+    def read(self, round_):
         def told(reply):
-            some = self.take(reply)
-            self.pause = 0 if some else max(PAUSE_MS, min(PAUSE_MAX_MS, self.pause * 2))
-            self.world.after(self.pause, self.read)
+            some, out = self.take(reply), self.published > len(self.verdicts)
+            self.pause = 0 if some else max(PAUSE_MS, min(PAUSE_MAX_MS if out else PAUSE_IDLE_MS, self.pause * 2))
+            self.read_after(self.pause)
             if some:
                 self.publish()
-        self.ask_results(told)
+        if round_ == self.round:
+            self.ask_results(told)
 
     def ask_results(self, then):
         self.world.send(self.server.scheduler, "results", encode(

@@ -1,5 +1,5 @@
-/* What things cost, as bench/capacity measured it: made by `bench/capacity --write`, with the table of
- * deploy/CAPACITY.md. X(name, value). */
+/* What things cost, as bench/capacity measured it: made by `bench/capacity --write`, with the table
+ * of deploy/CAPACITY.md. X(name, value). */
 #ifndef SLUICE_CAPACITY_COSTS_H
 #define SLUICE_CAPACITY_COSTS_H
 

@@ -11,12 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    PERMIT_RENEW_MS = 500,
-    RESULTS_COUNT = 256,
-    RESULTS_PAUSE_MS = 2,
-    RESULTS_PAUSE_MAX_MS = 50,
-};
+enum { PERMIT_RENEW_MS = 500 };
 
 void quota_step_soon(struct quota *q, uint32_t ms)
 {
@@ -50,97 +45,12 @@ bool quota_passes(struct quota *q, const struct err *err)
 }
 
 /* What Redis will not do for this user it will not do later either. */
-static bool is_refused(struct quota *q, const struct err *err)
+bool quota_refused(struct quota *q, const struct err *err)
 {
     if (err->code != ERR_DENIED || q->stage == STAGE_BROKEN)
         return false;
     quota_break(q, err);
     return true;
-}
-
-/* ---- results ---- */
-
-void quota_ask_results(struct quota *q, uint32_t pause_ms)
-{
-    struct timeval t = {0, pause_ms * 1000};
-    if (!q->results_busy)
-        event_add(q->results, &t);
-}
-
-static void take_position(struct quota *q, const struct queue_result *last)
-{
-    ensure(last->stream_id.n < sizeof q->position);
-    memcpy(q->position, last->stream_id.p, last->stream_id.n);
-    q->position[last->stream_id.n] = '\0';
-}
-
-static void on_results(void *ctx, const struct queue_result *results, size_t count,
-                       const struct err *err)
-{
-    struct quota *q = ctx;
-    q->results_busy = false;
-    if (err && is_refused(q, err))
-        return;
-    if (err || q->stage == STAGE_BROKEN) {
-        if (q->stage == STAGE_DRAIN)
-            quota_step_soon(q, RETRY_MS);
-        else if (q->stage == STAGE_READY)
-            quota_ask_results(q, RETRY_MS);
-        return;
-    }
-    if (count) {
-        take_position(q, &results[count - 1]);
-        q->host->on_results(q->host->ctx, q, results, count);
-        q->results_pause_ms = RESULTS_PAUSE_MS;
-        quota_ask_results(q, 0);
-        return;
-    }
-    q->results_ended_ms = q->results_asked_ms;
-    if (q->stage == STAGE_DRAIN) {
-        quota_go(q, STAGE_CLEAR);
-        return;
-    }
-    q->results_pause_ms = q->results_pause_ms * 2 > RESULTS_PAUSE_MAX_MS ? RESULTS_PAUSE_MAX_MS
-                                                                         : q->results_pause_ms * 2;
-    quota_ask_results(q, q->results_pause_ms);
-}
-
-static void on_results_due(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct quota *q = arg;
-    struct err err;
-    if (q->results_busy || (q->stage != STAGE_READY && q->stage != STAGE_DRAIN))
-        return;
-    q->results_busy = true;
-    q->results_asked_ms = clock_mono_ms();
-    if (queue_results(q->queue, q->position, RESULTS_COUNT, 0, on_results, q, &err)) {
-        q->results_busy = false;
-        quota_ask_results(q, RETRY_MS);
-    }
-}
-
-static void on_trimmed(void *ctx, int64_t number, const struct err *err)
-{
-    (void)ctx;
-    (void)number;
-    (void)err; /* a later trim covers this one */
-}
-
-enum err_code quota_save_position(struct quota *q, struct err *err)
-{
-    return *q->position ? state_results_put(q->host->state, quota_name(q), q->position, err)
-                        : ERR_OK;
-}
-
-void quota_committed(struct quota *q)
-{
-    struct err err;
-    if (q->stage != STAGE_READY || strcmp(q->position, q->committed) == 0)
-        return;
-    if (!queue_trim(q->queue, q->epoch, q->position, on_trimmed, q, &err))
-        memcpy(q->committed, q->position, sizeof q->committed);
 }
 
 /* ---- ready ---- */
@@ -263,7 +173,7 @@ static void on_permit(void *ctx, const struct queue_stats *stats, const struct e
         quota_lost(q, err);
         return;
     }
-    if (err && is_refused(q, err))
+    if (err && quota_refused(q, err))
         return;
     quota_step_soon(q, PERMIT_RENEW_MS);
     if (err)
@@ -365,13 +275,11 @@ enum err_code quota_new(const struct quota_host *host, const struct destination 
         return err_set(err, ERR_NOMEM, "quota: no memory");
     q->host = host;
     q->destination = destination;
-    q->results_pause_ms = RESULTS_PAUSE_MS;
     enum err_code rc = place_load(&q->place, host->state, destination->quota, err);
     const char *at = *q->place.at ? q->place.at : redis_fleet_home(host->fleet, destination->quota);
     q->queue = rc ? NULL : queue_new_at(host->fleet, at, destination->quota);
     q->step = evtimer_new(host->base, on_step, q);
-    q->results = evtimer_new(host->base, on_results_due, q);
-    if (!rc && (!q->queue || !q->step || !q->results))
+    if (!rc && (!q->queue || !q->step || !quota_results_init(q)))
         rc = err_set(err, ERR_NOMEM, "quota: no memory");
     if (!rc)
         rc = state_results_get(host->state, destination->quota, q->position, err);
@@ -468,11 +376,6 @@ void quota_again(struct quota *q, const struct destination *destination)
         quota_search_begin(q);
     else
         quota_go(q, STAGE_LOOK);
-}
-
-bool quota_results_end(const struct quota *q, int64_t since_ms)
-{
-    return q->results_ended_ms > since_ms;
 }
 
 static void on_local_reaped(void *ctx, int64_t number, const struct err *err)

@@ -97,6 +97,8 @@ const char *quota_error(const struct quota *q);
 /** Writes the position of what was given to on_results into state; part of the engine's next
  * commit. */
 enum err_code quota_save_position(struct quota *q, struct err *err) MUST_CHECK;
+/** Batches were given to Redis: their results are looked for soon. */
+void quota_published(struct quota *q);
 /** Everything given to on_results so far is committed: Redis may forget it. */
 void quota_committed(struct quota *q);
 /** Ends the leases of workers whose names begin with name and which are known to be dead. */

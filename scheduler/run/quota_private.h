@@ -54,6 +54,7 @@ struct quota {
     int64_t results_asked_ms; /* monotonic */
     int64_t results_ended_ms; /* when the read was begun that found none */
     uint32_t results_pause_ms;
+    int64_t published_ms; /* monotonic: batches were given to Redis last */
     struct quota_search search;
     struct place place;
     bool searched;   /* it was looked for elsewhere since it was ready last */
@@ -107,7 +108,13 @@ void quota_go(struct quota *q, enum quota_stage stage);
 bool quota_passes(struct quota *q, const struct err *err);
 /** It cannot go on: tells the host. */
 void quota_break(struct quota *q, const struct err *err);
+/** True where Redis will not do it for this user, which breaks the quota. */
+bool quota_refused(struct quota *q, const struct err *err);
+
+/* quota_results.c */
+bool quota_results_init(struct quota *q) MUST_CHECK;
 void quota_ask_results(struct quota *q, uint32_t pause_ms);
+
 /** The epoch is not ours any more. */
 void quota_lost(struct quota *q, const struct err *err);
 

@@ -163,6 +163,7 @@ static void on_enqueued(void *ctx, int64_t taken, const struct err *err)
     if (taken) {
         struct err ignored;
         run->record.published = true;
+        quota_published(run->quota);
         if (queue_wake(quota_queue(run->quota), &ignored))
             log_event(run->host->log, LOG_DEBUG, "wake_failed", LOG_STR("reason", ignored.text));
     }

@@ -137,6 +137,15 @@ class Fleet:
         self.set_project(text)
         wait_until(lambda: len(self.revisions()) == 1 and not self.revisions() & before, DEADLINE_S, "the project in all pods", PAUSE_S)
 
+    def set_warehouse_user(self, user):
+        """The URL of the warehouse, which is a Secret's, names another one; the scheduler goes by it when it returns."""
+        def loaded():
+            return self.api().get("/api/v1/status")["config"]["loaded_at"]
+        before = loaded()
+        url = f"postgresql://{user}@postgres:5432/postgres"
+        self.kubectl("patch", "secret", "sluice-warehouse", "--type=merge", "--patch", json.dumps({"stringData": {"warehouse_url": url}}))
+        wait_until(lambda: loaded() != before, DEADLINE_S, "the Secret in the scheduler's pod", PAUSE_S)
+
     def lose_state(self):
         """The scheduler's volume is empty; it has to be away."""
         for path in STATE.iterdir():

@@ -2,7 +2,7 @@
 import json
 
 from harness.sink import most_in_window, wait_until
-from kubernetes.fleet import DEADLINE_S, PAUSE_S, PROJECT
+from kubernetes.fleet import DEADLINE_S, PAUSE_S, PROJECT, ROWS
 
 SLOWER = PROJECT.replace("requests: 60", "requests: 25")
 BAD = SLOWER.replace("requests: 25", "requets: 25")
@@ -28,6 +28,19 @@ def test_a_change_is_taken_without_a_restart(fleet):
     send(fleet, 25)
     fleet.put_project(PROJECT)
     send(fleet, 60)
+    assert fleet.restarts() == before
+
+
+def test_a_changed_secret_is_taken_without_a_restart(fleet):
+    fleet.at_rest(2)
+    before = fleet.restarts()
+    fleet.warehouse.sql("create role reader login")
+    fleet.set_warehouse_user("reader")
+    refused = fleet.finish(fleet.begin())
+    assert refused["status"] == "failed" and "permission denied" in refused["error"] and refused["counts"]["planned"] == 0
+    fleet.warehouse.sql("grant select on c to reader")
+    fleet.assert_good(fleet.finish(fleet.begin()), limited=False, rows=ROWS, unchanged=ROWS, removed=0)
+    fleet.set_warehouse_user("postgres")
     assert fleet.restarts() == before
 
 

@@ -1,9 +1,11 @@
 """The container image: closed, small, and doing the work of an installed Sluice."""
+import datetime
 import json
 import os
 import pathlib
 import re
 import shutil
+import subprocess
 import subprocess
 import time
 
@@ -213,6 +215,11 @@ def test_it_is_built_from_source_twice_the_same(podman):
     """The whole Containerfile, on a base made from this machine's mirror."""
     said = podman.build("--tag", "localhost/sluice-from-source")
     assert re.match(r"localhost/sluice-from-source:[\d.]+: \d+\.\d MB\n$", said)
+    labels = json.loads(podman("image", "inspect", "--format", "{{json .Labels}}", "localhost/sluice-from-source").stdout)
+    head = subprocess.run(["git", "-C", ROOT, "log", "-1", "--format=%H %ct"], capture_output=True, text=True, check=False).stdout.split()
+    if head:  # not in a tarball
+        written = datetime.datetime.fromtimestamp(int(head[1]), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert (labels["org.opencontainers.image.revision"], labels["org.opencontainers.image.created"]) == (head[0], written)
     first = podman("image", "inspect", "--format", "{{.RootFS.Layers}} {{.Created}}", "localhost/sluice-from-source").stdout
     assert "sluice 0" in podman("run", "--rm", *HARDENED, "localhost/sluice-from-source", "sluice", "--version").stdout
     podman.build("--tag", "localhost/sluice-from-source", "--fresh")
