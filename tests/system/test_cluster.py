@@ -72,6 +72,15 @@ def serve(lab, sink, cluster, count=1000):
     return service, run
 
 
+def serve_and_begin_to_move(lab, sink, cluster):
+    """The same, and then the quota's slot is on its way, with its keys still where they were."""
+    service, run = serve(lab, sink, cluster)
+    source, slot = cluster.owner("hook"), cluster.slot("hook")
+    target = next(node for node in cluster.nodes if node is not source)
+    cluster.begin_move(slot, source, target)
+    return service, run, slot, source, target
+
+
 def assert_ends_well(lab, sink, service, run, count=1000):
     ended = service.wait_run(run, lambda r: r["status"] not in ("reading", "planned"))
     assert ended["status"] == "success" and ended["counts"]["succeeded"] == count, ended
@@ -84,10 +93,7 @@ def assert_ends_well(lab, sink, service, run, count=1000):
 def test_a_slot_that_moves_in_the_middle_of_a_run_takes_everything_along(lab, sink, clusters):
     """Its keys lie at both nodes for a while: no script runs at either of them then."""
     cluster = clusters()
-    service, run = serve(lab, sink, cluster)
-    source, slot = cluster.owner("hook"), cluster.slot("hook")
-    target = next(node for node in cluster.nodes if node is not source)
-    cluster.begin_move(slot, source, target)
+    service, run, slot, source, target = serve_and_begin_to_move(lab, sink, cluster)
     assert cluster.move_keys(slot, source, target, most=3) == 3
     at_source, at_target = scripts_run(source), scripts_run(target)
     assert never_within(lambda: (scripts_run(source), scripts_run(target)) != (at_source, at_target), 3)
@@ -103,10 +109,7 @@ def test_a_slot_that_moves_in_the_middle_of_a_run_takes_everything_along(lab, si
 @pytest.mark.long
 def test_a_move_that_is_given_up_costs_a_rest_and_nothing_else(lab, sink, clusters):
     cluster = clusters()
-    service, run = serve(lab, sink, cluster)
-    source, slot = cluster.owner("hook"), cluster.slot("hook")
-    target = next(node for node in cluster.nodes if node is not source)
-    cluster.begin_move(slot, source, target)
+    service, run, slot, source, target = serve_and_begin_to_move(lab, sink, cluster)
     at_source = scripts_run(source)
     assert never_within(lambda: scripts_run(source) != at_source, 2)
     cluster.give_up_move(slot, source, target)
@@ -117,10 +120,7 @@ def test_a_move_that_is_given_up_costs_a_rest_and_nothing_else(lab, sink, cluste
 @pytest.mark.long
 def test_a_target_that_is_lost_with_some_of_the_keys_is_mended_by_removing_the_others(lab, sink, clusters):
     cluster = clusters()
-    service, run = serve(lab, sink, cluster)
-    source, slot = cluster.owner("hook"), cluster.slot("hook")
-    target = next(node for node in cluster.nodes if node is not source)
-    cluster.begin_move(slot, source, target)
+    service, run, slot, source, target = serve_and_begin_to_move(lab, sink, cluster)
     assert cluster.move_keys(slot, source, target, most=10) == 10
     target.client().flushall()
     cluster.give_up_move(slot, source, target)
