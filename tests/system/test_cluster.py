@@ -211,3 +211,22 @@ def test_a_wrong_password_of_a_cluster_is_told_without_showing_it(lab, sink, clu
     lab.simple(sink, settings={"redis": cluster.url().replace("right-word", "hunter2")})
     done = lab.command("run")
     assert done.rc == 69 and "WRONGPASS" in done.text and "hunter2" not in done.text and not sink.log, done
+
+
+@pytest.mark.long
+def test_the_way_to_a_cluster_and_back_loses_nothing(lab, sink, clusters, redis_servers):
+    """Killed in the middle of a run at one, and gone on with at the other, whose quotas were at a server that the list names no more."""
+    cluster, single = clusters(), redis_servers("tcp")
+    lab.customers(1000)
+    for settings, killed in (({"redis": single.url}, True), (cluster.settings(), True), ({"redis": single.url}, False)):
+        lab.simple(sink, settings=settings, destination=SLOW, batch_size=10)
+        mark = len(sink.log)
+        running = lab.start_run()
+        sink.wait_requests(mark + 10)
+        if killed:
+            running.kill_everything()
+        else:
+            done = running.wait()
+            assert done.rc == 0 and sum(run["planned"] for run in done.runs) >= 1000, done
+    lab.assert_same(sink.state)
+    assert lab.good_run().counts("planned", "unchanged") == (0, 1000)

@@ -162,6 +162,13 @@ static void a_list_that_cannot_be_is_refused_and_repeats_no_secret(void **state)
          "every Redis server is leaving"},
         {{{.url = "redis://h:1", .name = ""}}, 1, "the name of a Redis server"},
         {{{.url = "hush"}}, 1, "Redis URL"},
+        {{{.url = "redis+cluster://u:hush@h:1"}, {.url = "redis://h:2"}},
+         2,
+         "beside other servers"},
+        {{{.url = "redis://h:2"}, {.url = "redis+cluster://u:hush@h:1"}},
+         2,
+         "beside other servers"},
+        {{{.url = "redis+cluster://h:1", .leaving = true}}, 1, "every Redis server is leaving"},
         {{{0}}, 0, "can be listed"},
     };
     struct redis_fleet_options o = {0};
@@ -191,6 +198,49 @@ static void a_refused_list_changes_nothing(void **state)
     assert_int_equal(redis_fleet_set(w.fleet, bad, 2, &err), ERR_CONFIG);
     assert_int_equal(redis_fleet_count(w.fleet), 2);
     assert_ptr_equal(redis_fleet_at(w.fleet, urls[0], "crm"), was);
+    close_fleet(&w);
+}
+
+/* Nobody answers at these addresses: it is told once, and no quota has a server. */
+static void a_cluster_is_one_member_that_only_a_restart_changes(void **state)
+{
+    (void)state;
+    static const char url[] = "redis+cluster://u:hush@127.0.0.1:1";
+    const struct redis_member cluster = {.url = url, .name = "a"};
+    static const struct redis_member others[] = {
+        {.url = "redis+cluster://u:hush@127.0.0.1:2", .name = "a"},
+        {.url = "redis+cluster://u:other@127.0.0.1:1", .name = "a"},
+        {.url = url, .name = "b"},
+        {.url = "redis://127.0.0.1:1", .name = "a"},
+    };
+    struct world w;
+    struct err err;
+    open_fleet(&w, &cluster, 1);
+    assert_non_null(redis_fleet_down(w.fleet));
+    until(&w, &w.lost[0], 1);
+    assert_non_null(strstr(redis_fleet_down(w.fleet), "no node tells who has which slot"));
+    assert_null(strstr(redis_fleet_down(w.fleet), "hush"));
+    assert_false(redis_fleet_connected(w.fleet));
+    assert_int_equal(redis_fleet_count(w.fleet), 0);
+    assert_string_equal(redis_fleet_title(w.fleet), "a");
+    assert_string_equal(redis_fleet_home(w.fleet, "crm"), "a");
+    assert_string_equal(redis_fleet_server_of(w.fleet, "a", "crm"), "a");
+    assert_null(redis_fleet_at(w.fleet, "a", "crm"));
+    assert_int_equal(redis_fleet_standing(w.fleet, "a"), REDIS_MEMBER_STAYS);
+    assert_int_equal(redis_fleet_standing(w.fleet, "b"), REDIS_MEMBER_UNKNOWN);
+    assert_true(redis_fleet_has(w.fleet, "a") && !redis_fleet_has(w.fleet, "b"));
+    assert_true(redis_fleet_is_all(w.fleet, "a"));
+    assert_int_equal(redis_fleet_set(w.fleet, &cluster, 1, &err), ERR_OK);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_int_equal(redis_fleet_set(w.fleet, &others[i], 1, &err), ERR_CONFIG);
+        assert_non_null(strstr(err.text, "takes a restart"));
+    }
+    close_fleet(&w);
+
+    const struct redis_member single = {.url = "redis://127.0.0.1:1", .name = "a"};
+    open_fleet(&w, &single, 1);
+    assert_int_equal(redis_fleet_set(w.fleet, &cluster, 1, &err), ERR_CONFIG);
+    assert_null(redis_fleet_down(w.fleet));
     close_fleet(&w);
 }
 
@@ -323,6 +373,7 @@ int main(void)
         cmocka_unit_test(nothing_belongs_to_a_member_that_leaves_and_its_quotas_alone_move),
         cmocka_unit_test(a_list_that_cannot_be_is_refused_and_repeats_no_secret),
         cmocka_unit_test(a_refused_list_changes_nothing),
+        cmocka_unit_test(a_cluster_is_one_member_that_only_a_restart_changes),
         cmocka_unit_test(each_quota_is_served_by_the_server_that_has_it),
         cmocka_unit_test(a_dropped_member_is_reached_until_it_is_forgotten),
         cmocka_unit_test(another_url_of_a_member_replaces_its_connection_and_loses_no_answer),
