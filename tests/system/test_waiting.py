@@ -17,12 +17,24 @@ def claims(url):
     return sum(now.get("sluice_worker_claims_total", answer=a) for a in ("got", "nothing", "refused", "mismatch", "failed"))
 
 
+def looks_get_rare(client):
+    """The scheduler's looks for results, where none can come: at most five a second for each destination."""
+    seen = []
+
+    def rare():
+        seen.append((time.monotonic(), client.info("commandstats")["cmdstat_xread"]["calls"]))
+        before = [s for s in seen if seen[-1][0] - s[0] >= 1]
+        return before and (seen[-1][1] - before[-1][1]) / (seen[-1][0] - before[-1][0]) <= 5 * DESTINATIONS
+    wait_until(rare, 60, "a scheduler that looks rarely")
+
+
 def test_idle_workers_ask_few_of_their_destinations(lab, sink, redis_servers):
+    redis = redis_servers()
     lab.customers(1)
     names = [f"d{i}" for i in range(DESTINATIONS)]
     lab.project({"m": {"sql": "select * from c"}}, {name: {"url": sink.url} for name in names},
                 {f"to_{name}": {"model": "m", "destination": name} for name in names},
-                {"redis": redis_servers().url, "worker_listen": "127.0.0.1:0", **OFF})
+                {"redis": redis.url, "worker_listen": "127.0.0.1:0", **OFF})
     service = Service(lab)
     started = [lab.start(program="sluice-worker") for _ in range(WORKERS)]
     urls = [listening(worker.err) for worker in started]
@@ -34,6 +46,7 @@ def test_idle_workers_ask_few_of_their_destinations(lab, sink, redis_servers):
     for name in names[1:]:  # and whoever is called comes
         service.run(f"to_{name}")
     assert len(sink.log) == DESTINATIONS
+    looks_get_rare(redis.client())
 
 
 def test_the_worker_that_waits_for_a_limit_dies_and_another_one_asks(lab, sink, redis_servers):
