@@ -2,6 +2,7 @@
 import pytest
 
 from harness.primaries import OFF, assert_all_same, left_at, of_destination, of_server, quotas_at, rewrite_redis, scripts_run, spread
+from harness.redis import certificates
 from harness.service import Service
 from harness.sink import most_in_window, wait_until
 
@@ -18,6 +19,24 @@ def test_destinations_are_spread_over_servers(lab, sinks, redis_servers):
     assert set().union(*homes) == set(receivers) and sum(map(len, homes)) == 6, homes
     assert sum(bool(home) for home in homes) >= 2, homes
     assert lab.good_run().counts("planned", "unchanged") == (0, 200)
+
+
+def test_each_server_by_tls_with_its_own_password(lab, sinks, redis_servers, tmp_path):
+    shared = certificates(tmp_path)
+    servers = {name: redis_servers("tls", f"of-{name}", certificate=shared) for name in "ab"}
+    stranger = redis_servers("tls", "of-b")
+    lab.customers(100)
+    receivers = spread(lab, sinks, {"a": servers["a"]}, settings={"redis_ca": str(shared[0])})
+    lab.good_run()
+    assert quotas_at(servers["a"]) == set(receivers)
+    lab.sql("update c set amount = amount + 1")
+    rewrite_redis(lab, {"a": servers["a"], "b": stranger})
+    done = lab.command("run")
+    assert done.rc == 69 and "ertificate" in done.text and "of-b" not in done.text, done
+    rewrite_redis(lab, servers)
+    lab.good_run("--full")
+    assert_all_same(lab, receivers)
+    assert quotas_at(servers["a"]) and quotas_at(servers["b"])
 
 
 def test_a_server_that_is_away_holds_up_its_own_destinations_only(lab, sinks, redis_servers):
