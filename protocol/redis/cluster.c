@@ -68,15 +68,21 @@ static void failed(struct cluster *c, const struct err *err)
     inquiry_pass(c->inquiry, &own);
 }
 
+/* False: nobody waits for it any more, or it is none. */
+static bool is_answer(struct cluster *c, const struct err *err)
+{
+    if (!inquiry_awaits(c->inquiry))
+        return false;
+    if (err)
+        failed(c, err);
+    return !err;
+}
+
 static void on_info(void *ctx, const struct redisReply *reply, const struct err *err)
 {
     struct cluster *c = ctx;
     struct err own;
-    if (!inquiry_awaits(c->inquiry))
-        return;
-    if (err)
-        failed(c, err);
-    else if (slot_epoch_read(reply, &c->epoch, &own))
+    if (is_answer(c, err) && slot_epoch_read(reply, &c->epoch, &own))
         inquiry_pass(c->inquiry, &own);
 }
 
@@ -84,11 +90,9 @@ static void on_slots(void *ctx, const struct redisReply *reply, const struct err
 {
     struct cluster *c = ctx;
     struct err own;
-    if (!inquiry_awaits(c->inquiry))
+    if (!is_answer(c, err))
         return;
-    if (err)
-        failed(c, err);
-    else if (slot_map_read(reply, inquiry_node(c->inquiry), &c->reading, &own))
+    if (slot_map_read(reply, inquiry_node(c->inquiry), &c->reading, &own))
         inquiry_pass(c->inquiry, &own);
     else
         take(c);

@@ -39,10 +39,10 @@ void quota_list_changed(struct quota *q)
     quota_go(q, STAGE_LOOK);
 }
 
+/* Where it arrives what is newer than state stays; it moves on once it is open, if need be. */
 enum quota_stage quota_after_clear(const struct quota *q)
 {
-    if (q->place
-            .arriving) /* what is newer than state stays; it moves on once it is open, if need be */
+    if (q->place.arriving)
         return q->newer ? STAGE_OPEN : STAGE_WIPE;
     return is_home(q) ? STAGE_OPEN : STAGE_TAKE;
 }

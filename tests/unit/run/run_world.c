@@ -6,40 +6,18 @@
 #include "scheduler/state/key.h"
 
 #include <event2/event.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 60000, STEP_US = 2000, LEASE_MS = 40000 };
-
-static const struct log quiet = {.program = "test", .level = LOG_ERROR + 1, .fd = 2};
-
-#define check(code, err)                                                                           \
-    do {                                                                                           \
-        if (code)                                                                                  \
-            fail_msg("%s", (err)->text);                                                           \
-    } while (0)
+enum { LEASE_MS = 40000, PROJECT_BYTES = 1024 };
 
 void run_world_loop(struct run_world *w)
 {
-    struct timeval step = {0, STEP_US};
-    event_base_loopexit(w->base, &step);
-    event_base_loop(w->base, EVLOOP_ONCE);
+    around_turn(w->base);
 }
-
-/* Turns the loop until the condition holds; a deadline fails the test. */
-#define UNTIL(w, condition)                                                                        \
-    do {                                                                                           \
-        int64_t since_ms = clock_mono_ms();                                                        \
-        while (!(condition)) {                                                                     \
-            run_world_loop(w);                                                                     \
-            if (clock_mono_ms() - since_ms > DEADLINE_MS)                                          \
-                fail_msg("not in time: " #condition);                                              \
-        }                                                                                          \
-    } while (0)
 
 /* ---- what the run and the quota ask of the engine ---- */
 
@@ -73,15 +51,12 @@ static enum err_code commit_if_due(void *ctx, struct err *err)
 
 static void on_pause(void *ctx, struct sync_run *run, bool pause)
 {
-    (void)ctx;
-    (void)run;
-    (void)pause;
+    (void)ctx, (void)run, (void)pause;
 }
 
 static void on_read_unwanted(void *ctx, struct sync_run *run)
 {
-    (void)ctx;
-    (void)run;
+    (void)ctx, (void)run;
 }
 
 static void need_workers(void *ctx)
@@ -115,26 +90,6 @@ static void on_settled(void *ctx, struct sync_run *run, uint64_t mark, uint32_t 
     w->settled[w->settled_count++] = (struct settled){mark, tries, how, atoi(strndupa(id.p, id.n))};
 }
 
-static enum err_code check_term(void *ctx, struct quota *q, const struct queue_opened *o,
-                                struct err *err)
-{
-    (void)ctx, (void)q, (void)o, (void)err;
-    return ERR_OK;
-}
-
-static bool local_workers_gone(void *ctx, bool own)
-{
-    (void)own;
-    (void)ctx;
-    return true;
-}
-
-static bool has_other_workers(void *ctx)
-{
-    (void)ctx;
-    return false;
-}
-
 static void on_ready(void *ctx, struct quota *q)
 {
     struct run_world *w = ctx;
@@ -166,13 +121,6 @@ static void on_results(void *ctx, struct quota *q, const struct queue_result *re
     }
 }
 
-static void on_stats(void *ctx, struct quota *q, const struct queue_stats *stats)
-{
-    (void)ctx;
-    (void)q;
-    (void)stats;
-}
-
 static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
                                    bool *ret_heir, struct err *err)
 {
@@ -181,16 +129,9 @@ static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queu
     return ERR_OK;
 }
 
-static enum err_code goes_on(void *ctx, struct quota *q, struct err *err)
-{
-    (void)ctx, (void)q, (void)err;
-    return ERR_OK;
-}
-
 static void on_broken(void *ctx, struct quota *q, const struct err *err)
 {
-    (void)ctx;
-    (void)q;
+    (void)ctx, (void)q;
     fail_msg("%s", err->text);
 }
 
@@ -222,31 +163,17 @@ static const char events[] = "    source: bus\n"
 
 static void load_project(struct run_world *w, const char *model, const char *sync)
 {
-    char path[WORLD_PATH_BYTES];
-    struct problem_list problems;
-    struct err err;
-    snprintf(path, sizeof path, "%s/sluice.yaml", w->dir);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fprintf(f, project_text, w->server.url, w->dir, model, sync);
-    fclose(f);
-    problem_list_init(&problems);
-    enum err_code rc = project_load(w->dir, &w->project, &problems, &err);
-    if (rc && problems.count)
-        fail_msg("%s", problems.items[0].text);
-    check(rc, &err);
-    problem_list_done(&problems);
+    char text[PROJECT_BYTES];
+    snprintf(text, sizeof text, project_text, w->server.url, w->dir, model, sync);
+    w->project = around_project(w->dir, text);
     w->sync = project_sync(w->project, "s");
     assert_non_null(w->sync);
 }
 
 static void open_state(struct run_world *w)
 {
-    char path[WORLD_PATH_BYTES];
-    struct err err;
-    snprintf(path, sizeof path, "%s/state", w->dir);
-    assert_int_equal(mkdir(path, 0700), 0);
-    check(state_open(path, &(struct state_options){.map_bytes = 16 << 20}, &w->state, &err), &err);
+    char path[AROUND_PATH_BYTES];
+    w->state = around_state(w->dir, "state");
     snprintf(path, sizeof path, "%s/state/spool", w->dir);
     assert_int_equal(mkdir(path, 0700), 0);
 }
@@ -257,27 +184,20 @@ static void open_quota(struct run_world *w)
     struct redis_member member = {.url = w->server.url, .name = "private"};
     check(redis_fleet_new(w->base, &member, 1, &(struct redis_fleet_options){0}, &w->fleet, &err),
           &err);
-    w->quota_host = (struct quota_host){
-        .base = w->base,
-        .fleet = w->fleet,
-        .state = w->state,
-        .project = w->project,
-        .log = &quiet,
-        .worker_prefix = "test",
-        .ctx = w,
-        .local_workers_gone = local_workers_gone,
-        .check_term = check_term,
-        .has_other_workers = has_other_workers,
-        .commit = commit,
-        .on_ready = on_ready,
-        .on_lost = on_lost,
-        .on_leaves = on_lost,
-        .on_results = on_results,
-        .on_stats = on_stats,
-        .on_state_lost = on_state_lost,
-        .goes_on = goes_on,
-        .on_broken = on_broken,
-    };
+    w->quota_host = around_host();
+    w->quota_host.base = w->base;
+    w->quota_host.fleet = w->fleet;
+    w->quota_host.state = w->state;
+    w->quota_host.project = w->project;
+    w->quota_host.worker_prefix = "test";
+    w->quota_host.ctx = w;
+    w->quota_host.commit = commit;
+    w->quota_host.on_ready = on_ready;
+    w->quota_host.on_lost = on_lost;
+    w->quota_host.on_leaves = on_lost;
+    w->quota_host.on_results = on_results;
+    w->quota_host.on_state_lost = on_state_lost;
+    w->quota_host.on_broken = on_broken;
     check(quota_new(&w->quota_host, w->sync->destination, &w->quota, &err), &err);
     UNTIL(w, quota_is_ready(w->quota));
 }
@@ -285,8 +205,7 @@ static void open_quota(struct run_world *w)
 static void start(struct run_world *w, const char *model, const char *sync)
 {
     *w = (struct run_world){.dir = "/tmp/sluice-run-XXXXXX"};
-    signal(SIGPIPE, SIG_IGN);
-    assert_non_null(mkdtemp(w->dir));
+    around_folder(w->dir);
     redis_server_start(&w->server, NULL);
     w->base = event_base_new();
     assert_non_null(w->base);
@@ -296,7 +215,7 @@ static void start(struct run_world *w, const char *model, const char *sync)
         .base = w->base,
         .state = w->state,
         .project = w->project,
-        .log = &quiet,
+        .log = &around_quiet,
         .ctx = w,
         .need_workers = need_workers,
         .commit = commit,
@@ -308,13 +227,6 @@ static void start(struct run_world *w, const char *model, const char *sync)
         .on_settled = on_settled,
     };
     open_quota(w);
-}
-
-static void remove_files(struct run_world *w)
-{
-    char command[WORLD_PATH_BYTES];
-    snprintf(command, sizeof command, "rm -rf %s", w->dir);
-    assert_int_equal(system(command), 0);
 }
 
 void run_world_start(struct run_world *w, const char *sync)
@@ -345,7 +257,7 @@ void run_world_stop(struct run_world *w)
     project_free(w->project);
     event_base_free(w->base);
     redis_server_stop(&w->server);
-    remove_files(w);
+    around_remove(w->dir);
 }
 
 /* ---- the run ---- */
@@ -397,7 +309,7 @@ void run_world_crash_to(struct run_world *w, const struct sync *sync)
 
 struct run_record run_world_end(struct run_world *w)
 {
-    char path[2 * WORLD_PATH_BYTES];
+    char path[2 * AROUND_PATH_BYTES];
     struct err err;
     UNTIL(w, w->ended);
     struct run_record r = *sync_run_record(w->run);
@@ -577,7 +489,7 @@ void run_world_answer_all(struct run_world *w, size_t count, enum verdict verdic
     while (w->settled_count < count) {
         if (run_world_try_claim(w))
             run_world_answer(w, w->claim_count - 1, verdict, 0);
-        if (clock_mono_ms() - since_ms > DEADLINE_MS)
+        if (clock_mono_ms() - since_ms > AROUND_DEADLINE_MS)
             fail_msg("%zu changes are settled, not %zu", w->settled_count, count);
     }
     assert_int_equal(w->settled_count, count);

@@ -6,20 +6,13 @@
 #ifndef SLUICE_TESTS_RUN_WORLD_H
 #define SLUICE_TESTS_RUN_WORLD_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "protocol/queue/queue.h"
 #include "protocol/wire/result.h"
 #include "scheduler/run/sync_stream.h"
-#include "scheduler/state/state.h"
 #include "tests/harness/redis_server.h"
+#include "tests/unit/run/around.h"
 
-enum { WORLD_SETTLED_MAX = 256, WORLD_CLAIMS_MAX = 8, WORLD_PATH_BYTES = 128 };
+enum { WORLD_SETTLED_MAX = 256, WORLD_CLAIMS_MAX = 8 };
 
 struct settled {
     uint64_t mark;

@@ -32,7 +32,7 @@ static void wherever_the_list_changes_back_the_quota_ends_at_its_home(void **sta
     for (int turns = 0; turns < TURNS; turns++) {
         town_list(t, 2);
         for (int i = 0; i < turns; i++)
-            town_turn(t);
+            around_turn(t->base);
         town_list(t, 1);
         UNTIL(t, town_is_at(t, "a") && town_used(t) == 3);
         UNTIL(t, !*quota_left_at(t->quota) && town_keys_for_good(t, 1) == 0);
@@ -56,7 +56,7 @@ static void wherever_the_list_changes_on_nothing_is_left_behind(void **state)
         unsigned here = 2 * turns % 3, next = (here + 1) % 3, last = (here + 2) % 3;
         town_list(t, 1u << next);
         for (unsigned i = 0; i < turns; i++)
-            town_turn(t);
+            around_turn(t->base);
         town_list(t, 1u << last);
         UNTIL(t, town_is_at(t, town_names[last]) && town_used(t) == 3);
         UNTIL(t, !*quota_left_at(t->quota) && is_bare(t, here) && is_bare(t, next));

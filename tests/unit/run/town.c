@@ -2,69 +2,18 @@
 
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { STEP_US = 500, PATH_BYTES = 128, LEASE_MS = 11000 };
-
-static const struct log quiet = {.program = "test", .level = LOG_ERROR + 1, .fd = 2};
-
-#define check(code, err)                                                                           \
-    do {                                                                                           \
-        if (code)                                                                                  \
-            fail_msg("%s", (err)->text);                                                           \
-    } while (0)
-
-void town_turn(struct town *t)
-{
-    struct timeval step = {0, STEP_US};
-    event_base_loopexit(t->base, &step);
-    event_base_loop(t->base, EVLOOP_ONCE);
-}
+enum { LEASE_MS = 11000, PROJECT_BYTES = 1024 };
 
 /* ---- what the quota asks ---- */
-
-static bool yes(void *ctx, bool own)
-{
-    (void)ctx, (void)own;
-    return true;
-}
-
-static bool no(void *ctx)
-{
-    (void)ctx;
-    return false;
-}
-
-static enum err_code check_term(void *ctx, struct quota *q, const struct queue_opened *o,
-                                struct err *err)
-{
-    (void)ctx, (void)q, (void)o, (void)err;
-    return ERR_OK;
-}
 
 static enum err_code commit(void *ctx, struct err *err)
 {
     struct town *t = ctx;
     return state_commit(t->state, err);
-}
-
-static void on_quota(void *ctx, struct quota *q)
-{
-    (void)ctx, (void)q;
-}
-
-static void on_results(void *ctx, struct quota *q, const struct queue_result *results, size_t count)
-{
-    (void)ctx, (void)q, (void)results, (void)count;
-}
-
-static void on_stats(void *ctx, struct quota *q, const struct queue_stats *stats)
-{
-    (void)ctx, (void)q, (void)stats;
 }
 
 static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queue_opened *o,
@@ -73,12 +22,6 @@ static enum err_code on_state_lost(void *ctx, struct quota *q, const struct queu
     struct town *t = ctx;
     (void)q, (void)o, (void)ret_heir, (void)err;
     t->late = true;
-    return ERR_OK;
-}
-
-static enum err_code goes_on(void *ctx, struct quota *q, struct err *err)
-{
-    (void)ctx, (void)q, (void)err;
     return ERR_OK;
 }
 
@@ -99,31 +42,9 @@ static const char project_text[] =
     "  rate_limits: [{requests: 5, per: 60s}]}}\n"
     "syncs: {s: {model: m, destination: crm, mappings: all}}\n";
 
-static void load_project(struct town *t)
-{
-    char path[PATH_BYTES];
-    struct problem_list problems;
-    struct err err;
-    snprintf(path, sizeof path, "%s/sluice.yaml", t->dir);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fprintf(f, project_text, t->servers[0].url);
-    fclose(f);
-    problem_list_init(&problems);
-    enum err_code rc = project_load(t->dir, &t->project, &problems, &err);
-    if (rc && problems.count)
-        fail_msg("%s", problems.items[0].text);
-    check(rc, &err);
-    problem_list_done(&problems);
-}
-
 void town_open_state(struct town *t, const char *name)
 {
-    char path[PATH_BYTES];
-    struct err err;
-    snprintf(path, sizeof path, "%s/%s", t->dir, name);
-    mkdir(path, 0700);
-    check(state_open(path, &(struct state_options){.map_bytes = 16 << 20}, &t->state, &err), &err);
+    t->state = around_state(t->dir, name);
 }
 
 static void take_list(struct town *t, const struct redis_member *members, size_t count)
@@ -162,27 +83,16 @@ void town_begin(struct town *t, unsigned staying)
 {
     struct err err;
     town_list(t, staying);
-    t->host = (struct quota_host){
-        .base = t->base,
-        .fleet = t->fleet,
-        .state = t->state,
-        .project = t->project,
-        .log = &quiet,
-        .worker_prefix = "w",
-        .ctx = t,
-        .local_workers_gone = yes,
-        .has_other_workers = no,
-        .check_term = check_term,
-        .commit = commit,
-        .on_ready = on_quota,
-        .on_lost = on_quota,
-        .on_leaves = on_quota,
-        .on_results = on_results,
-        .on_stats = on_stats,
-        .on_state_lost = on_state_lost,
-        .goes_on = goes_on,
-        .on_broken = on_broken,
-    };
+    t->host = around_host();
+    t->host.base = t->base;
+    t->host.fleet = t->fleet;
+    t->host.state = t->state;
+    t->host.project = t->project;
+    t->host.worker_prefix = "w";
+    t->host.ctx = t;
+    t->host.commit = commit;
+    t->host.on_state_lost = on_state_lost;
+    t->host.on_broken = on_broken;
     check(quota_new(&t->host, &t->project->destinations[0], &t->quota, &err), &err);
 }
 
@@ -213,7 +123,7 @@ void town_leave(struct town *t)
 
 void town_copy_state(struct town *t, const char *from, const char *to)
 {
-    char command[2 * PATH_BYTES];
+    char command[2 * AROUND_PATH_BYTES];
     state_close(t->state);
     snprintf(command, sizeof command, "rm -rf %s/%s && cp -a %s/%s %s/%s", t->dir, to, t->dir, from,
              t->dir, to);
@@ -224,14 +134,15 @@ void town_copy_state(struct town *t, const char *from, const char *to)
 int town_setup(void **state)
 {
     struct town *t = test_calloc(1, sizeof *t);
-    signal(SIGPIPE, SIG_IGN);
+    char text[PROJECT_BYTES];
     snprintf(t->dir, sizeof t->dir, "/tmp/sluice-move-XXXXXX");
-    assert_non_null(mkdtemp(t->dir));
+    around_folder(t->dir);
     for (size_t i = 0; i < TOWN_SERVERS; i++)
         redis_server_start(&t->servers[i], NULL);
     t->base = event_base_new();
     assert_non_null(t->base);
-    load_project(t);
+    snprintf(text, sizeof text, project_text, t->servers[0].url);
+    t->project = around_project(t->dir, text);
     town_open_state(t, "state");
     *state = t;
     return 0;
@@ -240,15 +151,13 @@ int town_setup(void **state)
 int town_teardown(void **state)
 {
     struct town *t = *state;
-    char command[PATH_BYTES];
     town_crash(t);
     state_close(t->state);
     project_free(t->project);
     event_base_free(t->base);
     for (size_t i = 0; i < TOWN_SERVERS; i++)
         redis_server_stop(&t->servers[i]);
-    snprintf(command, sizeof command, "rm -rf %s", t->dir);
-    assert_int_equal(system(command), 0);
+    around_remove(t->dir);
     test_free(t);
     return 0;
 }

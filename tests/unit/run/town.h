@@ -6,19 +6,10 @@
 #ifndef SLUICE_TESTS_RUN_TOWN_H
 #define SLUICE_TESTS_RUN_TOWN_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "protocol/base/clock.h"
-#include "scheduler/run/quota.h"
-#include "scheduler/state/state.h"
 #include "tests/harness/redis_server.h"
+#include "tests/unit/run/around.h"
 
-enum { TOWN_DEADLINE_MS = 60000, TOWN_SERVERS = 3 };
+enum { TOWN_SERVERS = 3 };
 
 static const char *const town_names[TOWN_SERVERS] = {"a", "b", "c"};
 
@@ -41,17 +32,6 @@ struct town {
     struct err refused; /* of the last call */
 };
 
-/* Turns the loop until the condition holds; a deadline fails the test. */
-#define UNTIL(t, condition)                                                                        \
-    do {                                                                                           \
-        int64_t since_ms = clock_mono_ms();                                                        \
-        while (!(condition)) {                                                                     \
-            town_turn(t);                                                                          \
-            if (clock_mono_ms() - since_ms > TOWN_DEADLINE_MS)                                     \
-                fail_msg("not in time: " #condition);                                              \
-        }                                                                                          \
-    } while (0)
-
 int town_setup(void **state);
 int town_teardown(void **state);
 /** Another list, of all servers; those without a bit in staying are leaving. */
@@ -67,8 +47,6 @@ void town_leave(struct town *t);
 void town_open_state(struct town *t, const char *name);
 /** One state directory over another; the open one is read again. */
 void town_copy_state(struct town *t, const char *from, const char *to);
-/** Once around the loop. */
-void town_turn(struct town *t);
 /** Ready, at that server. */
 bool town_is_at(const struct town *t, const char *member);
 /** Tokens of the limit that are in use, as the last permit told. */

@@ -1,58 +1,11 @@
 /* What has to be at the server for a stream: found missing, made when told to, and said. Base
  * tables of a model (from: keys). */
 #include "scheduler/stream/slots.h"
-#include "tests/unit/stream/cdc_world.h"
+#include "tests/unit/stream/cdc_fixture.h"
 
 #include "protocol/base/clock.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
-
-static struct postgres_server server;
-static struct cdc_world w;
-
-static int start_server(void **state)
-{
-    (void)state;
-    postgres_server_start(&server);
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    postgres_server_stop(&server);
-    return 0;
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    world_init(&w, &server);
-    world_sql(&w, "set client_min_messages = warning; drop table if exists public.t, orders, "
-                  "customers cascade; drop publication if exists theirs");
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    w.source.param_count = 3;
-    w.params[1].value = "postgres";
-    world_done(&w);
-    return 0;
-}
-
-static void go(const char *sql)
-{
-    world_sql(&w, sql);
-    world_start(&w);
-    world_settle(&w);
-}
 
 static void use_theirs(void)
 {
@@ -440,7 +393,6 @@ static void the_statements_that_are_printed_make_what_is_needed(void **state)
 
 int main(void)
 {
-#define EACH(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
         EACH(nothing_is_made_unasked),
         EACH(slots_of_other_kinds_are_refused),

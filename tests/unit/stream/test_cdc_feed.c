@@ -1,54 +1,9 @@
 /* Changes of a table as they come from a real PostgreSQL: their kinds, their values, their order.
  */
 #include "scheduler/stream/cdc_private.h"
-#include "tests/unit/stream/cdc_world.h"
+#include "tests/unit/stream/cdc_fixture.h"
 
 #include "protocol/base/clock.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <cmocka.h>
-
-static struct postgres_server server;
-static struct cdc_world w;
-
-static int start_server(void **state)
-{
-    (void)state;
-    postgres_server_start(&server);
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    postgres_server_stop(&server);
-    return 0;
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    world_init(&w, &server);
-    world_sql(&w, "drop table if exists public.t cascade");
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    world_done(&w);
-    return 0;
-}
-
-static void go(const char *sql)
-{
-    world_sql(&w, sql);
-    world_start(&w);
-    world_settle(&w);
-}
 
 static void inserts_updates_and_deletes_come_in_order(void **state)
 {
@@ -351,7 +306,6 @@ static void an_owner_that_refuses_ends_the_feed(void **state)
 
 int main(void)
 {
-#define EACH(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
         EACH(inserts_updates_and_deletes_come_in_order),
         EACH(the_first_start_reads_with_the_slots_snapshot),

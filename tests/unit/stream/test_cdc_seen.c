@@ -73,6 +73,16 @@ static void positions_come_back_as_they_were(void **state)
     assert_false(cdc_place_get(&position, &back));
 }
 
+static void set_standby(struct cdc_world *w, const char *name)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "alter system set synchronous_standby_names = '%s'", name);
+    world_sql(w, sql);
+    world_sql(w, "select pg_reload_conf()");
+    snprintf(sql, sizeof sql, "select current_setting('synchronous_standby_names') = '%s'", name);
+    world_wait_sql(w, sql);
+}
+
 static void write_unseen(struct cdc_world *w, const char *sql, const char *comes)
 {
     PGconn *writer = postgres_server_connect(w->server, NULL);
@@ -101,9 +111,7 @@ static void nothing_is_given_before_others_see_it(void **state)
     w.keys_only = true;
     world_start(&w);
     world_settle(&w);
-    world_sql(&w, "alter system set synchronous_standby_names = 'nobody'");
-    world_sql(&w, "select pg_reload_conf()");
-    world_wait_sql(&w, "select current_setting('synchronous_standby_names') = 'nobody'");
+    set_standby(&w, "nobody");
     write_unseen(&w, "insert into t values (1)", "key number:1\nmark\n");
     world_stop(&w);
     w.keys_only = false;
@@ -134,16 +142,6 @@ static void only_the_newest_that_were_given_are_kept(void **state)
     assert_int_equal(cdc_given_look(&given, &seen), 2);
     cdc_seen_read(&seen, "2000:2000:");
     assert_int_equal(cdc_given_look(&given, &seen), 2 + CDC_GIVEN_MAX);
-}
-
-static void set_standby(struct cdc_world *w, const char *name)
-{
-    char sql[128];
-    snprintf(sql, sizeof sql, "alter system set synchronous_standby_names = '%s'", name);
-    world_sql(w, sql);
-    world_sql(w, "select pg_reload_conf()");
-    snprintf(sql, sizeof sql, "select current_setting('synchronous_standby_names') = '%s'", name);
-    world_wait_sql(w, sql);
 }
 
 /* A row is given as the log tells it; that others see it not yet is known, and told once they do.

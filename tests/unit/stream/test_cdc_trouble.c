@@ -1,55 +1,11 @@
 /* What a change data capture feed does when things go wrong, and what it tells the server. */
-#include "tests/unit/stream/cdc_world.h"
+#include "tests/unit/stream/cdc_fixture.h"
 
 #include "protocol/base/clock.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <cmocka.h>
-
-static struct postgres_server server;
-static struct cdc_world w;
-
-static int start_server(void **state)
-{
-    (void)state;
-    postgres_server_start(&server);
-    return 0;
-}
-
-static int stop_server(void **state)
-{
-    (void)state;
-    postgres_server_stop(&server);
-    return 0;
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    world_init(&w, &server);
-    world_sql(&w, "set client_min_messages = warning; drop table if exists public.t cascade");
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    world_done(&w);
-    return 0;
-}
-
-static void go(const char *sql)
-{
-    world_sql(&w, sql);
-    world_start(&w);
-    world_settle(&w);
-}
 
 static const char kill_walsenders[] =
     "select count(pg_terminate_backend(pid)) from pg_stat_replication";
@@ -488,7 +444,6 @@ static void a_table_made_anew_is_read_anew(void **state)
 
 int main(void)
 {
-#define EACH(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
         EACH(a_lost_connection_gives_again_as_keys),
         EACH(what_was_confirmed_does_not_come_again),
